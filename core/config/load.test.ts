@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { test } from 'node:test'
+
+import { Fault } from '../faults.ts'
+import { loadConfig, redacted } from './load.ts'
+import { settingPlaces } from './settings.ts'
+
+function dotenvFile(t: TestContext, text: string): string {
+  const folder = mkdtempSync(join(tmpdir(), 'hotcakes-config-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const path = join(folder, '.env')
+  writeFileSync(path, text)
+  return path
+}
+
+function faultOf(load: () => unknown): Fault {
+  try {
+    load()
+  } catch (error) {
+    assert.ok(error instanceof Fault)
+    assert.equal(error.code, 'HC_CONFIG')
+    return error
+  }
+  throw new Error('the configuration was taken')
+}
+
+test('with nothing set every setting has its default, and both services are embedded', () => {
+  const config = loadConfig({ env: {} })
+  assert.deepEqual(
+    { port: config.app.port, items: config.app.itemNumber, limit: config.app.userLimit, hold: config.app.holdSeconds },
+    { port: 8080, items: 10_000, limit: 10, hold: 600 },
+  )
+  assert.equal(config.app.workers, availableParallelism())
+  assert.equal(config.redis.ttlHours, 24)
+  assert.deepEqual([config.db.embedded, config.redis.embedded], [true, true])
+  assert.deepEqual(config.warnings, [])
+})
+
+test('a default is a value that the setting itself allows, unless it stands for "not set"', () => {
+  for (const { setting } of settingPlaces) {
+    if (setting.default === '') continue
+    assert.doesNotThrow(() => loadConfig({ env: { [setting.env]: String(setting.default) } }), setting.env)
+  }
+})
+
+test('the environment wins over the file, and an empty value counts as not set', (t) => {
+  const file = dotenvFile(t, 'APP_PORT=1111\nAPP_USER_LIMIT=3\nAPP_HOLD_SECONDS=\nDB_HOST=db.example\n')
+  const config = loadConfig({ env: { APP_PORT: '2222', APP_USER_LIMIT: '' }, dotenvFile: file })
+  assert.equal(config.app.port, 2222)
+  assert.equal(config.app.userLimit, 3)
+  assert.equal(config.app.holdSeconds, 600)
+  assert.equal(config.db.host, 'db.example')
+  assert.deepEqual([config.db.embedded, config.redis.embedded], [false, true])
+})
+
+test('reading the file leaves process.env alone', (t) => {
+  loadConfig({ env: {}, dotenvFile: dotenvFile(t, 'APP_USER_LIMIT=3\n') })
+  assert.equal(process.env['APP_USER_LIMIT'], undefined)
+})
+
+test('a missing file is fine, an unreadable one is a fault', (t) => {
+  const file = dotenvFile(t, '')
+  assert.doesNotThrow(() => loadConfig({ env: {}, dotenvFile: `${file}.absent` }))
+  assert.match(faultOf(() => loadConfig({ env: {}, dotenvFile: tmpdir() })).message, /cannot be read/)
+})
+
+test('one fault names every bad variable, its value and what is allowed', () => {
+  const env = {
+    APP_PORT: '80x',
+    APP_WORKERS: '-1',
+    REDIS_TLS: 'maybe',
+    DB_SSL_MODE: 'on',
+    LOG_LEVEL: 'loud',
+    DB_USER: 'a\nb',
+  }
+  const lines = faultOf(() => loadConfig({ env })).message.split('\n')
+  assert.equal(lines.length, Object.keys(env).length)
+  for (const [name, value] of Object.entries(env)) {
+    const line = lines.find((candidate) => candidate.startsWith(`${name} must be `))
+    assert.ok(line?.endsWith(`, not ${JSON.stringify(value)}`), `${name}: ${line}`)
+  }
+  assert.ok(lines.includes('APP_PORT must be an integer from 1 to 65535, not "80x"'))
+})
+
+test('integers are not guessed at', () => {
+  for (const value of ['80.5', '1e3', '0x50', ' 80', '80 ', '９', '99999999999999999999', 'NaN', '0', '65536']) {
+    assert.match(faultOf(() => loadConfig({ env: { APP_PORT: value } })).message, /APP_PORT must be an integer/, value)
+  }
+})
+
+test('booleans are read in either case and spelling', () => {
+  for (const value of ['true', 'TRUE', '1', 'yes'])
+    assert.equal(loadConfig({ env: { REDIS_TLS: value } }).redis.tls, true)
+  for (const value of ['false', 'False', '0', 'no'])
+    assert.equal(loadConfig({ env: { REDIS_TLS: value } }).redis.tls, false)
+})
+
+test('no secret appears in a fault, a warning or the redacted configuration', () => {
+  const secret = 'correct-horse'
+  const badly = faultOf(() => loadConfig({ env: { DB_PASSWORD: `${secret}\n`, REDIS_PASSWORD: `${secret}\0` } }))
+  assert.match(badly.message, /DB_PASSWORD must be .*\nREDIS_PASSWORD must be /)
+  assert.ok(!`${badly.stack} ${JSON.stringify(badly)} ${String(badly.cause)}`.includes(secret))
+
+  const config = loadConfig({ env: { DB_PASSWORD: secret, DB_HOST: 'db.example' } })
+  assert.equal(config.db.password, secret)
+  assert.deepEqual(redacted(config)['db'], {
+    host: 'db.example',
+    port: 5432,
+    user: 'hotcakes',
+    password: 'set',
+    name: 'hotcakes',
+    sslMode: 'prefer',
+  })
+  assert.equal(redacted(config)['redis']?.['password'], 'not set')
+  const withoutHost = loadConfig({ env: { DB_PASSWORD: secret, REDIS_PASSWORD: secret } })
+  assert.equal(withoutHost.warnings.length, 2)
+  assert.ok(!JSON.stringify(withoutHost.warnings).includes(secret))
+})
+
+test('settings that exclude each other are named together', () => {
+  const ports = faultOf(() => loadConfig({ env: { APP_PORT: '9090' } }))
+  assert.match(ports.message, /APP_METRICS_PORT must differ from APP_PORT/)
+  const keys = faultOf(() => loadConfig({ env: { REDIS_TTL: '1', APP_HOLD_SECONDS: '3601' } }))
+  assert.match(keys.message, /REDIS_TTL must be at least as long as a hold/)
+})
+
+test('unknown names in the file are warned about, with the one that was probably meant', (t) => {
+  const file = dotenvFile(t, 'APP_PROT=1\nDB_PASS=x\nREDIS_URL=y\nHOME=z\n')
+  const { warnings } = loadConfig({ env: { APP_FOREIGN: '1' }, dotenvFile: file })
+  assert.deepEqual(warnings, [
+    `${file}: APP_PROT is not a setting, did you mean APP_PORT?`,
+    `${file}: DB_PASS is not a setting, did you mean DB_PASSWORD?`,
+    `${file}: REDIS_URL is not a setting`,
+  ])
+})
+
+test('the configuration is frozen to its leaves', () => {
+  const config = loadConfig({ env: {} })
+  for (const part of [config, config.app, config.db, config.redis, config.log, config.warnings]) {
+    assert.ok(Object.isFrozen(part))
+  }
+})

@@ -1,0 +1,146 @@
+import { readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+
+import convict from 'convict'
+import dotenv from 'dotenv'
+
+import { Fault } from '../faults.ts'
+import { closestName } from './closest.ts'
+import type { Setting } from './kinds.ts'
+import { coercions, problemOf } from './kinds.ts'
+import type { SettingValues } from './settings.ts'
+import { settingPlaces, settings } from './settings.ts'
+
+export interface Config extends SettingValues {
+  readonly db: SettingValues['db'] & {
+    /** No DB_HOST: the server runs a PostgreSQL of its own, and the other members of `db` are without effect. */
+    readonly embedded: boolean
+  }
+  readonly redis: SettingValues['redis'] & {
+    /** No REDIS_HOST: the server runs a Redis of its own, and host, port, password and tls are without effect. */
+    readonly embedded: boolean
+  }
+  /** Sentences about what is allowed but probably not meant, for the log. They hold names, never values. */
+  readonly warnings: readonly string[]
+}
+
+type Variables = Readonly<Record<string, string | undefined>>
+
+const ourPrefixes = ['APP_', 'DB_', 'REDIS_', 'LOG_']
+
+// convict's own formats read '80x' as 80 and 'no' as true: a slip must be named, not guessed at.
+for (const [format, coerce] of Object.entries(coercions)) {
+  convict.addFormat({
+    name: format,
+    coerce,
+    validate: (value: unknown, setting: unknown) => {
+      const problem = problemOf(setting as Setting, value)
+      if (problem !== undefined) throw new Error(problem)
+    },
+  })
+}
+
+/**
+ * The configuration out of `env` and the file, which need not exist; where both name a variable, `env` wins. An empty
+ * value counts as not set: that is what an unfilled line of a compose file or of `.env.example` means.
+ * @throws Fault HC_CONFIG that names every variable with a problem, never the value of a secret
+ */
+export function loadConfig(options: { env: Variables; dotenvFile?: string }): Readonly<Config> {
+  const file = options.dotenvFile === undefined ? {} : readDotenv(options.dotenvFile)
+  const variables = { ...withoutEmpty(file), ...withoutEmpty(options.env) }
+
+  // args: [] because convict would take settings from the command line as well, unannounced.
+  const loaded = convict<SettingValues>(settings, {
+    env: variables,
+    args: [],
+  })
+  const values = loaded.getProperties()
+  const problems = settingPlaces.flatMap(
+    ({ group, name, setting }) => problemOf(setting, valueAt(values, group, name)) ?? [],
+  )
+  if (problems.length === 0) problems.push(...problemsBetween(values))
+  if (problems.length > 0) throw new Fault('HC_CONFIG', problems.join('\n'))
+  loaded.validate({ allowed: 'strict' })
+
+  const warnings = [...unknownNames(file, options.dotenvFile ?? ''), ...settingsWithoutEffect(values, variables)]
+  return deepFreeze({
+    ...values,
+    app: { ...values.app, workers: values.app.workers === 0 ? availableParallelism() : values.app.workers },
+    db: { ...values.db, embedded: values.db.host === '' },
+    redis: { ...values.redis, embedded: values.redis.host === '' },
+    warnings,
+  })
+}
+
+/** The configuration as it may be logged: secrets only as "set" or "not set". */
+export function redacted(config: Config): Record<string, Record<string, unknown>> {
+  const shown: Record<string, Record<string, unknown>> = {}
+  for (const { group, name, setting } of settingPlaces) {
+    const value = valueAt(config, group, name)
+    const members = (shown[group] ??= {})
+    members[name] = setting.sensitive === true ? (value === '' ? 'not set' : 'set') : value
+  }
+  return shown
+}
+
+function valueAt(values: SettingValues, group: string, name: string): unknown {
+  return (values as unknown as Record<string, Record<string, unknown>>)[group]?.[name]
+}
+
+function readDotenv(path: string): Record<string, string> {
+  try {
+    return dotenv.parse(readFileSync(path))
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return {}
+    throw new Fault('HC_CONFIG', `${path} cannot be read: ${(cause as Error).message}`, { cause })
+  }
+}
+
+function withoutEmpty(variables: Variables): Record<string, string> {
+  const set = Object.entries(variables).filter((entry): entry is [string, string] => (entry[1] ?? '') !== '')
+  return Object.fromEntries(set)
+}
+
+/** Rules that concern more than one setting; each value by itself is allowed already. */
+function problemsBetween({ app, redis }: SettingValues): string[] {
+  const problems: string[] = []
+  if (app.port === app.metricsPort) {
+    problems.push(`APP_METRICS_PORT must differ from APP_PORT, both are ${app.port}`)
+  }
+  if (redis.ttlHours * 3_600 < app.holdSeconds) {
+    // A code of a closed sale stays redeemable until its hold ends; without the sale's keys it would be unknown.
+    const held = `APP_HOLD_SECONDS is ${app.holdSeconds}`
+    problems.push(`REDIS_TTL must be at least as long as a hold: ${redis.ttlHours} hours are not, ${held}`)
+  }
+  return problems
+}
+
+/** Only the file is looked through: the environment holds variables of others, which may begin alike. */
+function unknownNames(file: Variables, path: string): string[] {
+  const known = settingPlaces.map(({ setting }) => setting.env)
+  const unknown = Object.keys(file).filter(
+    (name) => !known.includes(name) && ourPrefixes.some((prefix) => name.startsWith(prefix)),
+  )
+  return unknown.map((name) => {
+    const meant = closestName(name, known)
+    return `${path}: ${name} is not a setting${meant === undefined ? '' : `, did you mean ${meant}?`}`
+  })
+}
+
+/** A password or port without its host means that somebody expects a server to be used which will not be. */
+function settingsWithoutEffect({ db, redis }: SettingValues, variables: Variables): string[] {
+  const warnings: string[] = []
+  const warn = (hostName: string, names: readonly string[]) => {
+    const idle = names.filter((name) => variables[name] !== undefined)
+    if (idle.length > 0)
+      warnings.push(`without ${hostName} an embedded server is used: ${idle.join(', ')} has no effect`)
+  }
+  if (db.host === '') warn('DB_HOST', ['DB_PORT', 'DB_USER', 'DB_PASSWORD', 'DB_NAME', 'DB_SSL_MODE'])
+  if (redis.host === '') warn('REDIS_HOST', ['REDIS_PORT', 'REDIS_PASSWORD', 'REDIS_TLS'])
+  return warnings
+}
+
+function deepFreeze<T extends object>(value: T): T {
+  for (const member of Object.values(value)) if (typeof member === 'object' && member !== null) deepFreeze(member)
+  return Object.freeze(value)
+}

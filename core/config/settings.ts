@@ -1,0 +1,227 @@
+import type { Setting } from './kinds.ts'
+
+const port = { format: 'hotcakes-integer', min: 1, max: 65_535 } as const
+const host = {
+  format: 'hotcakes-text',
+  // A leading slash: libpq takes the directory of a Unix socket as the host.
+  pattern: /^[A-Za-z0-9._:/%-]{1,255}$/,
+  allowed: 'a host name or an IP address',
+} as const
+const secret = {
+  format: 'hotcakes-text',
+  // Control characters can't be part of a connection string, and mostly come from a badly quoted secret file.
+  pattern: /^[^\p{Cc}]{0,1024}$/u,
+  allowed: 'at most 1024 characters, none of them a control character',
+  sensitive: true,
+} as const
+const identifier = {
+  format: 'hotcakes-text',
+  pattern: /^[^\p{Cc}]{1,63}$/u,
+  allowed: '1 to 63 characters, none of them a control character',
+} as const
+
+/**
+ * Every setting, in the order in which `--help` and `.env.example` show them. The shape is the shape of the
+ * configuration: `settings.app.port` describes `config.app.port`.
+ */
+export const settings = {
+  app: {
+    host: { ...host, env: 'APP_HOST', default: '0.0.0.0', doc: 'Address that the API listens on.' },
+    port: { ...port, env: 'APP_PORT', default: 8080, doc: 'Port that the API listens on.' },
+    metricsHost: {
+      ...host,
+      env: 'APP_METRICS_HOST',
+      default: '127.0.0.1',
+      doc: 'Address that /metrics listens on. Loopback by default: metrics are not for buyers.',
+    },
+    metricsPort: { ...port, env: 'APP_METRICS_PORT', default: 9090, doc: 'Port that /metrics listens on.' },
+    workers: {
+      format: 'hotcakes-integer',
+      env: 'APP_WORKERS',
+      default: 0,
+      defaultMeans: 'one per core',
+      min: 0,
+      max: 256,
+      unit: 'processes',
+      doc: 'HTTP worker processes.',
+    },
+    itemNumber: {
+      format: 'hotcakes-integer',
+      env: 'APP_ITEM_NUMBER',
+      default: 10_000,
+      min: 1,
+      max: 1_000_000,
+      unit: 'items',
+      doc: 'Distinct items in a sale. A sale that is open already keeps the number it was opened with.',
+    },
+    userLimit: {
+      format: 'hotcakes-integer',
+      env: 'APP_USER_LIMIT',
+      default: 10,
+      min: 1,
+      max: 1_000,
+      unit: 'items',
+      doc: 'Live holds and purchases together that one user may have in one sale.',
+    },
+    saleIntervalSeconds: {
+      format: 'hotcakes-integer',
+      env: 'APP_SALE_INTERVAL_SECONDS',
+      default: 3_600,
+      min: 1,
+      max: 30 * 86_400,
+      unit: 'seconds',
+      doc: 'A sale opens every so many seconds, counted from 1970-01-01T00:00:00Z. All servers on one Redis need the same.',
+    },
+    holdSeconds: {
+      format: 'hotcakes-integer',
+      env: 'APP_HOLD_SECONDS',
+      default: 600,
+      min: 1,
+      max: 86_400,
+      unit: 'seconds',
+      doc: 'How long a checkout holds its item.',
+    },
+    dataDir: {
+      format: 'hotcakes-text',
+      env: 'APP_DATA_DIR',
+      default: '.data',
+      pattern: /^[^\p{Cc}]{1,1024}$/u,
+      allowed: 'a path of at most 1024 characters',
+      doc: 'Folder for the data of the embedded PostgreSQL and Redis. Relative to where the server is started.',
+    },
+    shutdownSeconds: {
+      format: 'hotcakes-integer',
+      env: 'APP_SHUTDOWN_SECONDS',
+      default: 30,
+      min: 1,
+      max: 3_600,
+      unit: 'seconds',
+      doc: 'Deadline of an orderly shutdown; past it the server ends at once and says what was left.',
+    },
+    heartbeatSeconds: {
+      format: 'hotcakes-integer',
+      env: 'APP_HEARTBEAT_SECONDS',
+      default: 10,
+      // Children beat once a second: below three, one late beat would cost a healthy child its life.
+      min: 3,
+      max: 600,
+      unit: 'seconds',
+      doc: 'A child process that is silent for so long is hung: it is killed and replaced.',
+    },
+    logBacklogMax: {
+      format: 'hotcakes-integer',
+      env: 'APP_LOG_BACKLOG_MAX',
+      // An entry is one batch, a few KB under load; two busy workers write a few thousand a second. So this is about
+      // half a minute without Postgres and some hundreds of MB of Redis' memory, which has to hold the log.
+      default: 100_000,
+      min: 100,
+      max: 100_000_000,
+      unit: 'log entries',
+      doc: 'Decided batches not yet in Postgres above which /readyz says not ready: Redis keeps them in its memory.',
+    },
+  },
+  db: {
+    host: {
+      ...host,
+      env: 'DB_HOST',
+      default: '',
+      defaultMeans: 'an embedded PostgreSQL',
+      doc: 'PostgreSQL server. When it is not set, the server runs a PostgreSQL of its own in APP_DATA_DIR, for one machine.',
+    },
+    port: { ...port, env: 'DB_PORT', default: 5432, doc: 'Port of the PostgreSQL server.' },
+    user: { ...identifier, env: 'DB_USER', default: 'hotcakes', doc: 'User at the PostgreSQL server.' },
+    password: {
+      ...secret,
+      env: 'DB_PASSWORD',
+      default: '',
+      defaultMeans: 'none',
+      doc: 'Password of that user.',
+    },
+    name: {
+      ...identifier,
+      env: 'DB_NAME',
+      default: 'hotcakes',
+      doc: 'Database, which must exist. The schema is set up at start.',
+    },
+    sslMode: {
+      format: 'hotcakes-choice',
+      env: 'DB_SSL_MODE',
+      default: 'prefer',
+      choices: ['disable', 'prefer', 'require', 'verify-ca', 'verify-full'],
+      doc: 'Encryption to PostgreSQL, as libpq means it. verify-* checks against ~/.postgresql/root.crt or PGSSLROOTCERT.',
+    },
+  },
+  redis: {
+    host: {
+      ...host,
+      env: 'REDIS_HOST',
+      default: '',
+      defaultMeans: 'an embedded Redis',
+      doc: 'Redis (>= 7) or Valkey server. When it is not set, the server runs one of its own in APP_DATA_DIR, for one machine.',
+    },
+    port: { ...port, env: 'REDIS_PORT', default: 6379, doc: 'Port of the Redis server.' },
+    password: {
+      ...secret,
+      env: 'REDIS_PASSWORD',
+      default: '',
+      defaultMeans: 'none',
+      doc: 'Password of the Redis server.',
+    },
+    tls: {
+      format: 'hotcakes-boolean',
+      env: 'REDIS_TLS',
+      default: false,
+      doc: 'Encryption to Redis. The certificate is checked; NODE_EXTRA_CA_CERTS names a private authority.',
+    },
+    ttlHours: {
+      format: 'hotcakes-integer',
+      env: 'REDIS_TTL',
+      default: 24,
+      min: 1,
+      max: 8_760,
+      unit: 'hours',
+      doc: 'How long after its end Redis keeps a sale. It must not be shorter than APP_HOLD_SECONDS.',
+    },
+    requireDurable: {
+      format: 'hotcakes-boolean',
+      env: 'REDIS_REQUIRE_DURABLE',
+      default: true,
+      doc: 'Refuse to start against a Redis that could lose what it acknowledged (no append-only file, or evictions).',
+    },
+  },
+  log: {
+    level: {
+      format: 'hotcakes-choice',
+      env: 'LOG_LEVEL',
+      default: 'info',
+      choices: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
+      doc: 'Least severity of a log line.',
+    },
+  },
+} as const satisfies Readonly<Record<string, Readonly<Record<string, Setting>>>>
+
+type ValueOf<S> = S extends { choices: readonly (infer Choice)[] }
+  ? Choice
+  : S extends { format: 'hotcakes-integer' }
+    ? number
+    : S extends { format: 'hotcakes-boolean' }
+      ? boolean
+      : string
+
+/** The values of all settings, in the shape of the table. */
+export type SettingValues = {
+  readonly [Group in keyof typeof settings]: {
+    readonly [Name in keyof (typeof settings)[Group]]: ValueOf<(typeof settings)[Group][Name]>
+  }
+}
+
+interface SettingPlace {
+  readonly group: string
+  readonly name: string
+  readonly setting: Setting
+}
+
+/** The table as a list: `config[group][name]` is the setting's value. */
+export const settingPlaces: readonly SettingPlace[] = Object.entries(settings).flatMap(([group, members]) =>
+  Object.entries(members).map(([name, setting]) => ({ group, name, setting })),
+)

@@ -1,0 +1,89 @@
+// Compiles the TypeScript sources into dist/ and copies the first-class SQL and Lua files beside the compiled code.
+// Nothing is done when no source changed since the last build: a warm `npm start` must not pay for the compiler.
+// usage: node ops/setup/build.mjs [--out DIR] [--force]
+
+import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..')
+const sourceFolders = ['core', 'server', 'workers', 'bench', 'ops', 'test']
+const assetEndings = ['.lua', '.sql']
+
+/** Every file below the source folders, relative to the project's root, in a stable order. */
+function sourceFiles() {
+  const files = []
+  const walk = (folder) => {
+    for (const entry of readdirSync(join(root, folder), { withFileTypes: true })) {
+      const path = join(folder, entry.name)
+      if (entry.isDirectory()) walk(path)
+      else files.push(path)
+    }
+  }
+  for (const folder of sourceFolders) if (existsSync(join(root, folder))) walk(folder)
+  return files.toSorted()
+}
+
+/** Changes whenever the build's result could: names, sizes and times of the sources, and the compiler's own settings. */
+function fingerprint(files) {
+  const hash = createHash('sha256')
+  for (const file of [...files, 'tsconfig.json', 'package-lock.json']) {
+    const { size, mtimeMs } = statSync(join(root, file))
+    hash.update(`${file}\0${size}\0${mtimeMs}\n`)
+  }
+  return hash.digest('hex')
+}
+
+/** Removes compiled files whose source is gone: a deleted test must not go on passing. */
+function removeOrphans(out, files) {
+  const expected = new Set(files.map((file) => file.replace(/\.ts$/, '')))
+  const walk = (folder) => {
+    for (const entry of readdirSync(join(out, folder), { withFileTypes: true })) {
+      const path = join(folder, entry.name)
+      if (entry.isDirectory()) walk(path)
+      else if (!expected.has(path.replace(/\.js(\.map)?$/, ''))) rmSync(join(out, path))
+    }
+  }
+  for (const folder of sourceFolders) if (existsSync(join(out, folder))) walk(folder)
+}
+
+/**
+ * @param {{ out?: string, force?: boolean }} [options] `out`: another folder than dist/, relative to the root
+ * @returns {boolean} whether anything had to be built
+ */
+export function build({ out = 'dist', force = false } = {}) {
+  const target = join(root, out)
+  const stampFile = join(target, '.fingerprint')
+  const files = sourceFiles()
+  const current = fingerprint(files)
+  if (!force && existsSync(stampFile) && readFileSync(stampFile, 'utf8') === current) return false
+
+  mkdirSync(target, { recursive: true })
+  rmSync(stampFile, { force: true })
+  const tsc = join(root, 'node_modules/typescript/bin/tsc')
+  const flags = ['--project', root, '--outDir', target, '--tsBuildInfoFile', join(target, '.tsbuildinfo')]
+  const { status } = spawnSync(process.execPath, [tsc, ...flags], { cwd: root, stdio: ['ignore', 2, 2] })
+  if (status !== 0) throw new Error('the build failed: the compiler said why above')
+  for (const file of files) {
+    if (!assetEndings.some((ending) => file.endsWith(ending))) continue
+    mkdirSync(dirname(join(target, file)), { recursive: true })
+    copyFileSync(join(root, file), join(target, file))
+  }
+  removeOrphans(target, files)
+  writeFileSync(stampFile, current)
+  return true
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const at = process.argv.indexOf('--out')
+  const out = at > 0 ? process.argv[at + 1] : undefined
+  try {
+    const built = build({ ...(out === undefined ? {} : { out }), force: process.argv.includes('--force') })
+    process.stderr.write(built ? 'built\n' : 'nothing to build\n')
+  } catch (error) {
+    process.stderr.write(`${error.message}\n`)
+    process.exitCode = 1
+  }
+}
