@@ -1,0 +1,96 @@
+/** Every bound of the running system in one place, each with its unit in its name and the reason for its value. */
+
+// --- batching: HTTP worker -> Redis ---
+
+/**
+ * Commands in one function call. Redis is busy for the whole call (some 2.5 us a command), so 512 keeps every
+ * other client's wait near a millisecond; Lua can unpack at most some 8,000 values onto its stack.
+ */
+export const batchCommandsMax = 512
+/**
+ * Function calls out at once, per HTTP worker. With one, Redis idles while a reply travels; with more, batches get
+ * smaller and each costs Redis and the log a fixed share again. Two overlaps the two halves.
+ */
+export const batchesInFlightMax = 2
+/** Commands waiting in one HTTP worker, those in flight included; above it 503 at once. Some 0.1 s of work. */
+export const commandsWaitingMax = 8_192
+/** Longest wait for Redis' answer to one call. Far above an fsync on a slow disk, far below a client's patience. */
+export const redisCommandTimeoutMs = 3_000
+/** Longest wait for a TCP connection to Redis. */
+export const redisConnectTimeoutMs = 2_000
+/** Waits between attempts to connect to Redis again grow up to this. */
+export const redisReconnectDelayMsMax = 500
+
+// --- sales ---
+
+/** The next sale is opened this long before its boundary, so that no request waits for it at the boundary. */
+export const saleOpenAheadMs = 5_000
+
+// --- log -> Postgres ---
+
+/** Log entries read at once. With batches of tens of commands some ten thousand rows: past that COPY gains nothing. */
+export const drainEntriesMax = 400
+/** Bytes of log entries after which a read is split further; bounds the memory of the copy thread. */
+export const drainBytesMax = 16 * 1024 * 1024
+/**
+ * Least time between the starts of two transactions while there is work: gathering 100 ms of entries turns many small
+ * commits, each with its own fsync, into one. The record still reaches Postgres well within a second.
+ */
+export const drainIntervalMs = 100
+/** Longest blocking read of the log: how soon an idle persister notices that it should stop. */
+export const logReadBlockMs = 500
+/** Waits between attempts after Postgres failed grow from the first to the second. */
+export const drainRetryDelayMsMin = 100
+export const drainRetryDelayMsMax = 2_000
+/** A persister that lost the race for an offset stands by this long before it looks again. */
+export const drainStandbyMs = 1_000
+/** How often every process learns the state of the log, and the persister publishes its own. */
+export const logStateIntervalMs = 1_000
+/** Longest wait for a TCP connection to Postgres. */
+export const postgresConnectTimeoutSeconds = 3
+/** A statement of the persister that runs longer is cancelled by Postgres: far above 10,000 rows on a slow disk. */
+export const postgresStatementTimeoutMs = 30_000
+
+// --- HTTP ---
+
+/** Seconds a client that got a 503 is asked to wait: jittered between the two so that a crowd does not come back at once. */
+export const retryAfterSecondsMin = 1
+export const retryAfterSecondsMax = 3
+/** While draining, idle keep-alive connections get this long to send one more request and be told to close. */
+export const drainIdleMs = 500
+
+// --- supervision ---
+
+/** How often a child tells the primary that its event loop turns. */
+export const heartbeatIntervalMs = 1_000
+/** A child that isn't ready this long after its fork is killed and counts as dead. */
+export const childStartMsMax = 20_000
+/** First and longest wait before a dead child is replaced. */
+export const restartDelayMsMin = 100
+export const restartDelayMsMax = 5_000
+/** More deaths of children than this within the window end the whole service: something is wrong with all of them. */
+export const crashBudgetDeaths = 20
+export const crashBudgetWindowMs = 60_000
+/** How long a scrape waits for a child's numbers before it answers without them. */
+export const metricsGatherMsMax = 1_000
+
+// --- embedded services ---
+
+/** Longest wait for an embedded service to answer. Redis reads its whole append-only file first, Postgres may have to recover. */
+export const embeddedStartMsMax = 120_000
+/** Starts of one embedded service before giving up: the free port may be taken in between, or a dead predecessor's memory still be in use. */
+export const embeddedStartAttempts = 3
+/** Waits before the next of those attempts. */
+export const embeddedRetryDelayMs = 1_000
+/** How often a starting service is asked whether it answers: a warm start takes about 100 ms. */
+export const embeddedProbeIntervalMs = 20
+/** Longest wait for the answer to one such question. */
+export const embeddedProbeMsMax = 2_000
+/** An embedded service that hasn't ended so long after its stop signal gets the next, harder one. */
+export const embeddedStopMsMax = 10_000
+/** Longest run of a tool that sets up the embedded Postgres (initdb syncs some thousand files). */
+export const embeddedToolMsMax = 120_000
+/** How long a start waits for a predecessor on the same data that is just stopping. */
+export const predecessorStopMsMax = 15_000
+/** A taken-over lock is looked at again after this long: whoever else took it over has written its own by then. */
+export const lockSettleMs = 50

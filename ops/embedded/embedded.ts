@@ -1,0 +1,180 @@
+import { randomBytes } from 'node:crypto'
+import { chmodSync, existsSync, mkdirSync, realpathSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
+
+import { asFault, Fault } from '../../core/faults.ts'
+import { embeddedProbeIntervalMs, predecessorStopMsMax } from '../../core/limits.ts'
+import { DataLock } from './data-lock.ts'
+import type { EmbeddedFacts, EmbeddedPostgres, EmbeddedRedis } from './facts.ts'
+import { readFacts, writeFacts } from './facts.ts'
+import { isRoot } from './launcher.ts'
+import { startPostgresService } from './postgres.ts'
+import { postgresAnswers, redisAnswers } from './probes.ts'
+import type { ProcessIdentity } from './process-identity.ts'
+import { isAlive } from './process-identity.ts'
+import { startRedisService } from './redis.ts'
+import type { EmbeddedService, ServiceExit } from './service.ts'
+
+/** The part of a pino logger that is used here. */
+interface Log {
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
+}
+
+export interface EmbeddedOptions {
+  /** `config.app.dataDir` */
+  readonly dataDir: string
+  /** Which of the two are embedded. */
+  readonly redis: boolean
+  readonly postgres: boolean
+  readonly log: Log
+  /** `false` switches Postgres' fsync off, for tests that are not about durability. */
+  readonly durable?: boolean
+}
+
+export interface Embedded {
+  /** Replaces the connection settings of `config.db`; absent when Postgres isn't embedded. */
+  readonly db?: EmbeddedPostgres
+  /** Replaces the connection settings of `config.redis`; absent when Redis isn't embedded. */
+  readonly redis?: EmbeddedRedis
+  /** Stops what was started, Redis first: it is what the rest of the service writes to. Can be called again. */
+  stop(): Promise<void>
+  /** Calls back if a service ends without having been asked to; the caller decides what follows. */
+  onExit(callback: (exit: ServiceExit) => void): void
+}
+
+/**
+ * Starts the wanted services with their data below `dataDir` and resolves when both answer. They end with this
+ * process, however it ends. Call it on the main thread only: the kernel watches over the thread that started them.
+ * @throws Fault HC_DATA_DIR_IN_USE when another live server uses the same data, HC_EMBEDDED_FAILED when a service
+ *   does not start; nothing is left running then
+ */
+export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded> {
+  const dataDir = prepareDataDir(options.dataDir)
+  const lock = await DataLock.acquire(dataDir)
+  const services: EmbeddedService[] = []
+  const stop = async () => {
+    lock.announceStop()
+    for (const service of services) await service.stop()
+    lock.release()
+  }
+  try {
+    await endOrphans(dataDir, options.log)
+    const facts = readFacts(dataDir)
+    const record = (changed: EmbeddedFacts) => writeFacts(dataDir, { ...readFacts(dataDir), ...changed })
+    const startedAt = performance.now()
+    const results = await Promise.allSettled([
+      options.redis ? startRedis({ dataDir, facts, record }) : undefined,
+      options.postgres ? startPostgres({ dataDir, facts, record, durable: options.durable ?? true }) : undefined,
+    ])
+    const [redis, postgres] = results
+    for (const { value } of results.filter((result) => result.status === 'fulfilled')) {
+      if (value !== undefined) services.push(value.service)
+    }
+    if (redis.status === 'rejected') throw redis.reason
+    if (postgres.status === 'rejected') throw postgres.reason
+    const tookMs = Math.round(performance.now() - startedAt)
+    options.log.info({ dataDir, tookMs }, 'embedded services are ready')
+    return {
+      ...(postgres.value === undefined ? {} : { db: postgres.value.connection }),
+      ...(redis.value === undefined ? {} : { redis: redis.value.connection }),
+      stop: once(stop),
+      onExit: (callback) => {
+        for (const service of services) void service.reportUnexpectedExit(callback)
+      },
+    }
+  } catch (error) {
+    await stop()
+    throw asFault(error, 'HC_EMBEDDED_FAILED')
+  }
+}
+
+/**
+ * For a tool beside the server, like the audit: uses the services of the running server if they answer, otherwise
+ * starts them; `stop()` then stops only what was started here.
+ * @throws Fault as startEmbedded, and HC_EMBEDDED_FAILED when there is no data at all
+ */
+export async function attachEmbedded(options: EmbeddedOptions): Promise<Embedded> {
+  if (!existsSync(options.dataDir)) {
+    throw new Fault('HC_EMBEDDED_FAILED', `no embedded data in ${options.dataDir}: has the server been started there?`)
+  }
+  const { redis, postgres } = readFacts(options.dataDir)
+  const answers = await Promise.all([
+    !options.redis || (redis !== undefined && isAlive(redis.process) && redisAnswers(redis.connection)),
+    !options.postgres || (postgres !== undefined && isAlive(postgres.process) && postgresAnswers(postgres.connection)),
+  ])
+  if (!answers.every(Boolean)) return startEmbedded(options)
+  return {
+    ...(options.postgres && postgres !== undefined ? { db: postgres.connection } : {}),
+    ...(options.redis && redis !== undefined ? { redis: redis.connection } : {}),
+    stop: () => Promise.resolve(),
+    onExit: () => undefined,
+  }
+}
+
+type Recorder = (changed: EmbeddedFacts) => void
+
+function startRedis(options: { dataDir: string; facts: EmbeddedFacts; record: Recorder }) {
+  return startRedisService({
+    dataDir: options.dataDir,
+    password: options.facts.redis?.connection.password ?? newPassword(),
+    onLaunch: (connection, process) => options.record({ redis: { connection, process } }),
+  })
+}
+
+function startPostgres(options: { dataDir: string; facts: EmbeddedFacts; record: Recorder; durable: boolean }) {
+  const known = options.facts.postgres?.connection.password
+  return startPostgresService({
+    dataDir: options.dataDir,
+    password: known ?? newPassword(),
+    passwordIsNew: known === undefined,
+    durable: options.durable,
+    onLaunch: (connection, process) => options.record({ postgres: { connection, process } }),
+  })
+}
+
+/**
+ * An absolute path without symbolic links, because children start elsewhere. As root the folder may be passed, not
+ * listed, by others: user postgres has to get to its own folder inside, and every file beside it is closed to others.
+ */
+function prepareDataDir(dataDir: string): string {
+  if (!existsSync(dataDir)) {
+    mkdirSync(dataDir, { recursive: true, mode: 0o700 })
+    if (isRoot) chmodSync(dataDir, 0o711)
+  }
+  return realpathSync(dataDir)
+}
+
+/** A server that was killed where the kernel could not tell its services (no setpriv) has left them behind. */
+async function endOrphans(dataDir: string, log: Log): Promise<void> {
+  const { redis, postgres } = readFacts(dataDir)
+  await endOrphan(redis?.process, { service: 'Redis', signal: 'SIGTERM', log })
+  await endOrphan(postgres?.process, { service: 'PostgreSQL', signal: 'SIGINT', log })
+}
+
+async function endOrphan(
+  orphan: ProcessIdentity | undefined,
+  options: { service: string; signal: NodeJS.Signals; log: Log },
+): Promise<void> {
+  if (orphan === undefined || !isAlive(orphan)) return
+  const { service, signal, log } = options
+  log.warn({ service, pid: orphan.pid }, 'waiting for the embedded service of a killed server to end')
+  process.kill(orphan.pid, signal)
+  const deadline = Date.now() + predecessorStopMsMax
+  while (isAlive(orphan)) {
+    if (Date.now() > deadline) {
+      throw new Fault('HC_DATA_DIR_IN_USE', `${service} of a killed server, process ${orphan.pid}, does not end`)
+    }
+    await delay(embeddedProbeIntervalMs)
+  }
+}
+
+/** Base64url: no character that a configuration file, an SQL literal or the Redis protocol would take apart. */
+function newPassword(): string {
+  return randomBytes(24).toString('base64url')
+}
+
+function once(action: () => Promise<void>): () => Promise<void> {
+  let result: Promise<void> | undefined
+  return () => (result ??= action())
+}

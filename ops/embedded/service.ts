@@ -1,0 +1,141 @@
+import type { ChildProcess } from 'node:child_process'
+import { closeSync, existsSync, openSync, readFileSync, renameSync } from 'node:fs'
+import type { AddressInfo } from 'node:net'
+import { createServer } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
+
+import { Fault } from '../../core/faults.ts'
+import {
+  embeddedProbeIntervalMs,
+  embeddedRetryDelayMs,
+  embeddedStartAttempts,
+  embeddedStartMsMax,
+  embeddedStopMsMax,
+} from '../../core/limits.ts'
+import type { Launcher } from './launcher.ts'
+import { launchService } from './launcher.ts'
+import type { ProcessIdentity } from './process-identity.ts'
+import { identityOf } from './process-identity.ts'
+
+export interface ServiceExit {
+  readonly service: string
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+}
+
+export interface ServicePlan {
+  readonly name: string
+  readonly launcher: Launcher
+  /** The program and its arguments, without anything secret: every user of the machine can read them. */
+  readonly command: (port: number) => readonly string[]
+  readonly answers: (port: number) => Promise<boolean>
+  readonly deathSignal: 'TERM' | 'INT'
+  /** From gentle to hard; each gets `embeddedStopMsMax` to work. */
+  readonly stopSignals: readonly NodeJS.Signals[]
+  /** Receives what the service prints; the file of the last start is kept beside it. */
+  readonly logFile: string
+  /** Told of each attempt's process before it is ready, so that a successor can find it. */
+  readonly onLaunch: (launched: { identity: ProcessIdentity; port: number }) => void
+}
+
+/** A service that runs as our child and answers on a port of the loopback interface. */
+export class EmbeddedService {
+  readonly port: number
+  readonly #plan: ServicePlan
+  readonly #child: ChildProcess
+  readonly #exited: Promise<ServiceExit>
+  #stopping = false
+
+  private constructor(plan: ServicePlan, options: { child: ChildProcess; port: number; exited: Promise<ServiceExit> }) {
+    this.#plan = plan
+    this.#child = options.child
+    this.port = options.port
+    this.#exited = options.exited
+  }
+
+  /**
+   * Resolves when the service answers.
+   * @throws Fault HC_EMBEDDED_FAILED with the end of the service's own log when it does not
+   */
+  static async start(plan: ServicePlan): Promise<EmbeddedService> {
+    if (existsSync(plan.logFile)) renameSync(plan.logFile, `${plan.logFile}.last`)
+    for (let attempt = 1; ; attempt++) {
+      const service = await EmbeddedService.#launch(plan)
+      const problem = await service.#untilReady()
+      if (problem === undefined) return service
+      await service.stop()
+      if (attempt === embeddedStartAttempts) {
+        const words = readFileSync(plan.logFile, 'utf8').trim().slice(-2_000)
+        throw new Fault('HC_EMBEDDED_FAILED', `${plan.name} ${problem}; its log (${plan.logFile}) ends: ${words}`)
+      }
+      await delay(embeddedRetryDelayMs)
+    }
+  }
+
+  static async #launch(plan: ServicePlan): Promise<EmbeddedService> {
+    const port = await freePort()
+    const log = openSync(plan.logFile, 'a', 0o600)
+    try {
+      const child = launchService({ ...plan, command: plan.command(port), stdio: ['ignore', log, log] })
+      const exited = new Promise<ServiceExit>((resolve, reject) => {
+        child.on('exit', (code, signal) => resolve({ service: plan.name, code, signal }))
+        child.on('error', (cause) => {
+          reject(new Fault('HC_EMBEDDED_FAILED', `${plan.name} cannot be run: ${cause.message}`, { cause }))
+        })
+      })
+      // Without a pid the launch itself failed, and `exited` rejects with the reason.
+      if (child.pid === undefined) await exited
+      else plan.onLaunch({ identity: identityOf(child.pid), port })
+      return new EmbeddedService(plan, { child, port, exited })
+    } finally {
+      closeSync(log)
+    }
+  }
+
+  /** What went wrong, `undefined` when it answers. */
+  async #untilReady(): Promise<string | undefined> {
+    const deadline = Date.now() + embeddedStartMsMax
+    while (Date.now() < deadline) {
+      if (this.#hasExited()) return `ended at once (${this.#child.exitCode ?? this.#child.signalCode})`
+      if (await this.#plan.answers(this.port)) return undefined
+      await delay(embeddedProbeIntervalMs)
+    }
+    return `did not answer for ${embeddedStartMsMax} ms`
+  }
+
+  /** Calls back once if the service ends without having been asked to. */
+  async reportUnexpectedExit(callback: (exit: ServiceExit) => void): Promise<void> {
+    const exit = await this.#exited
+    if (!this.#stopping) callback(exit)
+  }
+
+  /** Resolves when the process is gone; can be called again. */
+  async stop(): Promise<void> {
+    this.#stopping = true
+    for (const signal of this.#plan.stopSignals) {
+      if (this.#hasExited()) return
+      this.#child.kill(signal)
+      const waiting = new AbortController()
+      const late = delay(embeddedStopMsMax, undefined, { signal: waiting.signal }).catch(() => undefined)
+      await Promise.race([this.#exited, late])
+      waiting.abort()
+    }
+    await this.#exited // the last signal is SIGKILL
+  }
+
+  #hasExited(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null
+  }
+}
+
+/** A port that was free a moment ago; whoever starts on it must be ready to be beaten to it. */
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer()
+    server.on('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo
+      server.close(() => resolve(port))
+    })
+  })
+}
