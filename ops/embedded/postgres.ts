@@ -76,6 +76,7 @@ export async function startPostgresService(options: {
   password: string
   passwordIsNew: boolean
   durable: boolean
+  port?: number
   onLaunch: (connection: EmbeddedPostgres, process: ProcessIdentity) => void
 }): Promise<{ service: EmbeddedService; connection: EmbeddedPostgres }> {
   const { dataDir, password, durable } = options
@@ -98,6 +99,7 @@ export async function startPostgresService(options: {
   const service = await EmbeddedService.start({
     name: 'embedded PostgreSQL',
     launcher,
+    port: options.port,
     command: (port) => [postgres, '-D', folder, ...serverSettings({ port, durable })],
     answers: (port) => postgresAnswers(connectionTo(port)),
     // SIGINT: PostgreSQL's fast shutdown, which does not wait for sessions as SIGTERM does. SIGQUIT: recovery later.

@@ -64,6 +64,7 @@ function configText(options: { port: number; password: string; folder: string })
 export async function startRedisService(options: {
   dataDir: string
   password: string
+  port?: number
   onLaunch: (connection: EmbeddedRedis, process: ProcessIdentity) => void
 }): Promise<{ service: EmbeddedService; connection: EmbeddedRedis }> {
   const { dataDir, password } = options
@@ -76,6 +77,7 @@ export async function startRedisService(options: {
   const service = await EmbeddedService.start({
     name: 'embedded Redis',
     launcher: ownLauncher,
+    port: options.port,
     command: (port) => {
       writePrivateFile(configFile, configText({ port, password, folder }))
       return [program, configFile]

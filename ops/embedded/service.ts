@@ -1,7 +1,5 @@
 import type { ChildProcess } from 'node:child_process'
 import { closeSync, existsSync, openSync, readFileSync, renameSync } from 'node:fs'
-import type { AddressInfo } from 'node:net'
-import { createServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 
 import { Fault } from '../../core/faults.ts'
@@ -12,6 +10,7 @@ import {
   embeddedStartMsMax,
   embeddedStopMsMax,
 } from '../../core/limits.ts'
+import { freePort } from './free-port.ts'
 import type { Launcher } from './launcher.ts'
 import { launchService } from './launcher.ts'
 import type { ProcessIdentity } from './process-identity.ts'
@@ -26,6 +25,8 @@ export interface ServiceExit {
 export interface ServicePlan {
   readonly name: string
   readonly launcher: Launcher
+  /** A fixed port, for a restart that clients are to notice as nothing but a gap; a free one when absent. */
+  readonly port?: number | undefined
   /** The program and its arguments, without anything secret: every user of the machine can read them. */
   readonly command: (port: number) => readonly string[]
   readonly answers: (port: number) => Promise<boolean>
@@ -73,7 +74,7 @@ export class EmbeddedService {
   }
 
   static async #launch(plan: ServicePlan): Promise<EmbeddedService> {
-    const port = await freePort()
+    const port = plan.port ?? (await freePort())
     const log = openSync(plan.logFile, 'a', 0o600)
     try {
       const child = launchService({ ...plan, command: plan.command(port), stdio: ['ignore', log, log] })
@@ -103,6 +104,10 @@ export class EmbeddedService {
     return `did not answer for ${embeddedStartMsMax} ms`
   }
 
+  get pid(): number {
+    return this.#child.pid ?? 0
+  }
+
   /** Calls back once if the service ends without having been asked to. */
   async reportUnexpectedExit(callback: (exit: ServiceExit) => void): Promise<void> {
     const exit = await this.#exited
@@ -126,16 +131,4 @@ export class EmbeddedService {
   #hasExited(): boolean {
     return this.#child.exitCode !== null || this.#child.signalCode !== null
   }
-}
-
-/** A port that was free a moment ago; whoever starts on it must be ready to be beaten to it. */
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.on('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo
-      server.close(() => resolve(port))
-    })
-  })
 }

@@ -1,0 +1,32 @@
+import assert from 'node:assert/strict'
+import { setTimeout as delay } from 'node:timers/promises'
+
+const pollMs = 20
+
+/**
+ * Waits until the condition gives something truthy, and gives that. A condition that throws counts as not met yet, so
+ * it may be an assertion.
+ * @throws AssertionError when the deadline passes, with the condition's last error as its cause
+ */
+export async function eventually<T>(
+  condition: () => T | Promise<T>,
+  { deadlineMs = 10_000, what = 'the condition' }: { deadlineMs?: number; what?: string } = {},
+): Promise<NonNullable<T>> {
+  const deadline = Date.now() + deadlineMs
+  let problem: unknown
+  for (;;) {
+    try {
+      const value = await condition()
+      if (value) return value
+    } catch (error) {
+      problem = error
+    }
+    if (Date.now() > deadline) {
+      const last = problem instanceof Error ? `; last: ${problem.message}` : ''
+      const failure = new assert.AssertionError({ message: `${what} did not come true in ${deadlineMs} ms${last}` })
+      failure.cause = problem
+      throw failure
+    }
+    await delay(pollMs)
+  }
+}

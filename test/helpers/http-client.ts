@@ -1,0 +1,67 @@
+import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http'
+import { Agent, request } from 'node:http'
+
+import type { Scope } from './scope.ts'
+
+export interface HttpReply {
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  readonly text: string
+  /** The parsed body, `undefined` when it is not JSON. Of any shape: what it must be is what the test asserts. */
+  readonly json: Record<string, unknown> | undefined
+}
+
+interface RequestOptions {
+  readonly headers?: OutgoingHttpHeaders
+  readonly body?: string
+}
+
+/** Requests to one server over keep-alive connections. Never retries: a test must see what happened. */
+export class HttpClient {
+  readonly #baseUrl: string
+  readonly #agent: Agent
+
+  /** `connections`: most at once; further requests wait for one of them. */
+  constructor(scope: Scope, options: { baseUrl: string; connections?: number }) {
+    this.#baseUrl = options.baseUrl
+    this.#agent = new Agent({ keepAlive: true, maxSockets: options.connections ?? 16 })
+    scope.after(() => this.close())
+  }
+
+  get(path: string, options?: RequestOptions): Promise<HttpReply> {
+    return this.send('GET', path, options)
+  }
+
+  post(path: string, options?: RequestOptions): Promise<HttpReply> {
+    return this.send('POST', path, options)
+  }
+
+  send(method: string, path: string, options: RequestOptions = {}): Promise<HttpReply> {
+    return new Promise((resolve, reject) => {
+      const { headers = {} } = options
+      const outgoing = request(`${this.#baseUrl}${path}`, { method, agent: this.#agent, headers }, (incoming) => {
+        let text = ''
+        incoming.setEncoding('utf8')
+        incoming.on('data', (chunk: string) => (text += chunk))
+        incoming.on('error', reject)
+        incoming.on('end', () => {
+          resolve({ status: incoming.statusCode ?? 0, headers: incoming.headers, text, json: parseJson(text) })
+        })
+      })
+      outgoing.on('error', reject)
+      outgoing.end(options.body)
+    })
+  }
+
+  close(): void {
+    this.#agent.destroy()
+  }
+}
+
+function parseJson(text: string): Record<string, unknown> | undefined {
+  try {
+    return JSON.parse(text) as Record<string, unknown>
+  } catch {
+    return undefined // /metrics, an empty body
+  }
+}

@@ -1,0 +1,65 @@
+import { randomBytes } from 'node:crypto'
+
+import type { EmbeddedPostgres, EmbeddedRedis } from '../../ops/embedded/facts.ts'
+import { startPostgresService } from '../../ops/embedded/postgres.ts'
+import { startRedisService } from '../../ops/embedded/redis.ts'
+import type { EmbeddedService } from '../../ops/embedded/service.ts'
+import type { Scope } from './scope.ts'
+import { createFolder, removeFolder } from './scope.ts'
+
+/** A real service of a test's own, on a free port, with its data in a temporary folder. */
+export interface TestService<Connection> {
+  readonly connection: Connection
+  /** The process: SIGSTOP and SIGCONT make it hang for a while. Changes with each start. */
+  pid(): number
+  stop(): Promise<void>
+  /** Starts it again after `stop()`, on the same port and data. */
+  start(): Promise<void>
+}
+
+/** A real Redis with the settings of the embedded one: append-only file, synced before each answer. */
+export function startRedis(scope: Scope): Promise<TestService<EmbeddedRedis>> {
+  const password = newPassword()
+  return control(scope, (dataDir, port) => {
+    return startRedisService({ dataDir, password, ...(port === undefined ? {} : { port }), onLaunch: () => undefined })
+  })
+}
+
+/**
+ * A real PostgreSQL with an empty database.
+ * @param options.durable with fsync as in production; without it a start is quicker and a crash may lose data
+ */
+export function startPostgres(scope: Scope, { durable = false } = {}): Promise<TestService<EmbeddedPostgres>> {
+  const password = newPassword()
+  return control(scope, (dataDir, port) => {
+    const fixedPort = port === undefined ? {} : { port }
+    const options = { dataDir, password, passwordIsNew: false, durable, onLaunch: () => undefined }
+    return startPostgresService({ ...options, ...fixedPort })
+  })
+}
+
+async function control<Connection>(
+  scope: Scope,
+  launch: (dataDir: string, port?: number) => Promise<{ service: EmbeddedService; connection: Connection }>,
+): Promise<TestService<Connection>> {
+  const dataDir = createFolder()
+  const running: { service?: EmbeddedService } = {}
+  scope.after(async () => {
+    await running.service?.stop()
+    removeFolder(dataDir)
+  })
+  const { service, connection } = await launch(dataDir)
+  running.service = service
+  return {
+    connection,
+    pid: () => running.service?.pid ?? 0,
+    stop: async () => running.service?.stop(),
+    start: async () => {
+      running.service = (await launch(dataDir, service.port)).service
+    },
+  }
+}
+
+function newPassword(): string {
+  return randomBytes(12).toString('base64url')
+}
