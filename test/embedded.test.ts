@@ -1,0 +1,171 @@
+import assert from 'node:assert/strict'
+import type { ChildProcess } from 'node:child_process'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+
+import { Fault } from '../core/faults.ts'
+import { DataLock } from '../ops/embedded/data-lock.ts'
+import type { Embedded } from '../ops/embedded/embedded.ts'
+import { attachEmbedded, startEmbedded } from '../ops/embedded/embedded.ts'
+import { readFacts } from '../ops/embedded/facts.ts'
+import { postgresAnswers, redisAnswers } from '../ops/embedded/probes.ts'
+import type { ProcessIdentity } from '../ops/embedded/process-identity.ts'
+import { identityOf, isAlive } from '../ops/embedded/process-identity.ts'
+import type { ServiceExit } from '../ops/embedded/service.ts'
+import { eventually } from './helpers/eventually.ts'
+import { temporaryFolder } from './helpers/scope.ts'
+
+const log = { info: () => undefined, warn: () => undefined }
+const holder = fileURLToPath(new URL('helpers/embedded-holder.js', import.meta.url))
+
+async function start(t: TestContext, dataDir: string): Promise<Embedded> {
+  const embedded = await startEmbedded({ dataDir, redis: true, postgres: true, durable: false, log })
+  t.after(() => embedded.stop())
+  return embedded
+}
+
+/** mkdtemp gives mode 0700: as root this is the folder that user postgres cannot pass. */
+function privateFolder(): string {
+  return mkdtempSync(join(tmpdir(), 'hotcakes-embedded-'))
+}
+
+function processesOf(dataDir: string): ProcessIdentity[] {
+  const { redis, postgres } = readFacts(dataDir)
+  return [redis, postgres].flatMap((facts) => facts?.process ?? [])
+}
+
+async function answers({ db, redis }: Embedded): Promise<boolean> {
+  assert.ok(db !== undefined && redis !== undefined)
+  return (await Promise.all([postgresAnswers(db), redisAnswers(redis)])).every(Boolean)
+}
+
+test('both services answer, in a folder that only its owner may pass, and end when stopped', async (t) => {
+  const folder = privateFolder()
+  const embedded = await start(t, join(folder, 'data'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  assert.ok(await answers(embedded))
+  const processes = processesOf(join(folder, 'data'))
+  assert.equal(processes.length, 2)
+  await embedded.stop()
+  assert.deepEqual(processes.filter(isAlive), [])
+})
+
+test('passwords are in no command line, and in no file that others may read', async (t) => {
+  const folder = privateFolder()
+  const dataDir = join(folder, 'data')
+  const embedded = await start(t, dataDir)
+  t.after(() => rmSync(folder, { recursive: true }))
+  for (const { pid } of processesOf(dataDir)) {
+    const commandLine = readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+    for (const { password } of [embedded.db, embedded.redis].flatMap((connection) => connection ?? [])) {
+      assert.ok(!commandLine.includes(password))
+    }
+  }
+  for (const file of ['embedded.json', 'lock', 'redis.log', 'postgres.log', 'redis/redis.conf']) {
+    assert.equal(statSync(join(dataDir, file)).mode & 0o077, 0, file)
+  }
+  for (const data of ['redis', 'postgres']) assert.equal(statSync(join(dataDir, data)).mode & 0o777, 0o700, data)
+})
+
+test('a second start goes on with the data and the passwords; losing embedded.json loses no data', async (t) => {
+  const dataDir = join(temporaryFolder(t), 'data')
+  const first = await start(t, dataDir)
+  await first.stop()
+  const inode = statSync(join(dataDir, 'postgres')).ino
+  const second = await start(t, dataDir)
+  assert.equal(second.db?.password, first.db?.password)
+  assert.equal(second.redis?.password, first.redis?.password)
+  await second.stop()
+  rmSync(join(dataDir, 'embedded.json'))
+  const third = await start(t, dataDir)
+  assert.ok(await answers(third))
+  assert.notEqual(third.db?.password, first.db?.password)
+  assert.equal(statSync(join(dataDir, 'postgres')).ino, inode)
+  await third.stop()
+})
+
+test('the data of a live server are refused to another one, and free again when it has stopped', async (t) => {
+  const dataDir = join(temporaryFolder(t), 'data')
+  const first = await start(t, dataDir)
+  await assert.rejects(start(t, dataDir), (error) => {
+    return error instanceof Fault && error.code === 'HC_DATA_DIR_IN_USE' && error.message.includes(String(process.pid))
+  })
+  assert.ok(await answers(first))
+  // The first one is on its way out: the second waits for it instead of giving up.
+  const stopping = first.stop()
+  const second = await start(t, dataDir)
+  await stopping
+  assert.ok(await answers(second))
+  await second.stop()
+})
+
+test('the audit uses the services of the running server, and starts them itself when there is none', async (t) => {
+  const dataDir = join(temporaryFolder(t), 'data')
+  const options = { dataDir, redis: true, postgres: true, log }
+  await assert.rejects(attachEmbedded(options), /has the server been started there/)
+  const server = await start(t, dataDir)
+  const beside = await attachEmbedded(options)
+  assert.deepEqual([beside.db, beside.redis], [server.db, server.redis])
+  await beside.stop()
+  assert.ok(await answers(server))
+  await server.stop()
+  const alone = await attachEmbedded(options)
+  t.after(() => alone.stop())
+  assert.ok(await answers(alone))
+  await alone.stop()
+  assert.deepEqual(processesOf(dataDir).filter(isAlive), [])
+})
+
+test('a service that dies is reported, one that is stopped is not', async (t) => {
+  const dataDir = join(temporaryFolder(t), 'data')
+  const embedded = await start(t, dataDir)
+  const exits: ServiceExit[] = []
+  embedded.onExit((exit) => exits.push(exit))
+  const redis = readFacts(dataDir).redis
+  assert.ok(redis !== undefined)
+  process.kill(redis.process.pid, 'SIGKILL')
+  await eventually(() => exits.length > 0)
+  await embedded.stop()
+  assert.deepEqual(exits, [{ service: 'embedded Redis', code: null, signal: 'SIGKILL' }])
+})
+
+async function startHolder(t: TestContext, dataDir: string): Promise<ChildProcess> {
+  const child = spawn(process.execPath, [holder, dataDir], { stdio: ['ignore', 'pipe', 'inherit'] })
+  t.after(() => child.kill('SIGKILL'))
+  await once(child.stdout, 'data')
+  return child
+}
+
+test('a killed server leaves no service behind, and the next one takes over its data', async (t) => {
+  const dataDir = join(temporaryFolder(t), 'data')
+  const killed = await startHolder(t, dataDir)
+  const orphans = processesOf(dataDir)
+  assert.deepEqual(orphans.map(isAlive), [true, true])
+  killed.kill('SIGKILL')
+  const next = await start(t, dataDir)
+  assert.deepEqual(orphans.map(isAlive), [false, false])
+  assert.ok(await answers(next))
+  await next.stop()
+})
+
+test('a lock whose pid belongs to another process by now is not believed', async (t) => {
+  const dataDir = temporaryFolder(t)
+  const { pid, startTicks } = identityOf(process.pid)
+  writeFileSync(join(dataDir, 'lock'), JSON.stringify({ pid, startTicks: startTicks - 1, stopping: false }))
+  const lock = await DataLock.acquire(dataDir)
+  t.after(() => lock.release())
+  await assert.rejects(DataLock.acquire(dataDir), { code: 'HC_DATA_DIR_IN_USE' })
+})
+
+test('of many that find the same stale lock, one gets the data', async (t) => {
+  const dataDir = temporaryFolder(t)
+  writeFileSync(join(dataDir, 'lock'), 'left by a full disk')
+  const results = await Promise.allSettled(Array.from({ length: 10 }, () => DataLock.acquire(dataDir)))
+  assert.equal(results.filter(({ status }) => status === 'fulfilled').length, 1)
+})
