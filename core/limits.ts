@@ -23,6 +23,10 @@ export const redisReconnectDelayMsMax = 500
 
 // --- sales ---
 
+/** After Redis did not open a sale, it is asked again this much later. */
+export const saleOpenRetryMs = 250
+/** The rotation looks at Redis' clock at least this often: timers end at 24 days, and clocks get stepped. */
+export const saleCheckMsMax = 10_000
 /** The next sale is opened this long before its boundary, so that no request waits for it at the boundary. */
 export const saleOpenAheadMs = 5_000
 
@@ -48,8 +52,17 @@ export const drainStandbyMs = 1_000
 export const logStateIntervalMs = 1_000
 /** Longest wait for a TCP connection to Postgres. */
 export const postgresConnectTimeoutSeconds = 3
+/**
+ * A connection to Postgres on which nothing comes back is given up after 5 + 3 * 2 s. The calls on it block their
+ * thread, so this also bounds how long a dead network can hold the copy thread.
+ */
+export const postgresKeepaliveIdleSeconds = 5
+export const postgresKeepaliveIntervalSeconds = 2
+export const postgresKeepalives = 3
 /** A statement of the persister that runs longer is cancelled by Postgres: far above 10,000 rows on a slow disk. */
 export const postgresStatementTimeoutMs = 30_000
+/** A schema file may build an index over a table that has long been in use, or wait for another server's migration. */
+export const schemaStatementTimeoutMs = 600_000
 
 // --- HTTP ---
 
@@ -58,6 +71,15 @@ export const retryAfterSecondsMin = 1
 export const retryAfterSecondsMax = 3
 /** While draining, idle keep-alive connections get this long to send one more request and be told to close. */
 export const drainIdleMs = 500
+
+/** Characters of a query string. Three times what the longest well-formed one needs when all of it is escaped. */
+export const queryLengthMax = 1_024
+/** Requests for the state of the sale that wait for one call to Redis; above it 503 at once. */
+export const saleRequestsWaitingMax = 8_192
+/** How often a draining worker looks whether it is done: each look is a few comparisons. */
+export const drainCheckMs = 20
+/** A worker whose primary is gone may take this long to finish what it accepted. */
+export const orphanFinishMs = 1_000
 
 // --- supervision ---
 
@@ -73,6 +95,30 @@ export const crashBudgetDeaths = 20
 export const crashBudgetWindowMs = 60_000
 /** How long a scrape waits for a child's numbers before it answers without them. */
 export const metricsGatherMsMax = 1_000
+/** How often the primary asks for everybody's numbers unasked: a killed child takes at most so long of its counts along. */
+export const metricsRefreshMs = 1_000
+/** How often the primary looks for children that are late: far finer than the least heartbeat bound of 3 s. */
+export const watchIntervalMs = 500
+/**
+ * If the primary itself didn't run for so long (stopped, or the machine slept), its children's silence proves nothing:
+ * their messages lie unread.
+ */
+export const watchGapMsMax = 2_000
+
+// --- start and shutdown of the service ---
+
+/** How long a start waits for Redis and Postgres to answer: in a container set-up all of them start at once. */
+export const dependencyStartMsMax = 30_000
+/** Wait between two such attempts. */
+export const dependencyRetryDelayMs = 500
+/**
+ * A second signal so soon after the first is an echo of it: a terminal sends Ctrl+C to the whole process group, and
+ * npm, which is part of it, passes its copy on. A person's second press comes later.
+ */
+export const signalEchoMs = 300
+/** A forced end asks Redis for so long how much of the log is left, and waits for so long for what it killed. */
+export const leftQueryMsMax = 500
+export const forcedEndMsMax = 2_000
 
 // --- embedded services ---
 

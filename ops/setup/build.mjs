@@ -4,12 +4,22 @@
 
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..')
 const sourceFolders = ['core', 'server', 'workers', 'bench', 'ops', 'test']
+const stampName = '.fingerprint'
 const assetEndings = ['.lua', '.sql']
 
 /** Every file below the source folders, relative to the project's root, in a stable order. */
@@ -23,7 +33,7 @@ function sourceFiles() {
     }
   }
   for (const folder of sourceFolders) if (existsSync(join(root, folder))) walk(folder)
-  return files.toSorted()
+  return files.toSorted((a, b) => (a < b ? -1 : 1))
 }
 
 /** Changes whenever the build's result could: names, sizes and times of the sources, and the compiler's own settings. */
@@ -49,30 +59,39 @@ function removeOrphans(out, files) {
   for (const folder of sourceFolders) if (existsSync(join(out, folder))) walk(folder)
 }
 
+function isCurrent(target, fingerprintNow) {
+  const stampFile = join(target, stampName)
+  return existsSync(stampFile) && readFileSync(stampFile, 'utf8') === fingerprintNow
+}
+
+/** Whether dist/ is what a build would give now. */
+export function isBuilt() {
+  return isCurrent(join(root, 'dist'), fingerprint(sourceFiles()))
+}
+
 /**
  * @param {{ out?: string, force?: boolean }} [options] `out`: another folder than dist/, relative to the root
  * @returns {boolean} whether anything had to be built
  */
 export function build({ out = 'dist', force = false } = {}) {
   const target = join(root, out)
-  const stampFile = join(target, '.fingerprint')
   const files = sourceFiles()
   const current = fingerprint(files)
-  if (!force && existsSync(stampFile) && readFileSync(stampFile, 'utf8') === current) return false
+  if (!force && isCurrent(target, current)) return false
 
   mkdirSync(target, { recursive: true })
-  rmSync(stampFile, { force: true })
+  rmSync(join(target, stampName), { force: true })
   const tsc = join(root, 'node_modules/typescript/bin/tsc')
   const flags = ['--project', root, '--outDir', target, '--tsBuildInfoFile', join(target, '.tsbuildinfo')]
   const { status } = spawnSync(process.execPath, [tsc, ...flags], { cwd: root, stdio: ['ignore', 2, 2] })
-  if (status !== 0) throw new Error('the build failed: the compiler said why above')
   for (const file of files) {
     if (!assetEndings.some((ending) => file.endsWith(ending))) continue
     mkdirSync(dirname(join(target, file)), { recursive: true })
     copyFileSync(join(root, file), join(target, file))
   }
+  if (status !== 0) throw new Error('the build failed: the compiler said why above')
   removeOrphans(target, files)
-  writeFileSync(stampFile, current)
+  writeFileSync(join(target, stampName), current)
   return true
 }
 

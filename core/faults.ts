@@ -1,0 +1,45 @@
+/**
+ * The catalogue of faults: what can go wrong in the world around us, each with a stable code that
+ * operators may alert on. Outcomes (an item is sold) are values, see outcomes.ts; bugs are assertions.
+ * docs/ERRORS.md documents every code; a test holds the two together.
+ */
+export const faultTitles = {
+  HC_CONFIG: 'A setting is missing or not allowed',
+  HC_PORT_IN_USE: 'Another process listens on the port',
+  HC_DATA_DIR_IN_USE: 'Another server uses the data directory',
+  HC_EMBEDDED_FAILED: 'An embedded service did not start or ended by itself',
+  HC_REDIS_UNAVAILABLE: 'Redis did not answer',
+  HC_REDIS_UNSUITABLE: 'Redis is not set up so that it keeps what it acknowledged',
+  HC_REDIS_REFUSED: 'Redis refused a batch',
+  HC_POSTGRES_UNAVAILABLE: 'Postgres did not answer',
+  HC_POSTGRES_REFUSED: 'Postgres refused a statement',
+  HC_SCHEMA: 'The database schema is not one that this version knows',
+  HC_LOG_LOST: 'Redis lacks log entries that Postgres already has',
+  HC_LOG_GAP: 'Entries are missing in the log',
+  HC_LOG_MALFORMED: 'A log entry cannot be decoded',
+  HC_OFFSET_MOVED: 'Another persister moved the log offset',
+  HC_OVERLOADED: 'More commands are waiting than the bound allows',
+  HC_CRASH_BUDGET: 'A process died too often',
+  HC_START_TIMEOUT: 'A process did not become ready in time',
+  HC_SHUTDOWN_TIMEOUT: 'The shutdown did not finish before its deadline',
+} as const
+
+export type FaultCode = keyof typeof faultTitles
+
+/** A fault of the world around us. `code` is stable; `message` is for people and never holds a secret. */
+export class Fault extends Error {
+  readonly code: FaultCode
+
+  constructor(code: FaultCode, message: string, options?: { cause?: unknown }) {
+    super(message, options)
+    this.name = 'Fault'
+    this.code = code
+  }
+}
+
+/** `error` itself when it is a Fault, otherwise a Fault of the given code that keeps it as its cause. */
+export function asFault(error: unknown, code: FaultCode): Fault {
+  if (error instanceof Fault) return error
+  const message = error instanceof Error ? error.message : String(error)
+  return new Fault(code, message, { cause: error })
+}

@@ -1,0 +1,27 @@
+import type { Config } from './config/load.ts'
+
+/** What a primary and its children say to each other over the IPC channel. */
+
+export type ChildKind = 'http' | 'persister'
+
+export type ToChild =
+  /** The first message: the effective settings (embedded services included), over the channel and not the environment. */
+  | { readonly type: 'start'; readonly config: Config }
+  /** Send your numbers, with this id. */
+  | { readonly type: 'metrics'; readonly id: number }
+  /** Say not ready, take nothing new, finish what was accepted (HTTP) or drain the log to its end (persister), exit 0. */
+  | { readonly type: 'drain' }
+
+export type FromChild =
+  | { readonly type: 'ready' }
+  | { readonly type: 'heartbeat' }
+  /** `metrics` as prom-client's `registry.getMetricsAsJSON()` gives it. */
+  | { readonly type: 'metrics'; readonly id: number; readonly metrics: readonly unknown[] }
+  /** It can't do its work and ends: the primary logs why. */
+  | { readonly type: 'failed'; readonly code: string; readonly message: string }
+  /** It stops with work left (its drain was cut short): sentences for people. */
+  | { readonly type: 'left'; readonly what: string }
+
+export function sendToPrimary(message: FromChild): void {
+  if (process.connected) process.send?.(message)
+}

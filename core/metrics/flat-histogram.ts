@@ -1,0 +1,66 @@
+import { Histogram, type MetricObjectWithValues, type MetricValueWithName, type Registry } from 'prom-client'
+
+export interface FlatHistogramOptions {
+  readonly name: string
+  readonly help: string
+  readonly registry: Registry
+  /** Upper bounds of the buckets, ascending. */
+  readonly bounds: readonly number[]
+  /** The label sets; `observe` takes their place in this list. */
+  readonly series: readonly Readonly<Record<string, string>>[]
+}
+
+/**
+ * A histogram whose series are known from the start, so that an observation is two additions in flat arrays.
+ * prom-client's own sorts and joins the labels into a key for every observation, which is a microsecond a request.
+ */
+export class FlatHistogram extends Histogram {
+  readonly #bounds: Float64Array
+  readonly #series: FlatHistogramOptions['series']
+  /** Series by series, one count a bucket and one for what is above all bounds. Not cumulative. */
+  readonly #counts: Float64Array
+  readonly #sums: Float64Array
+
+  constructor({ name, help, registry, bounds, series }: FlatHistogramOptions) {
+    const labelNames = [...new Set(series.flatMap((labels) => Object.keys(labels)))]
+    super({ name, help, registers: [registry], labelNames, buckets: [...bounds] })
+    this.#bounds = Float64Array.from(bounds)
+    this.#series = series
+    this.#counts = new Float64Array(series.length * (bounds.length + 1))
+    this.#sums = new Float64Array(series.length)
+  }
+
+  observeAt(series: number, value: number): void {
+    const bounds = this.#bounds
+    let bucket = 0
+    while (bucket < bounds.length && value > (bounds[bucket] as number)) bucket += 1
+    const at = series * (bounds.length + 1) + bucket
+    this.#counts[at] = (this.#counts[at] as number) + 1
+    this.#sums[series] = (this.#sums[series] as number) + value
+  }
+
+  override async get(): Promise<MetricObjectWithValues<MetricValueWithName<string>>> {
+    const described = await super.get()
+    const values = this.#series.flatMap((labels, series) => this.#valuesOf(described.name, labels, series))
+    return { ...described, values }
+  }
+
+  /** prom-client's text format asks this one, which its types do not show. */
+  getForPromString(): Promise<MetricObjectWithValues<MetricValueWithName<string>>> {
+    return this.get()
+  }
+
+  #valuesOf(name: string, labels: Readonly<Record<string, string>>, series: number): MetricValueWithName<string>[] {
+    const width = this.#bounds.length + 1
+    const values: MetricValueWithName<string>[] = []
+    let total = 0
+    for (let bucket = 0; bucket < width; bucket++) {
+      total += this.#counts[series * width + bucket] as number
+      const le = this.#bounds[bucket] ?? '+Inf'
+      values.push({ labels: { ...labels, le }, value: total, metricName: `${name}_bucket` })
+    }
+    values.push({ labels, value: this.#sums[series] as number, metricName: `${name}_sum` })
+    values.push({ labels, value: total, metricName: `${name}_count` })
+    return values
+  }
+}

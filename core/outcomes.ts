@@ -1,0 +1,46 @@
+/**
+ * Every outcome that the Redis function can decide: its code in results and rows (stable: rows keep it for ever),
+ * the operation it belongs to, and what follows it in the results (see decisions.ts).
+ * core/redis/hotcakes.lua uses the same table; a test compares its header with this one.
+ */
+export const outcomes = {
+  /** A new hold. */
+  held: { code: 1, operation: 'checkout', details: ['hold_ms'] },
+  /** The same user's hold is alive: the same code again. */
+  held_again: { code: 2, operation: 'checkout', details: ['nonce', 'expires_in_ms'] },
+  item_unknown: { code: 3, operation: 'checkout', details: [] },
+  sale_closed: { code: 4, operation: 'checkout', details: [] },
+  sale_not_open: { code: 5, operation: 'checkout', details: [] },
+  item_sold: { code: 6, operation: 'checkout', details: [] },
+  item_held: { code: 7, operation: 'checkout', details: ['expires_in_ms'] },
+  user_limit_reached: { code: 8, operation: 'checkout', details: [] },
+  /** A past sale that Redis does not list (any more): answered like sale_closed. */
+  sale_gone: { code: 9, operation: 'checkout', details: [] },
+  /** A sale to come that Redis does not list yet: answered like sale_not_open. */
+  sale_unlisted: { code: 10, operation: 'checkout', details: [] },
+
+  purchased: { code: 21, operation: 'purchase', details: ['user'] },
+  /** The same code again: the first answer again. */
+  purchased_again: { code: 22, operation: 'purchase', details: ['user', 'purchased_ago_ms'] },
+  code_unknown: { code: 23, operation: 'purchase', details: [] },
+  code_expired: { code: 24, operation: 'purchase', details: [] },
+  /** The code names a sale that Redis does not list: answered like code_unknown. */
+  code_unlisted: { code: 25, operation: 'purchase', details: [] },
+} as const satisfies Record<string, { code: number; operation: Operation; details: readonly string[] }>
+
+export type Operation = 'checkout' | 'purchase'
+export type Outcome = keyof typeof outcomes
+
+/** Outcomes that are counted without a sale, because Redis does not list the sale they name. */
+export const unlistedOutcomes: readonly Outcome[] = ['sale_gone', 'sale_unlisted', 'code_unlisted']
+
+export const outcomeNames = Object.keys(outcomes) as Outcome[]
+
+/** Index: code, value: name. Sparse: codes of no outcome are undefined. */
+export const outcomeByCode: readonly (Outcome | undefined)[] = outcomeNames.reduce<(Outcome | undefined)[]>(
+  (table, name) => {
+    table[outcomes[name].code] = name
+    return table
+  },
+  [],
+)

@@ -1,0 +1,93 @@
+import { Redis, type RedisOptions } from 'ioredis'
+import { Fault } from '../faults.ts'
+import { redisCommandTimeoutMs, redisConnectTimeoutMs, redisReconnectDelayMsMax } from '../limits.ts'
+
+export interface RedisSettings {
+  readonly host: string
+  readonly port: number
+  readonly password: string
+  readonly tls: boolean
+}
+
+export interface ConnectionOptions {
+  /** Shown by Redis' CLIENT LIST. */
+  readonly name: string
+  /** Called on every change between connected and not; `fault` says why a connection was lost or could not be made. */
+  readonly onState?: (state: 'up' | 'down', fault?: Fault) => void
+  /** Longest wait for a reply. A connection for blocking reads needs more than their block time. */
+  readonly commandTimeoutMs?: number
+}
+
+/**
+ * A connection that never runs a command twice. ioredis would by default queue commands while it is offline and
+ * resend those whose reply was lost; a batch that Redis already decided would then be decided again. Here such a
+ * command fails, and the client is told that a retry is safe because the operations themselves are idempotent.
+ * It reconnects for ever.
+ */
+export function connectRedis(settings: RedisSettings, options: ConnectionOptions): Redis {
+  const redis = new Redis({
+    ...neverTwice,
+    host: settings.host,
+    port: settings.port,
+    ...(settings.password === '' ? {} : { password: settings.password }),
+    ...(settings.tls ? { tls: { servername: settings.host } } : {}),
+    connectionName: options.name,
+    commandTimeout: options.commandTimeoutMs ?? redisCommandTimeoutMs,
+  })
+  let up: boolean | undefined
+  let lastFault: Fault | undefined
+  redis.on('ready', () => {
+    up = true
+    lastFault = undefined
+    options.onState?.('up')
+  })
+  redis.on('error', (error: Error) => {
+    lastFault = redisFault(error)
+  })
+  redis.on('close', () => {
+    if (up === false) return
+    up = false
+    options.onState?.('down', lastFault)
+  })
+  return redis
+}
+
+const neverTwice = {
+  lazyConnect: true,
+  protocol: 2,
+  enableOfflineQueue: false,
+  autoResendUnfulfilledCommands: false,
+  maxRetriesPerRequest: 0,
+  connectTimeout: redisConnectTimeoutMs,
+  retryStrategy: (attempt: number) => Math.min(50 * 2 ** Math.min(attempt, 10), redisReconnectDelayMsMax),
+} as const satisfies RedisOptions
+
+/**
+ * Redis' own refusals (a script error, out of memory, read-only, wrong password) against everything else (no
+ * connection, no reply). ioredis hangs the command with its arguments on its errors, the password among them, so the
+ * original error is not kept as a cause.
+ */
+export function redisFault(error: unknown): Fault {
+  if (error instanceof Fault) return error
+  const { name, message } = error instanceof Error ? error : { name: '', message: String(error) }
+  if (name === 'ReplyError') return new Fault('HC_REDIS_REFUSED', message)
+  return new Fault('HC_REDIS_UNAVAILABLE', message === '' ? 'connection failed' : message)
+}
+
+/** Connects for the first time. @throws Fault HC_REDIS_UNAVAILABLE | HC_REDIS_REFUSED */
+export async function firstConnect(redis: Redis, settings: RedisSettings): Promise<void> {
+  let refused: Fault | undefined
+  const remember = (error: Error): void => {
+    refused = redisFault(error)
+  }
+  redis.on('error', remember)
+  try {
+    await redis.connect()
+  } catch (error) {
+    const fault = refused ?? redisFault(error)
+    redis.disconnect()
+    throw new Fault(fault.code, `Redis at ${settings.host}:${settings.port}: ${fault.message}`)
+  } finally {
+    redis.off('error', remember)
+  }
+}

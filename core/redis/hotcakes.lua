@@ -1,0 +1,429 @@
+#!lua name=@LIBRARY@
+--[[
+The decisions of hotcakes, and their log, in one atomic step. Loaded under a name that carries the digest of this
+file (@LIBRARY@ is replaced by it), so that two versions can serve side by side during a rolling upgrade.
+
+KEYS of every function: 1 the hash of sales, 2 the log (a stream). Both carry the hash tag of the shard; all other
+keys are built from the prefix of KEYS[1] and sale numbers found *in* that hash, never from what a client sent.
+
+  <prefix>sales               hash    epoch -> integer; <sale> -> opens_ms,closes_ms,items,limit,hold_ms,expire_at_s
+  <prefix>log                 stream  ids <epoch>-<seq>, seq without gaps; b,r: a decided batch and its results;
+                                      o: an opened sale, msgpack [sale, opens_ms, closes_ms, items, limit, hold_ms, now_ms]
+  <prefix>sale:<sale>:items   hash    index -> state(1: h held, s sold) nonce(16) time(4) user
+                                      time: expiry of the hold or moment of the purchase
+  <prefix>sale:<sale>:users   hash    user -> purchases(2), then the expiry(4) of each of the user's holds, oldest first
+  <prefix>sale:<sale>:counts  hash    outcome code -> how often it was decided
+  <prefix>sale:<sale>:holds   hash    second of expiry -> holds not purchased that expire in it
+  <prefix>sale:<sale>:lapsed  set     nonces of holds that expired and whose item was taken over since
+  <prefix>counts:unlisted     hash    outcome code -> count, for commands that named a sale not in the hash of sales
+Numbers inside records are big-endian; times are ms since the sale opened. Keys of a sale expire at its expire_at_s.
+
+decide ARGV: 1 a batch, msgpack: [1, interval_ms, (sale, index, nonce, user)*]; user '' is a purchase, else a checkout.
+  Returns {results, id}; results, msgpack: [now_ms, (outcome, details...)*] in the order of the commands.
+  outcome  name                details             (the sale that counts it: the listed one, or none where marked -)
+    1      held                hold_ms
+    2      held_again          nonce expires_in_ms
+    3      item_unknown
+    4      sale_closed
+    5      sale_not_open
+    6      item_sold
+    7      item_held           expires_in_ms
+    8      user_limit_reached
+    9      sale_gone                               -
+    10     sale_unlisted                           -
+    21     purchased           user
+    22     purchased_again     user purchased_ago_ms
+    23     code_unknown
+    24     code_expired
+    25     code_unlisted                           -
+open ARGV: sale, opens_ms, closes_ms, items, limit, hold_ms, ttl_s. Idempotent: a listed sale stays as it is.
+  Returns {sale's field, 1 if this call opened it else 0, now_ms}. Drops the sales whose keys have expired.
+claim_epoch ARGV: epoch, at least 1. Sets the epoch if there is none. Returns the epoch in force.
+sale_state ARGV: sale. Returns {sale's field or false, sold, held, now_ms}.
+log_state: Returns {now_ms, entries, last id, ms when the oldest entry was decided or false, persister's hash (flat)}.
+audit_sale ARGV: sale. Returns {now_ms, last id, field, items, users, counts} (the last three flat lists), one moment.
+
+A script that fails is not rolled back: decide takes every decision before its first write.
+]]
+
+-- While a library is loaded there are no globals but redis.register_function: these are bound by the first call.
+local call, pack, unpack_message, struct_pack, struct_unpack, sub, byte, match, format, floor, unpack_list
+
+local function bind()
+  if call then return end
+  call, pack, unpack_message = redis.call, cmsgpack.pack, cmsgpack.unpack
+  struct_pack, struct_unpack = struct.pack, struct.unpack
+  sub, byte, match, format, floor = string.sub, string.byte, string.match, string.format, math.floor
+  unpack_list = unpack
+end
+
+local HELD, HELD_AGAIN, ITEM_UNKNOWN, SALE_CLOSED, SALE_NOT_OPEN = 1, 2, 3, 4, 5
+local ITEM_SOLD, ITEM_HELD, USER_LIMIT_REACHED, SALE_GONE, SALE_UNLISTED = 6, 7, 8, 9, 10
+local PURCHASED, PURCHASED_AGAIN, CODE_UNKNOWN, CODE_EXPIRED, CODE_UNLISTED = 21, 22, 23, 24, 25
+
+local BATCH_VERSION = 1
+local FIELDS = 4 -- of a command in a batch
+local NO_HOLDS = '\0\0'
+
+local function now_ms()
+  local time = call('TIME')
+  return time[1] * 1000 + floor(time[2] / 1000)
+end
+
+local function prefix_of(keys)
+  return sub(keys[1], 1, -6) -- without 'sales'
+end
+
+-- The working copy of a listed sale for the length of one batch. `now` is the time inside records.
+local function listed_sale(prefix, sale, field, now)
+  local opens, closes, items, limit, hold, expire_at = match(field, '^(%d+),(%d+),(%d+),(%d+),(%d+),(%d+)$')
+  opens = tonumber(opens)
+  local key = prefix .. 'sale:' .. format('%d', sale) .. ':'
+  local since = now - opens
+  if since < 0 then since = 0 end
+  hold = tonumber(hold)
+  return {
+    key = key, open = now >= opens, closed = now >= tonumber(closes), now = since,
+    items_max = tonumber(items), limit = tonumber(limit), hold = hold, expire_at = expire_at,
+    opens = opens, now4 = struct_pack('>I4', since), expiry4 = struct_pack('>I4', since + hold),
+    items = {}, item_list = {}, users = {}, user_list = {},
+    dirty_items = {}, dirty_users = {}, counts = {}, holds = {}, lapsed = {}, lapsed_list = {},
+  }
+end
+
+-- Fills `into` with the values of the fields in `list`; a missing one becomes false.
+local function fetch(key, list, into)
+  if #list == 0 then return end
+  local values = call('HMGET', key, unpack_list(list))
+  for at = 1, #list do into[list[at]] = values[at] end
+end
+
+-- Reads every item and then every user that the batch touches: two calls a sale, whatever the batch's size.
+local function fetch_all(batch, sales)
+  for at = 3, #batch, FIELDS do
+    local sale = sales[batch[at]]
+    if sale then
+      local index = batch[at + 1]
+      if sale.items[index] == nil then
+        sale.items[index] = false
+        sale.item_list[#sale.item_list + 1] = index
+      end
+    end
+  end
+  for _, sale in pairs(sales) do
+    if sale then fetch(sale.key .. 'items', sale.item_list, sale.items) end
+  end
+  for at = 3, #batch, FIELDS do
+    local sale = sales[batch[at]]
+    if sale then
+      local user = batch[at + 3]
+      if user == '' then
+        local item = sale.items[batch[at + 1]]
+        user = item and sub(item, 22)
+      end
+      if user and sale.users[user] == nil then
+        sale.users[user] = false
+        sale.user_list[#sale.user_list + 1] = user
+      end
+    end
+  end
+  for _, sale in pairs(sales) do
+    if sale then fetch(sale.key .. 'users', sale.user_list, sale.users) end
+  end
+end
+
+-- The user's record without the holds that have expired. They are in order of expiry, so those are a prefix.
+local function without_expired(record, now)
+  local at = 3
+  while at < #record and struct_unpack('>I4', record, at) <= now do at = at + 4 end
+  return at == 3 and record or sub(record, 1, 2) .. sub(record, at)
+end
+
+-- The user's record with one hold fewer, of the given expiry, and one purchase more.
+local function with_purchase(record, expiry4)
+  local bought = struct_pack('>I2', struct_unpack('>I2', record, 1) + 1)
+  for at = 3, #record, 4 do
+    if sub(record, at, at + 3) == expiry4 then return bought .. sub(record, 3, at - 1) .. sub(record, at + 4) end
+  end
+  return bought .. sub(record, 3)
+end
+
+local function add(table, key, amount)
+  table[key] = (table[key] or 0) + amount
+end
+
+-- Second (of the Unix epoch) in which a hold expires, as the field of the hash of holds.
+local function expiry_second(sale, expiry)
+  return floor((sale.opens + expiry) / 1000)
+end
+
+local function checkout(sale, index, nonce, user, results)
+  local number = tonumber(index)
+  if number < 1 or number > sale.items_max then return ITEM_UNKNOWN end
+  if sale.closed then return SALE_CLOSED end
+  if not sale.open then return SALE_NOT_OPEN end
+
+  local now = sale.now
+  local item = sale.items[index]
+  if item then
+    if byte(item) == 115 then return ITEM_SOLD end -- 's'
+    local expiry = struct_unpack('>I4', item, 18)
+    if expiry > now then
+      if sub(item, 22) == user then return HELD_AGAIN, sub(item, 2, 17), expiry - now end
+      return ITEM_HELD, expiry - now
+    end
+  end
+
+  local record = sale.users[user] or NO_HOLDS
+  local limit = sale.limit
+  if struct_unpack('>I2', record, 1) + (#record - 2) / 4 >= limit then
+    record = without_expired(record, now)
+    if struct_unpack('>I2', record, 1) + (#record - 2) / 4 >= limit then return USER_LIMIT_REACHED end
+  end
+
+  if item then -- an expired hold is taken over: its code was real, and must be told from one that never was
+    local old = sub(item, 2, 17)
+    sale.lapsed[old] = true
+    sale.lapsed_list[#sale.lapsed_list + 1] = old
+  end
+  sale.items[index] = 'h' .. nonce .. sale.expiry4 .. user
+  sale.dirty_items[index] = true
+  sale.users[user] = record .. sale.expiry4
+  sale.dirty_users[user] = true
+  add(sale.holds, expiry_second(sale, now + sale.hold), 1)
+  return HELD, sale.hold
+end
+
+-- The holder's record was fetched: the holder is either the one the item had before this batch, or the user of an
+-- earlier checkout in it.
+local function purchase(sale, index, nonce)
+  local item = sale.items[index]
+  if not item then return CODE_UNKNOWN end
+  if sub(item, 2, 17) ~= nonce then
+    if sale.lapsed[nonce] or call('SISMEMBER', sale.key .. 'lapsed', nonce) == 1 then return CODE_EXPIRED end
+    return CODE_UNKNOWN
+  end
+  local time = struct_unpack('>I4', item, 18)
+  local user = sub(item, 22)
+  if byte(item) == 115 then return PURCHASED_AGAIN, user, sale.now - time end
+  if time <= sale.now then return CODE_EXPIRED end
+
+  sale.items[index] = 's' .. nonce .. sale.now4 .. user
+  sale.dirty_items[index] = true
+  sale.users[user] = with_purchase(sale.users[user] or NO_HOLDS, sub(item, 18, 21))
+  sale.dirty_users[user] = true
+  add(sale.holds, expiry_second(sale, time), -1)
+  return PURCHASED, user
+end
+
+local function store(key, values, dirty, expire_at)
+  local flat, n = {}, 0
+  for field in pairs(dirty) do
+    flat[n + 1], flat[n + 2], n = field, values[field], n + 2
+  end
+  if n == 0 then return end
+  call('HSET', key, unpack_list(flat))
+  call('EXPIREAT', key, expire_at, 'NX')
+end
+
+local function increment(key, amounts, expire_at)
+  local any = false
+  for field, amount in pairs(amounts) do
+    if amount ~= 0 then
+      call('HINCRBY', key, format('%d', field), amount)
+      any = true
+    end
+  end
+  if any and expire_at then call('EXPIREAT', key, expire_at, 'NX') end
+end
+
+local function write_all(prefix, sales, unlisted)
+  for _, sale in pairs(sales) do
+    if sale then
+      store(sale.key .. 'items', sale.items, sale.dirty_items, sale.expire_at)
+      store(sale.key .. 'users', sale.users, sale.dirty_users, sale.expire_at)
+      increment(sale.key .. 'counts', sale.counts, sale.expire_at)
+      increment(sale.key .. 'holds', sale.holds, sale.expire_at)
+      if #sale.lapsed_list > 0 then
+        call('SADD', sale.key .. 'lapsed', unpack_list(sale.lapsed_list))
+        call('EXPIREAT', sale.key .. 'lapsed', sale.expire_at, 'NX')
+      end
+    end
+  end
+  increment(prefix .. 'counts:unlisted', unlisted)
+end
+
+-- The sales that the batch names: number -> working copy, or false if it is not listed. And the epoch.
+local function find_sales(keys, batch, now)
+  local sales, numbers, fields = {}, {}, { 'epoch' }
+  for at = 3, #batch, FIELDS do
+    local sale = batch[at]
+    if sales[sale] == nil then
+      sales[sale] = false
+      numbers[#numbers + 1] = sale
+      fields[#fields + 1] = format('%d', sale)
+    end
+  end
+  local found = call('HMGET', keys[1], unpack_list(fields))
+  local prefix = prefix_of(keys)
+  for at = 1, #numbers do
+    local field = found[at + 1]
+    if field then sales[numbers[at]] = listed_sale(prefix, numbers[at], field, now) end
+  end
+  return sales, found[1]
+end
+
+local function check(batch, epoch)
+  if not epoch then return redis.error_reply('HCEPOCH no epoch was claimed yet') end
+  if type(batch) ~= 'table' or batch[1] ~= BATCH_VERSION then return redis.error_reply('HCBATCH unknown version') end
+  if #batch < 2 + FIELDS or (#batch - 2) % FIELDS ~= 0 then return redis.error_reply('HCBATCH wrong length') end
+  for at = 3, #batch, FIELDS do
+    if type(batch[at]) ~= 'number' or not tonumber(batch[at + 1]) or #batch[at + 2] ~= 16 or type(batch[at + 3]) ~= 'string' then
+      return redis.error_reply('HCBATCH malformed command')
+    end
+  end
+end
+
+local function decide(keys, args)
+  bind()
+  local batch = unpack_message(args[1])
+  local now = now_ms()
+  local sales, epoch = find_sales(keys, batch, now)
+  local refused = check(batch, epoch)
+  if refused then return refused end
+  fetch_all(batch, sales)
+
+  local current = floor(now / batch[2])
+  local unlisted = {}
+  local results, n = { now }, 1
+  for at = 3, #batch, FIELDS do
+    local number, index, nonce, user = batch[at], batch[at + 1], batch[at + 2], batch[at + 3]
+    local sale = sales[number]
+    local outcome, first, second
+    if sale then
+      if user == '' then
+        outcome, first, second = purchase(sale, index, nonce)
+      else
+        outcome, first, second = checkout(sale, index, nonce, user)
+      end
+      add(sale.counts, outcome, 1)
+    else
+      if user == '' then
+        outcome = CODE_UNLISTED
+      else
+        outcome = number < current and SALE_GONE or SALE_UNLISTED
+      end
+      add(unlisted, outcome, 1)
+    end
+    n = n + 1
+    results[n] = outcome
+    if first then
+      n = n + 1
+      results[n] = first
+    end
+    if second then
+      n = n + 1
+      results[n] = second
+    end
+  end
+
+  write_all(prefix_of(keys), sales, unlisted)
+  local encoded = pack(results)
+  local id = call('XADD', keys[2], epoch .. '-*', 'b', args[1], 'r', encoded)
+  return { encoded, id }
+end
+
+local function drop_expired(keys, now)
+  local fields = call('HGETALL', keys[1])
+  for at = 1, #fields, 2 do
+    local expire_at = match(fields[at + 1], ',(%d+)$')
+    if expire_at and tonumber(expire_at) * 1000 <= now then call('HDEL', keys[1], fields[at]) end
+  end
+end
+
+local function open(keys, args)
+  bind()
+  local now = now_ms()
+  local stored = call('HGET', keys[1], args[1])
+  if stored then return { stored, 0, now } end
+  local epoch = call('HGET', keys[1], 'epoch')
+  if not epoch then return redis.error_reply('HCEPOCH no epoch was claimed yet') end
+  local expire_at = math.ceil((args[3] + args[6]) / 1000) + args[7]
+  local field = format('%d,%d,%d,%d,%d,%d', args[2], args[3], args[4], args[5], args[6], expire_at)
+  drop_expired(keys, now)
+  call('HSET', keys[1], args[1], field)
+  local opened = { [7] = now }
+  for at = 1, 6 do opened[at] = tonumber(args[at]) end
+  call('XADD', keys[2], epoch .. '-*', 'o', pack(opened))
+  return { field, 1, now }
+end
+
+local function claim_epoch(keys, args)
+  bind()
+  local epoch = call('HGET', keys[1], 'epoch')
+  if epoch then return epoch end
+  -- The first entry of an epoch would get the seq 0. Positions count from 1 (0 is "before the first"), so 0 is used up
+  -- here. It also makes a log that is ahead of this epoch refuse it, before anything is written.
+  call('XDEL', keys[2], call('XADD', keys[2], args[1] .. '-0', 'e', ''))
+  call('HSET', keys[1], 'epoch', args[1])
+  return args[1]
+end
+
+local function sale_state(keys, args)
+  bind()
+  local now = now_ms()
+  local field = call('HGET', keys[1], args[1])
+  if not field then return { false, 0, 0, now } end
+  local key = prefix_of(keys) .. 'sale:' .. args[1] .. ':'
+  local sold = call('HGET', key .. 'counts', tostring(PURCHASED)) or 0
+  local second = floor(now / 1000)
+  local held, past = 0, {}
+  local holds = call('HGETALL', key .. 'holds')
+  for at = 1, #holds, 2 do
+    if tonumber(holds[at]) >= second then
+      held = held + holds[at + 1]
+    elseif #past < 1000 then
+      past[#past + 1] = holds[at]
+    end
+  end
+  if #past > 0 then call('HDEL', key .. 'holds', unpack_list(past)) end
+  return { field, tonumber(sold), held, now }
+end
+
+local function last_id(log)
+  if call('EXISTS', log) == 0 then return '0-0' end
+  local info = call('XINFO', 'STREAM', log)
+  for at = 1, #info, 2 do
+    if info[at] == 'last-generated-id' then return info[at + 1] end
+  end
+end
+
+local function log_state(keys)
+  bind()
+  local first = call('XRANGE', keys[2], '-', '+', 'COUNT', 1)[1]
+  local fields = first and first[2]
+  local since = false
+  if fields then
+    local message = unpack_message(fields[1] == 'o' and fields[2] or fields[4])
+    since = fields[1] == 'o' and message[7] or message[1]
+  end
+  return { now_ms(), call('XLEN', keys[2]), last_id(keys[2]), since, call('HGETALL', prefix_of(keys) .. 'persister') }
+end
+
+local function audit_sale(keys, args)
+  bind()
+  local field = call('HGET', keys[1], args[1])
+  if not field then return { now_ms(), last_id(keys[2]), false, {}, {}, {} } end
+  local key = prefix_of(keys) .. 'sale:' .. args[1] .. ':'
+  return {
+    now_ms(), last_id(keys[2]), field,
+    call('HGETALL', key .. 'items'), call('HGETALL', key .. 'users'), call('HGETALL', key .. 'counts'),
+  }
+end
+
+redis.register_function('@LIBRARY@_decide', decide)
+redis.register_function('@LIBRARY@_open', open)
+redis.register_function('@LIBRARY@_claim_epoch', claim_epoch)
+redis.register_function('@LIBRARY@_sale_state', sale_state)
+redis.register_function({ function_name = '@LIBRARY@_log_state', callback = log_state, flags = { 'no-writes' } })
+redis.register_function({ function_name = '@LIBRARY@_audit_sale', callback = audit_sale, flags = { 'no-writes' } })

@@ -1,0 +1,33 @@
+/**
+ * The names of all keys. Those of a shard carry one hash tag, the log included, so that one function call may touch
+ * them all in a cluster. Nothing that a client sends is ever part of a name: sale numbers come from the list of sales.
+ */
+
+/** The shard that a sale lives in. The one place that decides it; today there is one shard. */
+export function shardOf(_sale: number): number {
+  return 0
+}
+
+export interface ShardKeys {
+  /** `{hotcakes:<shard>}:`, from which the function builds the keys of a listed sale. */
+  readonly prefix: string
+  /** Hash: `epoch` and one field a listed sale. */
+  readonly sales: string
+  /** Stream of decided batches and opened sales. */
+  readonly log: string
+  /** Hash: what the persister last said of itself. */
+  readonly persister: string
+  /** Hash: outcome code -> count, for commands that named no listed sale. */
+  readonly countsUnlisted: string
+}
+
+export function shardKeys(shard: number): ShardKeys {
+  const prefix = `{hotcakes:${shard}}:`
+  return {
+    prefix,
+    sales: `${prefix}sales`,
+    log: `${prefix}log`,
+    persister: `${prefix}persister`,
+    countsUnlisted: `${prefix}counts:unlisted`,
+  }
+}

@@ -1,0 +1,194 @@
+import type { Redis } from 'ioredis'
+import type { SaleTerms } from '../decisions.ts'
+import { Fault } from '../faults.ts'
+import { type LogPosition, parseLogPosition } from '../log-position.ts'
+import { type ConnectionOptions, connectRedis, firstConnect, type RedisSettings, redisFault } from './connection.ts'
+import { type Durability, inspectDurability } from './durability.ts'
+import { type ShardKeys, shardKeys } from './keys.ts'
+import { functionName, isFunctionMissing, loadLibrary } from './library.ts'
+import { type PersisterState, readPersisterState } from './persister-state.ts'
+
+/** The answer to a batch: `results` for a DecisionReader, `id` the log entry that records it, `<epoch>-<seq>`. */
+export interface DecidedBatch {
+  readonly results: Buffer
+  readonly id: string
+}
+
+export interface SaleState extends SaleTerms {
+  readonly sold: number
+  /** Live holds; may still count holds that expired less than a second ago. */
+  readonly held: number
+  readonly nowMs: number
+}
+
+export interface LogState {
+  readonly nowMs: number
+  /** Log entries not yet in Postgres (some may be committed but not trimmed yet). */
+  readonly backlogEntries: number
+  /** Age of the oldest of them in seconds; 0 when there is none. */
+  readonly lagSeconds: number
+  /** Position of the newest entry ever written. */
+  readonly last: LogPosition
+  /** What the persister last said of itself; undefined if none did for a while. */
+  readonly persister: PersisterState | undefined
+}
+
+/** A moment of one sale: everything that Redis knows of it, and the log position of that moment. */
+export interface SaleSnapshot {
+  readonly nowMs: number
+  readonly last: LogPosition
+  /** undefined: Redis does not list the sale (any more). */
+  readonly terms: SaleTerms | undefined
+  /** Item index -> record, user -> record (binary, see hotcakes.lua), outcome code -> count. */
+  readonly items: ReadonlyMap<string, Buffer>
+  readonly users: ReadonlyMap<string, Buffer>
+  readonly counts: ReadonlyMap<number, number>
+}
+
+/** Redis as the authority over sales: the one class that calls the functions of hotcakes.lua. */
+export class SaleStore {
+  readonly keys: ShardKeys
+  readonly redis: Redis
+  readonly #settings: RedisSettings
+  readonly #decideName = functionName('decide')
+
+  constructor(settings: RedisSettings, options: ConnectionOptions) {
+    this.#settings = settings
+    this.keys = shardKeys(0)
+    this.redis = connectRedis(settings, options)
+  }
+
+  /** Connects and loads the functions. @throws Fault */
+  async connect(): Promise<void> {
+    await firstConnect(this.redis, this.#settings)
+    await loadLibrary(this.redis)
+  }
+
+  get isUp(): boolean {
+    return this.redis.status === 'ready'
+  }
+
+  inspectDurability(): Promise<Durability> {
+    return inspectDurability(this.redis)
+  }
+
+  /**
+   * Decides a batch (see decisions.ts) and records it, atomically. When it throws, the outcome is unknown.
+   * @throws Fault HC_REDIS_UNAVAILABLE | HC_REDIS_REFUSED
+   */
+  async decide(batch: Buffer): Promise<DecidedBatch> {
+    const [results, id] = (await this.#call(this.#decideName, batch)) as [Buffer, Buffer]
+    return { results, id: id.toString('latin1') }
+  }
+
+  /** Lists a sale unless it is listed already; answers the terms in force and whether this call opened it. */
+  async openSale(terms: SaleTerms, ttlSeconds: number): Promise<{ terms: SaleTerms; opened: boolean; nowMs: number }> {
+    const { sale, opensAtMs, closesAtMs, items, userLimit, holdMs } = terms
+    const args = [sale, opensAtMs, closesAtMs, items, userLimit, holdMs, ttlSeconds]
+    const [field, opened, nowMs] = (await this.#call(functionName('open'), ...args)) as [Buffer, number, number]
+    return { terms: parseTerms(sale, field), opened: opened === 1, nowMs }
+  }
+
+  /** Sets the log's epoch if none was set yet; answers the one in force. */
+  async claimEpoch(epoch: number): Promise<number> {
+    return Number(String(await this.#call(functionName('claim_epoch'), epoch)))
+  }
+
+  /** undefined when Redis does not list the sale. */
+  async saleState(sale: number): Promise<SaleState | undefined> {
+    type Reply = [Buffer | null, number, number, number]
+    const [field, sold, held, nowMs] = (await this.#call(functionName('sale_state'), sale)) as Reply
+    return field === null ? undefined : { ...parseTerms(sale, field), sold, held, nowMs }
+  }
+
+  /** Every listed sale's terms, in order of their numbers. */
+  async listSales(): Promise<SaleTerms[]> {
+    const fields = await this.redis.hgetall(this.keys.sales).catch(rethrow)
+    return Object.entries(fields)
+      .filter(([name]) => name !== 'epoch')
+      .map(([name, field]) => parseTerms(Number(name), field))
+      .toSorted((a, b) => a.sale - b.sale)
+  }
+
+  async logState(): Promise<LogState> {
+    type Reply = [number, number, Buffer, number | null, Buffer[]]
+    const [nowMs, backlogEntries, last, since, persister] = (await this.#call(functionName('log_state'))) as Reply
+    return {
+      nowMs,
+      backlogEntries,
+      lagSeconds: since === null ? 0 : Math.max(0, nowMs - since) / 1_000,
+      last: parseLogPosition(last.toString('latin1')),
+      persister: readPersisterState(persister),
+    }
+  }
+
+  /** One atomic read of a whole sale: Redis is busy for about 1 ms per 2,000 touched items. */
+  async snapshot(sale: number): Promise<SaleSnapshot> {
+    type Reply = [number, Buffer, Buffer | null, Buffer[], Buffer[], Buffer[]]
+    const reply = (await this.#call(functionName('audit_sale'), sale)) as Reply
+    const [nowMs, last, field, items, users, counts] = reply
+    return {
+      nowMs,
+      last: parseLogPosition(last.toString('latin1')),
+      terms: field === null ? undefined : parseTerms(sale, field),
+      items: pairs(items),
+      users: pairs(users),
+      counts: countsByCode(counts),
+    }
+  }
+
+  /** Outcome code -> count of the commands that named no listed sale. */
+  async countsUnlisted(): Promise<ReadonlyMap<number, number>> {
+    return countsByCode(
+      await this.redis
+        .hgetallBuffer(this.keys.countsUnlisted)
+        .then(Object.entries<Buffer>, rethrow)
+        .then(flatten),
+    )
+  }
+
+  close(): void {
+    this.redis.disconnect()
+  }
+
+  async #call(name: string, ...args: (string | number | Buffer)[]): Promise<unknown> {
+    const keys = [this.keys.sales, this.keys.log]
+    try {
+      return await this.redis.callBuffer('FCALL', name, 2, ...keys, ...args)
+    } catch (error) {
+      if (isFunctionMissing(error)) {
+        await loadLibrary(this.redis)
+        return await this.redis.callBuffer('FCALL', name, 2, ...keys, ...args).catch(rethrow)
+      }
+      const fault = redisFault(error)
+      // A reply that is overdue may mean a connection that is dead without a word. A new one is told at once.
+      if (fault.message === 'Command timed out') this.redis.disconnect(true)
+      throw fault
+    }
+  }
+}
+
+function rethrow(error: unknown): never {
+  throw redisFault(error)
+}
+
+function parseTerms(sale: number, field: Buffer | string): SaleTerms {
+  const [opensAtMs, closesAtMs, items, userLimit, holdMs] = String(field).split(',').map(Number)
+  if (holdMs === undefined || Number.isNaN(holdMs))
+    throw new Fault('HC_REDIS_REFUSED', `sale ${sale} is listed as ${field}`)
+  return { sale, opensAtMs, closesAtMs, items, userLimit, holdMs } as SaleTerms
+}
+
+function flatten(entries: [string, Buffer][]): Buffer[] {
+  return entries.flatMap(([field, value]) => [Buffer.from(field), value])
+}
+
+function pairs(flat: readonly Buffer[]): Map<string, Buffer> {
+  const map = new Map<string, Buffer>()
+  for (let at = 0; at + 1 < flat.length; at += 2) map.set(String(flat[at]), flat[at + 1] as Buffer)
+  return map
+}
+
+function countsByCode(flat: readonly Buffer[]): Map<number, number> {
+  return new Map([...pairs(flat)].map(([code, count]) => [Number(code), Number(String(count))]))
+}
