@@ -1,0 +1,85 @@
+import cluster, { type Worker } from 'node:cluster'
+
+import type { Config } from '../core/config/load.ts'
+import type { ChildKind, FromChild, ToChild } from '../core/ipc.ts'
+
+export interface ChildOptions {
+  readonly kind: ChildKind
+  readonly executable: string
+  readonly config: Config
+  readonly onMessage: (child: Child, message: FromChild) => void
+  /** Once, when the process has ended and its last message was delivered. */
+  readonly onGone: (child: Child) => void
+}
+
+/** One forked process, from its fork to its end. The supervisor decides; this only tells and does. */
+export class Child {
+  readonly kind: ChildKind
+  readonly pid: number
+  /** Since when (performance.now()) its patience runs: its fork, and once it is ready its last message. */
+  silentSinceMs = performance.now()
+  /** Why it said that it can't do its work. */
+  failure: string | undefined
+  /** Why the primary killed it. */
+  killedBecause: string | undefined
+  /** What it said that it leaves undone. */
+  readonly left: string[] = []
+  readonly #worker: Worker
+  #exit: { code: number | null; signal: string | null } | undefined
+
+  /** @throws what the operating system says when it can't fork */
+  constructor(options: ChildOptions) {
+    this.kind = options.kind
+    cluster.setupPrimary({ exec: options.executable, args: [] })
+    this.#worker = cluster.fork()
+    this.pid = this.#worker.process.pid ?? 0
+    const gone = once(() => options.onGone(this))
+    this.#worker.on('message', (message: FromChild) => options.onMessage(this, message))
+    this.#worker.on('exit', (code: number | null, signal: string | null) => {
+      this.#exit = { code, signal }
+      // Its last messages, the reason of its end among them, may still be unread: 'disconnect' follows them.
+      if (!this.#worker.isConnected()) gone()
+    })
+    this.#worker.on('disconnect', () => {
+      if (this.#exit !== undefined) gone()
+    })
+    this.#worker.on('error', (error: Error) => {
+      if (this.#worker.process.pid !== undefined) return // of the channel: 'exit' will follow
+      this.failure = `it could not be forked: ${error.message}`
+      gone()
+    })
+    this.send({ type: 'start', config: options.config })
+  }
+
+  /** A child that has just died gets nothing: its 'exit' tells. */
+  send(message: ToChild): void {
+    this.#worker.send(message, () => undefined)
+  }
+
+  /** SIGKILL also ends a process that is stopped or spins. */
+  kill(because: string): void {
+    this.killedBecause ??= because
+    this.#worker.process.kill('SIGKILL')
+  }
+
+  get isCleanExit(): boolean {
+    return this.#exit?.code === 0
+  }
+
+  /** How it ended and why, for people. */
+  get end(): string {
+    const { code = null, signal = null } = this.#exit ?? {}
+    const how = signal === null ? `exit status ${code}` : signal
+    const why = this.killedBecause ?? this.failure
+    return why === undefined ? how : `${how}: ${why}`
+  }
+}
+
+function once(action: () => void): () => void {
+  let done = false
+  return () => {
+    if (done) return
+    done = true
+    action()
+  }
+}

@@ -1,0 +1,50 @@
+import type { Config } from '../core/config/load.ts'
+import { formatItemId } from '../core/ids.ts'
+import type { Log } from '../core/log.ts'
+import type { SaleState } from '../core/redis/sale-store.ts'
+
+export interface GreetingOptions {
+  readonly config: Config
+  readonly log: Log
+  /** The sale that is open; undefined when Redis could not say. */
+  readonly sale: SaleState | undefined
+  readonly tookMs: number
+}
+
+/** Says that the service is ready and how to try it: as a few lines on a terminal, otherwise as one log line. */
+export function greet(options: GreetingOptions): void {
+  const { config, log, sale, tookMs } = options
+  const { app } = config
+  const api = urlOf(app.host, app.port)
+  const metrics = `${urlOf(app.metricsHost, app.metricsPort)}/metrics`
+  const firstItem = sale && formatItemId(sale.sale, 1)
+  const tryIt = firstItem && `curl -X POST '${api}/checkout?user_id=me&id=${firstItem}'`
+  const closesAt = sale && new Date(sale.closesAtMs).toISOString()
+  if (!process.stdout.isTTY) {
+    log.info({ api, metrics, sale: sale?.sale, closesAt, items: sale?.items, firstItem, tryIt, tookMs }, 'ready')
+    return
+  }
+  const lines = [
+    ['Listening', `${api} (${app.workers} ${app.workers === 1 ? 'worker' : 'workers'})`],
+    ['Metrics', metrics],
+    ['Data', dataOf(config)],
+    ['Sale', sale && `${sale.sale}: ${sale.items} items, closes at ${closesAt}`],
+    ['First item', firstItem],
+    ['Try it', tryIt],
+    ['Stop it', 'Ctrl+C'],
+  ].filter(([, text]) => text !== undefined)
+  const shown = lines.map(([name = '', text]) => `  ${name.padEnd(12)}${text}\n`).join('')
+  process.stdout.write(`\nThe sale is on, after ${(tookMs / 1_000).toFixed(1)} s.\n\n${shown}\n`)
+}
+
+/** An address that this machine can be reached at by itself. */
+function urlOf(host: string, port: number): string {
+  const reachable = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host
+  return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`
+}
+
+function dataOf({ app, db, redis }: Config): string {
+  const postgres = db.embedded ? `PostgreSQL embedded in ${app.dataDir}` : `PostgreSQL at ${db.host}:${db.port}`
+  const store = redis.embedded ? `Redis embedded in ${app.dataDir}` : `Redis at ${redis.host}:${redis.port}`
+  return `${store}, ${postgres}`
+}

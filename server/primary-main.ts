@@ -1,0 +1,67 @@
+// The server's entry: run by `npm start` after the build, or directly. It is the primary's assembly point and, for that
+// alone, the one file of server/ that may import from ops/: the embedded services and the schema live there.
+// usage: node dist/server/primary-main.js [--help]        exit statuses: see shutdown.ts
+
+import { existsSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+import { helpText } from '../core/config/describe.ts'
+import { type Config, loadConfig, redacted } from '../core/config/load.ts'
+import { Fault } from '../core/faults.ts'
+import { createLog } from '../core/log.ts'
+import { startEmbedded } from '../ops/embedded/embedded.ts'
+import { startPrimary } from './primary.ts'
+import { exitStatus, Shutdown, type StopSignal, stopSignals } from './shutdown.ts'
+
+process.exit(await main(process.argv.slice(2)))
+
+async function main(args: readonly string[]): Promise<number> {
+  if (args.includes('--help') || args.includes('-h')) {
+    process.stdout.write(helpText())
+    return exitStatus.ok
+  }
+  if (args.length > 0) return refuse(`unknown argument ${args[0]}: settings come from the environment, see --help`)
+  let config: Config
+  try {
+    config = loadConfig({ env: process.env, dotenvFile: '.env' })
+  } catch (error) {
+    if (error instanceof Fault) return refuse(error.message)
+    throw error
+  }
+
+  const log = createLog({ level: config.log.level, process: 'primary' })
+  log.debug(redacted(config), 'the settings')
+  const shutdown = new Shutdown({ log, deadlineMs: config.app.shutdownSeconds * 1_000 })
+  for (const signal of Object.keys(stopSignals) as StopSignal[]) process.on(signal, () => shutdown.onSignal(signal))
+  process.on('uncaughtException', (error) => shutdown.onFault(error))
+
+  const started = startPrimary({
+    config,
+    log,
+    version: version(),
+    shutdown,
+    executables: {
+      http: fileURLToPath(new URL('./http-worker-main.js', import.meta.url)),
+      persister: fileURLToPath(new URL('../workers/persister-main.js', import.meta.url)),
+    },
+    schemaFolder: new URL('../ops/postgres/', import.meta.url),
+    startServices: ({ app, db, redis }) =>
+      startEmbedded({ dataDir: app.dataDir, postgres: db.embedded, redis: redis.embedded, log }),
+  })
+  return await shutdown.run(started)
+}
+
+/** What is wrong, one problem a line, for the person who starts the server: no log line, no stack. */
+function refuse(problems: string): number {
+  process.stderr.write(`${problems.replaceAll(/^/gm, 'hotcakes: ')}\n`)
+  return exitStatus.config
+}
+
+/** The package's, from the nearest package.json: the compiled code may stand at any depth below it. */
+function version(): string {
+  for (let folder = new URL('./', import.meta.url); folder.pathname !== '/'; folder = new URL('../', folder)) {
+    const file = new URL('package.json', folder)
+    if (existsSync(file)) return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version
+  }
+  return 'unknown'
+}

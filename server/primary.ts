@@ -1,0 +1,225 @@
+import { setTimeout as delay } from 'node:timers/promises'
+
+import type { Config } from '../core/config/load.ts'
+import { Fault } from '../core/faults.ts'
+import type { ChildKind } from '../core/ipc.ts'
+import { leftQueryMsMax, metricsGatherMsMax, metricsRefreshMs } from '../core/limits.ts'
+import type { Log } from '../core/log.ts'
+import { committedPosition } from '../core/postgres/committed-position.ts'
+import { connectPostgres } from '../core/postgres/connection.ts'
+import { migrate } from '../core/postgres/schema.ts'
+import { shardOf } from '../core/redis/keys.ts'
+import { type LogState, SaleStore } from '../core/redis/sale-store.ts'
+import { ClusterMetrics } from './cluster-metrics.ts'
+import { whenAvailable } from './dependencies.ts'
+import { greet } from './greeting.ts'
+import { claimLog } from './log-claim.ts'
+import { serveMetrics } from './metrics-server.ts'
+import { assertPortFree } from './port-check.ts'
+import { PrimaryMetrics, peakGauges } from './primary-metrics.ts'
+import type { Shutdown } from './shutdown.ts'
+import { Supervisor } from './supervisor.ts'
+
+/** The Postgres and Redis that the server runs itself, as far as it does. */
+export interface Services {
+  /** Replace the connection settings of the configuration; absent where a service is not embedded. */
+  readonly db?: Partial<Config['db']>
+  readonly redis?: Partial<Config['redis']>
+  stop(): Promise<void>
+  /** Calls back if one ends without having been asked to. */
+  onExit(callback: (exit: { service: string; code: number | null; signal: string | null }) => void): void
+}
+
+export interface PrimaryOptions {
+  readonly config: Config
+  readonly log: Log
+  readonly version: string
+  readonly shutdown: Shutdown
+  /** The programs of the children. */
+  readonly executables: Readonly<Record<ChildKind, string>>
+  /** The numbered SQL files. */
+  readonly schemaFolder: URL
+  readonly startServices: (config: Config) => Promise<Services>
+}
+
+type Opened<Extra> = PrimaryOptions & Extra
+
+/**
+ * Starts the service, in the order in which each part needs the ones before it, and hands every part to the shutdown,
+ * which closes them in the reverse order. Resolves when the service is ready.
+ * @throws Fault; the reason of the shutdown's signal when it is aborted on the way
+ */
+export async function startPrimary(options: PrimaryOptions): Promise<void> {
+  const startedMs = performance.now()
+  const { config, log, shutdown } = options
+  for (const warning of config.warnings) log.warn(warning)
+  const { app } = config
+  await assertPortFree({ host: app.host, port: app.port, setting: 'APP_PORT' })
+  await assertPortFree({ host: app.metricsHost, port: app.metricsPort, setting: 'APP_METRICS_PORT' })
+
+  const services = await openServices(options)
+  const effective = { ...options, config: services.config }
+  shutdown.signal.throwIfAborted()
+  const store = await openStore(effective)
+  const isDurable = await assertDurable({ ...effective, store })
+  await openRecord({ ...effective, store })
+
+  const { supervisor, metrics } = await openMetrics({ ...effective, store })
+  metrics.setDurable(isDurable)
+  openChildren({ ...effective, store, supervisor, hasServices: services.areThere })
+  await supervisor.allReady(shutdown.signal)
+
+  const number = Math.floor(Date.now() / 1_000 / app.saleIntervalSeconds)
+  const sale = await store.saleState(number).catch(() => undefined) // Redis is away just now: the rest is still true
+  greet({ config: effective.config, log, sale, tookMs: Math.round(performance.now() - startedMs) })
+}
+
+/** The configuration with the connection settings of what is embedded, and whether that is still there. */
+async function openServices(options: PrimaryOptions): Promise<{ config: Config; areThere: () => boolean }> {
+  const { config, shutdown } = options
+  if (!config.db.embedded && !config.redis.embedded) return { config, areThere: () => true }
+  const services = await options.startServices(config)
+  let areThere = true
+  shutdown.opened({
+    name: 'the embedded services',
+    close: () => services.stop().then(() => []),
+    left: () => ['the embedded services were running'],
+    kill: () => services.stop(),
+  })
+  // Not restarted: whatever ended it (a full disk, a lack of memory, a person) would most likely end it again, and half
+  // a restart is where promises get lost. Everything acknowledged is on disk; who started us starts us again.
+  services.onExit(({ service, code, signal }) => {
+    areThere = false
+    shutdown.onFault(new Fault('HC_EMBEDDED_FAILED', `${service} ended by itself (${signal ?? `exit status ${code}`})`))
+  })
+  const effective = { ...config, db: { ...config.db, ...services.db }, redis: { ...config.redis, ...services.redis } }
+  return { config: Object.freeze(effective), areThere: () => areThere }
+}
+
+async function openStore({ config, log, shutdown }: PrimaryOptions): Promise<SaleStore> {
+  const connect = async () => {
+    const store = new SaleStore(config.redis, {
+      name: 'hotcakes primary',
+      onState: (state, fault) => {
+        if (state === 'up') log.info('connected to Redis')
+        else if (!shutdown.signal.aborted) log.warn({ code: fault?.code }, 'no connection to Redis')
+      },
+    })
+    try {
+      await store.connect()
+      return store
+    } catch (error) {
+      store.close()
+      throw error
+    }
+  }
+  const store = await whenAvailable(connect, { unavailable: 'HC_REDIS_UNAVAILABLE', log, signal: shutdown.signal })
+  shutdown.opened({
+    name: 'the connection to Redis',
+    close: () => {
+      store.close()
+      return Promise.resolve([])
+    },
+  })
+  return store
+}
+
+/** Whether Redis keeps what it acknowledges. @throws Fault HC_REDIS_UNSUITABLE when it must and does not */
+async function assertDurable({ config, log, store }: Opened<{ store: SaleStore }>): Promise<boolean> {
+  const { unsuitable, weak } = await store.inspectDurability()
+  if (unsuitable.length > 0 && config.redis.requireDurable) {
+    const problems = unsuitable.join('; ')
+    throw new Fault('HC_REDIS_UNSUITABLE', `${problems}. REDIS_REQUIRE_DURABLE=false starts nevertheless`)
+  }
+  for (const sentence of [...unsuitable, ...weak]) log.warn(`Redis may lose what it acknowledged: ${sentence}`)
+  return unsuitable.length === 0 && weak.length === 0
+}
+
+/** Brings the database's schema up to date and ties it to the log in Redis. */
+async function openRecord({ config, log, shutdown, store, schemaFolder }: Opened<{ store: SaleStore }>): Promise<void> {
+  const patience = { unavailable: 'HC_POSTGRES_UNAVAILABLE', log, signal: shutdown.signal } as const
+  await whenAvailable(() => migrate(config.db, schemaFolder, (event, details) => log.info(details, event)), patience)
+  shutdown.signal.throwIfAborted()
+  const postgres = connectPostgres(config.db, { applicationName: 'hotcakes primary' })
+  try {
+    const epoch = await claimLog(store, () => committedPosition(postgres, shardOf(0)))
+    log.debug({ epoch }, 'Redis and Postgres belong together')
+  } finally {
+    postgres.close()
+  }
+}
+
+/** The supervisor of children to come, and the metrics of all processes. */
+async function openMetrics({ config, log, shutdown, version, executables, store }: Opened<{ store: SaleStore }>) {
+  const supervisor: Supervisor = new Supervisor({
+    config,
+    executables,
+    log,
+    onMetrics: (child, id, report) => cluster.received(child, id, report),
+    onGone: (child) => cluster.retire(child),
+    onRestart: (kind) => metrics.restarted(kind),
+    onBudgetSpent: (fault) => shutdown.onFault(fault),
+  })
+  const metrics = new PrimaryMetrics({ version, supervisor, logState: () => logStateWithin(store, metricsGatherMsMax) })
+  const cluster = new ClusterMetrics({
+    children: () => supervisor.reachable(),
+    ownReport: (silent, current) => metrics.report(silent, current),
+    peaks: peakGauges,
+  })
+  const server = await serveMetrics({
+    host: config.app.metricsHost,
+    port: config.app.metricsPort,
+    scrape: () => cluster.scrape(),
+    onError: (error) => log.error({ err: error }, 'a scrape failed'),
+  })
+  const refresh = setInterval(() => void cluster.gather(), metricsRefreshMs)
+  shutdown.opened({
+    name: 'the metrics server',
+    close: async () => {
+      clearInterval(refresh)
+      supervisor.close()
+      await server.close()
+      return []
+    },
+  })
+  return { supervisor, metrics }
+}
+
+interface ChildrenOptions {
+  readonly store: SaleStore
+  readonly supervisor: Supervisor
+  readonly hasServices: () => boolean
+}
+
+/** Forks the persister and the HTTP workers. */
+function openChildren({ config, shutdown, store, supervisor, hasServices }: Opened<ChildrenOptions>): void {
+  const kill = () => supervisor.kill('the shutdown was cut short')
+  shutdown.opened({
+    name: 'the persister',
+    close: async () => {
+      if (hasServices()) {
+        const left = await supervisor.drain('persister')
+        return left.length === 0 ? [] : [...left, await backlogSentence(store)]
+      }
+      // Without Redis or Postgres there is no draining, and waiting for the deadline would change nothing.
+      await supervisor.kill('an embedded service ended')
+      return ['the log was not drained: it is safe on disk, and the next start goes on with it']
+    },
+    left: async () => [...supervisor.describe(), await backlogSentence(store)],
+    kill,
+  })
+  supervisor.start('persister', 1)
+  shutdown.opened({ name: 'the HTTP workers', close: () => supervisor.drain('http'), kill })
+  supervisor.start('http', config.app.workers)
+}
+
+async function backlogSentence(store: SaleStore): Promise<string> {
+  const state = await logStateWithin(store, leftQueryMsMax)
+  const entries = state === undefined ? 'an unknown number of' : state.backlogEntries
+  return `${entries} log entries are not in Postgres yet: Redis keeps them, and the next start goes on with them`
+}
+
+async function logStateWithin(store: SaleStore, patienceMs: number): Promise<LogState | undefined> {
+  const state = store.logState().catch(() => undefined) // Redis is away, which the caller has a word for
+  return await Promise.race([state, delay(patienceMs, undefined)])
+}

@@ -1,0 +1,284 @@
+import type { Config } from '../core/config/load.ts'
+import { Fault } from '../core/faults.ts'
+import type { ChildKind, FromChild } from '../core/ipc.ts'
+import {
+  childStartMsMax,
+  crashBudgetDeaths,
+  crashBudgetWindowMs,
+  watchGapMsMax,
+  watchIntervalMs,
+} from '../core/limits.ts'
+import type { Log } from '../core/log.ts'
+import { Child } from './child.ts'
+import { CrashHistory } from './restart-policy.ts'
+
+/** Where a child stands. `waiting` is no process yet: a replacement whose back-off runs. */
+export type ChildPlace = 'starting' | 'ready' | 'draining'
+export const childPlaces = ['waiting', 'starting', 'ready', 'draining'] as const
+
+export interface SupervisorOptions {
+  readonly config: Config
+  readonly executables: Readonly<Record<ChildKind, string>>
+  readonly log: Log
+  readonly onMetrics: (child: Child, id: number, metrics: readonly unknown[]) => void
+  readonly onGone: (child: Child) => void
+  readonly onRestart: (kind: ChildKind) => void
+  /** The crash budget is spent; nobody is replaced any more. */
+  readonly onBudgetSpent: (fault: Fault) => void
+}
+
+interface Replacement {
+  readonly kind: ChildKind
+  readonly timer: NodeJS.Timeout
+}
+
+/** Keeps the wanted children running: forks, watches, replaces, and in the end drains them. */
+export class Supervisor {
+  readonly #options: SupervisorOptions
+  readonly #places: Readonly<Record<ChildPlace, Set<Child>>> = {
+    starting: new Set(),
+    ready: new Set(),
+    draining: new Set(),
+  }
+  readonly #waiting = new Set<Replacement>()
+  readonly #history = new CrashHistory()
+  /** The kinds that are being drained, with what they had to leave. */
+  readonly #drains = new Map<ChildKind, string[]>()
+  readonly #lastFailures = new Map<ChildKind, string>()
+  readonly #watch: NodeJS.Timeout
+  #watchedMs = performance.now()
+  #replaces = true
+  #whenChanged: (() => void)[] = []
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options
+    this.#watch = setInterval(() => this.#look(), watchIntervalMs)
+  }
+
+  start(kind: ChildKind, count: number): void {
+    for (let n = 0; n < count; n++) this.#fork(kind)
+  }
+
+  /**
+   * Resolves when every child is ready.
+   * @throws Fault HC_START_TIMEOUT; the signal's reason when it is aborted
+   */
+  async allReady(signal: AbortSignal): Promise<void> {
+    const timeout = AbortSignal.timeout(childStartMsMax)
+    const change = () => this.#changed()
+    signal.addEventListener('abort', change)
+    timeout.addEventListener('abort', change)
+    try {
+      await this.#until(() => signal.aborted || timeout.aborted || this.#notReady().length === 0)
+    } finally {
+      signal.removeEventListener('abort', change)
+      timeout.removeEventListener('abort', change)
+    }
+    signal.throwIfAborted()
+    if (this.#notReady().length === 0) return
+    const who = [...new Set(this.#notReady())].map((kind) => {
+      const failure = this.#lastFailures.get(kind)
+      return failure === undefined ? kind : `${kind} (its last one ended: ${failure})`
+    })
+    throw new Fault('HC_START_TIMEOUT', `not ready after ${childStartMsMax} ms: ${who.join(', ')}`)
+  }
+
+  /** Those that answer messages. */
+  reachable(): Child[] {
+    return [...this.#places.ready, ...this.#places.draining]
+  }
+
+  count(kind: ChildKind, place: (typeof childPlaces)[number]): number {
+    const all: Iterable<{ readonly kind: ChildKind }> = place === 'waiting' ? this.#waiting : this.#places[place]
+    let count = 0
+    for (const one of all) if (one.kind === kind) count += 1
+    return count
+  }
+
+  /** The children there are, for people. */
+  describe(): string[] {
+    return (['starting', 'ready', 'draining'] as const).flatMap((place) =>
+      [...this.#places[place]].map(({ kind, pid }) => `${kind} process ${pid} (${place})`),
+    )
+  }
+
+  /**
+   * Drains every child of a kind; resolves when none is left, with what they had to leave. An HTTP worker that dies
+   * meanwhile takes its connections along, so there is nothing to replace it for. A persister is replaced until one
+   * has drained the log to its end: the log is still there.
+   */
+  async drain(kind: ChildKind): Promise<readonly string[]> {
+    const left: string[] = []
+    this.#drains.set(kind, left)
+    const replacements = [...this.#waiting].filter((replacement) => replacement.kind === kind)
+    for (const replacement of replacements) this.#cancel(replacement)
+    if (kind === 'persister' && replacements.length > 0) this.#replace(kind)
+    if (kind === 'persister' && !this.#replaces && this.#count(kind) === 0) left.push('no persister is left')
+    for (const child of this.#places.ready) if (child.kind === kind) this.#drainChild(child)
+    // One that is still starting is drained when it is ready: it may have taken requests already.
+    await this.#until(() => this.#count(kind) === 0)
+    return left
+  }
+
+  /** Kills every child; resolves when they are gone. */
+  async kill(because: string): Promise<void> {
+    this.#replaces = false
+    for (const replacement of this.#waiting) this.#cancel(replacement)
+    for (const children of Object.values(this.#places)) for (const child of children) child.kill(because)
+    await this.#until(() => this.describe().length === 0)
+  }
+
+  /** Call when all children are gone. */
+  close(): void {
+    clearInterval(this.#watch)
+  }
+
+  #fork(kind: ChildKind): void {
+    let child: Child
+    try {
+      child = new Child({
+        kind,
+        executable: this.#options.executables[kind],
+        config: this.#options.config,
+        onMessage: (from, message) => this.#heard(from, message),
+        onGone: (gone) => this.#gone(gone),
+      })
+    } catch (error) {
+      this.#died(kind, { pid: 0, end: `it could not be forked: ${String(error)}` })
+      return
+    }
+    this.#places.starting.add(child)
+    this.#options.log.debug({ kind, child: child.pid }, 'a process was forked')
+  }
+
+  #heard(child: Child, message: FromChild): void {
+    const { log } = this.#options
+    if (!this.#places.starting.has(child)) child.silentSinceMs = performance.now()
+    switch (message.type) {
+      case 'ready':
+        this.#move(child, 'starting', 'ready')
+        log.info({ kind: child.kind, child: child.pid }, 'a process is ready')
+        if (this.#drains.has(child.kind)) this.#drainChild(child)
+        break
+      case 'metrics':
+        this.#options.onMetrics(child, message.id, message.metrics)
+        break
+      case 'failed':
+        child.failure = `${message.code}: ${message.message}`
+        log.error({ kind: child.kind, child: child.pid, code: message.code }, message.message)
+        break
+      case 'left':
+        child.left.push(message.what)
+        log.error({ kind: child.kind, child: child.pid }, message.what)
+        break
+      case 'heartbeat':
+    }
+  }
+
+  #drainChild(child: Child): void {
+    this.#move(child, 'ready', 'draining')
+    child.send({ type: 'drain' })
+  }
+
+  /** The one way from place to place; a child that says ready twice stays where it is. */
+  #move(child: Child, from: ChildPlace, to: ChildPlace): void {
+    if (!this.#places[from].delete(child)) return
+    child.silentSinceMs = performance.now()
+    this.#places[to].add(child)
+    this.#changed()
+  }
+
+  #gone(child: Child): void {
+    const { kind, pid, end } = child
+    const wasDraining = this.#places.draining.delete(child)
+    this.#places.starting.delete(child)
+    this.#places.ready.delete(child)
+    this.#options.onGone(child)
+    const left = this.#drains.get(kind)
+    left?.push(...child.left)
+    if (wasDraining && child.isCleanExit) {
+      this.#options.log.info({ kind, child: pid }, 'a process has drained and ended')
+    } else if (wasDraining && (kind === 'http' || child.left.length > 0)) {
+      this.#options.log.error({ kind, child: pid }, `a process died while it drained: ${end}`)
+      left?.push(`${kind} process ${pid} died while it drained: ${end}`)
+    } else {
+      this.#died(kind, { pid, end })
+    }
+    this.#changed()
+  }
+
+  #died(kind: ChildKind, { pid, end }: { pid: number; end: string }): void {
+    const { log } = this.#options
+    this.#lastFailures.set(kind, end)
+    if (!this.#replaces) {
+      this.#drains.get(kind)?.push(`${kind} process ${pid} died: ${end}`)
+      return
+    }
+    const delayMs = this.#history.record(kind, performance.now())
+    log.error({ kind, child: pid }, `a process died: ${end}`)
+    if (this.#history.isBudgetSpent) {
+      this.#replaces = false
+      for (const replacement of this.#waiting) this.#cancel(replacement)
+      const what = `more than ${crashBudgetDeaths} processes died within ${crashBudgetWindowMs / 1_000} s`
+      this.#options.onBudgetSpent(new Fault('HC_CRASH_BUDGET', `${what}, the last one: ${kind}, ${end}`))
+    } else if (kind === 'persister' || !this.#drains.has(kind)) {
+      this.#replaceLater(kind, delayMs)
+    }
+  }
+
+  #replaceLater(kind: ChildKind, delayMs: number): void {
+    const timer = setTimeout(() => {
+      this.#waiting.delete(replacement)
+      this.#replace(kind)
+    }, delayMs)
+    const replacement = { kind, timer }
+    this.#waiting.add(replacement)
+  }
+
+  #replace(kind: ChildKind): void {
+    this.#options.onRestart(kind)
+    this.#fork(kind)
+    this.#changed()
+  }
+
+  #cancel(replacement: Replacement): void {
+    clearTimeout(replacement.timer)
+    this.#waiting.delete(replacement)
+    this.#changed()
+  }
+
+  /** Kills who is late. */
+  #look(): void {
+    const nowMs = performance.now()
+    const gapMs = nowMs - this.#watchedMs
+    this.#watchedMs = nowMs
+    const silenceMsMax = this.#options.config.app.heartbeatSeconds * 1_000
+    for (const [place, children] of Object.entries(this.#places)) {
+      const isStarting = place === 'starting'
+      const patienceMs = isStarting ? childStartMsMax : silenceMsMax
+      for (const child of children) {
+        if (gapMs > watchGapMsMax) child.silentSinceMs = nowMs
+        if (nowMs - child.silentSinceMs <= patienceMs || child.killedBecause !== undefined) continue
+        const because = isStarting ? `it was not ready after ${patienceMs} ms` : `it was silent for ${patienceMs} ms`
+        this.#options.log.error({ kind: child.kind, child: child.pid }, `a process is killed: ${because}`)
+        child.kill(because)
+      }
+    }
+  }
+
+  #notReady(): ChildKind[] {
+    return [...this.#waiting, ...this.#places.starting].map(({ kind }) => kind)
+  }
+
+  #count(kind: ChildKind): number {
+    return childPlaces.reduce((count, place) => count + this.count(kind, place), 0)
+  }
+
+  async #until(condition: () => boolean): Promise<void> {
+    while (!condition()) await new Promise<void>((resolve) => this.#whenChanged.push(resolve))
+  }
+
+  #changed(): void {
+    for (const resolve of this.#whenChanged.splice(0)) resolve()
+  }
+}
