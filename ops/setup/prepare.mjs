@@ -1,0 +1,77 @@
+// Brings a checkout, however fresh, to where its compiled code can run. What is current is left alone: a warm start
+// pays for one digest and the file times.
+
+import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+
+import { build, isBuilt } from './build.mjs'
+import { SetupError, say } from './progress.mjs'
+import { underLock } from './setup-lock.mjs'
+import { ensureSystemPackages } from './system-packages.mjs'
+
+export const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..')
+
+const stampFile = join(root, 'node_modules/.hotcakes-stamp')
+
+/** Addons are built for one ABI, and some packages bring programs for one platform: all of that is part of the stamp. */
+function packagesFingerprint() {
+  const hash = createHash('sha256').update(readFileSync(join(root, 'package-lock.json')))
+  return hash.update(`${process.versions.modules} ${process.platform} ${process.arch}`).digest('hex')
+}
+
+function packagesAreCurrent() {
+  return existsSync(stampFile) && readFileSync(stampFile, 'utf8') === packagesFingerprint()
+}
+
+function installPackages() {
+  say('installing npm packages')
+  rmSync(stampFile, { force: true })
+  const env = { ...process.env }
+  // Where Node.js brings its own headers, node-gyp need not fetch them.
+  const prefix = dirname(dirname(process.execPath))
+  if (env.npm_config_nodedir === undefined && existsSync(join(prefix, 'include/node/node_version.h'))) {
+    env.npm_config_nodedir = prefix
+  }
+  const { status, error } = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
+    cwd: root,
+    env,
+    stdio: ['ignore', 2, 2],
+  })
+  if (status !== 0)
+    throw new SetupError(`npm ci failed${error === undefined ? '' : ` (${error.message})`}: it said why above`)
+  writeFileSync(stampFile, packagesFingerprint())
+}
+
+function redisIsElsewhere() {
+  if ((process.env.REDIS_HOST ?? '') !== '') return true
+  const file = join(process.cwd(), '.env')
+  return existsSync(file) && /^\s*(export\s+)?REDIS_HOST\s*=\s*[^\s#]/m.test(readFileSync(file, 'utf8'))
+}
+
+/**
+ * @param {{ redis: 'needed' | 'unless-elsewhere' | 'not-needed' }} options whether a Redis is going to be run here;
+ *   `unless-elsewhere`: REDIS_HOST decides
+ */
+export async function prepare({ redis }) {
+  const needsRedis = redis === 'needed' || (redis === 'unless-elsewhere' && !redisIsElsewhere())
+  ensureSystemPackages({ build: !packagesAreCurrent(), redis: needsRedis })
+  if (packagesAreCurrent() && isBuilt()) return
+  await underLock(join(root, '.setup-lock'), () => {
+    if (!packagesAreCurrent()) installPackages()
+    if (isBuilt()) return
+    say('building')
+    try {
+      build()
+    } catch (error) {
+      throw new SetupError(error.message)
+    }
+  })
+}
+
+/** Imports a compiled module by its path below dist/. */
+export function importBuilt(path) {
+  return import(pathToFileURL(join(root, 'dist', path)).href)
+}

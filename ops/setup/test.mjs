@@ -1,0 +1,52 @@
+// npm test: brings everything up to date, then runs every compiled test file, unit tests first.
+// Node 20's runner takes no globs and silently runs nothing on a wrong path; so the files are listed here, and too few
+// tests are a failure by themselves. Its closing lines (tests N, pass N, fail N) stay as they are: CI reads them.
+// usage: npm test [-- <part of a file's path>...]
+
+import './node-version.mjs'
+
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { run } from 'node:test'
+import { spec } from 'node:test/reporters'
+
+import { prepare, root } from './prepare.mjs'
+import { runEntry, SetupError } from './progress.mjs'
+
+/** Fewer tests than this in a whole run mean that some were not found. Raise it as tests are added. */
+const testsMin = 24
+/** The longest file, a whole sale from start to audit, stays below two minutes on two cores. */
+const fileMsMax = 4 * 60_000
+/** Files at once: each may run a Redis, a Postgres and a cluster of its own, and timeouts in tests assume some CPU. */
+const filesAtOnce = 2
+
+const isTest = (path) => path.endsWith('.test.js')
+/** 1 for what needs services or processes, 0 for unit tests beside the code. */
+const slowness = (path) => (path.startsWith('test/') ? 1 : 0)
+
+function testFiles(filters) {
+  const dist = join(root, 'dist')
+  const found = readdirSync(dist, { recursive: true }).filter(isTest)
+  const chosen = filters.length === 0 ? found : found.filter((path) => filters.some((filter) => path.includes(filter)))
+  return chosen.toSorted((a, b) => slowness(a) - slowness(b) || (a < b ? -1 : 1)).map((path) => join(dist, path))
+}
+
+await runEntry(async () => {
+  const filters = process.argv.slice(2)
+  await prepare({ redis: 'needed' })
+  const files = testFiles(filters)
+  if (files.length === 0) throw new SetupError(`no test file matches ${filters.join(', ')}`)
+  process.chdir(root)
+
+  let testCount = 0
+  const results = run({ files, concurrency: filesAtOnce, timeout: fileMsMax })
+  results.on('test:fail', ({ todo }) => {
+    if (todo === undefined || todo === false) process.exitCode = 1
+  })
+  results.on('test:diagnostic', ({ message }) => {
+    testCount = Number(/^tests (\d+)$/.exec(message)?.[1] ?? testCount)
+  })
+  await new Promise((resolve) => results.compose(new spec()).on('end', resolve).pipe(process.stdout))
+  const least = filters.length === 0 ? testsMin : 1
+  if (testCount < least) throw new SetupError(`only ${testCount} tests ran, at least ${least} were expected`)
+})
