@@ -47,14 +47,15 @@ A script that fails is not rolled back: decide takes every decision before its f
 ]]
 
 -- While a library is loaded there are no globals but redis.register_function: these are bound by the first call.
-local call, pack, unpack_message, struct_pack, struct_unpack, sub, byte, match, format, floor, unpack_list
+local call, pack, unpack_message, struct_pack, struct_unpack
+local sub, byte, match, format, floor, unpack_list, to_number, type_of
 
 local function bind()
   if call then return end
   call, pack, unpack_message = redis.call, cmsgpack.pack, cmsgpack.unpack
   struct_pack, struct_unpack = struct.pack, struct.unpack
   sub, byte, match, format, floor = string.sub, string.byte, string.match, string.format, math.floor
-  unpack_list = unpack
+  unpack_list, to_number, type_of = unpack, tonumber, type
 end
 
 local HELD, HELD_AGAIN, ITEM_UNKNOWN, SALE_CLOSED, SALE_NOT_OPEN = 1, 2, 3, 4, 5
@@ -62,7 +63,8 @@ local ITEM_SOLD, ITEM_HELD, USER_LIMIT_REACHED, SALE_GONE, SALE_UNLISTED = 6, 7,
 local PURCHASED, PURCHASED_AGAIN, CODE_UNKNOWN, CODE_EXPIRED, CODE_UNLISTED = 21, 22, 23, 24, 25
 
 local BATCH_VERSION = 1
-local FIELDS = 4 -- of a command in a batch
+local FIRST, FIELDS = 3, 4 -- of the commands in a batch
+local SOLD = 115 -- 's'
 local NO_HOLDS = '\0\0'
 
 local function now_ms()
@@ -75,60 +77,55 @@ local function prefix_of(keys)
 end
 
 -- The working copy of a listed sale for the length of one batch. `now` is the time inside records.
+-- What Redis holds is in arrays, one entry for each command of the sale in their order; what this batch changed is in
+-- maps that go before them, and in flat lists for the one HSET at the end (where a later value of a field wins).
+-- Arrays because filling a map costs Lua more than everything else that a command needs.
 local function listed_sale(prefix, sale, field, now)
   local opens, closes, items, limit, hold, expire_at = match(field, '^(%d+),(%d+),(%d+),(%d+),(%d+),(%d+)$')
-  opens = tonumber(opens)
-  local key = prefix .. 'sale:' .. format('%d', sale) .. ':'
+  opens, hold = to_number(opens), to_number(hold)
   local since = now - opens
   if since < 0 then since = 0 end
-  hold = tonumber(hold)
   return {
-    key = key, open = now >= opens, closed = now >= tonumber(closes), now = since,
-    items_max = tonumber(items), limit = tonumber(limit), hold = hold, expire_at = expire_at,
-    opens = opens, now4 = struct_pack('>I4', since), expiry4 = struct_pack('>I4', since + hold),
-    items = {}, item_list = {}, users = {}, user_list = {},
-    dirty_items = {}, dirty_users = {}, counts = {}, holds = {}, lapsed = {}, lapsed_list = {},
+    key = prefix .. 'sale:' .. format('%d', sale) .. ':', expire_at = expire_at,
+    opens = opens, open = now >= opens, closed = now >= to_number(closes), now = since,
+    items_max = to_number(items), limit = to_number(limit), hold = hold,
+    now4 = struct_pack('>I4', since), expiry4 = struct_pack('>I4', since + hold),
+    at = 0, indexes = {}, items = {}, holders = {}, users = {},
+    item_changed = {}, item_writes = {}, user_changed = {}, user_writes = {}, writes = 0,
+    counts = {}, held = 0, unheld = {}, lapsed = {}, lapsed_list = {},
   }
 end
 
--- Fills `into` with the values of the fields in `list`; a missing one becomes false.
-local function fetch(key, list, into)
-  if #list == 0 then return end
-  local values = call('HMGET', key, unpack_list(list))
-  for at = 1, #list do into[list[at]] = values[at] end
-end
-
--- Reads every item and then every user that the batch touches: two calls a sale, whatever the batch's size.
+-- Reads the items and then the users that the batch touches: two calls a sale, whatever the batch's size.
 local function fetch_all(batch, sales)
-  for at = 3, #batch, FIELDS do
+  for at = FIRST, #batch, FIELDS do
     local sale = sales[batch[at]]
     if sale then
-      local index = batch[at + 1]
-      if sale.items[index] == nil then
-        sale.items[index] = false
-        sale.item_list[#sale.item_list + 1] = index
-      end
+      sale.at = sale.at + 1
+      sale.indexes[sale.at] = batch[at + 1]
     end
   end
   for _, sale in pairs(sales) do
-    if sale then fetch(sale.key .. 'items', sale.item_list, sale.items) end
+    if sale then
+      sale.items = call('HMGET', sale.key .. 'items', unpack_list(sale.indexes))
+      sale.at = 0
+    end
   end
-  for at = 3, #batch, FIELDS do
+  for at = FIRST, #batch, FIELDS do
     local sale = sales[batch[at]]
     if sale then
+      local n = sale.at + 1
+      sale.at = n
       local user = batch[at + 3]
-      if user == '' then
-        local item = sale.items[batch[at + 1]]
-        user = item and sub(item, 22)
-      end
-      if user and sale.users[user] == nil then
-        sale.users[user] = false
-        sale.user_list[#sale.user_list + 1] = user
-      end
+      if user == '' and sale.items[n] then user = sub(sale.items[n], 22) end
+      sale.holders[n] = user
     end
   end
   for _, sale in pairs(sales) do
-    if sale then fetch(sale.key .. 'users', sale.user_list, sale.users) end
+    if sale then
+      sale.users = call('HMGET', sale.key .. 'users', unpack_list(sale.holders))
+      sale.at = 0
+    end
   end
 end
 
@@ -148,25 +145,29 @@ local function with_purchase(record, expiry4)
   return bought .. sub(record, 3)
 end
 
-local function add(table, key, amount)
-  table[key] = (table[key] or 0) + amount
+local function slots_taken(record)
+  local high, low = byte(record, 1, 2)
+  return high * 256 + low + (#record - 2) / 4
 end
 
--- Second (of the Unix epoch) in which a hold expires, as the field of the hash of holds.
-local function expiry_second(sale, expiry)
-  return floor((sale.opens + expiry) / 1000)
+local function change(sale, index, item, user, record)
+  local n = sale.writes
+  sale.item_changed[index], sale.user_changed[user] = item, record
+  sale.item_writes[n + 1], sale.item_writes[n + 2] = index, item
+  sale.user_writes[n + 1], sale.user_writes[n + 2] = user, record
+  sale.writes = n + 2
 end
 
-local function checkout(sale, index, nonce, user, results)
-  local number = tonumber(index)
+local function checkout(sale, index, nonce, user)
+  local number = to_number(index)
   if number < 1 or number > sale.items_max then return ITEM_UNKNOWN end
   if sale.closed then return SALE_CLOSED end
   if not sale.open then return SALE_NOT_OPEN end
 
-  local now = sale.now
-  local item = sale.items[index]
+  local at, now = sale.at, sale.now
+  local item = sale.item_changed[index] or sale.items[at]
   if item then
-    if byte(item) == 115 then return ITEM_SOLD end -- 's'
+    if byte(item) == SOLD then return ITEM_SOLD end
     local expiry = struct_unpack('>I4', item, 18)
     if expiry > now then
       if sub(item, 22) == user then return HELD_AGAIN, sub(item, 2, 17), expiry - now end
@@ -174,11 +175,10 @@ local function checkout(sale, index, nonce, user, results)
     end
   end
 
-  local record = sale.users[user] or NO_HOLDS
-  local limit = sale.limit
-  if struct_unpack('>I2', record, 1) + (#record - 2) / 4 >= limit then
+  local record = sale.user_changed[user] or sale.users[at] or NO_HOLDS
+  if slots_taken(record) >= sale.limit then
     record = without_expired(record, now)
-    if struct_unpack('>I2', record, 1) + (#record - 2) / 4 >= limit then return USER_LIMIT_REACHED end
+    if slots_taken(record) >= sale.limit then return USER_LIMIT_REACHED end
   end
 
   if item then -- an expired hold is taken over: its code was real, and must be told from one that never was
@@ -186,77 +186,58 @@ local function checkout(sale, index, nonce, user, results)
     sale.lapsed[old] = true
     sale.lapsed_list[#sale.lapsed_list + 1] = old
   end
-  sale.items[index] = 'h' .. nonce .. sale.expiry4 .. user
-  sale.dirty_items[index] = true
-  sale.users[user] = record .. sale.expiry4
-  sale.dirty_users[user] = true
-  add(sale.holds, expiry_second(sale, now + sale.hold), 1)
+  change(sale, index, 'h' .. nonce .. sale.expiry4 .. user, user, record .. sale.expiry4)
+  sale.held = sale.held + 1
   return HELD, sale.hold
 end
 
--- The holder's record was fetched: the holder is either the one the item had before this batch, or the user of an
--- earlier checkout in it.
 local function purchase(sale, index, nonce)
-  local item = sale.items[index]
+  local at = sale.at
+  local item = sale.item_changed[index] or sale.items[at]
   if not item then return CODE_UNKNOWN end
   if sub(item, 2, 17) ~= nonce then
     if sale.lapsed[nonce] or call('SISMEMBER', sale.key .. 'lapsed', nonce) == 1 then return CODE_EXPIRED end
     return CODE_UNKNOWN
   end
-  local time = struct_unpack('>I4', item, 18)
-  local user = sub(item, 22)
-  if byte(item) == 115 then return PURCHASED_AGAIN, user, sale.now - time end
+  local time, user = struct_unpack('>I4', item, 18), sub(item, 22)
+  if byte(item) == SOLD then return PURCHASED_AGAIN, user, sale.now - time end
   if time <= sale.now then return CODE_EXPIRED end
 
-  sale.items[index] = 's' .. nonce .. sale.now4 .. user
-  sale.dirty_items[index] = true
-  sale.users[user] = with_purchase(sale.users[user] or NO_HOLDS, sub(item, 18, 21))
-  sale.dirty_users[user] = true
-  add(sale.holds, expiry_second(sale, time), -1)
+  -- The holder's record was read for this command, unless an earlier one of the batch changed item and record.
+  local record = sale.user_changed[user] or sale.users[at] or NO_HOLDS
+  change(sale, index, 's' .. nonce .. sale.now4 .. user, user, with_purchase(record, sub(item, 18, 21)))
+  sale.unheld[time] = (sale.unheld[time] or 0) + 1
   return PURCHASED, user
 end
 
-local function store(key, values, dirty, expire_at)
-  local flat, n = {}, 0
-  for field in pairs(dirty) do
-    flat[n + 1], flat[n + 2], n = field, values[field], n + 2
-  end
-  if n == 0 then return end
-  call('HSET', key, unpack_list(flat))
-  call('EXPIREAT', key, expire_at, 'NX')
+-- Second of the Unix epoch in which a hold expires, as the field of the hash of holds.
+local function expiry_second(sale, expiry)
+  return format('%d', floor((sale.opens + expiry) / 1000))
 end
 
-local function increment(key, amounts, expire_at)
-  local any = false
-  for field, amount in pairs(amounts) do
-    if amount ~= 0 then
-      call('HINCRBY', key, format('%d', field), amount)
-      any = true
-    end
+local function write_sale(sale)
+  local key, expire_at = sale.key, sale.expire_at
+  if sale.writes > 0 then
+    call('HSET', key .. 'items', unpack_list(sale.item_writes))
+    call('EXPIREAT', key .. 'items', expire_at, 'NX')
+    call('HSET', key .. 'users', unpack_list(sale.user_writes))
+    call('EXPIREAT', key .. 'users', expire_at, 'NX')
+    if sale.held > 0 then call('HINCRBY', key .. 'holds', expiry_second(sale, sale.now + sale.hold), sale.held) end
+    for time, count in pairs(sale.unheld) do call('HINCRBY', key .. 'holds', expiry_second(sale, time), -count) end
+    call('EXPIREAT', key .. 'holds', expire_at, 'NX')
   end
-  if any and expire_at then call('EXPIREAT', key, expire_at, 'NX') end
-end
-
-local function write_all(prefix, sales, unlisted)
-  for _, sale in pairs(sales) do
-    if sale then
-      store(sale.key .. 'items', sale.items, sale.dirty_items, sale.expire_at)
-      store(sale.key .. 'users', sale.users, sale.dirty_users, sale.expire_at)
-      increment(sale.key .. 'counts', sale.counts, sale.expire_at)
-      increment(sale.key .. 'holds', sale.holds, sale.expire_at)
-      if #sale.lapsed_list > 0 then
-        call('SADD', sale.key .. 'lapsed', unpack_list(sale.lapsed_list))
-        call('EXPIREAT', sale.key .. 'lapsed', sale.expire_at, 'NX')
-      end
-    end
+  for outcome, count in pairs(sale.counts) do call('HINCRBY', key .. 'counts', outcome, count) end
+  call('EXPIREAT', key .. 'counts', expire_at, 'NX')
+  if #sale.lapsed_list > 0 then
+    call('SADD', key .. 'lapsed', unpack_list(sale.lapsed_list))
+    call('EXPIREAT', key .. 'lapsed', expire_at, 'NX')
   end
-  increment(prefix .. 'counts:unlisted', unlisted)
 end
 
 -- The sales that the batch names: number -> working copy, or false if it is not listed. And the epoch.
 local function find_sales(keys, batch, now)
   local sales, numbers, fields = {}, {}, { 'epoch' }
-  for at = 3, #batch, FIELDS do
+  for at = FIRST, #batch, FIELDS do
     local sale = batch[at]
     if sales[sale] == nil then
       sales[sale] = false
@@ -273,13 +254,18 @@ local function find_sales(keys, batch, now)
   return sales, found[1]
 end
 
-local function check(batch, epoch)
-  if not epoch then return redis.error_reply('HCEPOCH no epoch was claimed yet') end
-  if type(batch) ~= 'table' or batch[1] ~= BATCH_VERSION then return redis.error_reply('HCBATCH unknown version') end
-  if #batch < 2 + FIELDS or (#batch - 2) % FIELDS ~= 0 then return redis.error_reply('HCBATCH wrong length') end
-  for at = 3, #batch, FIELDS do
-    if type(batch[at]) ~= 'number' or not tonumber(batch[at + 1]) or #batch[at + 2] ~= 16 or type(batch[at + 3]) ~= 'string' then
-      return redis.error_reply('HCBATCH malformed command')
+-- Nothing is decided unless every command has its shape: a record built from a wrong one could not be read again.
+local function check(batch)
+  if type_of(batch) ~= 'table' or batch[1] ~= BATCH_VERSION then return 'unknown version' end
+  local length = #batch
+  if length < FIRST - 1 + FIELDS or (length - FIRST + 1) % FIELDS ~= 0 then return 'wrong length' end
+  for at = FIRST, length, FIELDS do
+    local nonce = batch[at + 2]
+    if
+      type_of(batch[at]) ~= 'number' or not to_number(batch[at + 1])
+      or type_of(nonce) ~= 'string' or #nonce ~= 16 or type_of(batch[at + 3]) ~= 'string'
+    then
+      return 'malformed command'
     end
   end
 end
@@ -287,47 +273,49 @@ end
 local function decide(keys, args)
   bind()
   local batch = unpack_message(args[1])
+  local wrong = check(batch)
+  if wrong then return redis.error_reply('HCBATCH ' .. wrong) end
   local now = now_ms()
   local sales, epoch = find_sales(keys, batch, now)
-  local refused = check(batch, epoch)
-  if refused then return refused end
+  if not epoch then return redis.error_reply('HCEPOCH no epoch was claimed yet') end
   fetch_all(batch, sales)
 
   local current = floor(now / batch[2])
   local unlisted = {}
   local results, n = { now }, 1
-  for at = 3, #batch, FIELDS do
-    local number, index, nonce, user = batch[at], batch[at + 1], batch[at + 2], batch[at + 3]
+  for at = FIRST, #batch, FIELDS do
+    local number, nonce, user = batch[at], batch[at + 2], batch[at + 3]
     local sale = sales[number]
-    local outcome, first, second
+    local outcome, first, second, counts
     if sale then
+      sale.at = sale.at + 1
+      counts = sale.counts
       if user == '' then
-        outcome, first, second = purchase(sale, index, nonce)
+        outcome, first, second = purchase(sale, batch[at + 1], nonce)
       else
-        outcome, first, second = checkout(sale, index, nonce, user)
+        outcome, first, second = checkout(sale, batch[at + 1], nonce, user)
       end
-      add(sale.counts, outcome, 1)
     else
-      if user == '' then
-        outcome = CODE_UNLISTED
-      else
-        outcome = number < current and SALE_GONE or SALE_UNLISTED
-      end
-      add(unlisted, outcome, 1)
+      counts = unlisted
+      outcome = user == '' and CODE_UNLISTED or number < current and SALE_GONE or SALE_UNLISTED
     end
+    counts[outcome] = (counts[outcome] or 0) + 1
     n = n + 1
     results[n] = outcome
     if first then
       n = n + 1
       results[n] = first
-    end
-    if second then
-      n = n + 1
-      results[n] = second
+      if second then
+        n = n + 1
+        results[n] = second
+      end
     end
   end
 
-  write_all(prefix_of(keys), sales, unlisted)
+  for _, sale in pairs(sales) do
+    if sale then write_sale(sale) end
+  end
+  for outcome, count in pairs(unlisted) do call('HINCRBY', prefix_of(keys) .. 'counts:unlisted', outcome, count) end
   local encoded = pack(results)
   local id = call('XADD', keys[2], epoch .. '-*', 'b', args[1], 'r', encoded)
   return { encoded, id }
@@ -337,7 +325,7 @@ local function drop_expired(keys, now)
   local fields = call('HGETALL', keys[1])
   for at = 1, #fields, 2 do
     local expire_at = match(fields[at + 1], ',(%d+)$')
-    if expire_at and tonumber(expire_at) * 1000 <= now then call('HDEL', keys[1], fields[at]) end
+    if expire_at and to_number(expire_at) * 1000 <= now then call('HDEL', keys[1], fields[at]) end
   end
 end
 
@@ -353,7 +341,7 @@ local function open(keys, args)
   drop_expired(keys, now)
   call('HSET', keys[1], args[1], field)
   local opened = { [7] = now }
-  for at = 1, 6 do opened[at] = tonumber(args[at]) end
+  for at = 1, 6 do opened[at] = to_number(args[at]) end
   call('XADD', keys[2], epoch .. '-*', 'o', pack(opened))
   return { field, 1, now }
 end
@@ -380,14 +368,14 @@ local function sale_state(keys, args)
   local held, past = 0, {}
   local holds = call('HGETALL', key .. 'holds')
   for at = 1, #holds, 2 do
-    if tonumber(holds[at]) >= second then
+    if to_number(holds[at]) >= second then
       held = held + holds[at + 1]
     elseif #past < 1000 then
       past[#past + 1] = holds[at]
     end
   end
   if #past > 0 then call('HDEL', key .. 'holds', unpack_list(past)) end
-  return { field, tonumber(sold), held, now }
+  return { field, to_number(sold), held, now }
 end
 
 local function last_id(log)
