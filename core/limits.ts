@@ -48,6 +48,10 @@ export const drainRetryDelayMsMin = 100
 export const drainRetryDelayMsMax = 2_000
 /** A persister that lost the race for an offset stands by this long before it looks again. */
 export const drainStandbyMs = 1_000
+/** A transaction that runs longer makes the persister say that Postgres is away: it may hang without an error. */
+export const copyHangMs = 10_000
+/** A persister whose primary is gone lets its transaction finish for so long. To be killed in it is safe as well. */
+export const orphanGraceMs = 5_000
 /** How often every process learns the state of the log, and the persister publishes its own. */
 export const logStateIntervalMs = 1_000
 /** Longest wait for a TCP connection to Postgres. */

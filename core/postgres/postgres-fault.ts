@@ -1,0 +1,39 @@
+import { Fault } from '../faults.ts'
+
+/** A Fault that keeps what the server said: `sqlState` is undefined when it was libpq that failed. */
+export class PostgresFault extends Fault {
+  readonly sqlState: string | undefined
+
+  constructor(message: string, sqlState?: string) {
+    super(isUnavailable(sqlState) ? 'HC_POSTGRES_UNAVAILABLE' : 'HC_POSTGRES_REFUSED', message)
+    this.sqlState = sqlState
+  }
+}
+
+/**
+ * Whether it is the connection that failed and not the statement. Class 08: connection exceptions; 57P01 to 57P05: the
+ * server shuts down, crashed, starts, or closed an idle session; 53300: no connection is free. None: libpq itself.
+ */
+function isUnavailable(sqlState: string | undefined): boolean {
+  return sqlState === undefined || sqlState.startsWith('08') || sqlState.startsWith('57P') || sqlState === '53300'
+}
+
+/** The fields of libpq's error that are kept. */
+export type ErrorFields = Readonly<Partial<Record<string, string>>>
+
+/**
+ * The server's error as one sentence. Its context is left out: for COPY it quotes the line with what buyers sent and
+ * with their codes. The detail is kept for integrity violations (class 23), where it names the duplicate key.
+ */
+export function refusal(fields: ErrorFields): PostgresFault {
+  const { sqlState, messagePrimary = 'no message', messageDetail, messageHint } = fields
+  const detail = messageDetail !== undefined && sqlState?.startsWith('23') === true ? `: ${messageDetail}` : ''
+  const hint = messageHint === undefined ? '' : ` (hint: ${messageHint})`
+  return new PostgresFault(`${messagePrimary}${detail}${hint} [${sqlState ?? 'no sqlstate'}]`, sqlState)
+}
+
+/** libpq's own words in one line, without the password wherever they may quote it. */
+export function scrubbed(message: string, password: string): string {
+  const line = message.trim().replace(/\s*\n\s*/g, '; ')
+  return password === '' ? line : line.replaceAll(password, '***')
+}

@@ -1,0 +1,152 @@
+import assert from 'node:assert/strict'
+import { Fault } from '../core/faults.ts'
+import { formatLogPosition, type LogPosition } from '../core/log-position.ts'
+import { connectPostgres, type Postgres } from '../core/postgres/connection.ts'
+import type { PostgresSettings } from '../core/postgres/conninfo.ts'
+import type { CopyText } from './copy-text.ts'
+import type { StepHook } from './drain-steps.ts'
+import type { LogChunk } from './log-chunk.ts'
+import { checkoutColumns, purchaseAttemptColumns, purchaseColumns, RowEncoder } from './row-encoder.ts'
+
+const shard = 0
+const msPerSecond = 1_000
+const msPerDay = 86_400_000
+
+/** What one transaction wrote. */
+export interface CopiedChunk {
+  readonly rows: Readonly<Record<CopiedTable, number>>
+  /** From BEGIN to the answer to COMMIT. */
+  readonly seconds: number
+}
+
+export const copiedTables = ['sales', 'checkout_attempts', 'purchase_attempts', 'purchases'] as const
+export type CopiedTable = (typeof copiedTables)[number]
+
+/**
+ * Writes chunks of the log to Postgres, each exactly once: the offset moves by compare-and-set in the transaction that
+ * writes the rows. Blocks its thread. After any failure the connection is given up, and the next call opens one: what
+ * a half-failed connection would still do is nothing anybody should have to think about.
+ */
+export class Copier {
+  readonly #settings: PostgresSettings
+  readonly #reached: StepHook
+  readonly #rows = new RowEncoder()
+  #postgres: Postgres | undefined
+  /** Days whose partitions are known to exist. */
+  readonly #daysReady = new Set<number>()
+
+  constructor(settings: PostgresSettings, reached: StepHook) {
+    this.#settings = settings
+    this.#reached = reached
+  }
+
+  /** Up to where the log is in Postgres. @throws Fault HC_POSTGRES_UNAVAILABLE | HC_POSTGRES_REFUSED */
+  offset(): LogPosition {
+    return this.#orDisconnect((postgres) => {
+      const text = 'select epoch, seq from log_offsets where shard = $1'
+      const [row] = postgres.query<{ epoch: string; seq: string }>(text, [shard])
+      if (row === undefined) throw new Fault('HC_SCHEMA', `log_offsets has no row for the shard ${shard}`)
+      return { epoch: Number(row.epoch), seq: Number(row.seq) }
+    })
+  }
+
+  /**
+   * @throws Fault HC_OFFSET_MOVED when the offset is not at `chunk.after`, and HC_LOG_MALFORMED: nothing was written;
+   *   HC_POSTGRES_REFUSED: nothing was written; HC_POSTGRES_UNAVAILABLE: everything or nothing was
+   */
+  copy(chunk: LogChunk): CopiedChunk {
+    const rows = this.#rows
+    rows.encode(chunk)
+    return this.#orDisconnect((postgres) => {
+      this.#preparePartitions(postgres)
+      const started = performance.now()
+      postgres.transaction(() => {
+        moveOffset(postgres, chunk)
+        this.#reached('after_offset')
+        this.#insertSales(postgres)
+        copyTable(postgres, `checkout_attempts (${checkoutColumns})`, rows.checkouts)
+        copyTable(postgres, `purchase_attempts (${purchaseAttemptColumns})`, rows.purchaseAttempts)
+        copyTable(postgres, `purchases (${purchaseColumns})`, rows.purchases)
+        this.#reached('after_copy')
+      })
+      this.#reached('after_commit')
+      return {
+        rows: {
+          sales: rows.openedSales.length,
+          checkout_attempts: rows.checkouts.rowCount,
+          purchase_attempts: rows.purchaseAttempts.rowCount,
+          purchases: rows.purchases.rowCount,
+        },
+        seconds: (performance.now() - started) / msPerSecond,
+      }
+    })
+  }
+
+  close(): void {
+    this.#postgres?.close()
+    this.#postgres = undefined
+    this.#daysReady.clear()
+  }
+
+  #orDisconnect<Result>(work: (postgres: Postgres) => Result): Result {
+    try {
+      this.#postgres ??= this.#connect()
+      return work(this.#postgres)
+    } catch (error) {
+      const clean = error instanceof Fault && error.code === 'HC_OFFSET_MOVED'
+      if (!clean || this.#postgres?.isConnected === false) this.close()
+      throw error
+    }
+  }
+
+  #connect(): Postgres {
+    const postgres = connectPostgres(this.#settings, { applicationName: 'hotcakes persister' })
+    // The log is trimmed after COMMIT. Where a database's default is to answer it before the disk has it, a crash of
+    // Postgres would lose rows that are nowhere else any more.
+    postgres.query(
+      `select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'`,
+    )
+    return postgres
+  }
+
+  /** In a transaction of its own: the second persister should not have to wait for a copy to see a partition. */
+  #preparePartitions(postgres: Postgres): void {
+    for (const day of this.#rows.days) {
+      if (this.#daysReady.has(day)) continue
+      const date = new Date(day * msPerDay).toISOString().slice(0, 10)
+      postgres.query('select ensure_attempts_partitions($1::date)', [date])
+      this.#daysReady.add(day)
+    }
+  }
+
+  /** A sale is opened again only in a new epoch, when Redis had lost it: then the terms in force are the new ones. */
+  #insertSales(postgres: Postgres): void {
+    for (const { sale, opensAtMs, closesAtMs, items, userLimit, holdMs } of this.#rows.openedSales) {
+      postgres.query(
+        `insert into sales (sale_id, opens_at, closes_at, items, user_limit, hold_seconds)
+         values ($1, $2, $3, $4, $5, $6)
+         on conflict (sale_id) do update set (opens_at, closes_at, items, user_limit, hold_seconds) =
+           (excluded.opens_at, excluded.closes_at, excluded.items, excluded.user_limit, excluded.hold_seconds)`,
+        [sale, isoTime(opensAtMs), isoTime(closesAtMs), items, userLimit, holdMs / msPerSecond],
+      )
+    }
+  }
+}
+
+/** First in the transaction: whoever has locked the row is alone, and a second persister waits before it did any work. */
+function moveOffset(postgres: Postgres, { after, through }: LogChunk): void {
+  const moved = postgres.query(
+    'update log_offsets set epoch = $1, seq = $2 where shard = $3 and epoch = $4 and seq = $5 returning shard',
+    [through.epoch, through.seq, shard, after.epoch, after.seq],
+  )
+  if (moved.length !== 1) throw new Fault('HC_OFFSET_MOVED', `the log offset is not ${formatLogPosition(after)}`)
+}
+
+function copyTable(postgres: Postgres, target: string, rows: CopyText): void {
+  if (rows.rowCount === 0) return
+  assert.equal(postgres.copyIn(`copy ${target} from stdin`, [rows.text]), rows.rowCount)
+}
+
+function isoTime(ms: number): string {
+  return new Date(ms).toISOString()
+}

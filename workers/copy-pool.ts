@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict'
+import { Piscina } from 'piscina'
+import { Fault, type FaultCode } from '../core/faults.ts'
+import type { LogPosition } from '../core/log-position.ts'
+import type { PostgresSettings } from '../core/postgres/conninfo.ts'
+import type { CopiedChunk } from './copier.ts'
+import type { LogChunk } from './log-chunk.ts'
+
+/** What the copy thread is started with. */
+export interface CopyThreadData {
+  readonly settings: PostgresSettings
+  /** See drain-steps.ts. */
+  readonly dieAtStep: string | undefined
+}
+
+export type CopyTask =
+  | { readonly kind: 'offset' }
+  | { readonly kind: 'copy'; readonly chunk: LogChunk }
+  | { readonly kind: 'close' }
+
+export type CopyReply =
+  | { readonly kind: 'offset'; readonly position: LogPosition }
+  | ({ readonly kind: 'copied' } & CopiedChunk)
+  | { readonly kind: 'closed' }
+  | { readonly kind: 'fault'; readonly code: FaultCode; readonly message: string }
+
+/**
+ * The copy thread, seen from the main thread. Exactly one, for good: libpq works in the first thread of a process that
+ * loads it and in no other, so a thread that died can't be replaced; the process has to be.
+ */
+export class CopyPool {
+  readonly #piscina: Piscina<CopyTask, CopyReply>
+  #startedAtMs: number | undefined
+  #closing = false
+
+  /** `onThreadLost` is called at most once, when the thread ended by itself: nothing can be copied any more. */
+  constructor(data: CopyThreadData, onThreadLost: (error: Error) => void) {
+    this.#piscina = new Piscina<CopyTask, CopyReply>({
+      filename: new URL('./copy-thread.js', import.meta.url).href,
+      name: 'runTask',
+      minThreads: 1,
+      maxThreads: 1,
+      // The thread sleeps in Atomics.wait between tasks, which wakes fastest and suits calls that block.
+      atomics: 'sync',
+      recordTiming: false,
+      workerData: data,
+    })
+    const [thread] = this.#piscina.threads
+    assert.ok(thread)
+    let problem: Error | undefined
+    thread.once('error', (error: Error) => {
+      problem = error
+    })
+    thread.once('exit', (code) => {
+      if (!this.#closing) onThreadLost(problem ?? new Error(`the copy thread ended with code ${code}`))
+    })
+  }
+
+  /** How long the running task has been running; 0 when none is. */
+  get busyMs(): number {
+    return this.#startedAtMs === undefined ? 0 : performance.now() - this.#startedAtMs
+  }
+
+  /** @throws Fault, see Copier */
+  async offset(): Promise<LogPosition> {
+    const reply = await this.#run({ kind: 'offset' })
+    assert.ok(reply.kind === 'offset')
+    return reply.position
+  }
+
+  /** The chunk's memory moves to the thread: it is empty afterwards. @throws Fault, see Copier */
+  async copy(chunk: LogChunk): Promise<CopiedChunk> {
+    const reply = await this.#run({ kind: 'copy', chunk }, [chunk.index.buffer, chunk.bytes.buffer])
+    assert.ok(reply.kind === 'copied')
+    return reply
+  }
+
+  /** Ends the connection and then the thread. */
+  async close(): Promise<void> {
+    await this.#run({ kind: 'close' })
+    this.#closing = true
+    await this.#piscina.destroy()
+  }
+
+  async #run(task: CopyTask, transferList: ArrayBuffer[] = []): Promise<CopyReply> {
+    assert.equal(this.#startedAtMs, undefined, 'one task at a time')
+    this.#startedAtMs = performance.now()
+    try {
+      const reply = await this.#piscina.run(task, { transferList })
+      if (reply.kind === 'fault') throw new Fault(reply.code, reply.message)
+      return reply
+    } finally {
+      this.#startedAtMs = undefined
+    }
+  }
+}

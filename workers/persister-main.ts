@@ -1,0 +1,89 @@
+import cluster from 'node:cluster'
+import type { Config } from '../core/config/load.ts'
+import { Fault } from '../core/faults.ts'
+import { sendToPrimary, type ToChild } from '../core/ipc.ts'
+import { heartbeatIntervalMs, logReadBlockMs, orphanGraceMs, redisCommandTimeoutMs } from '../core/limits.ts'
+import { createLog, type Log } from '../core/log.ts'
+import { connectRedis, firstConnect } from '../core/redis/connection.ts'
+import { LogReader } from '../core/redis/log-reader.ts'
+import { SaleStore } from '../core/redis/sale-store.ts'
+import { CopyPool } from './copy-pool.ts'
+import { dieAt } from './drain-steps.ts'
+import { Persister } from './persister.ts'
+import { PersisterMetrics } from './persister-metrics.ts'
+
+/**
+ * The assembly point of the persister process. Forked by the primary, which sends `start`; the environment has only
+ * one word in it: HOTCAKES_TEST_DIE_AT, for fault tests, see drain-steps.ts.
+ */
+const dieAtStep = process.env['HOTCAKES_TEST_DIE_AT']
+
+// A terminal's Ctrl+C reaches every process of the group; the order of the shutdown is the primary's to give.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined)
+// A child of node:cluster would end at once when the channel closes, in the middle of a transaction.
+if (cluster.worker) cluster.worker.exitedAfterDisconnect = true
+
+process.on('message', (message: ToChild) => {
+  if (message.type === 'start') start(message.config)
+})
+setInterval(() => sendToPrimary({ type: 'heartbeat' }), heartbeatIntervalMs).unref()
+
+function start(config: Config): void {
+  const say = createLog({ level: config.log.level, process: 'persister' })
+  const metrics = new PersisterMetrics()
+  const copies = new CopyPool({ settings: config.db, dieAtStep }, (error) => fail(say, error))
+  const store = new SaleStore(config.redis, { name: 'hotcakes persister' })
+  const blocking = connectRedis(config.redis, {
+    name: 'hotcakes persister log',
+    commandTimeoutMs: logReadBlockMs + redisCommandTimeoutMs,
+  })
+  const persister = new Persister({
+    store,
+    log: new LogReader(blocking, store.keys),
+    trimmer: new LogReader(store.redis, store.keys),
+    connect: async () => {
+      if (!store.isUp) await store.connect()
+      if (blocking.status !== 'ready') await firstConnect(blocking, config.redis)
+    },
+    copies,
+    metrics,
+    say,
+    reached: dieAt(dieAtStep),
+  })
+
+  process.on('message', (message: ToChild) => {
+    if (message.type === 'metrics') void answerMetrics(metrics, message.id)
+    if (message.type === 'drain') persister.drain()
+  })
+  process.on('disconnect', () => {
+    persister.stop()
+    // The copy thread may hang in a call that nothing can interrupt, and process.exit would wait for it.
+    setTimeout(() => process.kill(process.pid, 'SIGKILL'), orphanGraceMs)
+  })
+  persister.run().then(
+    async (how) => {
+      say.info(how === 'drained' ? 'the log is drained to its end' : 'stopped')
+      await copies.close()
+      process.exit(0)
+    },
+    (error: unknown) => fail(say, error),
+  )
+  say.info('started')
+  sendToPrimary({ type: 'ready' })
+}
+
+async function answerMetrics({ registry }: PersisterMetrics, id: number): Promise<void> {
+  sendToPrimary({ type: 'metrics', id, metrics: await registry.getMetricsAsJSON() })
+}
+
+/** A Fault here ended the drain: entries are left in Redis. Anything else is a bug, or the copy thread's death. */
+function fail(say: Log, error: unknown): void {
+  if (error instanceof Fault) {
+    say.fatal({ code: error.code }, `the log is not drained to its end: ${error.message}`)
+    sendToPrimary({ type: 'left', what: `log entries that are not in Postgres (${error.code}): ${error.message}` })
+  } else {
+    say.fatal({ err: error }, 'a bug')
+    sendToPrimary({ type: 'failed', code: 'bug', message: String(error) })
+  }
+  setImmediate(() => process.exit(1))
+}

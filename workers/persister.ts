@@ -1,0 +1,262 @@
+import { hostname } from 'node:os'
+import { Fault } from '../core/faults.ts'
+import {
+  copyHangMs,
+  drainBytesMax,
+  drainEntriesMax,
+  drainIntervalMs,
+  drainStandbyMs,
+  logReadBlockMs,
+  logStateIntervalMs,
+} from '../core/limits.ts'
+import type { Log } from '../core/log.ts'
+import { compareLogPositions, formatLogPosition, type LogPosition } from '../core/log-position.ts'
+import type { LogReader } from '../core/redis/log-reader.ts'
+import { type PersisterState, publishPersisterState } from '../core/redis/persister-state.ts'
+import type { LogState, SaleStore } from '../core/redis/sale-store.ts'
+import type { CopyPool } from './copy-pool.ts'
+import type { StepHook } from './drain-steps.ts'
+import { entryCount, gatherChunk } from './log-chunk.ts'
+import type { PersisterMetrics } from './persister-metrics.ts'
+import { Troubles } from './troubles.ts'
+
+const stateSentences = {
+  active: 'this persister drains the log',
+  standby: 'another persister drains the log, this one stands by',
+  away: 'the log waits',
+} as const
+
+export interface PersisterParts {
+  /** Connected once, by `connect`; from then on they reconnect by themselves. */
+  readonly store: SaleStore
+  /** Reads on a connection of its own, because its reads block. */
+  readonly log: LogReader
+  /** Trims on the store's connection. */
+  readonly trimmer: LogReader
+  readonly connect: () => Promise<void>
+  readonly copies: CopyPool
+  readonly metrics: PersisterMetrics
+  readonly say: Log
+  readonly reached: StepHook
+}
+
+/**
+ * Drains the log into Postgres: reads a chunk, has it copied, trims it, over and over. What it believes of the offset
+ * is only ever a guess that the transaction checks; after any trouble it asks Postgres again. So nothing has to be
+ * remembered across a failure, and a second persister, or a crash anywhere, can cost time but never a row.
+ */
+export class Persister {
+  readonly #parts: PersisterParts
+  readonly #troubles: Troubles
+  #goal: 'run' | 'drain' | 'stop' = 'run'
+  /** starting: nothing was tried yet, so there is nothing to say. */
+  #state: PersisterState['state'] | 'starting' = 'starting'
+  #isConnected = false
+  /** Where Postgres is, as far as we know; undefined: it has to be asked. */
+  #position: LogPosition | undefined
+  /** The last position that was ever known, for what we say of ourselves. */
+  #lastPosition: LogPosition = { epoch: 0, seq: 0 }
+  /** When Postgres last answered (performance.now()). */
+  #answeredAtMs = 0
+  #isTicking = false
+  #endPause: () => void = () => undefined
+
+  constructor(parts: PersisterParts) {
+    this.#parts = parts
+    this.#troubles = new Troubles(parts.say)
+  }
+
+  /**
+   * Returns when the log was drained after `drain()`, or the running transaction ended after `stop()`.
+   * @throws Fault HC_LOG_GAP | HC_LOG_LOST | HC_LOG_MALFORMED while draining: waiting won't help, work is left
+   */
+  async run(): Promise<'drained' | 'stopped'> {
+    const ticks = setInterval(() => void this.#tick(), logStateIntervalMs)
+    try {
+      while (this.#goal !== 'stop') {
+        try {
+          if ((await this.#step()) === 'at end' && this.#goal === 'drain') {
+            await this.#publish()
+            return 'drained'
+          }
+        } catch (error) {
+          if (!(error instanceof Fault)) throw error
+          await this.#recover(error)
+        }
+      }
+      return 'stopped'
+    } finally {
+      clearInterval(ticks)
+    }
+  }
+
+  /** To the very end: finished when nothing follows what was committed, also nothing that others append meanwhile. */
+  drain(): void {
+    if (this.#goal === 'run') this.#goal = 'drain'
+    this.#endPause()
+  }
+
+  stop(): void {
+    this.#goal = 'stop'
+    this.#endPause()
+  }
+
+  async #step(): Promise<'at end' | 'moved'> {
+    const { copies, log, trimmer, metrics, reached } = this.#parts
+    if (!this.#isConnected) await this.#connect()
+    if (this.#state === 'standby' && !(await this.#mayTakeOver())) return 'moved'
+    const isDraining = this.#goal === 'drain'
+    const after = (this.#position ??= await this.#locate())
+    const blockMs = isDraining || this.#state !== 'active' ? 0 : logReadBlockMs
+    const entries = await log.read(after, { entriesMax: drainEntriesMax, blockMs })
+    if (entries.length === 0) {
+      await this.#checkIdle(after)
+      this.#succeeded()
+      return isDraining ? 'at end' : 'moved'
+    }
+    const chunk = gatherChunk(entries, after, drainBytesMax)
+    const count = entryCount(chunk)
+    const startedAtMs = performance.now()
+    const copied = await copies.copy(chunk)
+    this.#located(chunk.through)
+    metrics.copied(copied, count)
+    this.#succeeded()
+    reached('before_trim')
+    await trimmer.trim(chunk.through)
+    reached('after_trim')
+
+    // A full read means that more is waiting: then there is nothing to gather.
+    const isBehind = count < entries.length || entries.length === drainEntriesMax
+    if (!isBehind && !isDraining) await this.#pause(drainIntervalMs - (performance.now() - startedAtMs))
+    return 'moved'
+  }
+
+  async #connect(): Promise<void> {
+    await this.#parts.connect()
+    this.#isConnected = true
+  }
+
+  /** Asks Postgres for the offset, and whether the log still fits to it. @throws Fault HC_LOG_LOST | HC_LOG_GAP */
+  async #locate(): Promise<LogPosition> {
+    const position = await this.#parts.copies.offset()
+    this.#located(position)
+    // In this order: the log may be further than what we know of Postgres, but never the other way round.
+    const problem = misfit(await this.#parts.store.logState(), position)
+    if (problem !== undefined) throw problem
+    return position
+  }
+
+  #located(position: LogPosition): void {
+    this.#position = position
+    this.#lastPosition = position
+    this.#answeredAtMs = performance.now()
+  }
+
+  /** While there is nothing to copy, somebody still has to notice that Postgres went away, or that another drains. */
+  async #checkIdle(position: LogPosition): Promise<void> {
+    if (performance.now() - this.#answeredAtMs < logStateIntervalMs) return
+    const offset = await this.#parts.copies.offset()
+    this.#answeredAtMs = performance.now()
+    if (compareLogPositions(offset, position) !== 0) throw new Fault('HC_OFFSET_MOVED', 'while this persister was idle')
+  }
+
+  /**
+   * In standby, after a while: whether the active one is gone. It is when it has been silent for long, or when the
+   * offset stood still although there was work. Taking over from one that is merely slow is safe, and costs a wait.
+   */
+  async #mayTakeOver(): Promise<boolean> {
+    if (this.#goal === 'run') await this.#pause(drainStandbyMs)
+    if (this.#goal !== 'run') return true
+    const before = this.#lastPosition
+    const offset = await this.#parts.copies.offset()
+    const state = await this.#parts.store.logState()
+    this.#lastPosition = offset
+    const stoodStill = compareLogPositions(before, offset) === 0
+    const hasWork = compareLogPositions(state.last, offset) > 0 && state.backlogEntries > 0
+    return stoodStill && (hasWork || state.persister === undefined)
+  }
+
+  async #recover(fault: Fault): Promise<void> {
+    const position = this.#position
+    this.#position = undefined
+    if (fault.code === 'HC_OFFSET_MOVED') {
+      this.#parts.metrics.fault(fault.code)
+      if (this.#goal === 'run') this.#become('standby')
+      else await this.#pause(drainIntervalMs)
+      return
+    }
+    // Another persister may have committed and trimmed between our two looks. Then the next look will differ.
+    if (fault.code === 'HC_LOG_GAP' && this.#troubles.isNewGap(position)) return
+    const delayMs = this.#troubles.met(fault)
+    this.#parts.metrics.fault(fault.code)
+    if (!fault.code.startsWith('HC_REDIS_')) this.#become('away')
+    if (this.#goal === 'drain' && fault.code.startsWith('HC_LOG_')) throw fault
+    await this.#pause(delayMs)
+  }
+
+  /** Only now: that Postgres answers does not mean yet that it takes what comes next. */
+  #succeeded(): void {
+    this.#troubles.over()
+    this.#become('active')
+  }
+
+  #become(state: PersisterState['state']): void {
+    if (state === this.#state) return
+    this.#state = state
+    this.#parts.metrics.state(state)
+    this.#parts.say.info({ position: formatLogPosition(this.#lastPosition) }, stateSentences[state])
+    void this.#tick()
+  }
+
+  /** Once a second and at changes: learns the state of the log and says our own. Never throws a Fault. */
+  async #tick(): Promise<void> {
+    if (!this.#isConnected || this.#isTicking) return
+    this.#isTicking = true
+    try {
+      const position = this.#position
+      const state = await this.#parts.store.logState()
+      this.#parts.metrics.log(state.backlogEntries, state.lagSeconds)
+      // Redis was emptied or went back in time: no read would ever show it. Have the next step look closely.
+      if (this.#state === 'active' && position && misfit(state, position)) this.#position = undefined
+      await this.#publish()
+    } catch (error) {
+      // Without Redis there is nobody to tell; the loop meets the same trouble, and announces it.
+      if (!(error instanceof Fault)) throw error
+    } finally {
+      this.#isTicking = false
+    }
+  }
+
+  async #publish(): Promise<void> {
+    // In standby the active persister's word counts.
+    if (this.#state === 'starting' || this.#state === 'standby') return
+    const { store, copies } = this.#parts
+    const state = copies.busyMs > copyHangMs ? 'away' : this.#state
+    const position = this.#lastPosition
+    await publishPersisterState(store.redis, store.keys, { state, position, host: hostname(), pid: process.pid })
+  }
+
+  /** Waits, unless and until the goal changes. */
+  async #pause(ms: number): Promise<void> {
+    if (ms <= 0) return
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ms)
+      this.#endPause = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+  }
+}
+
+/** Why the log can't be what follows the position; undefined when it may be. */
+function misfit({ last, backlogEntries }: LogState, position: LogPosition): Fault | undefined {
+  const [end, committed] = [formatLogPosition(last), formatLogPosition(position)]
+  if (compareLogPositions(last, position) < 0) {
+    return new Fault('HC_LOG_LOST', `the log ends at ${end}, but Postgres is at ${committed}`)
+  }
+  // Entries of older epochs that are still there make this smaller: then the read will find the gap.
+  const missing = last.seq - backlogEntries - (last.epoch === position.epoch ? position.seq : 0)
+  if (missing <= 0) return undefined
+  return new Fault('HC_LOG_GAP', `the log ends at ${end} and lacks ${missing} entries after ${committed}`)
+}

@@ -1,0 +1,50 @@
+import type { Fault, FaultCode } from '../core/faults.ts'
+import { drainRetryDelayMsMax, drainRetryDelayMsMin, redisReconnectDelayMsMax } from '../core/limits.ts'
+import type { Log } from '../core/log.ts'
+import { formatLogPosition, type LogPosition } from '../core/log-position.ts'
+
+/**
+ * What keeps the persister from going on, from the first failure to the next success: says each kind once and when it
+ * is over, however often it is tried meanwhile, and how long to wait before the next attempt.
+ */
+export class Troubles {
+  readonly #say: Log
+  #current: FaultCode | undefined
+  #sinceMs = 0
+  #attempts = 0
+  #gapAfter: string | undefined
+
+  constructor(say: Log) {
+    this.#say = say
+  }
+
+  /** An attempt failed. Answers how long to wait before the next, in ms. */
+  met(fault: Fault): number {
+    if (this.#current === undefined) this.#sinceMs = performance.now()
+    if (this.#current !== fault.code) {
+      const isPassing = fault.code.endsWith('_UNAVAILABLE')
+      this.#say[isPassing ? 'warn' : 'error']({ code: fault.code }, `the log is not drained: ${fault.message}`)
+    }
+    this.#current = fault.code
+    // Redis comes back quickly or its client waits by itself; only Postgres needs to be spared.
+    const delayMsMax = fault.code === 'HC_REDIS_UNAVAILABLE' ? redisReconnectDelayMsMax : drainRetryDelayMsMax
+    return Math.min(drainRetryDelayMsMin * 2 ** Math.min(this.#attempts++, 10), delayMsMax)
+  }
+
+  over(): void {
+    this.#attempts = 0
+    this.#gapAfter = undefined
+    if (this.#current === undefined) return
+    const lastedMs = Math.round(performance.now() - this.#sinceMs)
+    this.#say.info({ code: this.#current, lastedMs }, 'the log is drained again')
+    this.#current = undefined
+  }
+
+  /** Whether a gap after this position is seen for the first time. */
+  isNewGap(position: LogPosition | undefined): boolean {
+    const gapAfter = position && formatLogPosition(position)
+    const isNew = gapAfter !== this.#gapAfter
+    this.#gapAfter = gapAfter
+    return isNew
+  }
+}
