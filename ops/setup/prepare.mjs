@@ -52,16 +52,17 @@ function redisIsElsewhere() {
 }
 
 /**
- * @param {{ redis: 'needed' | 'unless-elsewhere' | 'not-needed' }} options whether a Redis is going to be run here;
- *   `unless-elsewhere`: REDIS_HOST decides
+ * @param {{ redis: 'needed' | 'unless-elsewhere' | 'not-needed', compile?: boolean }} options `redis`: whether one is going
+ *   to be run here (`unless-elsewhere`: REDIS_HOST decides); `compile: false` stops after the packages
  */
-export async function prepare({ redis }) {
+export async function prepare({ redis, compile = true }) {
   const needsRedis = redis === 'needed' || (redis === 'unless-elsewhere' && !redisIsElsewhere())
   ensureSystemPackages({ build: !packagesAreCurrent(), redis: needsRedis })
-  if (packagesAreCurrent() && isBuilt()) return
+  const isReady = () => packagesAreCurrent() && (!compile || isBuilt())
+  if (isReady()) return
   await underLock(join(root, '.setup-lock'), () => {
     if (!packagesAreCurrent()) installPackages()
-    if (isBuilt()) return
+    if (isReady()) return
     say('building')
     try {
       build()
