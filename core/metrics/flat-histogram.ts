@@ -15,6 +15,8 @@ export interface FlatHistogramOptions {
  * prom-client's own sorts and joins the labels into a key for every observation, which is a microsecond a request.
  */
 export class FlatHistogram extends Histogram {
+  readonly #name: string
+  readonly #help: string
   readonly #bounds: Float64Array
   readonly #series: FlatHistogramOptions['series']
   /** Series by series, one count a bucket and one for what is above all bounds. Not cumulative. */
@@ -24,6 +26,8 @@ export class FlatHistogram extends Histogram {
   constructor({ name, help, registry, bounds, series }: FlatHistogramOptions) {
     const labelNames = [...new Set(series.flatMap((labels) => Object.keys(labels)))]
     super({ name, help, registers: [registry], labelNames, buckets: [...bounds] })
+    this.#name = name
+    this.#help = help
     this.#bounds = Float64Array.from(bounds)
     this.#series = series
     this.#counts = new Float64Array(series.length * (bounds.length + 1))
@@ -40,9 +44,10 @@ export class FlatHistogram extends Histogram {
   }
 
   override async get(): Promise<MetricObjectWithValues<MetricValueWithName<string>>> {
-    const described = await super.get()
-    const values = this.#series.flatMap((labels, series) => this.#valuesOf(described.name, labels, series))
-    return { ...described, values }
+    const values = this.#series.flatMap((labels, series) => this.#valuesOf(labels, series))
+    const described = { name: this.#name, help: this.#help, type: 'histogram', aggregator: 'sum', values }
+    // prom-client's types call `type` a number; it is a word.
+    return described as unknown as MetricObjectWithValues<MetricValueWithName<string>>
   }
 
   /** prom-client's text format asks this one, which its types do not show. */
@@ -50,17 +55,17 @@ export class FlatHistogram extends Histogram {
     return this.get()
   }
 
-  #valuesOf(name: string, labels: Readonly<Record<string, string>>, series: number): MetricValueWithName<string>[] {
+  #valuesOf(labels: Readonly<Record<string, string>>, series: number): MetricValueWithName<string>[] {
     const width = this.#bounds.length + 1
     const values: MetricValueWithName<string>[] = []
     let total = 0
     for (let bucket = 0; bucket < width; bucket++) {
       total += this.#counts[series * width + bucket] as number
       const le = this.#bounds[bucket] ?? '+Inf'
-      values.push({ labels: { ...labels, le }, value: total, metricName: `${name}_bucket` })
+      values.push({ labels: { ...labels, le }, value: total, metricName: `${this.#name}_bucket` })
     }
-    values.push({ labels, value: this.#sums[series] as number, metricName: `${name}_sum` })
-    values.push({ labels, value: total, metricName: `${name}_count` })
+    values.push({ labels, value: this.#sums[series] as number, metricName: `${this.#name}_sum` })
+    values.push({ labels, value: total, metricName: `${this.#name}_count` })
     return values
   }
 }

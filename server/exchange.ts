@@ -1,0 +1,89 @@
+import type { HttpResponse } from 'uWebSockets.js'
+
+import { type ProblemCode, problemReplies, retryReply } from './problems.ts'
+import type { Reply, ReplyHead } from './replies.ts'
+import type { ShedReason } from './request-metrics.ts'
+import { type Malformed, malformedReplies } from './requests.ts'
+
+/** What an exchange needs of the server that it belongs to. */
+export interface ExchangeHost {
+  /** The response is still alive. */
+  write(exchange: Exchange, res: HttpResponse, reply: { status: number; lines: string; body: string }): void
+  /** The client has gone before its answer. */
+  left(exchange: Exchange): void
+  shed(reason: ShedReason): void
+}
+
+const shedProblems = {
+  overloaded: 'overloaded',
+  redis_down: 'unavailable',
+  shutting_down: 'shutting_down',
+} as const satisfies Record<ShedReason, ProblemCode>
+
+/**
+ * A request and its answer. It is answered once, at any later time; when the client is gone by then, answering does
+ * nothing. It outlives the request object of uWebSockets.js, so all that was needed of that is here.
+ */
+export class Exchange {
+  /** The raw query string, '' when there is none. */
+  readonly query: string
+  /** The place of the route in the metrics. */
+  readonly route: number
+  readonly startedMs: number
+  /** The headers of the answer are sent and its body is not. */
+  readonly isHead: boolean
+  /** The connection is closed after the answer. */
+  closes = false
+  readonly #host: ExchangeHost
+  #res: HttpResponse | undefined
+
+  constructor(
+    host: ExchangeHost,
+    res: HttpResponse,
+    request: { query: string; route: number; startedMs: number; isHead: boolean },
+  ) {
+    this.query = request.query
+    this.route = request.route
+    this.startedMs = request.startedMs
+    this.isHead = request.isHead
+    this.#host = host
+    this.#res = res
+    // Without it uWebSockets.js ends the process when the client goes away. The response must not be touched after.
+    res.onAborted(() => {
+      if (this.#res === undefined) return
+      this.#res = undefined
+      host.left(this)
+    })
+  }
+
+  /** `headers`: further ones, each with a line break before it. Must not hold what a client sent. */
+  answer(head: ReplyHead, body: string, headers = ''): void {
+    const res = this.#res
+    if (res === undefined) return
+    this.#res = undefined
+    this.#host.write(this, res, { status: head.status, lines: head.lines + headers, body })
+  }
+
+  reply({ head, body }: Reply): void {
+    this.answer(head, body)
+  }
+
+  malformed(malformed: Malformed): void {
+    this.reply(malformedReplies[malformed])
+  }
+
+  problem(code: ProblemCode): void {
+    this.reply(problemReplies[code])
+  }
+
+  /** Redis gave no decision: 503, and that a retry is safe. */
+  unavailable(): void {
+    this.reply(retryReply('unavailable'))
+  }
+
+  /** Turns the request away without looking at it. */
+  shed(reason: ShedReason): void {
+    this.#host.shed(reason)
+    this.reply(retryReply(shedProblems[reason]))
+  }
+}

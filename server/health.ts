@@ -1,0 +1,71 @@
+import type { FaultCode } from '../core/faults.ts'
+import { retryAfterSecondsMin } from '../core/limits.ts'
+import type { LogState } from '../core/redis/sale-store.ts'
+import type { Exchange } from './exchange.ts'
+import { notReadyHead, okHead, retryAfterHeader } from './replies.ts'
+
+/** What readiness is judged by. */
+export interface HealthFacts {
+  readonly isDraining: boolean
+  /** The connection stands, and the last question was answered. */
+  readonly isRedisUp: boolean
+  readonly redisFault: FaultCode | undefined
+  /** undefined: not known yet. */
+  readonly logState: LogState | undefined
+  readonly backlogMax: number
+  /** The current sale's number, once Redis has told the time, and whether it is open in Redis. */
+  readonly sale: number | undefined
+  readonly isSaleOpen: boolean
+}
+
+export interface HealthReport {
+  /** degraded: it sells, and something that it can do without for a while is away. */
+  readonly status: 'ready' | 'degraded' | 'not_ready'
+  readonly checks: Readonly<Record<'server' | 'redis' | 'postgres' | 'log' | 'sale', { readonly status: string }>>
+}
+
+/**
+ * Selling needs Redis, an open sale and room in the log. It doesn't need Postgres: while that is away the log grows, and
+ * only when it has grown past its bound no more may come in.
+ */
+export function judgeHealth(facts: HealthFacts): HealthReport {
+  const { logState, backlogMax } = facts
+  const isFull = logState !== undefined && logState.backlogEntries > backlogMax
+  const postgres = postgresStatus(logState)
+  const checks = {
+    server: { status: facts.isDraining ? 'draining' : 'serving' },
+    redis: { status: facts.isRedisUp ? 'up' : 'down', ...(facts.redisFault && { fault: facts.redisFault }) },
+    postgres: { status: postgres },
+    log: {
+      status: logState === undefined ? 'unknown' : isFull ? 'full' : 'ok',
+      backlog_entries: logState?.backlogEntries,
+      backlog_max: backlogMax,
+      lag_seconds: logState?.lagSeconds,
+    },
+    sale: { status: facts.isSaleOpen ? 'open' : 'opening', id: facts.sale },
+  }
+  const sells = !facts.isDraining && facts.isRedisUp && logState !== undefined && !isFull && facts.isSaleOpen
+  return { status: sells ? (postgres === 'up' ? 'ready' : 'degraded') : 'not_ready', checks }
+}
+
+/** Known from what the persister says in Redis: this process has no connection to Postgres. */
+function postgresStatus(logState: LogState | undefined): 'up' | 'away' | 'unknown' {
+  if (logState?.persister === undefined) return 'unknown'
+  return logState.persister.state === 'away' ? 'away' : 'up'
+}
+
+/** `GET /readyz` and `GET /health`. 200 for what sells, 503 for what does not. */
+export function readinessHandler(facts: () => HealthFacts): (exchange: Exchange) => void {
+  return (exchange) => {
+    const report = judgeHealth(facts())
+    const body = JSON.stringify(report)
+    if (report.status === 'not_ready')
+      exchange.answer(notReadyHead, body, retryAfterHeader(retryAfterSecondsMin * 1_000))
+    else exchange.answer(okHead, body)
+  }
+}
+
+/** `GET /livez`: the process turns. Whether it can sell is not asked: a restart would not bring Redis back. */
+export function answerLive(exchange: Exchange): void {
+  exchange.answer(okHead, '{"status":"live"}')
+}

@@ -1,0 +1,220 @@
+import {
+  App,
+  type HttpRequest,
+  type HttpResponse,
+  type TemplatedApp,
+  type us_listen_socket,
+  us_listen_socket_close,
+} from 'uWebSockets.js'
+import { setTimeout as delay } from 'node:timers/promises'
+
+import { Fault } from '../core/faults.ts'
+import { drainCheckMs, drainIdleMs } from '../core/limits.ts'
+import { Exchange, type ExchangeHost } from './exchange.ts'
+import { problemReply } from './problems.ts'
+import { noContentHead } from './replies.ts'
+import { type RequestMetrics, type ShedReason, statusAborted } from './request-metrics.ts'
+import type { TurnClock } from './turn-clock.ts'
+
+export interface Route {
+  readonly path: string
+  readonly method: 'GET' | 'POST'
+  /** Answers the exchange, now or later. A GET route serves HEAD as well. */
+  readonly handle: (exchange: Exchange) => void
+}
+
+/** The label of requests that no route has. */
+const otherRoute = 'other'
+
+/** The routes' labels in the metrics, in the order that the server counts by. */
+export function routeLabels(routes: readonly Pick<Route, 'path'>[]): string[] {
+  return [...routes.map(({ path }) => path), otherRoute]
+}
+
+export interface HttpServerOptions {
+  readonly routes: readonly Route[]
+  readonly metrics: RequestMetrics
+  readonly clock: TurnClock
+}
+
+/**
+ * serving: all is well. draining: it takes no new connections, answers what comes on the old ones and closes each after
+ * its answer. stopping: the same, but what comes is turned away.
+ */
+type State = 'serving' | 'draining' | 'stopping'
+
+interface Registered {
+  readonly handle: (exchange: Exchange) => void
+  /** The route's place in the metrics. */
+  readonly place: number
+  /** fallback: whatever method or path came, the answer is that there is no such thing. */
+  readonly kind: 'route' | 'head' | 'fallback'
+}
+
+/**
+ * uWebSockets.js with one way in and one way out: every request becomes an Exchange, every answer is written here. It
+ * listens on a socket of its own (SO_REUSEPORT): the kernel spreads the connections over the workers.
+ */
+export class HttpServer implements ExchangeHost {
+  readonly #app: TemplatedApp
+  readonly #metrics: RequestMetrics
+  readonly #clock: TurnClock
+  #listenSocket: us_listen_socket | undefined
+  #state: State = 'serving'
+  #connections = 0
+  #pending = 0
+  #lastRequestMs = 0
+
+  // What #writeOut is to write: cork() wants a function, and a closure for each answer can be saved.
+  #res: HttpResponse | undefined
+  #lines = ''
+  #body = ''
+  #closes = false
+  #isBodiless = false
+
+  constructor({ routes, metrics, clock }: HttpServerOptions) {
+    this.#app = App()
+    this.#metrics = metrics
+    this.#clock = clock
+    this.#app.filter((_res, change) => {
+      this.#connections += change
+    })
+    for (const [place, route] of routes.entries()) this.#register(route, place)
+    this.#app.any('/*', this.#entry({ handle: answerUnknown, place: routes.length, kind: 'fallback' }))
+  }
+
+  get connections(): number {
+    return this.#connections
+  }
+
+  get isDraining(): boolean {
+    return this.#state !== 'serving'
+  }
+
+  /** @throws Fault HC_PORT_IN_USE */
+  async listen(host: string, port: number): Promise<void> {
+    const token = await new Promise<us_listen_socket | false>((resolve) => this.#app.listen(host, port, resolve))
+    if (token === false) {
+      throw new Fault(
+        'HC_PORT_IN_USE',
+        `cannot listen on ${host}:${port}: the port is taken or the address is not local`,
+      )
+    }
+    this.#listenSocket = token
+  }
+
+  /**
+   * Takes no new connections, answers all that comes on the old ones, and resolves when every connection is closed or
+   * silent. Nothing that was accepted is left unanswered.
+   */
+  async drain(): Promise<void> {
+    this.#leave('draining')
+    this.#lastRequestMs = performance.now()
+    while (!this.#isDrained()) await delay(drainCheckMs)
+    this.#app.close()
+  }
+
+  /** Takes nothing new at all, and resolves when what was accepted is answered, after `ms` at the latest. */
+  async stop(ms: number): Promise<void> {
+    this.#leave('stopping')
+    const deadline = performance.now() + ms
+    while (this.#pending > 0 && performance.now() < deadline) await delay(drainCheckMs)
+    this.#app.close()
+  }
+
+  write(exchange: Exchange, res: HttpResponse, reply: { status: number; lines: string; body: string }): void {
+    this.#pending -= 1
+    this.#res = res
+    this.#lines = reply.lines
+    this.#body = reply.body
+    this.#closes = this.#state !== 'serving' || exchange.closes
+    this.#isBodiless = exchange.isHead || reply.status === 204
+    // Given a length, endWithoutBody goes on to wait for so many bytes; so the header is written like the others.
+    if (exchange.isHead && !this.#closes) this.#lines += `\r\nContent-Length: ${Buffer.byteLength(reply.body)}`
+    res.cork(this.#writeOut)
+    this.#metrics.answered(exchange.route, reply.status, (this.#clock.now() - exchange.startedMs) / 1_000)
+  }
+
+  left(exchange: Exchange): void {
+    this.#pending -= 1
+    this.#metrics.answered(exchange.route, statusAborted, (this.#clock.now() - exchange.startedMs) / 1_000)
+  }
+
+  shed(reason: ShedReason): void {
+    this.#metrics.shed(reason)
+  }
+
+  readonly #writeOut = (): void => {
+    const res = this.#res as HttpResponse
+    this.#res = undefined
+    res.writeStatus(this.#lines)
+    if (!this.#isBodiless) res.end(this.#body, this.#closes)
+    else if (this.#closes) res.endWithoutBody(Buffer.byteLength(this.#body), true)
+    else res.endWithoutBody()
+  }
+
+  #register({ path, method, handle }: Route, place: number): void {
+    const app = this.#app
+    const allow = method === 'GET' ? 'GET, HEAD, OPTIONS' : 'POST, OPTIONS'
+    const entry = this.#entry({ handle, place, kind: 'route' })
+    if (method === 'GET') app.get(path, entry).head(path, this.#entry({ handle, place, kind: 'head' }))
+    else app.post(path, entry)
+    const options = noContentHead(allow)
+    app.options(path, this.#entry({ handle: (exchange) => exchange.answer(options, ''), place, kind: 'route' }))
+    const notAllowed = problemReply('method_not_allowed', { header: `Allow: ${allow}` })
+    app.any(path, this.#entry({ handle: (exchange) => exchange.reply(notAllowed), place, kind: 'fallback' }))
+  }
+
+  /** The one way in. Everything is read from `req` here: it is gone when this returns. */
+  #entry({ handle, place, kind }: Registered): (res: HttpResponse, req: HttpRequest) => void {
+    return (res, req) => {
+      const startedMs = this.#clock.now()
+      // Its types say string, but without a '?' there is none.
+      const query = (req.getQuery() as string | undefined) ?? ''
+      const isHead = kind === 'head' || (kind === 'fallback' && req.getMethod() === 'head')
+      const exchange = new Exchange(this, res, { query, route: place, startedMs, isHead })
+      this.#pending += 1
+      this.#lastRequestMs = startedMs
+      // The rest of what the client sends is not to be taken for its next request.
+      exchange.closes = hasBody(req)
+      if (exchange.closes && kind !== 'fallback') exchange.malformed('body')
+      else if (this.#state === 'stopping') exchange.shed('shutting_down')
+      else handle(exchange)
+    }
+  }
+
+  #leave(state: State): void {
+    this.#state = state
+    if (this.#listenSocket === undefined) return
+    us_listen_socket_close(this.#listenSocket)
+    this.#listenSocket = undefined
+  }
+
+  /** A connection that stays silent is idle keep-alive: its client has to expect that it is closed. */
+  #isDrained(): boolean {
+    if (this.#pending > 0) return false
+    return this.#connections === 0 || performance.now() - this.#lastRequestMs >= drainIdleMs
+  }
+}
+
+function answerUnknown(exchange: Exchange): void {
+  exchange.problem('route_unknown')
+}
+
+/**
+ * This build of uWebSockets.js takes two different Content-Lengths, and encodings that it can't decode: a proxy in front
+ * could see other requests than it does. So no request may have a body at all; `Content-Length: 0` once is none.
+ */
+function hasBody(req: HttpRequest): boolean {
+  if (req.getHeader('transfer-encoding') !== '') return true
+  const length = req.getHeader('content-length')
+  return length !== '' && (length !== '0' || isRepeated(req, 'content-length'))
+}
+
+function isRepeated(req: HttpRequest, header: string): boolean {
+  let count = 0
+  req.forEach((name) => {
+    if (name === header) count += 1
+  })
+  return count > 1
+}

@@ -1,0 +1,62 @@
+import type { Config } from '../core/config/load.ts'
+import { asFault } from '../core/faults.ts'
+import { sendToPrimary, type ToChild } from '../core/ipc.ts'
+import { heartbeatIntervalMs, orphanFinishMs } from '../core/limits.ts'
+import { createLog, type Log } from '../core/log.ts'
+import { HttpWorker } from './http-worker.ts'
+
+/*
+ * The HTTP worker process. Forked by the primary, which tells it everything over the IPC channel: see core/ipc.ts.
+ */
+
+let log: Log = createLog({ level: 'info', process: 'http' })
+let worker: HttpWorker | undefined
+let isEnding = false
+
+// A terminal's Ctrl+C reaches the whole process group. The primary alone decides what it means.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined)
+
+process.on('uncaughtException', (error) => {
+  log.fatal(error, 'a bug: this worker ends')
+  process.exit(1)
+})
+
+setInterval(() => sendToPrimary({ type: 'heartbeat' }), heartbeatIntervalMs)
+
+process.on('message', (message: ToChild) => {
+  if (message.type === 'start') void start(message.config)
+  else if (message.type === 'metrics') void sendMetrics(message.id)
+  else void end(() => worker?.drain())
+})
+
+// Nobody watches this process any more, or would stop it: it must not go on selling.
+process.on('disconnect', () => {
+  if (!isEnding) log.error('the primary is gone: this worker ends')
+  void end(() => worker?.stop(orphanFinishMs), 1)
+})
+
+async function start(config: Config): Promise<void> {
+  log = createLog({ level: config.log.level, process: 'http' })
+  worker = new HttpWorker(config, log)
+  try {
+    await worker.start()
+  } catch (error) {
+    const { code, message } = asFault(error, 'HC_START_TIMEOUT')
+    log.error({ code }, message)
+    sendToPrimary({ type: 'failed', code, message })
+    process.exit(1)
+  }
+  sendToPrimary({ type: 'ready' })
+}
+
+async function sendMetrics(id: number): Promise<void> {
+  const metrics = (await worker?.registry.getMetricsAsJSON()) ?? []
+  sendToPrimary({ type: 'metrics', id, metrics })
+}
+
+async function end(finish: () => Promise<void> | undefined, exitCode = 0): Promise<void> {
+  if (isEnding && exitCode === 0) return
+  isEnding = true
+  await finish()
+  process.exit(exitCode)
+}

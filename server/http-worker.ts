@@ -1,0 +1,195 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { Registry } from 'prom-client'
+
+import { Batcher } from '../core/batcher.ts'
+import type { Config } from '../core/config/load.ts'
+import { asFault } from '../core/faults.ts'
+import { NonceSource } from '../core/ids.ts'
+import { batchCommandsMax, batchesInFlightMax, commandsWaitingMax, redisReconnectDelayMsMax } from '../core/limits.ts'
+import type { Log } from '../core/log.ts'
+import { registerProcessMetrics } from '../core/metrics/process-metrics.ts'
+import { type DecidedBatch, SaleStore } from '../core/redis/sale-store.ts'
+import { CheckoutRoute } from './checkout.ts'
+import { answerLive, type HealthFacts, readinessHandler } from './health.ts'
+import { HttpServer, type Route, routeLabels } from './http-server.ts'
+import { LogWatch } from './log-watch.ts'
+import { PurchaseRoute } from './purchase.ts'
+import { RedisClock } from './redis-clock.ts'
+import { RequestMetrics, registerWorkerGauges } from './request-metrics.ts'
+import { SaleView } from './sale-view.ts'
+import { SaleRotation } from './sales.ts'
+import type { Selling } from './selling.ts'
+import { TurnClock } from './turn-clock.ts'
+
+/** The paths with their methods, in the order in which the metrics count them. */
+const paths = {
+  checkout: { path: '/checkout', method: 'POST' },
+  purchase: { path: '/purchase', method: 'POST' },
+  sale: { path: '/sale', method: 'GET' },
+  livez: { path: '/livez', method: 'GET' },
+  readyz: { path: '/readyz', method: 'GET' },
+  health: { path: '/health', method: 'GET' },
+} as const satisfies Record<string, Omit<Route, 'handle'>>
+
+/** Everything of an HTTP worker but the process that it runs in. */
+export class HttpWorker {
+  readonly registry = new Registry()
+  readonly #config: Config
+  readonly #log: Log
+  readonly #store: SaleStore
+  readonly #clock = new RedisClock()
+  readonly #turnClock = new TurnClock()
+  readonly #metrics: RequestMetrics
+  readonly #batcher: Batcher
+  readonly #rotation: SaleRotation
+  readonly #saleView: SaleView
+  readonly #watch: LogWatch
+  readonly #server: HttpServer
+  #isDeciding = true
+  #isClosed = false
+
+  constructor(config: Config, log: Log) {
+    const { app, redis } = config
+    const intervalMs = app.saleIntervalSeconds * 1_000
+    this.#config = config
+    this.#log = log
+    this.#store = new SaleStore(redis, {
+      name: `hotcakes-http-${process.pid}`,
+      onState: (state, fault) => {
+        if (state === 'up') log.info('Redis is up')
+        else if (!this.#isClosed) log.warn({ code: fault?.code, reason: fault?.message }, 'Redis is away')
+      },
+    })
+    this.#metrics = new RequestMetrics(this.registry, routeLabels(Object.values(paths)))
+    this.#batcher = new Batcher({
+      decide: (batch) => this.#decide(batch),
+      intervalMs,
+      batchCommandsMax,
+      batchesInFlightMax,
+      commandsWaitingMax,
+      onBatch: (commandCount, seconds) => {
+        this.#metrics.batch(commandCount, seconds)
+        // Its answers are written now, and this turn may have taken in many requests before.
+        this.#turnClock.refresh()
+      },
+    })
+    const onUnlisted = (sale: number) => this.#rotation.reopen(sale)
+    this.#rotation = new SaleRotation({
+      store: this.#store,
+      clock: this.#clock,
+      log,
+      settings: {
+        intervalMs,
+        items: app.itemNumber,
+        userLimit: app.userLimit,
+        holdMs: app.holdSeconds * 1_000,
+        ttlSeconds: redis.ttlHours * 3_600,
+      },
+    })
+    this.#saleView = new SaleView({ store: this.#store, clock: this.#clock, intervalMs, onUnlisted })
+    this.#watch = new LogWatch(this.#store, this.#clock, () => this.#saleView.refresh())
+    this.#server = new HttpServer({ routes: this.#routes(onUnlisted), metrics: this.#metrics, clock: this.#turnClock })
+    this.#registerGauges()
+  }
+
+  /** Resolves when it listens, Redis has answered, and the current sale was asked for. @throws Fault HC_PORT_IN_USE */
+  async start(): Promise<void> {
+    const { host, port } = this.#config.app
+    // Before Redis: a worker that replaces a dead one answers 503 until Redis is there.
+    await this.#server.listen(host, port)
+    await this.#connect()
+    await this.#rotation.start()
+    void this.#watch.run()
+  }
+
+  /** Finishes what was accepted, and closes. Everything is answered when it resolves. */
+  async drain(): Promise<void> {
+    this.#rotation.stop()
+    await this.#server.drain()
+    await this.#batcher.idle()
+    this.#close()
+  }
+
+  /** The same with a deadline, and turning away what comes. */
+  async stop(ms: number): Promise<void> {
+    this.#rotation.stop()
+    await this.#server.stop(ms)
+    this.#close()
+  }
+
+  #close(): void {
+    this.#isClosed = true
+    this.#watch.stop()
+    this.#store.close()
+  }
+
+  /** The primary has looked at Redis before it forked; if it is away now it will be back. */
+  async #connect(): Promise<void> {
+    while (!this.#isClosed && this.#clock.now() === undefined) {
+      try {
+        if (!this.#store.isUp) await this.#store.connect()
+        await this.#watch.look()
+      } catch (error) {
+        this.#metrics.fault(asFault(error, 'HC_REDIS_UNAVAILABLE').code)
+      }
+      if (this.#clock.now() === undefined) await delay(redisReconnectDelayMsMax)
+    }
+  }
+
+  async #decide(batch: Buffer): Promise<DecidedBatch> {
+    try {
+      const decided = await this.#store.decide(batch)
+      if (!this.#isDeciding) this.#log.info('Redis decides again')
+      this.#isDeciding = true
+      return decided
+    } catch (error) {
+      const fault = asFault(error, 'HC_REDIS_UNAVAILABLE')
+      this.#metrics.fault(fault.code)
+      if (this.#isDeciding) this.#log.error({ code: fault.code, reason: fault.message }, 'a batch was not decided')
+      this.#isDeciding = false
+      throw fault
+    }
+  }
+
+  #routes(onUnlisted: (sale: number) => void): Route[] {
+    const selling: Selling = {
+      batcher: this.#batcher,
+      nonces: new NonceSource(),
+      metrics: this.#metrics,
+      isRedisUp: () => this.#store.isUp,
+      onUnlisted,
+    }
+    const readiness = readinessHandler(() => this.#healthFacts())
+    const handlers = {
+      checkout: new CheckoutRoute(selling).handle,
+      purchase: new PurchaseRoute(selling).handle,
+      sale: this.#saleView.handle,
+      livez: answerLive,
+      readyz: readiness,
+      health: readiness,
+    } satisfies Record<keyof typeof paths, Route['handle']>
+    return (Object.keys(paths) as (keyof typeof paths)[]).map((name) => ({ ...paths[name], handle: handlers[name] }))
+  }
+
+  #healthFacts(): HealthFacts {
+    const { fault } = this.#watch
+    return {
+      isDraining: this.#server.isDraining,
+      isRedisUp: this.#store.isUp && fault === undefined,
+      redisFault: fault,
+      logState: this.#watch.state,
+      backlogMax: this.#config.app.logBacklogMax,
+      sale: this.#rotation.current,
+      isSaleOpen: this.#rotation.terms !== undefined,
+    }
+  }
+
+  #registerGauges(): void {
+    registerProcessMetrics(this.registry, 'http')
+    registerWorkerGauges(this.registry, {
+      commandsWaiting: () => this.#batcher.waiting,
+      connections: () => this.#server.connections,
+      saleItems: () => this.#saleView.items,
+    })
+  }
+}

@@ -1,0 +1,22 @@
+import type { Batcher } from '../core/batcher.ts'
+import type { NonceSource } from '../core/ids.ts'
+import type { RequestMetrics } from './request-metrics.ts'
+
+/** What checkout and purchase need of the worker. */
+export interface Selling {
+  readonly batcher: Batcher
+  readonly nonces: NonceSource
+  readonly metrics: RequestMetrics
+  /** Whether Redis can be asked at all. */
+  readonly isRedisUp: () => boolean
+  /** A checkout named a sale that Redis does not list, and that is not past. */
+  readonly onUnlisted: (sale: number) => void
+}
+
+/**
+ * The header that names the place of a decision in the log, `<entry id>-<n>`: the order in which Redis decided, for who
+ * wants to check it from outside.
+ */
+export function decisionHeader(logId: string, n: number): string {
+  return `\r\nHotcakes-Decision: ${logId}-${n}`
+}

@@ -1,0 +1,115 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+
+import { loadConfig } from '../../core/config/load.ts'
+import type { FromChild, ToChild } from '../../core/ipc.ts'
+import { SaleStore } from '../../core/redis/sale-store.ts'
+import type { EmbeddedRedis } from '../../ops/embedded/facts.ts'
+import { freePort } from '../../ops/embedded/free-port.ts'
+import { eventually } from './eventually.ts'
+import { HttpClient } from './http-client.ts'
+import type { Scope } from './scope.ts'
+import type { TestService } from './services.ts'
+
+/** Beside the compiled helper, so that a build anywhere runs its own worker. */
+const executable = fileURLToPath(new URL('../../server/http-worker-main.js', import.meta.url))
+
+/** One HTTP worker process, with this process in the place of its primary. */
+export interface TestHttpWorker {
+  readonly port: number
+  readonly baseUrl: string
+  readonly http: HttpClient
+  readonly process: ChildProcess
+  /** A connection of the test's own to the worker's Redis. */
+  readonly store: SaleStore
+  readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>
+  /** All messages that it has sent so far. */
+  readonly messages: readonly FromChild[]
+  send(message: ToChild): void
+  /** Its numbers as prom-client's getMetricsAsJSON gives them. */
+  metrics(): Promise<readonly Metric[]>
+}
+
+interface Metric {
+  readonly name: string
+  readonly values: readonly { readonly value: number; readonly labels: Readonly<Record<string, string>> }[]
+}
+
+/** @param options.env settings, by their variables; @param options.awaitReady `false` resolves at once */
+export async function startHttpWorker(
+  scope: Scope,
+  redis: TestService<EmbeddedRedis>,
+  options: { env?: Readonly<Record<string, string>>; awaitReady?: boolean; port?: number } = {},
+): Promise<TestHttpWorker> {
+  const port = options.port ?? (await freePort())
+  const { host, port: redisPort, password } = redis.connection
+  const config = loadConfig({
+    env: {
+      APP_HOST: '127.0.0.1',
+      APP_PORT: String(port),
+      REDIS_HOST: host,
+      REDIS_PORT: String(redisPort),
+      REDIS_PASSWORD: password,
+      LOG_LEVEL: 'silent',
+      ...options.env,
+    },
+  })
+  const store = new SaleStore(config.redis, { name: 'test' })
+  scope.after(() => store.close())
+  if (options.awaitReady !== false) {
+    await store.connect()
+    await store.claimEpoch(1)
+  }
+
+  const child = fork(executable, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  const messages: FromChild[] = []
+  child.on('message', (message: FromChild) => messages.push(message))
+  const exited = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => {
+    child.on('exit', (code, signal) => resolve({ code, signal }))
+  })
+  scope.after(async () => {
+    child.kill('SIGKILL')
+    await exited
+  })
+  const send = (message: ToChild) => void child.send(message)
+  send({ type: 'start', config })
+
+  const baseUrl = `http://127.0.0.1:${port}`
+  let metricsId = 0
+  const worker: TestHttpWorker = {
+    port,
+    baseUrl,
+    http: new HttpClient(scope, { baseUrl, connections: 64 }),
+    process: child,
+    store,
+    exited,
+    messages,
+    send,
+    metrics: async () => {
+      metricsId += 1
+      const id = metricsId
+      send({ type: 'metrics', id })
+      const answer = (message: FromChild) => (message.type === 'metrics' && message.id === id ? message : undefined)
+      const reply = await eventually(() => messages.map(answer).find((message) => message !== undefined))
+      return reply.metrics as readonly Metric[]
+    },
+  }
+  if (options.awaitReady !== false) {
+    await eventually(() => messages.some(({ type }) => type === 'ready'), { what: 'the HTTP worker' })
+  }
+  return worker
+}
+
+/** The sum over all series of that metric whose labels include these. */
+export function metricValue(
+  metrics: readonly Metric[],
+  name: string,
+  labels: Readonly<Record<string, string | number>> = {},
+): number {
+  const values = metrics.find((metric) => metric.name === name)?.values ?? []
+  return values
+    .filter((series) =>
+      Object.entries(labels).every(([label, value]) => String(series.labels[label]) === String(value)),
+    )
+    .reduce((sum, { value }) => sum + value, 0)
+}
