@@ -5,7 +5,7 @@ import type { Config } from './config/load.ts'
 export type ChildKind = 'http' | 'persister'
 
 export type ToChild =
-  /** The first message: the effective settings (embedded services included), over the channel and not the environment. */
+  /** The answer to `listening`: the effective settings (embedded services included), over the channel and not the environment. */
   | { readonly type: 'start'; readonly config: Config }
   /** Send your numbers, with this id. */
   | { readonly type: 'metrics'; readonly id: number }
@@ -13,6 +13,11 @@ export type ToChild =
   | { readonly type: 'drain' }
 
 export type FromChild =
+  /**
+   * The first message, as soon as it listens. What is sent to a child before that is lost: node:cluster listens in it
+   * from the beginning, so Node keeps nothing for a listener that comes with the (asynchronously loaded) main module.
+   */
+  | { readonly type: 'listening' }
   | { readonly type: 'ready' }
   | { readonly type: 'heartbeat' }
   /** `metrics` as prom-client's `registry.getMetricsAsJSON()` gives it. */

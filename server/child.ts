@@ -34,7 +34,10 @@ export class Child {
     this.#worker = cluster.fork()
     this.pid = this.#worker.process.pid ?? 0
     const gone = once(() => options.onGone(this))
-    this.#worker.on('message', (message: FromChild) => options.onMessage(this, message))
+    this.#worker.on('message', (message: FromChild) => {
+      if (message.type === 'listening') this.send({ type: 'start', config: options.config })
+      else options.onMessage(this, message)
+    })
     this.#worker.on('exit', (code: number | null, signal: string | null) => {
       this.#exit = { code, signal }
       // Its last messages, the reason of its end among them, may still be unread: 'disconnect' follows them.
@@ -48,7 +51,6 @@ export class Child {
       this.failure = `it could not be forked: ${error.message}`
       gone()
     })
-    this.send({ type: 'start', config: options.config })
   }
 
   /** A child that has just died gets nothing: its 'exit' tells. */

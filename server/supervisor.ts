@@ -172,6 +172,7 @@ export class Supervisor {
         log.error({ kind: child.kind, child: child.pid }, message.what)
         break
       case 'heartbeat':
+      case 'listening':
     }
   }
 

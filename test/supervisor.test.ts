@@ -1,0 +1,132 @@
+import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+
+import type { Config } from '../core/config/load.ts'
+import type { Fault } from '../core/faults.ts'
+import type { ChildKind } from '../core/ipc.ts'
+import { crashBudgetDeaths } from '../core/limits.ts'
+import { createLog } from '../core/log.ts'
+import type { Child } from '../server/child.ts'
+import { Supervisor } from '../server/supervisor.ts'
+import { eventually } from './helpers/eventually.ts'
+import type { Scope } from './helpers/scope.ts'
+import { temporaryFolder } from './helpers/scope.ts'
+import type { ChildScript } from './helpers/scripted-child.ts'
+
+const scripted = fileURLToPath(new URL('./helpers/scripted-child.js', import.meta.url))
+const noAbort = new AbortController().signal
+
+/** A supervisor of scripted children, and what it told. */
+function supervise(scope: Scope, script: ChildScript, heartbeatSeconds = 10) {
+  const told = { gone: [] as Child[], restarts: [] as ChildKind[], faults: [] as Fault[] }
+  const supervisor = new Supervisor({
+    config: { app: { heartbeatSeconds }, script } as unknown as Config,
+    executables: { http: scripted, persister: scripted },
+    log: createLog({ level: 'silent', process: 'test' }),
+    onMetrics: () => undefined,
+    onGone: (child) => told.gone.push(child),
+    onRestart: (kind) => told.restarts.push(kind),
+    onBudgetSpent: (fault) => told.faults.push(fault),
+  })
+  scope.after(async () => {
+    await supervisor.kill('the test is over')
+    supervisor.close()
+  })
+  return { supervisor, told }
+}
+
+test('a child that dies is replaced, and its end is told with its signal', async (t) => {
+  const { supervisor, told } = supervise(t, { behaviour: 'steady' })
+  supervisor.start('http', 2)
+  await supervisor.allReady(noAbort)
+  const [first, second] = supervisor.reachable()
+  process.kill(first?.pid ?? 0, 'SIGKILL')
+  await eventually(() => told.restarts.length === 1)
+  await supervisor.allReady(noAbort)
+  assert.equal(told.gone[0], first)
+  assert.equal(first?.end, 'SIGKILL')
+  assert.equal(supervisor.count('http', 'ready'), 2)
+  assert.ok(supervisor.reachable().includes(second as Child), 'the other one stayed')
+})
+
+test('a child that falls silent is killed and replaced, a stopped one too', async (t) => {
+  const { supervisor, told } = supervise(t, { behaviour: 'steady' }, 0.5)
+  supervisor.start('http', 2)
+  await supervisor.allReady(noAbort)
+  const [stopped] = supervisor.reachable()
+  process.kill(stopped?.pid ?? 0, 'SIGSTOP')
+  await eventually(() => told.restarts.length === 1)
+  assert.equal(told.gone[0], stopped)
+  assert.match(stopped?.end ?? '', /^SIGKILL: it was silent for 500 ms$/)
+})
+
+test('deaths above the crash budget end the replacing, and the fault says why the last one died', async (t) => {
+  const { supervisor, told } = supervise(t, { behaviour: 'stillborn' })
+  supervisor.start('http', crashBudgetDeaths + 1)
+  await eventually(() => told.faults.length > 0)
+  await eventually(() => supervisor.describe().length === 0)
+  assert.equal(told.faults.length, 1)
+  assert.equal(told.faults[0]?.code, 'HC_CRASH_BUDGET')
+  assert.match(told.faults[0]?.message ?? '', /http, exit status 1: HC_REDIS_UNAVAILABLE: nobody there$/)
+  assert.equal(supervisor.count('http', 'waiting'), 0)
+})
+
+test('a start that is given up in its middle says so', async (t) => {
+  const { supervisor } = supervise(t, { behaviour: 'stillborn' })
+  const abort = new AbortController()
+  supervisor.start('http', 1)
+  const ready = supervisor.allReady(abort.signal)
+  abort.abort(new Error('enough'))
+  await assert.rejects(ready, /enough/)
+})
+
+test('a drain ends when the last child has ended, also one that was only starting', async (t) => {
+  const { supervisor, told } = supervise(t, { behaviour: 'steady' })
+  supervisor.start('http', 2)
+  await supervisor.allReady(noAbort)
+  supervisor.start('http', 1)
+  assert.deepEqual(await supervisor.drain('http'), [])
+  assert.equal(told.gone.length, 3)
+  assert.deepEqual(told.restarts, [])
+  assert.ok(told.gone.every(({ isCleanExit }) => isCleanExit))
+})
+
+test('what a child leaves, or takes along when it dies in its drain, is told', async (t) => {
+  const untidy = supervise(t, { behaviour: 'untidy' }).supervisor
+  untidy.start('persister', 1)
+  await untidy.allReady(noAbort)
+  const [leftFirst, leftSecond] = await untidy.drain('persister')
+  assert.equal(leftFirst, 'half of the work')
+  assert.match(leftSecond ?? '', /^persister process \d+ died while it drained: exit status 1$/)
+
+  const { supervisor } = supervise(t, { behaviour: 'stubborn' })
+  supervisor.start('http', 1)
+  await supervisor.allReady(noAbort)
+  const drained = supervisor.drain('http')
+  process.kill(supervisor.reachable()[0]?.pid ?? 0, 'SIGKILL')
+  assert.match((await drained).join(), /^http process \d+ died while it drained: SIGKILL$/)
+})
+
+test('a persister that dies in its drain is replaced by one that finishes it', async (t) => {
+  const flag = join(temporaryFolder(t), 'flag')
+  writeFileSync(flag, '')
+  const { supervisor, told } = supervise(t, { behaviour: 'frail', flag })
+  supervisor.start('persister', 1)
+  await supervisor.allReady(noAbort)
+  assert.deepEqual(await supervisor.drain('persister'), [])
+  assert.deepEqual(told.restarts, ['persister'])
+})
+
+test('a persister whose replacement was waiting for its back-off is started for the drain', async (t) => {
+  const { supervisor, told } = supervise(t, { behaviour: 'steady' })
+  supervisor.start('persister', 1)
+  await supervisor.allReady(noAbort)
+  process.kill(supervisor.reachable()[0]?.pid ?? 0, 'SIGKILL')
+  await eventually(() => supervisor.count('persister', 'waiting') === 1)
+  assert.deepEqual(await supervisor.drain('persister'), [])
+  assert.deepEqual(told.restarts, ['persister'])
+  assert.equal(told.gone.at(-1)?.isCleanExit, true)
+})
