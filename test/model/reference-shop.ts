@@ -1,0 +1,108 @@
+import type { SaleTerms } from '../../core/decisions.ts'
+import type { Outcome } from '../../core/outcomes.ts'
+
+/** A command as the model sees it: a checkout names a user, a purchase has none. */
+export interface ModelCommand {
+  readonly sale: number
+  readonly index: string
+  readonly nonce: string
+  readonly user: string
+}
+
+/** What must follow the outcome in the results, where the outcome has details. */
+export interface ModelDecision {
+  readonly outcome: Outcome
+  readonly nonce?: string
+  readonly user?: string
+  readonly expiresAtMs?: number
+  readonly purchasedAtMs?: number
+}
+
+interface Hold {
+  readonly nonce: string
+  readonly user: string
+  readonly expiresAtMs: number
+  purchasedAtMs?: number
+}
+
+/**
+ * The rules of the shop in the plainest possible words: every hold that ever was, in a list, looked through from the
+ * start for every question. It shares no idea with the Redis function (no records, no counters, no overlays), so that
+ * a mistake in one is unlikely to stand in the other too.
+ */
+export class ReferenceShop {
+  readonly #sales = new Map<number, { terms: SaleTerms; holds: Map<string, Hold[]>; counts: Map<Outcome, number> }>()
+  readonly countsUnlisted = new Map<Outcome, number>()
+  readonly #intervalMs: number
+
+  constructor(intervalMs: number) {
+    this.#intervalMs = intervalMs
+  }
+
+  open(terms: SaleTerms): void {
+    this.#sales.set(terms.sale, { terms, holds: new Map(), counts: new Map() })
+  }
+
+  counts(sale: number): ReadonlyMap<Outcome, number> {
+    return this.#sales.get(sale)?.counts ?? new Map()
+  }
+
+  soldCount(sale: number): number {
+    return this.#allHolds(sale).filter((hold) => hold.purchasedAtMs !== undefined).length
+  }
+
+  liveHoldCount(sale: number, nowMs: number): number {
+    return this.#allHolds(sale).filter((hold) => isLive(hold, nowMs)).length
+  }
+
+  decide(command: ModelCommand, nowMs: number): ModelDecision {
+    const decision = command.user === '' ? this.#purchase(command, nowMs) : this.#checkout(command, nowMs)
+    const counts = this.#sales.get(command.sale)?.counts ?? this.countsUnlisted
+    counts.set(decision.outcome, (counts.get(decision.outcome) ?? 0) + 1)
+    return decision
+  }
+
+  #checkout({ sale, index, nonce, user }: ModelCommand, nowMs: number): ModelDecision {
+    const listed = this.#sales.get(sale)
+    if (!listed) return { outcome: sale < Math.floor(nowMs / this.#intervalMs) ? 'sale_gone' : 'sale_unlisted' }
+    const { terms, holds } = listed
+    if (Number(index) < 1 || Number(index) > terms.items) return { outcome: 'item_unknown' }
+    if (nowMs >= terms.closesAtMs) return { outcome: 'sale_closed' }
+    if (nowMs < terms.opensAtMs) return { outcome: 'sale_not_open' }
+
+    const ofItem = holds.get(index) ?? []
+    if (ofItem.some((hold) => hold.purchasedAtMs !== undefined)) return { outcome: 'item_sold' }
+    const live = ofItem.find((hold) => isLive(hold, nowMs))
+    if (live?.user === user) return { outcome: 'held_again', nonce: live.nonce, expiresAtMs: live.expiresAtMs }
+    if (live) return { outcome: 'item_held', expiresAtMs: live.expiresAtMs }
+
+    const ofUser = this.#allHolds(sale).filter((hold) => hold.user === user)
+    const slots = ofUser.filter((hold) => hold.purchasedAtMs !== undefined || isLive(hold, nowMs)).length
+    if (slots >= terms.userLimit) return { outcome: 'user_limit_reached' }
+
+    const expiresAtMs = nowMs + terms.holdMs
+    holds.set(index, [...ofItem, { nonce, user, expiresAtMs }])
+    return { outcome: 'held', expiresAtMs }
+  }
+
+  #purchase({ sale, index, nonce }: ModelCommand, nowMs: number): ModelDecision {
+    const listed = this.#sales.get(sale)
+    if (!listed) return { outcome: 'code_unlisted' }
+    const hold = listed.holds.get(index)?.find((one) => one.nonce === nonce)
+    if (!hold) return { outcome: 'code_unknown' }
+    if (hold.purchasedAtMs !== undefined) {
+      return { outcome: 'purchased_again', user: hold.user, purchasedAtMs: hold.purchasedAtMs }
+    }
+    if (!isLive(hold, nowMs)) return { outcome: 'code_expired' }
+    hold.purchasedAtMs = nowMs
+    return { outcome: 'purchased', user: hold.user, purchasedAtMs: nowMs }
+  }
+
+  #allHolds(sale: number): Hold[] {
+    return [...(this.#sales.get(sale)?.holds.values() ?? [])].flat()
+  }
+}
+
+function isLive(hold: Hold, nowMs: number): boolean {
+  return hold.purchasedAtMs === undefined && nowMs < hold.expiresAtMs
+}
