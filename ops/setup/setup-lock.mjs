@@ -35,11 +35,14 @@ export async function underLock(path, work) {
   const deadline = Date.now() + waitMsMax
   let announced = false
   for (;;) {
-    writeFileSync(draft, `${process.pid} ${startTicksOf(process.pid) ?? ''}`)
     try {
+      writeFileSync(draft, `${process.pid} ${startTicksOf(process.pid) ?? ''}`)
       linkSync(draft, path) // appears with its contents or not at all
       break
     } catch (error) {
+      if (['EACCES', 'EPERM', 'EROFS'].includes(error.code)) {
+        throw new SetupError(`something has to be installed or built, but ${path} cannot be written (${error.code})`)
+      }
       if (error.code !== 'EEXIST') throw error
     } finally {
       rmSync(draft, { force: true })
