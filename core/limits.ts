@@ -144,3 +144,20 @@ export const embeddedToolMsMax = 120_000
 export const predecessorStopMsMax = 15_000
 /** A taken-over lock is looked at again after this long: whoever else took it over has written its own by then. */
 export const lockSettleMs = 50
+
+// --- audit ---
+
+/** How long the audit waits, unless told otherwise, until Postgres has what Redis had when it was read. */
+export const auditWaitSecondsDefault = 30
+/** How often it looks meanwhile. */
+export const auditPollMs = 100
+/** Longest wait for Redis' answer to the audit: a sale of a million touched items is some 100 MB in one reply. */
+export const auditRedisTimeoutMs = 60_000
+/** Some of its statements read and sort the whole record: ten million attempts take about half a minute. */
+export const auditStatementTimeoutMs = 600_000
+/** Memory that such a sort may use before it goes to disk, in Postgres' own unit. */
+export const auditSortMemory = '256MB'
+/** Purchases read from Postgres at once: the rows of one read are in memory twice, as text and as objects. */
+export const auditPurchasesPerRead = 50_000
+/** Rows shown of each kind of breach: enough to see a pattern, and the count says how many there are. */
+export const auditBreachRowsMax = 20

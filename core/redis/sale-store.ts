@@ -8,6 +8,8 @@ import { type ShardKeys, shardKeys } from './keys.ts'
 import { functionName, isFunctionMissing, loadLibrary } from './library.ts'
 import { type PersisterState, readPersisterState } from './persister-state.ts'
 
+const msPerSecond = 1_000
+
 /** The answer to a batch: `results` for a DecisionReader, `id` the log entry that records it, `<epoch>-<seq>`. */
 export interface DecidedBatch {
   readonly results: Buffer
@@ -39,6 +41,8 @@ export interface SaleSnapshot {
   readonly last: LogPosition
   /** undefined: Redis does not list the sale (any more). */
   readonly terms: SaleTerms | undefined
+  /** When Redis drops the sale's keys, ms since the epoch: it may list the sale a while longer. */
+  readonly expiresAtMs: number | undefined
   /** Item index -> record, user -> record (binary, see hotcakes.lua), outcome code -> count. */
   readonly items: ReadonlyMap<string, Buffer>
   readonly users: ReadonlyMap<string, Buffer>
@@ -131,6 +135,7 @@ export class SaleStore {
       nowMs,
       last: parseLogPosition(last.toString('latin1')),
       terms: field === null ? undefined : parseTerms(sale, field),
+      expiresAtMs: field === null ? undefined : Number(String(field).split(',')[5]) * msPerSecond,
       items: pairs(items),
       users: pairs(users),
       counts: countsByCode(counts),

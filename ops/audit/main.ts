@@ -1,0 +1,80 @@
+// `npm run audit`: the assembly point. See arguments.ts for what it takes and answers.
+
+import { type Config, loadConfig } from '../../core/config/load.ts'
+import { Fault } from '../../core/faults.ts'
+import { auditRedisTimeoutMs, auditStatementTimeoutMs } from '../../core/limits.ts'
+import { connectPostgres } from '../../core/postgres/connection.ts'
+import { SaleStore } from '../../core/redis/sale-store.ts'
+import { attachEmbedded } from '../embedded/embedded.ts'
+import { type AuditArguments, helpText, parseArguments } from './arguments.ts'
+import { audit } from './audit.ts'
+import { type AuditReport, reportAsJson, reportAsText } from './report.ts'
+
+const exitStatus = { passed: 0, breached: 1, incomplete: 2, failed: 3 } as const
+
+process.exitCode = await main(process.argv.slice(2))
+
+async function main(args: readonly string[]): Promise<number> {
+  try {
+    const asked = parseArguments(args)
+    if (asked.help) {
+      process.stdout.write(helpText)
+      return exitStatus.passed
+    }
+    const config = loadConfig({ env: process.env, dotenvFile: '.env' })
+    const report = await withServices(config, (effective) => auditOnce(effective, asked))
+    process.stdout.write(asked.json ? reportAsJson(report) : reportAsText(report))
+    return exitStatus[report.verdict]
+  } catch (error) {
+    const { message } = error as Error
+    say(error instanceof Fault ? `${error.code}: ${message}` : message)
+    if (args.includes('--json')) {
+      const fault = { code: error instanceof Fault ? error.code : null, message }
+      process.stdout.write(`${JSON.stringify({ verdict: 'failed', fault })}\n`)
+    }
+    return exitStatus.failed
+  }
+}
+
+/** Progress and complaints go to stderr: stdout has the report and nothing else. */
+function say(text: string): void {
+  process.stderr.write(`${text.replaceAll(/^/gm, 'hotcakes audit: ')}\n`)
+}
+
+async function withServices<Result>(config: Config, work: (effective: Config) => Promise<Result>): Promise<Result> {
+  const { app, db, redis } = config
+  if (!db.embedded && !redis.embedded) return await work(config)
+  const services = await attachEmbedded({
+    dataDir: app.dataDir,
+    postgres: db.embedded,
+    redis: redis.embedded,
+    log: { info: () => undefined, warn: (fields, message) => say(`${message} ${JSON.stringify(fields)}`) },
+  })
+  try {
+    return await work({ ...config, db: { ...db, ...services.db }, redis: { ...redis, ...services.redis } })
+  } finally {
+    await services.stop()
+  }
+}
+
+async function auditOnce(config: Config, asked: AuditArguments): Promise<AuditReport> {
+  const postgres = connectPostgres(config.db, {
+    applicationName: 'hotcakes audit',
+    statementTimeoutMs: auditStatementTimeoutMs,
+  })
+  const store = new SaleStore(config.redis, { name: 'hotcakes audit', commandTimeoutMs: auditRedisTimeoutMs })
+  try {
+    await store.connect()
+    return await audit(
+      { store, postgres },
+      {
+        sale: asked.sale,
+        waitMs: asked.waitSeconds * 1_000,
+        onWait: (entries) => say(`waiting for ${entries} log entries to get to Postgres`),
+      },
+    )
+  } finally {
+    store.close()
+    postgres.close()
+  }
+}
