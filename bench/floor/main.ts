@@ -1,0 +1,217 @@
+// How much of a bare uWebSockets.js handler's throughput hotcakes reaches while every answer is durable: the floor and
+// a whole hotcakes (embedded Redis with appendfsync always, persister running) are loaded in turn from one generator.
+
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { availableParallelism, cpus } from 'node:os'
+import { setTimeout as delay } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+import { cpuDifference, cpuSecondsBelow, roleOf } from '../harness/process-cpu.ts'
+import { compiled, type RunningHotcakes, runProgram, startHotcakes, startServer } from '../harness/server-under-test.ts'
+import type { LoadOrder, LoadResult } from './load-process.ts'
+
+const usage = `npm run bench:floor -- [options]
+  --rounds N        times that each is loaded, in turn (default 5)
+  --seconds N       length of one load (default 8)
+  --connections N   (default 128)
+  --workers N       HTTP workers of hotcakes (default 1: the floor is one process as well)
+  --smoke           one short round, to see that it works
+  --json            the numbers as JSON
+`
+
+const items = 1_000_000
+const users = 200_000
+const drainMsMax = 120_000
+
+interface Options {
+  readonly rounds: number
+  readonly seconds: number
+  readonly connections: number
+  readonly workers: number
+  readonly json: boolean
+}
+
+interface Round {
+  readonly floor: LoadResult
+  readonly hotcakes: LoadResult
+  readonly cpu: [string, number][]
+}
+
+function readOptions(): Options | undefined {
+  const { values } = parseArgs({
+    options: {
+      rounds: { type: 'string', default: '5' },
+      seconds: { type: 'string', default: '8' },
+      connections: { type: 'string', default: '128' },
+      workers: { type: 'string', default: '1' },
+      smoke: { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  })
+  if (values.help) return undefined
+  const { json, smoke } = values
+  const [rounds, seconds] = smoke ? [1, 1] : [Number(values.rounds), Number(values.seconds)]
+  const options = { rounds, seconds, connections: Number(values.connections), workers: Number(values.workers), json }
+  for (const [name, value] of Object.entries(options)) {
+    if (typeof value === 'number' && !(Number.isInteger(value) && value > 0))
+      throw new Error(`--${name} must be a whole number above 0`)
+  }
+  return options
+}
+
+/** Enough for 150 requests/s a connection, but no more than that every round finds fresh items. */
+function preparedPerConnection({ rounds, connections, seconds }: Options): number {
+  return Math.min(150 * seconds, Math.floor(items / rounds / connections))
+}
+
+async function load(order: LoadOrder): Promise<LoadResult> {
+  const child = fork(compiled('../floor/load-process.js'))
+  child.send(order)
+  const [result] = (await once(child, 'message')) as [LoadResult]
+  return result
+}
+
+/** A real checkout, so that the floor's body has the size of a real one. */
+async function firstCheckout(url: string): Promise<{ sale: number; bodyBytes: number }> {
+  const { id, last_item_id: item } = (await (await fetch(`${url}/sale`)).json()) as { id: number; last_item_id: string }
+  const response = await fetch(`${url}/checkout?user_id=user-0&id=${item}`, { method: 'POST' })
+  if (response.status !== 200)
+    throw new Error(`the first checkout was answered ${response.status}: ${await response.text()}`)
+  return { sale: id, bodyBytes: (await response.arrayBuffer()).byteLength }
+}
+
+async function drained(hotcakes: RunningHotcakes): Promise<number> {
+  const startedMs = performance.now()
+  while (performance.now() - startedMs < drainMsMax) {
+    const health = (await (await fetch(`${hotcakes.url}/readyz`)).json()) as {
+      checks: { log: { backlog_entries: number } }
+    }
+    if (health.checks.log.backlog_entries === 0) return (performance.now() - startedMs) / 1_000
+    await delay(200)
+  }
+  throw new Error(`the log did not drain within ${drainMsMax} ms`)
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  const middle = Math.floor(sorted.length / 2)
+  return sorted.length % 2 === 1
+    ? (sorted[middle] as number)
+    : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2
+}
+
+async function measure(options: Options): Promise<{ rounds: Round[]; drainSeconds: number; auditPassed: boolean }> {
+  const hotcakes = await startHotcakes({
+    APP_WORKERS: String(options.workers),
+    APP_ITEM_NUMBER: String(items),
+    APP_USER_LIMIT: '1000',
+    APP_SALE_INTERVAL_SECONDS: '86400',
+  })
+  try {
+    const { sale, bodyBytes } = await firstCheckout(hotcakes.url)
+    const floor = await startServer('../floor/floor-server.js', [String(bodyBytes)])
+    try {
+      const rounds: Round[] = []
+      const order = {
+        connections: options.connections,
+        seconds: options.seconds,
+        sale,
+        items,
+        users,
+        requestsPerConnection: preparedPerConnection(options),
+      }
+      let firstItem = 0
+      for (let round = 1; round <= options.rounds; round++) {
+        const ofFloor = await load({ ...order, url: floor.url, firstItem: 0 })
+        const before = cpuSecondsBelow(hotcakes.pid, roleOf)
+        const ofHotcakes = await load({ ...order, url: hotcakes.url, firstItem })
+        const cpu = cpuDifference(before, cpuSecondsBelow(hotcakes.pid, roleOf))
+        firstItem += ofHotcakes.itemsOffered
+        rounds.push({ floor: ofFloor, hotcakes: ofHotcakes, cpu })
+        process.stderr.write(`round ${round}/${options.rounds}: ${line(ofFloor)} | ${line(ofHotcakes)}\n`)
+      }
+      const drainSeconds = await drained(hotcakes)
+      const audit = await runProgram('../../ops/audit/main.js', ['--json'], hotcakes.env)
+      return { rounds, drainSeconds, auditPassed: audit.exitCode === 0 }
+    } finally {
+      await floor.stop()
+    }
+  } finally {
+    await hotcakes.stop()
+  }
+}
+
+function line(result: LoadResult): string {
+  return `${Math.round(result.requestsPerSecond)}/s p99 ${result.p99Ms} ms`
+}
+
+function report({ rounds, drainSeconds, auditPassed }: Awaited<ReturnType<typeof measure>>, options: Options): void {
+  const ratios = rounds.map(({ floor, hotcakes }) => hotcakes.requestsPerSecond / floor.requestsPerSecond)
+  const summary = (pick: (round: Round) => LoadResult): Record<string, number> => {
+    const results = rounds.map(pick)
+    const sum = (key: keyof LoadResult): number => results.reduce((total, result) => total + result[key], 0)
+    return {
+      'requests/s (median)': Math.round(median(results.map((result) => result.requestsPerSecond))),
+      'p50 ms': median(results.map((result) => result.p50Ms)),
+      'p99 ms': median(results.map((result) => result.p99Ms)),
+      '2xx %': Number(((100 * sum('ok')) / Math.max(1, sum('ok') + sum('notOk'))).toFixed(2)),
+      errors: sum('errors'),
+      'generator CPU s': Number(sum('cpuSeconds').toFixed(2)),
+    }
+  }
+  const cpu = new Map<string, number>()
+  for (const [label, seconds] of rounds.flatMap((round) => round.cpu)) cpu.set(label, (cpu.get(label) ?? 0) + seconds)
+  const seconds = options.rounds * options.seconds
+  const result = {
+    machine: {
+      cpu: cpus()[0]?.model ?? 'unknown',
+      cores: availableParallelism(),
+      node: process.version,
+      generator: 'same machine',
+    },
+    options,
+    floor: summary((round) => round.floor),
+    hotcakes: summary((round) => round.hotcakes),
+    ratio: { median: median(ratios), min: Math.min(...ratios), max: Math.max(...ratios) },
+    cpuCores: Object.fromEntries([...cpu].map(([label, used]) => [label, Number((used / seconds).toFixed(3))])),
+    drainSeconds,
+    auditPassed,
+  }
+  if (options.json) {
+    process.stdout.write(`${JSON.stringify(result, null, 2)}\n`)
+    return
+  }
+  const { machine, ratio } = result
+  process.stdout.write(
+    `\n${machine.cpu}, ${machine.cores} cores, Node ${machine.node}, generator on the same machine\n`,
+  )
+  console.table({ floor: result.floor, hotcakes: result.hotcakes })
+  process.stdout.write(
+    `ratio ${ratio.median.toFixed(3)} (median of ${options.rounds}; ${ratio.min.toFixed(3)} to ${ratio.max.toFixed(3)})\n`,
+  )
+  process.stdout.write(
+    `CPU of hotcakes while loaded, in cores: ${Object.entries(result.cpuCores)
+      .map(([label, cores]) => `${label} ${cores}`)
+      .join(', ')}\n`,
+  )
+  process.stdout.write(
+    `log drained ${drainSeconds.toFixed(1)} s after the load; audit ${auditPassed ? 'passed' : 'FAILED'}\n`,
+  )
+}
+
+/** A number from a run that sold nothing, or whose record is wrong, is not a result. */
+function isValid({ rounds, auditPassed }: Awaited<ReturnType<typeof measure>>): boolean {
+  return auditPassed && rounds.every(({ floor, hotcakes }) => floor.ok > 0 && hotcakes.ok > hotcakes.notOk)
+}
+
+const options = readOptions()
+if (options === undefined) process.stdout.write(usage)
+else {
+  const measured = await measure(options)
+  report(measured, options)
+  if (!isValid(measured)) {
+    process.stderr.write('not a valid run: see the audit and the answers above\n')
+    process.exitCode = 1
+  }
+}

@@ -1,0 +1,118 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+
+const startMsMax = 120_000
+const stopMsMax = 60_000
+const pollMs = 100
+
+/** A child of the benchmark: a whole hotcakes on its embedded default, or the floor. */
+export interface RunningServer {
+  readonly url: string
+  readonly pid: number
+  stop(): Promise<void>
+}
+
+export interface RunningHotcakes extends RunningServer {
+  /** The settings it runs with, for the audit to find its data. */
+  readonly env: NodeJS.ProcessEnv
+  readonly metricsUrl: string
+}
+
+/** Starts a hotcakes of its own in an empty data directory, which goes with it. */
+export async function startHotcakes(settings: Record<string, string>): Promise<RunningHotcakes> {
+  const dataDir = mkdtempSync(join(tmpdir(), 'hotcakes-bench-'))
+  const [port, metricsPort] = [await freePort(), await freePort()]
+  const env = {
+    ...process.env,
+    APP_HOST: '127.0.0.1',
+    APP_PORT: String(port),
+    APP_METRICS_PORT: String(metricsPort),
+    APP_DATA_DIR: dataDir,
+    LOG_LEVEL: 'warn',
+    ...settings,
+  }
+  const child = spawn(process.execPath, [compiled('../../server/primary-main.js')], {
+    env,
+    stdio: ['ignore', 'ignore', 'inherit'],
+  })
+  const url = `http://127.0.0.1:${port}`
+  const stop = async (): Promise<void> => {
+    await stopChild(child)
+    rmSync(dataDir, { recursive: true, force: true })
+  }
+  await whenAnswering(`${url}/readyz`, child).catch(async (error: unknown) => {
+    await stop()
+    throw error
+  })
+  return { url, metricsUrl: `http://127.0.0.1:${metricsPort}/metrics`, env, pid: child.pid ?? 0, stop }
+}
+
+/** Starts the server in `file` (relative to bench/harness), which takes its port as its one argument. */
+export async function startServer(file: string, args: readonly string[] = []): Promise<RunningServer> {
+  const port = await freePort()
+  const child = spawn(process.execPath, [compiled(file), String(port), ...args], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  })
+  const url = `http://127.0.0.1:${port}`
+  await whenAnswering(url, child)
+  return { url, pid: child.pid ?? 0, stop: () => stopChild(child) }
+}
+
+/** Runs a compiled program of the project to its end. */
+export async function runProgram(
+  file: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+): Promise<{ exitCode: number; stdout: string }> {
+  const child = spawn(process.execPath, [compiled(file), ...args], { env, stdio: ['ignore', 'pipe', 'inherit'] })
+  let stdout = ''
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+    stdout += chunk
+  })
+  const [exitCode] = (await once(child, 'close')) as [number | null]
+  return { exitCode: exitCode ?? -1, stdout }
+}
+
+export function compiled(file: string): string {
+  return fileURLToPath(new URL(file, import.meta.url))
+}
+
+async function whenAnswering(url: string, child: ChildProcess): Promise<void> {
+  const deadline = performance.now() + startMsMax
+  while (performance.now() < deadline) {
+    if (child.exitCode !== null || child.signalCode !== null)
+      throw new Error(`the server ended before it answered at ${url}`)
+    const answered = await fetch(url).then(
+      (response) => response.status < 500,
+      () => false,
+    )
+    if (answered) return
+    await delay(pollMs)
+  }
+  throw new Error(`no answer at ${url} after ${startMsMax} ms`)
+}
+
+async function stopChild(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const ended = once(child, 'exit')
+  child.kill('SIGTERM')
+  const last = setTimeout(() => child.kill('SIGKILL'), stopMsMax)
+  await ended
+  clearTimeout(last)
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  await once(server, 'close')
+  if (address === null || typeof address === 'string') throw new Error('no free port')
+  return address.port
+}
