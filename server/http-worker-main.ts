@@ -1,5 +1,5 @@
 import type { Config } from '../core/config/load.ts'
-import { asFault } from '../core/faults.ts'
+import { Fault } from '../core/faults.ts'
 import { sendToPrimary, type ToChild } from '../core/ipc.ts'
 import { heartbeatIntervalMs, orphanFinishMs } from '../core/limits.ts'
 import { createLog, type Log } from '../core/log.ts'
@@ -14,7 +14,7 @@ let worker: HttpWorker | undefined
 let isEnding = false
 
 // A terminal's Ctrl+C reaches the whole process group. The primary alone decides what it means.
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined)
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined)
 
 process.on('uncaughtException', (error) => {
   log.fatal(error, 'a bug: this worker ends')
@@ -28,6 +28,7 @@ process.on('message', (message: ToChild) => {
   else if (message.type === 'metrics') void sendMetrics(message.id)
   else void end(() => worker?.drain())
 })
+sendToPrimary({ type: 'listening' })
 
 // Nobody watches this process any more, or would stop it: it must not go on selling.
 process.on('disconnect', () => {
@@ -41,9 +42,9 @@ async function start(config: Config): Promise<void> {
   try {
     await worker.start()
   } catch (error) {
-    const { code, message } = asFault(error, 'HC_START_TIMEOUT')
-    log.error({ code }, message)
-    sendToPrimary({ type: 'failed', code, message })
+    if (!(error instanceof Fault)) throw error
+    // The primary logs it.
+    sendToPrimary({ type: 'failed', code: error.code, message: error.message })
     process.exit(1)
   }
   sendToPrimary({ type: 'ready' })

@@ -176,14 +176,16 @@ export function registerWorkerGauges(registry: Registry, gauges: WorkerGauges): 
       },
     }),
   )
-  new Gauge({
-    name: 'hotcakes_http_connections',
-    help: 'Open client connections.',
-    registers: [],
-    collect() {
-      this.set(gauges.connections())
-    },
-  })
+  registry.registerMetric(
+    new Gauge({
+      name: 'hotcakes_http_connections',
+      help: 'Open client connections.',
+      registers: [],
+      collect() {
+        this.set(gauges.connections())
+      },
+    }),
+  )
   registry.registerMetric(
     new Gauge({
       name: 'hotcakes_sale_items',

@@ -63,7 +63,11 @@ export async function startHttpWorker(
 
   const child = fork(executable, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   const messages: FromChild[] = []
-  child.on('message', (message: FromChild) => messages.push(message))
+  const send = (message: ToChild) => void child.send(message)
+  child.on('message', (message: FromChild) => {
+    messages.push(message)
+    if (message.type === 'listening') send({ type: 'start', config })
+  })
   const exited = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => {
     child.on('exit', (code, signal) => resolve({ code, signal }))
   })
@@ -71,8 +75,6 @@ export async function startHttpWorker(
     child.kill('SIGKILL')
     await exited
   })
-  const send = (message: ToChild) => void child.send(message)
-  send({ type: 'start', config })
 
   const baseUrl = `http://127.0.0.1:${port}`
   let metricsId = 0

@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import type { LogState } from '../core/redis/sale-store.ts'
+import { type HealthFacts, judgeHealth } from './health.ts'
+
+const position = { epoch: 1, seq: 9 }
+const persister = { state: 'active', position, host: 'here', pid: 1 } as const
+const logState: LogState = { nowMs: 1, backlogEntries: 5, lagSeconds: 0.1, last: position, persister }
+const wellFacts: HealthFacts = {
+  isDraining: false,
+  isRedisUp: true,
+  redisFault: undefined,
+  logState,
+  backlogMax: 100,
+  sale: 7,
+  isSaleOpen: true,
+}
+
+function verdict(change: Partial<HealthFacts>): [string, Record<string, string>] {
+  const { status, checks } = judgeHealth({ ...wellFacts, ...change })
+  const unwell = Object.entries(checks).filter(([, check]) => !['serving', 'up', 'ok', 'open'].includes(check.status))
+  return [status, Object.fromEntries(unwell.map(([name, check]) => [name, check.status]))]
+}
+
+test('a server that has all it needs is ready, and names every part', () => {
+  assert.deepEqual(verdict({}), ['ready', {}])
+  assert.deepEqual(judgeHealth(wellFacts).checks.log, {
+    status: 'ok',
+    backlog_entries: 5,
+    backlog_max: 100,
+    lag_seconds: 0.1,
+  })
+})
+
+test('without Postgres or without word from a persister selling goes on, and it says degraded', () => {
+  const away = { ...logState, persister: { ...persister, state: 'away' as const } }
+  assert.deepEqual(verdict({ logState: away }), ['degraded', { postgres: 'away' }])
+  assert.deepEqual(verdict({ logState: { ...logState, persister: undefined } }), ['degraded', { postgres: 'unknown' }])
+})
+
+test('it is not ready without Redis, with the log above its bound, without an open sale, or while it drains', () => {
+  assert.deepEqual(verdict({ isRedisUp: false }), ['not_ready', { redis: 'down' }])
+  assert.deepEqual(verdict({ logState: { ...logState, backlogEntries: 101 } }), ['not_ready', { log: 'full' }])
+  assert.deepEqual(verdict({ logState: { ...logState, backlogEntries: 100 } }), ['ready', {}])
+  assert.deepEqual(verdict({ isSaleOpen: false }), ['not_ready', { sale: 'opening' }])
+  assert.deepEqual(verdict({ isDraining: true }), ['not_ready', { server: 'draining' }])
+  assert.deepEqual(verdict({ logState: undefined }), ['not_ready', { postgres: 'unknown', log: 'unknown' }])
+})

@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { AggregatorRegistry, Registry } from 'prom-client'
+
+import { RequestMetrics, registerWorkerGauges } from './request-metrics.ts'
+
+const routes = ['/checkout', '/purchase', 'other']
+
+test('requests, outcomes, faults and shed requests appear under their labels', async () => {
+  const registry = new Registry()
+  const metrics = new RequestMetrics(registry, routes)
+  metrics.answered(0, 200, 0.002)
+  metrics.answered(0, 200, 0.002)
+  metrics.answered(1, 503, 9)
+  metrics.answered(2, 404, 0.0001)
+  metrics.decided('held')
+  metrics.decided('code_unlisted')
+  metrics.batch(2, 0.001)
+  metrics.shed('overloaded')
+  metrics.fault('HC_REDIS_UNAVAILABLE')
+  const lines = (await registry.metrics()).split('\n')
+  for (const line of [
+    'hotcakes_http_requests_total{route="/checkout",status="200"} 2',
+    'hotcakes_http_requests_total{route="/purchase",status="503"} 1',
+    'hotcakes_http_requests_total{route="other",status="404"} 1',
+    'hotcakes_http_request_duration_seconds_bucket{route="/checkout",le="0.001"} 0',
+    'hotcakes_http_request_duration_seconds_bucket{route="/checkout",le="0.0025"} 2',
+    'hotcakes_http_request_duration_seconds_bucket{route="/checkout",le="+Inf"} 2',
+    'hotcakes_http_request_duration_seconds_bucket{route="/purchase",le="5"} 0',
+    'hotcakes_http_request_duration_seconds_bucket{route="/purchase",le="+Inf"} 1',
+    'hotcakes_http_request_duration_seconds_sum{route="/purchase"} 9',
+    'hotcakes_http_request_duration_seconds_count{route="/checkout"} 2',
+    'hotcakes_outcomes_total{operation="checkout",outcome="held"} 1',
+    'hotcakes_outcomes_total{operation="purchase",outcome="code_unlisted"} 1',
+    'hotcakes_outcomes_total{operation="purchase",outcome="purchased"} 0',
+    'hotcakes_batch_commands_bucket{le="1"} 0',
+    'hotcakes_batch_commands_bucket{le="2"} 1',
+    'hotcakes_redis_batch_duration_seconds_count 1',
+    'hotcakes_requests_shed_total{reason="overloaded"} 1',
+    'hotcakes_requests_shed_total{reason="redis_down"} 0',
+    'hotcakes_faults_total{code="HC_REDIS_UNAVAILABLE"} 1',
+  ]) {
+    assert.ok(lines.includes(line), line)
+  }
+})
+
+test('asking twice does not count twice', async () => {
+  const registry = new Registry()
+  const metrics = new RequestMetrics(registry, routes)
+  metrics.answered(0, 200, 0.001)
+  metrics.shed('redis_down')
+  const first = await registry.getMetricsAsJSON()
+  assert.deepEqual(await registry.getMetricsAsJSON(), first)
+})
+
+test('over several workers counts add up, and the sale is that of one of them', async () => {
+  const reports = await Promise.all(
+    [10, 7].map((held) => {
+      const registry = new Registry()
+      const metrics = new RequestMetrics(registry, routes)
+      metrics.answered(0, 200, 0.001)
+      registerWorkerGauges(registry, {
+        commandsWaiting: () => 3,
+        connections: () => 2,
+        saleItems: () => ({ total: 100, held, sold: 1, available: 99 - held }),
+      })
+      return registry.getMetricsAsJSON()
+    }),
+  )
+  const text = await AggregatorRegistry.aggregate(reports).metrics()
+  const lines = text.split('\n')
+  for (const line of [
+    'hotcakes_http_requests_total{route="/checkout",status="200"} 2',
+    'hotcakes_http_request_duration_seconds_bucket{le="0.001",route="/checkout"} 2',
+    'hotcakes_commands_waiting 6',
+    'hotcakes_http_connections 4',
+    'hotcakes_sale_items{state="total"} 100',
+    'hotcakes_sale_items{state="held"} 10',
+    'hotcakes_sale_items{state="available"} 89',
+  ]) {
+    assert.ok(lines.map(sortLabels).includes(sortLabels(line)), line)
+  }
+})
+
+test('nothing is said of a sale that is not known', async () => {
+  const registry = new Registry()
+  const nothing = () => 0
+  registerWorkerGauges(registry, { commandsWaiting: nothing, connections: nothing, saleItems: () => undefined })
+  assert.ok(!(await registry.metrics()).includes('hotcakes_sale_items{'))
+})
+
+function sortLabels(line: string): string {
+  return line.replace(/\{(.*)\}/, (_, labels: string) => `{${labels.split(',').toSorted().join(',')}}`)
+}
