@@ -68,9 +68,9 @@ async function run(order: LoadOrder): Promise<LoadResult> {
   }
 }
 
-process.once('message', (order: LoadOrder) => {
-  void run(order).then((result) => {
-    process.send?.(result)
-    process.disconnect()
-  })
-})
+async function serve(order: LoadOrder): Promise<void> {
+  process.send?.(await run(order))
+  process.disconnect()
+}
+
+process.once('message', (order: LoadOrder) => void serve(order))

@@ -21,14 +21,13 @@ export function registerProcessMetrics(registry: Registry, process_: 'primary' |
     labelNames: [...labelNames, 'quantile'] as const,
     registers: [registry],
     collect() {
-      const beyond = (ns: number): number => Math.max(0, ns / nsPerSecond - delayResolutionMs / 1_000)
       for (const [quantile, percentile] of [
         ['0.5', 50],
         ['0.99', 99],
       ] as const) {
-        delayGauge.set({ ...labels, quantile }, beyond(delay.percentile(percentile)))
+        delayGauge.set({ ...labels, quantile }, delaySeconds(delay.percentile(percentile)))
       }
-      delayGauge.set({ ...labels, quantile: '1' }, beyond(delay.max))
+      delayGauge.set({ ...labels, quantile: '1' }, delaySeconds(delay.max))
       delay.reset()
     },
   })
@@ -52,4 +51,9 @@ export function registerProcessMetrics(registry: Registry, process_: 'primary' |
       memoryGauge.set(labels, process.memoryUsage.rss())
     },
   })
+}
+
+/** Out of a sample in ns, which includes the sampling interval itself. */
+function delaySeconds(sampleNs: number): number {
+  return Math.max(0, sampleNs / nsPerSecond - delayResolutionMs / 1_000)
 }

@@ -180,7 +180,7 @@ function rethrow(error: unknown): never {
 function parseTerms(sale: number, field: Buffer | string): SaleTerms {
   const [opensAtMs, closesAtMs, items, userLimit, holdMs] = String(field).split(',').map(Number)
   if (holdMs === undefined || Number.isNaN(holdMs))
-    throw new Fault('HC_REDIS_REFUSED', `sale ${sale} is listed as ${field}`)
+    throw new Fault('HC_REDIS_REFUSED', `sale ${sale} is listed as ${String(field)}`)
   return { sale, opensAtMs, closesAtMs, items, userLimit, holdMs } as SaleTerms
 }
 
