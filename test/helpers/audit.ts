@@ -1,0 +1,92 @@
+import { spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+
+import type { EmbeddedPostgres, EmbeddedRedis } from '../../ops/embedded/facts.ts'
+import { createFolder, removeFolder } from './scope.ts'
+
+const executable = fileURLToPath(new URL('../../ops/audit/main.js', import.meta.url))
+
+/** The report as `--json` gives it, as far as tests look at it. */
+export interface AuditJson {
+  readonly verdict: 'passed' | 'breached' | 'incomplete' | 'failed'
+  readonly log: { readonly offset: string; readonly last: string; readonly backlog_entries: number }
+  readonly attempts: number | null
+  readonly unlisted: { readonly redis: number; readonly postgres: number }
+  readonly sales: readonly {
+    readonly sale: number
+    readonly state: string
+    readonly items: number | null
+    readonly redis: { readonly sold: number; readonly held: number; readonly attempts: number } | null
+    readonly postgres: {
+      readonly purchases: number
+      readonly attempts: number
+      readonly outcomes: Readonly<Record<string, number>>
+    }
+  }[]
+  readonly checks: readonly {
+    readonly check: string
+    readonly breaches: number
+    readonly rows: readonly Readonly<Record<string, string | number | null>>[]
+  }[]
+  readonly not_checked: readonly string[]
+  readonly fault?: { readonly code: string | null; readonly message: string }
+}
+
+export interface AuditRun {
+  readonly status: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Runs the audit as a user would, in a folder without a .env file. */
+export async function runAudit(env: Readonly<Record<string, string>>, args: readonly string[] = []): Promise<AuditRun> {
+  const folder = createFolder()
+  try {
+    const child = spawn(process.execPath, [executable, ...args], {
+      cwd: folder,
+      env: { PATH: process.env['PATH'] ?? '', ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    const output = { stdout: '', stderr: '' }
+    for (const name of ['stdout', 'stderr'] as const) {
+      child[name].setEncoding('utf8').on('data', (text: string) => (output[name] += text))
+    }
+    const status = await new Promise<number | null>((resolve, reject) => {
+      child.on('error', reject)
+      child.on('close', resolve)
+    })
+    return { status, ...output }
+  } finally {
+    removeFolder(folder)
+  }
+}
+
+export async function runAuditJson(
+  env: Readonly<Record<string, string>>,
+  args: readonly string[] = [],
+): Promise<AuditJson & { readonly status: number | null }> {
+  const { status, stdout, stderr } = await runAudit(env, ['--json', ...args])
+  if (stdout === '') throw new Error(`the audit said nothing but: ${stderr}`)
+  return { status, ...(JSON.parse(stdout) as AuditJson) }
+}
+
+/** Check -> the first rows that it found to be wrong. */
+export function breachesIn({ checks }: AuditJson): Record<string, AuditJson['checks'][number]['rows']> {
+  return Object.fromEntries(checks.filter(({ breaches }) => breaches > 0).map(({ check, rows }) => [check, rows]))
+}
+
+/** The settings of a server, or of the audit, that uses these services. */
+export function servicesEnv(services: { db: EmbeddedPostgres; redis: EmbeddedRedis }): Record<string, string> {
+  const { db, redis } = services
+  return {
+    DB_HOST: db.host,
+    DB_PORT: String(db.port),
+    DB_USER: db.user,
+    DB_PASSWORD: db.password,
+    DB_NAME: db.name,
+    DB_SSL_MODE: db.sslMode,
+    REDIS_HOST: redis.host,
+    REDIS_PORT: String(redis.port),
+    REDIS_PASSWORD: redis.password,
+  }
+}
