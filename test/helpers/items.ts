@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict'
+
+import type { HttpReply } from './http-client.ts'
+import type { TestHttpWorker } from './http-worker.ts'
+
+export function checkoutPath(user: string, item: string): string {
+  return `/checkout?user_id=${encodeURIComponent(user)}&id=${encodeURIComponent(item)}`
+}
+
+export function purchasePath(code: string): string {
+  return `/purchase?code=${encodeURIComponent(code)}`
+}
+
+export function checkout(worker: TestHttpWorker, user: string, item: string): Promise<HttpReply> {
+  return worker.http.post(checkoutPath(user, item))
+}
+
+export function purchase(worker: TestHttpWorker, code: string): Promise<HttpReply> {
+  return worker.http.post(purchasePath(code))
+}
+
+/** The code of a checkout that must have succeeded. */
+export function codeOf(reply: HttpReply): string {
+  assert.equal(reply.status, 200, reply.text)
+  const code = reply.json?.['code']
+  assert.ok(typeof code === 'string')
+  return code
+}
+
+/** A hold of that item; answers its code. */
+export async function hold(worker: TestHttpWorker, user: string, item: string): Promise<string> {
+  return codeOf(await checkout(worker, user, item))
+}
+
+/** That the reply is the problem of that code, whole and well-formed. */
+export function assertProblem(reply: HttpReply, status: number, code: string): void {
+  assert.deepEqual([reply.status, reply.json?.['code']], [status, code], reply.text)
+  assert.equal(reply.headers['content-type'], 'application/problem+json')
+  assert.equal(reply.headers['cache-control'], 'no-store')
+  const { type, title, status: statusInBody, detail } = reply.json ?? {}
+  assert.deepEqual([type, statusInBody], [`urn:hotcakes:problem:${code}`, status])
+  assert.ok(typeof title === 'string' && typeof detail === 'string' && title !== '' && detail !== '')
+}
+
+/** The number of the current sale. */
+export async function currentSale(worker: TestHttpWorker): Promise<number> {
+  const { json, text } = await worker.http.get('/sale')
+  assert.ok(typeof json?.['id'] === 'number', text)
+  return json['id']
+}
