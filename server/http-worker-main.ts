@@ -1,3 +1,5 @@
+import cluster from 'node:cluster'
+
 import type { Config } from '../core/config/load.ts'
 import { Fault } from '../core/faults.ts'
 import { sendToPrimary, type ToChild } from '../core/ipc.ts'
@@ -30,6 +32,8 @@ process.on('message', (message: ToChild) => {
 })
 sendToPrimary({ type: 'listening' })
 
+// node:cluster would end this process at once, with status 0 and its requests unanswered, when the primary is gone.
+if (cluster.worker) cluster.worker.exitedAfterDisconnect = true
 // Nobody watches this process any more, or would stop it: it must not go on selling.
 process.on('disconnect', () => {
   if (!isEnding) log.error('the primary is gone: this worker ends')
