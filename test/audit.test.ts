@@ -93,7 +93,7 @@ test('a log that is not drained is named, and what Postgres has of it is compare
   assert.equal(report.verdict, 'incomplete')
   assert.deepEqual(breachesIn(report), {})
   assert.equal(report.log.backlog_entries, 1)
-  assert.match(report.not_checked[0] ?? '', /up to 1-6, Redis was read at 1-7; 1 entries are waiting/)
+  assert.match(report.not_checked[0] ?? '', /up to 1-6, Redis was read at 1-7; 1 log entries are waiting/)
   assert.equal(report.sales[0]?.state, 'not_drained')
   const { status, stdout } = await runAudit(env, ['--wait-seconds', '0'])
   assert.equal(status, 2)

@@ -215,6 +215,6 @@ function undrained(offset: LogPosition, redis: RedisSide, state: LogState): stri
   }[state.persister?.state ?? 'silent']
   return (
     `Postgres has the log up to ${formatLogPosition(offset)}, Redis was read at ${formatLogPosition(redis.position)}; ` +
-    `${state.backlogEntries} entries are waiting, the oldest for ${state.lagSeconds.toFixed(1)} s (${persister})`
+    `${state.backlogEntries} log entries are waiting, the oldest for ${state.lagSeconds.toFixed(1)} s (${persister})`
   )
 }
