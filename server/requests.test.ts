@@ -12,6 +12,10 @@ function readCheckout(query: string) {
   return malformed ?? { user: reader.user, sale: reader.item.sale, index: reader.item.index }
 }
 
+function escaped(text: string): string {
+  return text.replaceAll(/./g, (char) => `%${char.charCodeAt(0).toString(16)}`)
+}
+
 function readPurchase(query: string) {
   const reader = new RequestReader()
   return reader.purchase(query) ?? reader.code
@@ -82,7 +86,6 @@ test('a user id has at most 64 characters, and a query its bound', () => {
 })
 
 test('the longest well-formed checkout fits into the bound with every character escaped', () => {
-  const escaped = (text: string) => [...text].map((char) => `%${char.charCodeAt(0).toString(16)}`).join('')
   const id = `${'9'.repeat(15)}-${'9'.repeat(15)}`
   const query = `user_id=${escaped('u'.repeat(64))}&item_id=${escaped(id)}`
   assert.deepEqual(readCheckout(query), { user: 'u'.repeat(64), sale: 999_999_999_999_999, index: '9'.repeat(15) })

@@ -28,11 +28,11 @@ const brief = await startHttpWorker({ after }, redis, { env: settingsOf(briefInt
 const briefSale = await currentSale(brief)
 const nonces = new NonceSource()
 
-function settingsOf(saleIntervalSeconds: number, hold: number): Record<string, string> {
+function settingsOf(saleIntervalSeconds: number, holdFor: number): Record<string, string> {
   return {
     APP_ITEM_NUMBER: String(items),
     APP_USER_LIMIT: String(userLimit),
-    APP_HOLD_SECONDS: String(hold),
+    APP_HOLD_SECONDS: String(holdFor),
     APP_SALE_INTERVAL_SECONDS: String(saleIntervalSeconds),
   }
 }

@@ -28,6 +28,11 @@ export class RawConnection {
     return this.#received
   }
 
+  /** Forgets what has come: the reply to a HEAD, whose length belongs to a body that never comes. */
+  discard(): void {
+    this.#received = ''
+  }
+
   /** Resolves when the kernel has it. */
   send(text: string): Promise<void> {
     return new Promise((resolve, reject) => {

@@ -1,0 +1,128 @@
+// Goal: on the wire the server is strict about what could be understood in two ways, and plain about everything else.
+
+import assert from 'node:assert/strict'
+import { after, test } from 'node:test'
+
+import { eventually } from './helpers/eventually.ts'
+import { startHttpWorker } from './helpers/http-worker.ts'
+import { assertProblem, checkoutPath, currentSale } from './helpers/items.ts'
+import { openConnection, requestText } from './helpers/raw-http.ts'
+import { startRedis } from './helpers/services.ts'
+
+const redis = await startRedis({ after })
+const worker = await startHttpWorker({ after }, redis, { env: { APP_SALE_INTERVAL_SECONDS: String(30 * 86_400) } })
+const sale = await currentSale(worker)
+const paths = { POST: ['/checkout', '/purchase'], GET: ['/sale', '/livez', '/readyz', '/health'] }
+
+test('a request with a body or a transfer encoding is refused and its connection closed', async (t) => {
+  const path = checkoutPath('smuggler', `${sale}-1`)
+  for (const [headers, body] of [
+    [['Content-Length: 5'], 'hello'],
+    [['Content-Length: 00'], ''],
+    [['Content-Length: 0', 'Content-Length: 5'], 'hello'],
+    [['Content-Length: 0', 'Content-Length: 0'], ''],
+    [['Transfer-Encoding: chunked'], '0\r\n\r\n'],
+    [['Transfer-Encoding: gzip, chunked'], '0\r\n\r\n'],
+    [['Transfer-Encoding: identity'], ''],
+  ] as const) {
+    const connection = await openConnection(t, worker.port)
+    await connection.send(requestText('POST', path, headers) + body)
+    const reply = await connection.reply()
+    assertProblem(reply, 400, 'invalid_request')
+    assert.equal(reply.headers['connection'], 'close', headers.join())
+    await eventually(() => connection.isClosed)
+    assert.equal(connection.unread, '', 'nothing of the body was taken for a request')
+  }
+  const { json } = await worker.http.get('/sale')
+  assert.equal(json?.['held'], 0)
+})
+
+test('what is no HTTP/1.1 is refused by the parser, and its connection closed', async (t) => {
+  for (const [request, status] of [
+    [requestText('POST', '/checkout', ['Transfer-Encoding: chunked', 'Content-Length: 0']), 400],
+    [requestText('POST', '/checkout', ['Content-Length: x']), 400],
+    [requestText('GET', `/livez?${'x'.repeat(20_000)}`), 431],
+    [requestText('GET', '/livez').replace('HTTP/1.1', 'HTTP/1.0'), 505],
+  ] as const) {
+    const connection = await openConnection(t, worker.port)
+    await connection.send(request)
+    await eventually(() => connection.isClosed)
+    assert.match(connection.unread, new RegExp(`^HTTP/1\\.1 ${status} `))
+  }
+  assert.equal((await worker.http.get('/livez')).status, 200)
+})
+
+test('a Content-Length of 0 is no body, and the connection stays', async (t) => {
+  const connection = await openConnection(t, worker.port)
+  for (let n = 0; n < 3; n++) {
+    await connection.send(requestText('POST', checkoutPath('plain', `${sale}-2`), ['Content-Length: 0']))
+    assert.equal((await connection.reply()).status, 200)
+  }
+})
+
+test('what there is not is 404, also with a body, and for paths that are nearly right', async (t) => {
+  for (const path of ['/', '/checkout/', '/Checkout', '/%63heckout', '/sale/1', '/metrics']) {
+    for (const method of ['GET', 'POST', 'DELETE', 'BREW']) {
+      const connection = await openConnection(t, worker.port)
+      await connection.send(requestText(method, path))
+      assertProblem(await connection.reply(), 404, 'route_unknown')
+    }
+  }
+  assertProblem(await worker.http.post('/nothing', { body: '{}' }), 404, 'route_unknown')
+})
+
+test('a wrong method is 405 and Allow says which are right', async () => {
+  for (const [method, own] of Object.entries(paths)) {
+    const allow = method === 'GET' ? 'GET, HEAD, OPTIONS' : 'POST, OPTIONS'
+    for (const path of own) {
+      for (const wrong of ['PUT', 'PATCH', 'DELETE', method === 'GET' ? 'POST' : 'GET']) {
+        const reply = await worker.http.send(wrong, path)
+        assertProblem(reply, 405, 'method_not_allowed')
+        assert.equal(reply.headers['allow'], allow)
+      }
+      const options = await worker.http.send('OPTIONS', path)
+      assert.deepEqual([options.status, options.headers['allow'], options.text], [204, allow, ''])
+    }
+  }
+})
+
+test('HEAD answers the headers of GET without the body, on a connection that goes on', async (t) => {
+  for (const path of ['/livez', '/sale']) {
+    const connection = await openConnection(t, worker.port)
+    await connection.send(requestText('GET', path))
+    const get = await connection.reply()
+    for (let n = 0; n < 2; n++) {
+      await connection.send(requestText('HEAD', path))
+      await eventually(() => connection.unread.endsWith('\r\n\r\n'))
+      const head = connection.unread
+      assert.match(head, /^HTTP\/1\.1 200 OK\r\n/)
+      assert.match(head, new RegExp(`\r\nContent-Length: ${get.text.length}\r\n`))
+      connection.discard()
+    }
+    await connection.send(requestText('GET', path))
+    assert.deepEqual((await connection.reply()).status, 200)
+  }
+  for (const [path, status] of [
+    ['/checkout', 405],
+    ['/nothing', 404],
+  ] as const) {
+    const reply = await worker.http.send('HEAD', path)
+    assert.deepEqual([reply.status, reply.text], [status, ''])
+  }
+})
+
+test('a client that asks for its connection to be closed gets its answer first', async (t) => {
+  const connection = await openConnection(t, worker.port)
+  await connection.send(requestText('POST', checkoutPath('closer', `${sale}-3`), ['Connection: close']))
+  assert.equal((await connection.reply()).status, 200)
+  await eventually(() => connection.isClosed)
+})
+
+test('nothing that was sent is echoed, and nothing may be cached', async () => {
+  for (const path of ['/checkout?user_id=%3Cscript%3E&id=1-1', '/%3Cscript%3E', '/purchase?code=%3Cscript%3E']) {
+    const reply = await worker.http.post(path)
+    assert.ok(!reply.text.includes('script'), reply.text)
+    assert.equal(reply.headers['cache-control'], 'no-store')
+  }
+  for (const path of paths.GET) assert.equal((await worker.http.get(path)).headers['cache-control'], 'no-store')
+})
