@@ -1,0 +1,187 @@
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+
+import { type EmbeddedPostgres, readFacts } from '../ops/embedded/facts.ts'
+import { breachesIn, runAuditJson, servicesEnv } from './helpers/audit.ts'
+import { type Cluster, startCluster } from './helpers/cluster.ts'
+import { Crowd } from './helpers/crowd.ts'
+import { eventually } from './helpers/eventually.ts'
+import { Ledger } from './helpers/ledger.ts'
+import { openPostgres } from './helpers/record.ts'
+import { createFolder, removeFolder } from './helpers/scope.ts'
+import { startPostgres, startRedis } from './helpers/services.ts'
+
+// Goal: what buyers were told outlives an outage of Postgres, of Redis, and of the server itself.
+// Method: the real server under load. After the outage every answer is
+// compared with its row, and the audit compares Redis with Postgres.
+
+const items = 100_000
+const buyers = 16
+const seed = Number(process.env['SEED'] ?? Date.now())
+
+const saleEnv = {
+  APP_ITEM_NUMBER: String(items),
+  APP_SALE_INTERVAL_SECONDS: String(30 * 86_400), // no new sale in the middle of a test
+}
+
+/** A server with a Redis and a Postgres that a test can take away. */
+async function startOnServices(t: TestContext) {
+  const redis = await startRedis(t)
+  const postgres = await startPostgres(t, { durable: true })
+  const env = { ...saleEnv, ...servicesEnv({ db: postgres.connection, redis: redis.connection }) }
+  return { redis, postgres, cluster: await startCluster(t, { env }), ledger: new Ledger() }
+}
+
+/** Starts the server with its embedded services, each time on the same data. */
+function embeddedStarter(t: TestContext): () => Promise<Cluster> {
+  const folder = createFolder()
+  const clusters: Cluster[] = []
+  t.after(async () => {
+    for (const cluster of clusters) await cluster.stop()
+    removeFolder(folder)
+  })
+  return async () => {
+    const cluster = await startCluster(t, { env: saleEnv, dataDir: join(folder, 'data') })
+    clusters.push(cluster)
+    return cluster
+  }
+}
+
+async function saleOf({ http }: Cluster): Promise<{ id: number; items: number; sold: number }> {
+  const { status, json, text } = await http.get('/sale')
+  assert.equal(status, 200, text)
+  return json as { id: number; items: number; sold: number }
+}
+
+/** Buyers at work until they are stopped; `stop` waits for them. */
+function startSelling(cluster: Cluster, ledger: Ledger, id: number) {
+  const crowd = new Crowd({ http: cluster.http, ledger, sale: { id, items }, users: items, seed })
+  const state = { isEnough: false }
+  const running = crowd.run(buyers, () => state.isEnough)
+  const stop = async () => {
+    state.isEnough = true
+    await running
+  }
+  return { crowd, stop }
+}
+
+/** Some hundred more decided attempts. */
+async function untilMoreIsDecided(ledger: Ledger): Promise<void> {
+  const enough = ledger.decided.size + 500
+  await eventually(() => ledger.decided.size >= enough, { what: '500 more decisions', deadlineMs: 20_000 })
+}
+
+function untilPassed(ms: number): Promise<unknown> {
+  const endMs = performance.now() + ms
+  return eventually(() => performance.now() >= endMs, { deadlineMs: ms + 5_000 })
+}
+
+async function assertRecorded(t: TestContext, ledger: Ledger, options: { cluster: Cluster; db?: EmbeddedPostgres }) {
+  const { cluster, db = readFacts(cluster.dataDir).postgres?.connection } = options
+  const audit = await runAuditJson(cluster.env)
+  assert.deepEqual(breachesIn(audit), {})
+  assert.equal(audit.verdict, 'passed', audit.not_checked.join())
+  assert.ok(db)
+  const rows = ledger.assertRecorded(openPostgres(t, db))
+  const undecided = [...ledger.undecided].map(([code, count]) => `, ${code} ${count}`).join('')
+  t.diagnostic(`${ledger.requests} requests: decided ${ledger.decided.size}${undecided}; rows ${audit.attempts}`)
+  assert.ok((rows.get('purchased') ?? 0) > 0)
+}
+
+test(`Postgres is away for 10 seconds: sales go on, and everything arrives (SEED=${seed})`, async (t) => {
+  const { cluster, ledger, postgres } = await startOnServices(t)
+  const selling = startSelling(cluster, ledger, (await saleOf(cluster)).id)
+  await untilMoreIsDecided(ledger)
+
+  await postgres.stop()
+  const decidedBefore = ledger.decided.size
+  await untilPassed(10_000)
+  const decidedMeanwhile = ledger.decided.size - decidedBefore
+  const audit = await runAuditJson(cluster.env)
+  assert.deepEqual([audit.status, audit.fault?.code], [3, 'HC_POSTGRES_UNAVAILABLE'])
+  await postgres.start()
+
+  await untilMoreIsDecided(ledger)
+  await selling.stop()
+  t.diagnostic(`${decidedMeanwhile} attempts were decided without Postgres`)
+  assert.ok(decidedMeanwhile > 500)
+  assert.deepEqual([...ledger.undecided], [], 'nobody was turned away')
+  await assertRecorded(t, ledger, { cluster, db: postgres.connection })
+  assert.equal((await saleOf(cluster)).sold, selling.crowd.sold.size)
+  assert.deepEqual(await cluster.stop(), { code: 0, signal: null })
+})
+
+test(`Redis is killed and away for 5 seconds: 503 until it is back, and nothing is lost (SEED=${seed})`, async (t) => {
+  const { cluster, ledger, postgres, redis } = await startOnServices(t)
+  const { id } = await saleOf(cluster)
+  const selling = startSelling(cluster, ledger, id)
+  await untilMoreIsDecided(ledger)
+
+  process.kill(redis.pid(), 'SIGKILL')
+  await eventually(async () => (await cluster.http.get('/readyz')).status === 503, { what: 'not ready' })
+  const decidedBefore = ledger.decided.size
+  const turnedAwayBefore = ledger.undecidedCount
+  await untilPassed(5_000)
+  const late = ledger.decided.size - decidedBefore
+  assert.ok(late <= buyers, `${late} decisions without Redis`) // answers may have been on their way to each buyer
+  assert.ok(ledger.undecidedCount > turnedAwayBefore)
+  await redis.start()
+
+  await untilMoreIsDecided(ledger)
+  await selling.stop()
+  assert.deepEqual([...ledger.undecided.keys()], ['unavailable'])
+  await eventually(async () => (await cluster.http.get('/readyz')).status === 200, { what: 'ready again' })
+  await assertRecorded(t, ledger, { cluster, db: postgres.connection })
+  assert.equal((await saleOf(cluster)).id, id)
+  assert.deepEqual(await cluster.stop(), { code: 0, signal: null })
+})
+
+test(`the server is stopped under load and started again: the same sale goes on (SEED=${seed})`, async (t) => {
+  const startOnData = embeddedStarter(t)
+  const ledger = new Ledger()
+  const cluster = await startOnData()
+  const before = await saleOf(cluster)
+  const held = await cluster.http.post(`/checkout?user_id=patient&id=${before.id}-${items}`)
+  assert.ok(ledger.answered('checkout', held))
+  const selling = startSelling(cluster, ledger, before.id)
+  await untilMoreIsDecided(ledger)
+  assert.deepEqual(await cluster.stop(), { code: 0, signal: null })
+  await selling.stop()
+  const sold = selling.crowd.sold.size
+
+  const again = await startOnData()
+  const sale = await saleOf(again)
+  assert.deepEqual([sale.id, sale.items], [before.id, items])
+  assert.ok(sale.sold >= sold, `${sale.sold} sold, of which buyers know ${sold}`)
+  const purchased = await again.http.post(`/purchase?code=${String(held.json?.['code'])}`)
+  assert.ok(ledger.answered('purchase', purchased))
+  assert.equal(purchased.status, 200, purchased.text)
+
+  const more = startSelling(again, ledger, sale.id)
+  await untilMoreIsDecided(ledger)
+  await more.stop()
+  await assertRecorded(t, ledger, { cluster: again })
+  assert.deepEqual(await again.stop(), { code: 0, signal: null })
+})
+
+test(`the server is killed under load and started again: nothing that was answered is lost (SEED=${seed})`, async (t) => {
+  const startOnData = embeddedStarter(t)
+  const ledger = new Ledger()
+  const cluster = await startOnData()
+  const before = await saleOf(cluster)
+  const selling = startSelling(cluster, ledger, before.id)
+  await untilMoreIsDecided(ledger)
+  process.kill(cluster.pid, 'SIGKILL')
+  await cluster.exited
+  await selling.stop()
+
+  const again = await startOnData()
+  const sale = await saleOf(again)
+  assert.equal(sale.id, before.id)
+  const more = startSelling(again, ledger, sale.id)
+  await untilMoreIsDecided(ledger)
+  await more.stop()
+  await assertRecorded(t, ledger, { cluster: again })
+  assert.deepEqual(await again.stop(), { code: 0, signal: null })
+})
