@@ -6,6 +6,7 @@ import { createServer } from 'node:net'
 import { after, test } from 'node:test'
 
 import { heartbeatIntervalMs } from '../core/limits.ts'
+import { outcomes } from '../core/outcomes.ts'
 import { freePort } from '../ops/embedded/free-port.ts'
 import { eventually } from './helpers/eventually.ts'
 import { metricValue, startHttpWorker, type TestHttpWorker } from './helpers/http-worker.ts'
@@ -70,6 +71,34 @@ test('a drained worker answers what it had accepted and what still comes, and cl
     await eventually(() => connection.isClosed)
   }
   assert.deepEqual(await worker.exited, { code: 0, signal: null })
+})
+
+test('drained under load, a worker leaves no request without its answer, and no decision without its client', async (t) => {
+  const itemCount = 100_000
+  // An interval of its own, and so a sale of its own.
+  const worker = await startHttpWorker(t, redis, {
+    env: { APP_SALE_INTERVAL_SECONDS: String(29 * 86_400), APP_ITEM_NUMBER: String(itemCount) },
+  })
+  const sale = await currentSale(worker)
+  let answered = 0
+  /** One request after the other, until the server says that the connection closes. */
+  const client = async (connection: RawConnection, number: number): Promise<void> => {
+    for (let n = 0; ; n++) {
+      await connection.send(requestText('POST', checkoutPath(`u-${number}-${n}`, `${sale}-${number * 1_000 + n + 1}`)))
+      const reply = await connection.reply() // throws if the connection is closed without one
+      assert.equal(reply.status, 200, reply.text)
+      answered += 1
+      if (reply.headers['connection'] === 'close') return
+    }
+  }
+  const connections = await Promise.all(Array.from({ length: 64 }, () => openConnection(t, worker.port)))
+  const clients = Promise.all(connections.map(client))
+  await eventually(() => answered > 1_000, { what: 'load' })
+  worker.send({ type: 'drain' })
+  await clients
+  assert.deepEqual(await worker.exited, { code: 0, signal: null })
+  const { counts } = await worker.store.snapshot(sale)
+  assert.equal(counts.get(outcomes.held.code), answered)
 })
 
 test('a drained worker does not wait for silent connections', async (t) => {
@@ -158,9 +187,9 @@ test('a purchase whose answer was lost is answered the same when it is sent agai
   assert.deepEqual([again.status, again.json?.['status']], [200, 'purchased'])
   const { json } = await worker.http.get('/sale')
   assert.equal(json?.['sold'], soldBefore + 1)
-  const outcomes = await worker.metrics()
+  const metrics = await worker.metrics()
   for (const outcome of ['purchased', 'purchased_again']) {
-    assert.equal(metricValue(outcomes, 'hotcakes_outcomes_total', { outcome }), 1, outcome)
+    assert.equal(metricValue(metrics, 'hotcakes_outcomes_total', { outcome }), 1, outcome)
   }
 })
 
