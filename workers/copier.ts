@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { Fault } from '../core/faults.ts'
 import { formatLogPosition, type LogPosition } from '../core/log-position.ts'
+import { committedPosition } from '../core/postgres/committed-position.ts'
 import { connectPostgres, type Postgres } from '../core/postgres/connection.ts'
 import type { PostgresSettings } from '../core/postgres/conninfo.ts'
+import type { CopiedChunk } from './copied-chunk.ts'
 import type { CopyText } from './copy-text.ts'
 import type { StepHook } from './drain-steps.ts'
 import type { LogChunk } from './log-chunk.ts'
@@ -11,16 +13,6 @@ import { checkoutColumns, purchaseAttemptColumns, purchaseColumns, RowEncoder } 
 const shard = 0
 const msPerSecond = 1_000
 const msPerDay = 86_400_000
-
-/** What one transaction wrote. */
-export interface CopiedChunk {
-  readonly rows: Readonly<Record<CopiedTable, number>>
-  /** From BEGIN to the answer to COMMIT. */
-  readonly seconds: number
-}
-
-export const copiedTables = ['sales', 'checkout_attempts', 'purchase_attempts', 'purchases'] as const
-export type CopiedTable = (typeof copiedTables)[number]
 
 /**
  * Writes chunks of the log to Postgres, each exactly once: the offset moves by compare-and-set in the transaction that
@@ -40,14 +32,9 @@ export class Copier {
     this.#reached = reached
   }
 
-  /** Up to where the log is in Postgres. @throws Fault HC_POSTGRES_UNAVAILABLE | HC_POSTGRES_REFUSED */
+  /** Up to where the log is in Postgres. @throws Fault HC_POSTGRES_UNAVAILABLE | HC_POSTGRES_REFUSED | HC_SCHEMA */
   offset(): LogPosition {
-    return this.#orDisconnect((postgres) => {
-      const text = 'select epoch, seq from log_offsets where shard = $1'
-      const [row] = postgres.query<{ epoch: string; seq: string }>(text, [shard])
-      if (row === undefined) throw new Fault('HC_SCHEMA', `log_offsets has no row for the shard ${shard}`)
-      return { epoch: Number(row.epoch), seq: Number(row.seq) }
-    })
+    return this.#orDisconnect((postgres) => committedPosition(postgres, shard))
   }
 
   /**

@@ -3,7 +3,7 @@ import { Piscina } from 'piscina'
 import { Fault, type FaultCode } from '../core/faults.ts'
 import type { LogPosition } from '../core/log-position.ts'
 import type { PostgresSettings } from '../core/postgres/conninfo.ts'
-import type { CopiedChunk } from './copier.ts'
+import type { CopiedChunk } from './copied-chunk.ts'
 import type { LogChunk } from './log-chunk.ts'
 
 /** What the copy thread is started with. */

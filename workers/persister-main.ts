@@ -26,6 +26,7 @@ if (cluster.worker) cluster.worker.exitedAfterDisconnect = true
 process.on('message', (message: ToChild) => {
   if (message.type === 'start') start(message.config)
 })
+sendToPrimary({ type: 'listening' })
 setInterval(() => sendToPrimary({ type: 'heartbeat' }), heartbeatIntervalMs).unref()
 
 function start(config: Config): void {
@@ -78,6 +79,9 @@ async function answerMetrics({ registry }: PersisterMetrics, id: number): Promis
 
 /** A Fault here ended the drain: entries are left in Redis. Anything else is a bug, or the copy thread's death. */
 function fail(say: Log, error: unknown): void {
+  // The death of the copy thread also fails the task that it was running.
+  if (process.exitCode !== undefined) return
+  process.exitCode = 1
   if (error instanceof Fault) {
     say.fatal({ code: error.code }, `the log is not drained to its end: ${error.message}`)
     sendToPrimary({ type: 'left', what: `log entries that are not in Postgres (${error.code}): ${error.message}` })
@@ -85,5 +89,5 @@ function fail(say: Log, error: unknown): void {
     say.fatal({ err: error }, 'a bug')
     sendToPrimary({ type: 'failed', code: 'bug', message: String(error) })
   }
-  setImmediate(() => process.exit(1))
+  setImmediate(() => process.exit())
 }

@@ -2,7 +2,7 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { FaultCode } from '../core/faults.ts'
 import { registerProcessMetrics } from '../core/metrics/process-metrics.ts'
 import type { PersisterState } from '../core/redis/persister-state.ts'
-import { type CopiedChunk, copiedTables } from './copier.ts'
+import { type CopiedChunk, copiedTables } from './copied-chunk.ts'
 
 const copySecondsBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 const drainEntriesBuckets = [1, 2, 5, 10, 20, 50, 100, 200, 400]

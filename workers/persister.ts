@@ -56,8 +56,8 @@ export class Persister {
   #position: LogPosition | undefined
   /** The last position that was ever known, for what we say of ourselves. */
   #lastPosition: LogPosition = { epoch: 0, seq: 0 }
-  /** When Postgres last answered (performance.now()). */
-  #answeredAtMs = 0
+  /** When all was last seen to be well (performance.now()). */
+  #checkedAtMs = Number.NEGATIVE_INFINITY
   #isTicking = false
   #endPause: () => void = () => undefined
 
@@ -119,6 +119,7 @@ export class Persister {
     const startedAtMs = performance.now()
     const copied = await copies.copy(chunk)
     this.#located(chunk.through)
+    this.#checkedAtMs = performance.now()
     metrics.copied(copied, count)
     this.#succeeded()
     reached('before_trim')
@@ -136,28 +137,33 @@ export class Persister {
     this.#isConnected = true
   }
 
-  /** Asks Postgres for the offset, and whether the log still fits to it. @throws Fault HC_LOG_LOST | HC_LOG_GAP */
+  /** Asks Postgres for the offset, and whether the log goes that far. @throws Fault HC_LOG_LOST */
   async #locate(): Promise<LogPosition> {
     const position = await this.#parts.copies.offset()
     this.#located(position)
     // In this order: the log may be further than what we know of Postgres, but never the other way round.
-    const problem = misfit(await this.#parts.store.logState(), position)
-    if (problem !== undefined) throw problem
+    checkNothingLost(await this.#parts.store.logState(), position)
     return position
   }
 
   #located(position: LogPosition): void {
     this.#position = position
     this.#lastPosition = position
-    this.#answeredAtMs = performance.now()
   }
 
-  /** While there is nothing to copy, somebody still has to notice that Postgres went away, or that another drains. */
+  /**
+   * Nothing follows the position; is that the truth? Postgres may be gone, another persister may drain, and a log that
+   * was emptied or went back in time would never show it by itself. @throws Fault
+   */
   async #checkIdle(position: LogPosition): Promise<void> {
-    if (performance.now() - this.#answeredAtMs < logStateIntervalMs) return
-    const offset = await this.#parts.copies.offset()
-    this.#answeredAtMs = performance.now()
+    const { copies, store } = this.#parts
+    if (this.#goal === 'run' && performance.now() - this.#checkedAtMs < logStateIntervalMs) return
+    const offset = await copies.offset()
     if (compareLogPositions(offset, position) !== 0) throw new Fault('HC_OFFSET_MOVED', 'while this persister was idle')
+    const state = await store.logState()
+    checkNothingLost(state, position)
+    checkNothingMissing(state, position)
+    this.#checkedAtMs = performance.now()
   }
 
   /**
@@ -179,6 +185,7 @@ export class Persister {
   async #recover(fault: Fault): Promise<void> {
     const position = this.#position
     this.#position = undefined
+    this.#checkedAtMs = Number.NEGATIVE_INFINITY
     if (fault.code === 'HC_OFFSET_MOVED') {
       this.#parts.metrics.fault(fault.code)
       if (this.#goal === 'run') this.#become('standby')
@@ -213,11 +220,8 @@ export class Persister {
     if (!this.#isConnected || this.#isTicking) return
     this.#isTicking = true
     try {
-      const position = this.#position
       const state = await this.#parts.store.logState()
       this.#parts.metrics.log(state.backlogEntries, state.lagSeconds)
-      // Redis was emptied or went back in time: no read would ever show it. Have the next step look closely.
-      if (this.#state === 'active' && position && misfit(state, position)) this.#position = undefined
       await this.#publish()
     } catch (error) {
       // Without Redis there is nobody to tell; the loop meets the same trouble, and announces it.
@@ -249,14 +253,16 @@ export class Persister {
   }
 }
 
-/** Why the log can't be what follows the position; undefined when it may be. */
-function misfit({ last, backlogEntries }: LogState, position: LogPosition): Fault | undefined {
+function checkNothingLost({ last }: LogState, position: LogPosition): void {
+  if (compareLogPositions(last, position) >= 0) return
   const [end, committed] = [formatLogPosition(last), formatLogPosition(position)]
-  if (compareLogPositions(last, position) < 0) {
-    return new Fault('HC_LOG_LOST', `the log ends at ${end}, but Postgres is at ${committed}`)
-  }
-  // Entries of older epochs that are still there make this smaller: then the read will find the gap.
+  throw new Fault('HC_LOG_LOST', `the log ends at ${end}, but Postgres is at ${committed}`)
+}
+
+function checkNothingMissing({ last, backlogEntries }: LogState, position: LogPosition): void {
+  // Entries up to the position that were not trimmed yet, those of older epochs too, only make this smaller.
   const missing = last.seq - backlogEntries - (last.epoch === position.epoch ? position.seq : 0)
-  if (missing <= 0) return undefined
-  return new Fault('HC_LOG_GAP', `the log ends at ${end} and lacks ${missing} entries after ${committed}`)
+  if (missing <= 0) return
+  const [end, committed] = [formatLogPosition(last), formatLogPosition(position)]
+  throw new Fault('HC_LOG_GAP', `the log ends at ${end}, and ${missing} entries after ${committed} are missing`)
 }

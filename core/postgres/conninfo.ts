@@ -44,7 +44,8 @@ export function conninfo(settings: PostgresSettings, options: PostgresOptions): 
     keepalives_interval: postgresKeepaliveIntervalSeconds,
     keepalives_count: postgresKeepalives,
     tcp_user_timeout: unackedMs,
-    options: `-c statement_timeout=${options.statementTimeoutMs ?? postgresStatementTimeoutMs}`,
+    // Notices would go to stderr, past the log.
+    options: `-c client_min_messages=warning -c statement_timeout=${options.statementTimeoutMs ?? postgresStatementTimeoutMs}`,
   }
   return Object.entries(parameters)
     .map(([name, value]) => `${name}=${quoted(String(value))}`)

@@ -1,0 +1,98 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import type { Readable } from 'node:stream'
+import { fileURLToPath } from 'node:url'
+
+import { loadConfig } from '../../core/config/load.ts'
+import type { FromChild, ToChild } from '../../core/ipc.ts'
+import type { EmbeddedPostgres, EmbeddedRedis } from '../../ops/embedded/facts.ts'
+import type { DrainStep } from '../../workers/drain-steps.ts'
+import { eventually } from './eventually.ts'
+import type { Scope } from './scope.ts'
+
+const executable = fileURLToPath(new URL('../../workers/persister-main.js', import.meta.url))
+
+export interface PersisterExit {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+}
+
+interface LogLine {
+  readonly level: string
+  readonly code?: string
+  readonly msg: string
+}
+
+/** A persister process of a test's own, which plays its primary. */
+export interface TestPersister {
+  readonly pid: number
+  readonly exited: Promise<PersisterExit>
+  /** Everything it has said so far over the channel. */
+  readonly messages: readonly FromChild[]
+  logLines(): LogLine[]
+  send(message: ToChild): void
+  /** Asks it to drain, and waits for its end. */
+  drain(): Promise<PersisterExit>
+  kill(): void
+  /** The primary dies: the channel closes. */
+  disconnect(): void
+}
+
+/** Forks one, as the primary would; resolves when it says that it is ready. */
+export async function startPersister(
+  scope: Scope,
+  options: { db: EmbeddedPostgres; redis: EmbeddedRedis; dieAt?: DrainStep },
+): Promise<TestPersister> {
+  const child = fork(executable, [], {
+    env: { PATH: process.env['PATH'], ...(options.dieAt && { HOTCAKES_TEST_DIE_AT: options.dieAt }) },
+    stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
+  })
+  const messages: FromChild[] = []
+  child.on('message', (message) => messages.push(message as FromChild))
+  let log = ''
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => (log += text))
+  const exited = untilExited(child)
+  scope.after(async () => {
+    child.kill('SIGKILL')
+    await exited
+  })
+
+  await eventually(() => messages.some(({ type }) => type === 'listening'), { what: 'the persister listening' })
+  child.send({ type: 'start', config: persisterConfig(options.db, options.redis) } satisfies ToChild)
+  await eventually(() => messages.some(({ type }) => type === 'ready'), { what: 'the persister ready' })
+  return {
+    pid: child.pid ?? 0,
+    exited,
+    messages,
+    logLines: () => log.split('\n').flatMap((line) => (line.startsWith('{') ? [JSON.parse(line) as LogLine] : [])),
+    send: (message) => void child.send(message),
+    drain: async () => {
+      child.send({ type: 'drain' } satisfies ToChild)
+      return await exited
+    },
+    kill: () => void child.kill('SIGKILL'),
+    disconnect: () => child.disconnect(),
+  }
+}
+
+function persisterConfig(db: EmbeddedPostgres, redis: EmbeddedRedis) {
+  return loadConfig({
+    env: {
+      DB_HOST: db.host,
+      DB_PORT: String(db.port),
+      DB_USER: db.user,
+      DB_PASSWORD: db.password,
+      DB_NAME: db.name,
+      DB_SSL_MODE: db.sslMode,
+      REDIS_HOST: redis.host,
+      REDIS_PORT: String(redis.port),
+      REDIS_PASSWORD: redis.password,
+    },
+  })
+}
+
+/** Its end, and all that it had to say. Not 'close': that never comes when it was us who closed the channel. */
+async function untilExited(child: ChildProcess): Promise<PersisterExit> {
+  const [[code, signal]] = await Promise.all([once(child, 'exit'), once(child.stdout as Readable, 'close')])
+  return { code: code as number | null, signal: signal as NodeJS.Signals | null }
+}

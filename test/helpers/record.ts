@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict'
+
+import { outcomes } from '../../core/outcomes.ts'
+import { connectPostgres, type Postgres } from '../../core/postgres/connection.ts'
+import { migrate } from '../../core/postgres/schema.ts'
+import type { EmbeddedPostgres } from '../../ops/embedded/facts.ts'
+import type { Scope } from './scope.ts'
+
+/** Beside the compiled helper, where the build copies the SQL files to. */
+export const schemaFolder = new URL('../../ops/postgres/', import.meta.url)
+
+/** A connection of a test's own. Only on the main thread of a test file: see core/postgres/connection.ts. */
+export function openPostgres(scope: Scope, db: EmbeddedPostgres): Postgres {
+  const postgres = connectPostgres(db, { applicationName: 'hotcakes test' })
+  scope.after(() => postgres.close())
+  return postgres
+}
+
+/** Empties the database, for tests that share a server one after the other. */
+export function emptyDatabase(scope: Scope, db: EmbeddedPostgres): void {
+  openPostgres(scope, db).query('drop schema public cascade; create schema public')
+}
+
+/** An empty database with the schema of this version; answers a connection to it. */
+export function newRecord(scope: Scope, db: EmbeddedPostgres): Postgres {
+  emptyDatabase(scope, db)
+  migrate(db, schemaFolder, () => undefined)
+  return openPostgres(scope, db)
+}
+
+/** An attempt as the record has it: its place in the log, and everything else about it. */
+export interface RecordedAttempt {
+  readonly position: string
+  readonly outcome: number
+  readonly item: string
+  readonly user: string | null
+  readonly nonce: string | null
+}
+
+/** All attempts in the order of the log. */
+export function recordedAttempts(postgres: Postgres): RecordedAttempt[] {
+  return postgres.query<RecordedAttempt>(`
+    select epoch || '-' || batch || '/' || n as position, outcome, sale_id || '-' || item_index as item,
+           user_id as user, nonce
+    from (
+      select epoch, batch, n, outcome, sale_id, item_index, user_id, nonce from checkout_attempts
+      union all
+      select epoch, batch, n, outcome, sale_id, item_index, user_id, nonce from purchase_attempts
+    ) attempts
+    order by epoch, batch, n`)
+}
+
+/**
+ * Goal: the record holds what was decided, each attempt once, and nothing else; and its parts agree with one another.
+ * Answers the number of attempts.
+ */
+export function assertRecorded(postgres: Postgres, decided: readonly RecordedAttempt[]): number {
+  assert.deepEqual(recordedAttempts(postgres), decided)
+  const purchases = postgres.query<RecordedAttempt>(`
+    select epoch || '-' || batch || '/' || n as position, 21 as outcome, sale_id || '-' || item_index as item,
+           user_id as user, nonce
+    from purchases order by epoch, batch, n`)
+  assert.deepEqual(
+    purchases,
+    decided.filter(({ outcome }) => outcome === outcomes.purchased.code),
+  )
+  const last = decided.at(-1)?.position.split('/')[0]
+  assert.deepEqual(postgres.query('select epoch || $1 || seq as last from log_offsets', ['-']), [{ last }])
+  return decided.length
+}
