@@ -34,7 +34,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'server/primary-main.ts': ['core/', 'server/', 'ops/embedded/'],
   'workers/copier.ts': ['core/', 'workers/', 'piscina'],
   'ops/audit/main.ts': ['core/', 'ops/'],
-  'bench/floor/main.ts': ['core/', 'server/', 'workers/', 'uWebSockets.js', 'autocannon'],
+  'bench/floor/main.ts': ['core/', 'server/', 'workers/', 'uWebSockets.js', 'autocannon', 'msgpackr'],
   'test/flow.test.ts': ['core/', 'server/', 'workers/', 'ops/', 'bench/', 'ioredis', 'uWebSockets.js'],
 }
 

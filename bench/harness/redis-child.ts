@@ -1,0 +1,98 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { RedisSettings } from '../../core/redis/connection.ts'
+import { SaleStore } from '../../core/redis/sale-store.ts'
+import { freePort } from './server-under-test.ts'
+
+const programs = ['redis-server', 'valkey-server']
+const startMsMax = 15_000
+const stopMsMax = 5_000
+const pollMs = 20
+
+export interface RedisChild {
+  readonly settings: RedisSettings
+  /** Ends it, and removes its data. */
+  stop(): Promise<void>
+}
+
+/** A Redis for one benchmark, durable like the one of a server: every answer leaves after its fsync. */
+export async function startRedisChild(): Promise<RedisChild> {
+  const folder = mkdtempSync(join(tmpdir(), 'hotcakes-micro-redis-'))
+  const settings = { host: '127.0.0.1', port: await freePort(), password: '', tls: false }
+  const configFile = join(folder, 'redis.conf')
+  writeFileSync(configFile, configText(settings.port, folder))
+  let child: ChildProcess | undefined
+  const end = (): void => {
+    child?.kill('SIGKILL')
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
+  }
+  // Whatever ends this process by itself, also an error that nobody caught, must not leave a server behind.
+  process.once('exit', end)
+  const stop = async (): Promise<void> => {
+    if (child !== undefined) await stopChild(child)
+    end()
+    process.off('exit', end)
+  }
+  try {
+    child = await firstThatStarts(configFile)
+    await whenAnswering(settings, child)
+  } catch (error) {
+    await stop()
+    throw error
+  }
+  return { settings, stop }
+}
+
+function configText(port: number, folder: string): string {
+  return [
+    'bind 127.0.0.1',
+    `port ${port}`,
+    `dir ${JSON.stringify(folder)}`,
+    'appendonly yes',
+    'appendfsync always',
+    'save ""',
+    'maxmemory-policy noeviction',
+    '',
+  ].join('\n')
+}
+
+async function firstThatStarts(configFile: string): Promise<ChildProcess> {
+  for (const program of programs) {
+    const child = spawn(program, [configFile], { stdio: 'ignore' })
+    const started = await Promise.race([
+      once(child, 'spawn').then(() => true),
+      once(child, 'error').then(() => false), // not installed under this name
+    ])
+    if (started) return child
+  }
+  throw new Error(`neither ${programs.join(' nor ')} is installed`)
+}
+
+async function whenAnswering(settings: RedisSettings, child: ChildProcess): Promise<void> {
+  const deadline = performance.now() + startMsMax
+  while (performance.now() < deadline) {
+    if (child.exitCode !== null || child.signalCode !== null) throw new Error('Redis ended as it started')
+    const store = new SaleStore(settings, { name: 'hotcakes-micro-probe' })
+    const isUp = await store.connect().then(
+      () => true,
+      () => false,
+    )
+    store.close()
+    if (isUp) return
+    await delay(pollMs)
+  }
+  throw new Error(`Redis did not answer within ${startMsMax} ms`)
+}
+
+async function stopChild(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const ended = once(child, 'exit')
+  child.kill('SIGTERM')
+  const last = setTimeout(() => child.kill('SIGKILL'), stopMsMax)
+  await ended
+  clearTimeout(last)
+}

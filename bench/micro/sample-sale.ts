@@ -1,0 +1,108 @@
+// What the candidates work on: a sale's traffic as buyers would make it, the same in every run.
+
+import { Packr } from 'msgpackr'
+import { BatchWriter } from '../../core/decisions.ts'
+import { nonceLength } from '../../core/ids.ts'
+import { type Outcome, outcomes } from '../../core/outcomes.ts'
+import type { LogEntry } from '../../core/redis/log-reader.ts'
+
+/** The number of an hourly sale of these years, and what belongs to one. */
+export const saleSample = 489_123
+export const intervalMs = 3_600_000
+export const holdMs = 600_000
+export const nowMs = 1_760_842_800_123
+
+const items = 10_000
+const users = 200_000
+
+export interface SampleCommand {
+  readonly sale: number
+  readonly index: string
+  readonly nonce: string
+  /** '' makes it a purchase. */
+  readonly user: string
+}
+
+/** What was decided, with the details that its outcome has. */
+export interface SampleDecision {
+  readonly outcome: Outcome
+  readonly nonce?: string
+  readonly user?: string
+  readonly ms?: number
+}
+
+const nonceAlphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+
+/** The same numbers in every run: comparing runs must not depend on luck. Mulberry32. */
+class Dice {
+  #state: number
+
+  constructor(seed: number) {
+    this.#state = seed
+  }
+
+  below(limit: number): number {
+    this.#state = (this.#state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(this.#state ^ (this.#state >>> 15), this.#state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * limit)
+  }
+}
+
+/** `purchaseShare`: of 1. */
+export function sampleCommands(count: number, { purchaseShare = 0, seed = 1 } = {}): SampleCommand[] {
+  const dice = new Dice(seed)
+  return Array.from({ length: count }, () => {
+    const index = String(1 + dice.below(items))
+    const nonce = Array.from({ length: nonceLength }, () => nonceAlphabet[dice.below(64)]).join('')
+    const user = dice.below(1_000) < purchaseShare * 1_000 ? '' : `user-${dice.below(users)}`
+    return { sale: saleSample, index, nonce, user }
+  })
+}
+
+/** Of ten checkouts six get their item, one is repeated, and of ten purchases nine succeed. */
+export function sampleDecisions(commands: readonly SampleCommand[], seed = 2): SampleDecision[] {
+  const dice = new Dice(seed)
+  return commands.map(({ nonce, user }) => {
+    const fate = dice.below(10)
+    if (user === '') {
+      if (fate < 8) return { outcome: 'purchased', user: `user-${dice.below(users)}` }
+      if (fate < 9) return { outcome: 'purchased_again', user: `user-${dice.below(users)}`, ms: dice.below(60_000) }
+      return { outcome: 'code_expired' }
+    }
+    if (fate < 6) return { outcome: 'held', ms: holdMs }
+    if (fate < 7) return { outcome: 'held_again', nonce, ms: dice.below(holdMs) }
+    if (fate < 9) return { outcome: 'item_held', ms: dice.below(holdMs) }
+    return { outcome: 'item_sold' }
+  })
+}
+
+export function encodeBatch(commands: readonly SampleCommand[]): Buffer {
+  const writer = new BatchWriter(intervalMs)
+  for (const { sale, index, nonce, user } of commands) writer.add(sale, index, nonce, user)
+  return writer.encode()
+}
+
+const packr = new Packr({ useRecords: false })
+
+const [array16, uint64] = [0xdc, 0xcf]
+
+/** As Redis packs them: there a time is an unsigned integer of 8 bytes; here a bigint would become a signed one. */
+export function encodeDecisions(decisions: readonly SampleDecision[]): Buffer {
+  const details = decisions.flatMap(({ outcome, nonce, user, ms }) =>
+    [outcomes[outcome].code, nonce, user, ms].filter((value) => value !== undefined),
+  )
+  const encoded = Buffer.from(packr.pack([BigInt(nowMs), ...details]))
+  encoded[encoded[0] === array16 ? 3 : 1] = uint64
+  return encoded
+}
+
+/** `commandCount` commands in entries of `perEntry`, as the persister reads them from the log. */
+export function sampleEntries(commandCount: number, perEntry: number, purchaseShare = 0): LogEntry[] {
+  return Array.from({ length: Math.ceil(commandCount / perEntry) }, (_, at) => {
+    const length = Math.min(perEntry, commandCount - at * perEntry)
+    const commands = sampleCommands(length, { purchaseShare, seed: at })
+    const results = encodeDecisions(sampleDecisions(commands, at))
+    return { position: { epoch: 1, seq: at + 1 }, kind: 'batch', message: encodeBatch(commands), results }
+  })
+}
