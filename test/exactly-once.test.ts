@@ -24,6 +24,10 @@ async function assertDrained(persister: TestPersister): Promise<void> {
   assert.deepEqual(await persister.drain(), { code: 0, signal: null })
 }
 
+function standsBy(persister: TestPersister): boolean {
+  return persister.logLines().some(({ msg }) => msg.includes('stands by'))
+}
+
 for (const step of drainSteps) {
   test(`a persister that dies at ${step} leaves a record that the next one completes`, async (t) => {
     const redis = await startRedis(t)
@@ -37,8 +41,12 @@ for (const step of drainSteps) {
     await eventually(() => recordedAttempts(postgres).length === (isCommitted ? buyers.decided.length : 0))
     assert.equal(await buyers.store.redis.xlen(buyers.store.keys.log), step === 'after_trim' ? 0 : 13)
 
+    const second = await startPersister(t, { db, redis: redis.connection })
+    await eventually(async () => (await buyers.store.redis.xlen(buyers.store.keys.log)) === 0)
+    assertRecorded(postgres, buyers.decided)
+
     await buySome(buyers, 3)
-    await assertDrained(await startPersister(t, { db, redis: redis.connection }))
+    await assertDrained(second)
     assertRecorded(postgres, buyers.decided)
     assert.equal(await buyers.store.redis.xlen(buyers.store.keys.log), 0)
     assert.equal(postgres.query('select from sales').length, 1)
@@ -65,10 +73,9 @@ test('two persisters at once write each attempt once', async (t) => {
   const postgres = newRecord(t, db)
   const buyers = await startBuyers(t, redis.connection)
   const both = await Promise.all([1, 2].map(() => startPersister(t, { db, redis: redis.connection })))
-  const isStandingBy = () => both.some((one) => one.logLines().some(({ msg }) => msg.includes('stands by')))
   await eventually(async () => {
     await buySome(buyers, 3)
-    return isStandingBy()
+    return both.some(standsBy)
   })
   await eventually(() => recordedAttempts(postgres).length === buyers.decided.length)
   assertRecorded(postgres, buyers.decided)
@@ -83,7 +90,6 @@ test('when the active one of two persisters dies, the other takes over', async (
   const postgres = newRecord(t, db)
   const buyers = await startBuyers(t, redis.connection)
   const both = await Promise.all([1, 2].map(() => startPersister(t, { db, redis: redis.connection })))
-  const standsBy = (one: TestPersister) => one.logLines().some(({ msg }) => msg.includes('stands by'))
   await eventually(async () => {
     await buySome(buyers, 3)
     return both.some(standsBy)

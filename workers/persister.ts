@@ -143,6 +143,8 @@ export class Persister {
     this.#located(position)
     // In this order: the log may be further than what we know of Postgres, but never the other way round.
     checkNothingLost(await this.#parts.store.logState(), position)
+    // Whoever committed this may have died before it trimmed.
+    await this.#parts.trimmer.trim(position)
     return position
   }
 
@@ -210,19 +212,19 @@ export class Persister {
   #become(state: PersisterState['state']): void {
     if (state === this.#state) return
     this.#state = state
-    this.#parts.metrics.state(state)
     this.#parts.say.info({ position: formatLogPosition(this.#lastPosition) }, stateSentences[state])
     void this.#tick()
   }
 
   /** Once a second and at changes: learns the state of the log and says our own. Never throws a Fault. */
   async #tick(): Promise<void> {
+    if (this.#state !== 'starting') this.#parts.metrics.state(this.#visibleState())
     if (!this.#isConnected || this.#isTicking) return
     this.#isTicking = true
     try {
-      const state = await this.#parts.store.logState()
-      this.#parts.metrics.log(state.backlogEntries, state.lagSeconds)
-      await this.#publish()
+      const log = await this.#parts.store.logState()
+      this.#parts.metrics.log(log.backlogEntries, log.lagSeconds)
+      if (this.#mayPublish(log.persister)) await this.#publish()
     } catch (error) {
       // Without Redis there is nobody to tell; the loop meets the same trouble, and announces it.
       if (!(error instanceof Fault)) throw error
@@ -231,13 +233,23 @@ export class Persister {
     }
   }
 
+  /** Of several persisters the active one's word counts; that Postgres is away for us says nothing while it isn't. */
+  #mayPublish(published: PersisterState | undefined): boolean {
+    if (this.#state === 'active') return true
+    const isOthersActive = published?.state === 'active' && published.host !== hostname()
+    return this.#state === 'away' && !isOthersActive
+  }
+
   async #publish(): Promise<void> {
-    // In standby the active persister's word counts.
-    if (this.#state === 'starting' || this.#state === 'standby') return
-    const { store, copies } = this.#parts
-    const state = copies.busyMs > copyHangMs ? 'away' : this.#state
+    const { store } = this.#parts
     const position = this.#lastPosition
+    const state = this.#visibleState()
     await publishPersisterState(store.redis, store.keys, { state, position, host: hostname(), pid: process.pid })
+  }
+
+  #visibleState(): PersisterState['state'] {
+    if (this.#parts.copies.busyMs > copyHangMs || this.#state === 'starting') return 'away'
+    return this.#state
   }
 
   /** Waits, unless and until the goal changes. */

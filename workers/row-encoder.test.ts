@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+// oxlint-disable-next-line no-restricted-imports -- stands in for Redis, which packs the results
+import { Packr } from 'msgpackr'
+
+import { BatchWriter } from '../core/decisions.ts'
+import { outcomes } from '../core/outcomes.ts'
+import type { LogEntry } from '../core/redis/log-reader.ts'
+import { gatherChunk } from './log-chunk.ts'
+import { RowEncoder } from './row-encoder.ts'
+
+const nowMs = Date.UTC(2026, 0, 31, 23, 59, 59, 500)
+const now = '2026-01-31T23:59:59.500Z'
+const inTenMinutes = '2026-02-01T00:09:59.500Z'
+const nonce = 'AAAAAAAAAAAAAAAA'
+const other = 'BBBBBBBBBBBBBBBB'
+const packr = new Packr({ useRecords: false })
+
+type Command = readonly [sale: number, index: string, nonce: string, user: string]
+
+function batch(seq: number, commands: readonly Command[], results: readonly (number | string)[]): LogEntry {
+  const writer = new BatchWriter(3_600_000)
+  for (const [sale, index, code, user] of commands) writer.add(sale, index, code, user)
+  return { position: { epoch: 3, seq }, kind: 'batch', message: writer.encode(), results: packr.pack(results) }
+}
+
+function encoded(...entries: readonly LogEntry[]): RowEncoder {
+  const encoder = new RowEncoder()
+  encoder.encode(gatherChunk(entries, { epoch: 3, seq: 0 }, 1_000_000))
+  return encoder
+}
+
+function lines(text: Buffer): string[] {
+  return text.toString().split('\n').slice(0, -1)
+}
+
+test('each checkout is a row, and only one that gave a code has a code and an expiry', () => {
+  const { held, held_again, item_held, item_sold, sale_gone } = outcomes
+  const commands = [
+    [7, '1', nonce, 'ann'],
+    [7, '2', nonce, 'bob'],
+    [7, '3', nonce, 'cid'],
+    [7, '4', nonce, 'dan'],
+    [5, '999999999999999', nonce, 'eve'],
+  ] as const
+  const decisions = [[held.code, 600_000], [held_again.code, other, 1_000], [item_held.code, 2_000], [item_sold.code]]
+  const results = [nowMs, ...decisions.flat(), sale_gone.code]
+  const rows = encoded(batch(1, commands, results))
+  assert.deepEqual(lines(rows.checkouts.text), [
+    `${now}\t3\t1\t0\t7\t1\tann\t1\t${nonce}\t${inTenMinutes}`,
+    `${now}\t3\t1\t1\t7\t2\tbob\t2\t${other}\t2026-02-01T00:00:00.500Z`,
+    `${now}\t3\t1\t2\t7\t3\tcid\t7\t\\N\t\\N`,
+    `${now}\t3\t1\t3\t7\t4\tdan\t6\t\\N\t\\N`,
+    `${now}\t3\t1\t4\t5\t999999999999999\teve\t9\t\\N\t\\N`,
+  ])
+  assert.equal(rows.checkouts.rowCount, 5)
+  assert.equal(rows.purchaseAttempts.rowCount + rows.purchases.rowCount, 0)
+})
+
+test('each purchase is a row, and one that sold is a purchase besides', () => {
+  const { purchased, purchased_again, code_unknown, code_expired } = outcomes
+  const commands = ['1', '2', '3', '4'].map((index) => [7, index, nonce, ''] as const)
+  const decisions = [[purchased.code, 'ann'], [purchased_again.code, 'bob', 5_000], [code_unknown.code]]
+  const results = [nowMs, ...decisions.flat(), code_expired.code]
+  const rows = encoded(batch(1, commands, results))
+  assert.deepEqual(lines(rows.purchaseAttempts.text), [
+    `${now}\t3\t1\t0\t7\t1\t${nonce}\t21\tann`,
+    `${now}\t3\t1\t1\t7\t2\t${nonce}\t22\tbob`,
+    `${now}\t3\t1\t2\t7\t3\t${nonce}\t23\t\\N`,
+    `${now}\t3\t1\t3\t7\t4\t${nonce}\t24\t\\N`,
+  ])
+  assert.deepEqual(lines(rows.purchases.text), [`${now}\t3\t1\t0\t7\t1\t${nonce}\tann`])
+})
+
+test('places count commands of both operations in one row', () => {
+  const commands = [
+    [7, '1', nonce, 'ann'],
+    [7, '1', nonce, ''],
+    [7, '2', nonce, 'bob'],
+  ] as const
+  const results = [nowMs, outcomes.item_sold.code, outcomes.code_unknown.code, outcomes.item_sold.code]
+  const rows = encoded(batch(1, commands, results))
+  assert.deepEqual(
+    [...lines(rows.checkouts.text), ...lines(rows.purchaseAttempts.text)].map((line) => line.split('\t')[3]),
+    ['0', '2', '1'],
+  )
+})
+
+test('an opened sale and the days of the attempts are kept for the transaction', () => {
+  const terms = { sale: 7, opensAtMs: 1, closesAtMs: 2, items: 3, userLimit: 4, holdMs: 5 }
+  const message = packr.pack([...Object.values(terms), 6])
+  const opened = { position: { epoch: 3, seq: 1 }, kind: 'opened', message, results: undefined } as const
+  const nextDayMs = nowMs + 500
+  const encoder = encoded(
+    opened,
+    batch(2, [[7, '1', nonce, 'ann']], [nowMs, outcomes.item_sold.code]),
+    batch(3, [[7, '1', nonce, 'ann']], [nextDayMs, outcomes.item_sold.code]),
+  )
+  assert.deepEqual(encoder.openedSales, [{ ...terms, openedAtMs: 6 }])
+  assert.deepEqual(
+    [...encoder.days],
+    [nowMs, nextDayMs].map((ms) => Math.floor(ms / 86_400_000)),
+  )
+})
+
+test('a chunk leaves nothing behind for the next one', () => {
+  const encoder = encoded(batch(1, [[7, '1', nonce, 'ann']], [nowMs, outcomes.item_sold.code]))
+  encoder.encode(
+    gatherChunk([batch(2, [[7, '1', nonce, '']], [0, outcomes.code_unknown.code])], { epoch: 3, seq: 1 }, 1),
+  )
+  assert.deepEqual([encoder.checkouts.rowCount, encoder.purchaseAttempts.rowCount], [0, 1])
+  assert.deepEqual([...encoder.days], [0])
+})
+
+test('a user that holds what COPY would read as a separator stays one field', () => {
+  const user = 'a\tb\\N\nc'
+  const rows = encoded(batch(1, [[7, '1', nonce, user]], [nowMs, outcomes.item_sold.code]))
+  assert.equal(lines(rows.checkouts.text)[0]?.split('\t')[6], String.raw`a\tb\\N\nc`)
+})
+
+test('an entry that does not fit together is a fault that names it', () => {
+  const commands = [[7, '1', nonce, 'ann']] as const
+  const malformed = { code: 'HC_LOG_MALFORMED', message: /3-1/ }
+  assert.throws(() => encoded(batch(1, commands, [nowMs])), malformed)
+  assert.throws(() => encoded(batch(1, commands, [nowMs, 6, 6])), malformed)
+  assert.throws(() => encoded(batch(1, commands, [nowMs, 99])), { code: 'HC_LOG_MALFORMED' })
+})

@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import { Fault } from '../core/faults.ts'
+import { drainRetryDelayMsMax, drainRetryDelayMsMin, redisReconnectDelayMsMax } from '../core/limits.ts'
+import { createLog } from '../core/log.ts'
+import { Troubles } from './troubles.ts'
+
+const silent = createLog({ level: 'silent', process: 'test' })
+const postgresGone = new Fault('HC_POSTGRES_UNAVAILABLE', 'gone')
+const redisGone = new Fault('HC_REDIS_UNAVAILABLE', 'gone')
+
+test('waits grow from the least to the longest, and start over after a success', () => {
+  const troubles = new Troubles(silent)
+  const waits = Array.from({ length: 30 }, () => troubles.met(postgresGone))
+  assert.equal(waits[0], drainRetryDelayMsMin)
+  assert.equal(waits[1], drainRetryDelayMsMin * 2)
+  assert.equal(waits.at(-1), drainRetryDelayMsMax)
+  troubles.over()
+  assert.equal(troubles.met(postgresGone), drainRetryDelayMsMin)
+})
+
+test('for Redis, whose client reconnects by itself, the waits stay short', () => {
+  const troubles = new Troubles(silent)
+  const waits = Array.from({ length: 30 }, () => troubles.met(redisGone))
+  assert.equal(waits.at(-1), redisReconnectDelayMsMax)
+})
+
+test('a gap is new until it is seen again at the same place', () => {
+  const troubles = new Troubles(silent)
+  assert.equal(troubles.isNewGap({ epoch: 1, seq: 5 }), true)
+  assert.equal(troubles.isNewGap({ epoch: 1, seq: 6 }), true)
+  assert.equal(troubles.isNewGap({ epoch: 1, seq: 6 }), false)
+  troubles.over()
+  assert.equal(troubles.isNewGap({ epoch: 1, seq: 6 }), true)
+})
