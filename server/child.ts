@@ -1,12 +1,10 @@
 import cluster, { type Worker } from 'node:cluster'
 
-import type { Config } from '../core/config/load.ts'
 import type { ChildKind, FromChild, ToChild } from '../core/ipc.ts'
 
 export interface ChildOptions {
   readonly kind: ChildKind
   readonly executable: string
-  readonly config: Config
   readonly onMessage: (child: Child, message: FromChild) => void
   /** Once, when the process has ended and its last message was delivered. */
   readonly onGone: (child: Child) => void
@@ -18,6 +16,8 @@ export class Child {
   readonly pid: number
   /** Since when (performance.now()) its patience runs: its fork, and once it is ready its last message. */
   silentSinceMs = performance.now()
+  /** What is sent to it before it listens is lost. */
+  isListening = false
   /** Why it said that it can't do its work. */
   failure: string | undefined
   /** Why the primary killed it. */
@@ -34,10 +34,7 @@ export class Child {
     this.#worker = cluster.fork()
     this.pid = this.#worker.process.pid ?? 0
     const gone = once(() => options.onGone(this))
-    this.#worker.on('message', (message: FromChild) => {
-      if (message.type === 'listening') this.send({ type: 'start', config: options.config })
-      else options.onMessage(this, message)
-    })
+    this.#worker.on('message', (message: FromChild) => options.onMessage(this, message))
     this.#worker.on('exit', (code: number | null, signal: string | null) => {
       this.#exit = { code, signal }
       // Its last messages, the reason of its end among them, may still be unread: 'disconnect' follows them.

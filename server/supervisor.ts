@@ -114,8 +114,12 @@ export class Supervisor {
     for (const replacement of replacements) this.#cancel(replacement)
     if (kind === 'persister' && replacements.length > 0) this.#replace(kind)
     if (kind === 'persister' && !this.#replaces && this.#count(kind) === 0) left.push('no persister is left')
-    for (const child of this.#places.ready) if (child.kind === kind) this.#drainChild(child)
-    // One that is still starting is drained when it is ready: it may have taken requests already.
+    for (const child of this.#places.ready) if (child.kind === kind) this.#drainChild(child, 'ready')
+    // An HTTP worker that waits for Redis in its start may wait for ever, and has taken requests already. A persister is
+    // ready at once, and drains then.
+    for (const child of this.#places.starting) {
+      if (child.kind === kind && kind === 'http' && child.isListening) this.#drainChild(child, 'starting')
+    }
     await this.#until(() => this.#count(kind) === 0)
     return left
   }
@@ -139,7 +143,6 @@ export class Supervisor {
       child = new Child({
         kind,
         executable: this.#options.executables[kind],
-        config: this.#options.config,
         onMessage: (from, message) => this.#heard(from, message),
         onGone: (gone) => this.#gone(gone),
       })
@@ -155,10 +158,15 @@ export class Supervisor {
     const { log } = this.#options
     if (!this.#places.starting.has(child)) child.silentSinceMs = performance.now()
     switch (message.type) {
+      case 'listening':
+        child.isListening = true
+        if (child.kind === 'http' && this.#drains.has('http')) this.#drainChild(child, 'starting')
+        else child.send({ type: 'start', config: this.#options.config })
+        break
       case 'ready':
-        this.#move(child, 'starting', 'ready')
+        if (!this.#move(child, 'starting', 'ready')) break
         log.info({ kind: child.kind, child: child.pid }, 'a process is ready')
-        if (this.#drains.has(child.kind)) this.#drainChild(child)
+        if (this.#drains.has(child.kind)) this.#drainChild(child, 'ready')
         break
       case 'metrics':
         this.#options.onMetrics(child, message.id, message.metrics)
@@ -172,21 +180,20 @@ export class Supervisor {
         log.error({ kind: child.kind, child: child.pid }, message.what)
         break
       case 'heartbeat':
-      case 'listening':
     }
   }
 
-  #drainChild(child: Child): void {
-    this.#move(child, 'ready', 'draining')
-    child.send({ type: 'drain' })
+  #drainChild(child: Child, from: ChildPlace): void {
+    if (this.#move(child, from, 'draining')) child.send({ type: 'drain' })
   }
 
-  /** The one way from place to place; a child that says ready twice stays where it is. */
-  #move(child: Child, from: ChildPlace, to: ChildPlace): void {
-    if (!this.#places[from].delete(child)) return
+  /** The one way from place to place; false, and nothing happens, when the child does not stand where it is taken from. */
+  #move(child: Child, from: ChildPlace, to: ChildPlace): boolean {
+    if (!this.#places[from].delete(child)) return false
     child.silentSinceMs = performance.now()
     this.#places[to].add(child)
     this.#changed()
+    return true
   }
 
   #gone(child: Child): void {

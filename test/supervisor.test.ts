@@ -38,12 +38,18 @@ function supervise(scope: Scope, script: ChildScript, heartbeatSeconds = 10) {
   return { supervisor, told }
 }
 
+/** There must be one: a signal to the pid 0 would go to the test itself. */
+function pidOf(child: Child | undefined): number {
+  assert.ok(child !== undefined && child.pid > 0)
+  return child.pid
+}
+
 test('a child that dies is replaced, and its end is told with its signal', async (t) => {
   const { supervisor, told } = supervise(t, { behaviour: 'steady' })
   supervisor.start('http', 2)
   await supervisor.allReady(noAbort)
   const [first, second] = supervisor.reachable()
-  process.kill(first?.pid ?? 0, 'SIGKILL')
+  process.kill(pidOf(first), 'SIGKILL')
   await eventually(() => told.restarts.length === 1)
   await supervisor.allReady(noAbort)
   assert.equal(told.gone[0], first)
@@ -57,7 +63,7 @@ test('a child that falls silent is killed and replaced, a stopped one too', asyn
   supervisor.start('http', 2)
   await supervisor.allReady(noAbort)
   const [stopped] = supervisor.reachable()
-  process.kill(stopped?.pid ?? 0, 'SIGSTOP')
+  process.kill(pidOf(stopped), 'SIGSTOP')
   await eventually(() => told.restarts.length === 1)
   assert.equal(told.gone[0], stopped)
   assert.match(stopped?.end ?? '', /^SIGKILL: it was silent for 500 ms$/)
@@ -106,7 +112,7 @@ test('what a child leaves, or takes along when it dies in its drain, is told', a
   supervisor.start('http', 1)
   await supervisor.allReady(noAbort)
   const drained = supervisor.drain('http')
-  process.kill(supervisor.reachable()[0]?.pid ?? 0, 'SIGKILL')
+  process.kill(pidOf(supervisor.reachable()[0]), 'SIGKILL')
   assert.match((await drained).join(), /^http process \d+ died while it drained: SIGKILL$/)
 })
 
@@ -124,7 +130,7 @@ test('a persister whose replacement was waiting for its back-off is started for 
   const { supervisor, told } = supervise(t, { behaviour: 'steady' })
   supervisor.start('persister', 1)
   await supervisor.allReady(noAbort)
-  process.kill(supervisor.reachable()[0]?.pid ?? 0, 'SIGKILL')
+  process.kill(pidOf(supervisor.reachable()[0]), 'SIGKILL')
   await eventually(() => supervisor.count('persister', 'waiting') === 1)
   assert.deepEqual(await supervisor.drain('persister'), [])
   assert.deepEqual(told.restarts, ['persister'])

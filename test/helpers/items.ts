@@ -43,7 +43,7 @@ export function assertProblem(reply: HttpReply, status: number, code: string): v
 }
 
 /** The number of the current sale. */
-export async function currentSale(worker: TestHttpWorker): Promise<number> {
+export async function currentSale(worker: Pick<TestHttpWorker, 'http'>): Promise<number> {
   const { json, text } = await worker.http.get('/sale')
   assert.ok(typeof json?.['id'] === 'number', text)
   return json['id']

@@ -1,0 +1,147 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import { signalEchoMs } from '../core/limits.ts'
+import { servicesEnv } from './helpers/audit.ts'
+import { startCluster } from './helpers/cluster.ts'
+import { eventually } from './helpers/eventually.ts'
+import { HttpClient } from './helpers/http-client.ts'
+import { codeOf, currentSale } from './helpers/items.ts'
+import { Ledger } from './helpers/ledger.ts'
+import { isWhole, onePid, scrape } from './helpers/metrics.ts'
+import { isStopped, processTree, stillRunning } from './helpers/processes.ts'
+import { openConnection, requestText } from './helpers/raw-http.ts'
+import { openPostgres } from './helpers/record.ts'
+import type { Scope } from './helpers/scope.ts'
+import { startPostgres, startRedis } from './helpers/services.ts'
+
+/** A cluster whose services outlive it, so that what it left in them can be looked at. */
+async function startBesides(scope: Scope, env: Record<string, string> = {}) {
+  const [redis, postgres] = await Promise.all([startRedis(scope), startPostgres(scope)])
+  const services = { redis: redis.connection, db: postgres.connection }
+  const cluster = await startCluster(scope, { env: { ...servicesEnv(services), ...env } })
+  const metrics = new HttpClient(scope, { baseUrl: cluster.metricsUrl })
+  const whole = await eventually(async () => {
+    const now = await scrape(metrics)
+    return isWhole(now) ? now : undefined
+  })
+  return { cluster, services, whole }
+}
+
+test('SIGTERM under load: every keep-alive client gets all its answers, all of them are on record, exit status 0', async (t) => {
+  const { cluster, services } = await startBesides(t)
+  const sale = await currentSale(cluster)
+  const ledger = new Ledger()
+  const port = Number(cluster.env['APP_PORT'])
+  let answers = 0
+
+  /** One request after the other on one connection until the server says that it closes it. */
+  async function buy(client: number): Promise<void> {
+    const connection = await openConnection(t, port)
+    for (let item = client; ; item += 32) {
+      await connection.send(requestText('POST', `/checkout?user_id=user-${item}&id=${sale}-${item}`))
+      const reply = await connection.reply()
+      ledger.answered('checkout', reply)
+      answers += 1
+      if (reply.headers['connection'] === 'close') break
+    }
+    await eventually(() => connection.isClosed)
+    assert.equal(connection.unread, '')
+  }
+
+  const clients = Array.from({ length: 32 }, (_, client) => buy(client + 1))
+  await eventually(() => answers > 200)
+  const pids = processTree(cluster.pid)
+  process.kill(cluster.pid, 'SIGTERM')
+  await Promise.all(clients)
+  assert.deepEqual(await cluster.exited, { code: 0, signal: null })
+  assert.deepEqual(stillRunning(pids), [])
+  assert.equal(ledger.undecidedCount, 0)
+  ledger.assertRecorded(openPostgres(t, services.db))
+})
+
+test('SIGTERM with a log that is not drained yet: all of it is in Postgres before the end', async (t) => {
+  const { cluster, services, whole } = await startBesides(t)
+  const sale = await currentSale(cluster)
+  const persister = onePid(whole.pids('persister'))
+  process.kill(persister, 'SIGSTOP')
+  await eventually(() => isStopped(persister))
+  for (let item = 1; item <= 50; item++) {
+    const code = codeOf(await cluster.http.post(`/checkout?user_id=user-${item}&id=${sale}-${item}`))
+    assert.equal((await cluster.http.post(`/purchase?code=${code}`)).status, 200)
+  }
+  process.kill(cluster.pid, 'SIGTERM')
+  process.kill(persister, 'SIGCONT')
+  assert.deepEqual(await cluster.exited, { code: 0, signal: null })
+  const postgres = openPostgres(t, services.db)
+  const [counts] = postgres.query(`
+    select (select count(*)::int from checkout_attempts) as checkouts,
+           (select count(*)::int from purchase_attempts) as attempts, (select count(*)::int from purchases) as purchases`)
+  assert.deepEqual(counts, { checkouts: 50, attempts: 50, purchases: 50 })
+})
+
+test('the embedded services end with the server, after an orderly stop and after a killed primary', async (t) => {
+  const first = await startCluster(t)
+  const ordered = processTree(first.pid)
+  assert.ok(ordered.length >= 6, 'the primary, two workers, the persister, Redis, Postgres')
+  assert.deepEqual(await first.stop(), { code: 0, signal: null })
+  assert.deepEqual(stillRunning(ordered), [])
+
+  const second = await startCluster(t)
+  const killed = processTree(second.pid)
+  process.kill(second.pid, 'SIGKILL')
+  await second.exited
+  await eventually(() => assert.deepEqual(stillRunning(killed), []) === undefined)
+})
+
+test('a second signal ends at once: it says what was left, nothing keeps running, exit status 128 + its number', async (t) => {
+  const { cluster, whole } = await startBesides(t)
+  const victim = onePid(whole.pids('http'))
+  const pids = processTree(cluster.pid)
+  process.kill(victim, 'SIGSTOP')
+  const signalledMs = performance.now()
+  process.kill(cluster.pid, 'SIGINT')
+  await eventually(() => cluster.logLines().some((line) => line.includes('stopping: SIGINT received')))
+  await eventually(() => performance.now() - signalledMs > 2 * signalEchoMs)
+  process.kill(cluster.pid, 'SIGINT')
+  assert.deepEqual(await cluster.exited, { code: 130, signal: null })
+  assert.deepEqual(stillRunning(pids), [])
+  assert.ok(cluster.logLines().some((line) => line.includes(`left: http process ${victim} (draining)`)))
+})
+
+test('past its deadline the shutdown ends at once: it says what was left, exit status 1', async (t) => {
+  const { cluster, whole } = await startBesides(t, { APP_SHUTDOWN_SECONDS: '1' })
+  const victim = onePid(whole.pids('persister'))
+  const pids = processTree(cluster.pid)
+  process.kill(victim, 'SIGSTOP')
+  const sale = await currentSale(cluster)
+  codeOf(await cluster.http.post(`/checkout?user_id=late&id=${sale}-1`))
+  process.kill(cluster.pid, 'SIGTERM')
+  assert.deepEqual(await cluster.exited, { code: 1, signal: null })
+  assert.deepEqual(stillRunning(pids), [])
+  const left = cluster.logLines().filter((line) => line.includes('left: '))
+  assert.ok(left.some((line) => line.includes(`left: persister process ${victim} (draining)`)))
+  assert.ok(left.some((line) => line.includes('left: 1 log entries are not in Postgres yet')))
+})
+
+test('a signal in the middle of the start ends it, with nothing left', async (t) => {
+  const cluster = await startCluster(t, { awaitReady: false })
+  await eventually(() => cluster.logLines().some((line) => line.includes('embedded services are ready')))
+  const pids = processTree(cluster.pid)
+  process.kill(cluster.pid, 'SIGTERM')
+  assert.deepEqual(await cluster.exited, { code: 0, signal: null })
+  assert.deepEqual(stillRunning(pids), [])
+  assert.ok(!cluster.logLines().some((line) => line.includes('"msg":"ready"')))
+})
+
+test('an embedded service that ends by itself stops the server with the reason, exit status 1', async (t) => {
+  const cluster = await startCluster(t)
+  const pids = processTree(cluster.pid)
+  const redis = stillRunning(pids).find(
+    (process) => process.includes('redis-server') || process.includes('valkey-server'),
+  )
+  process.kill(onePid([Number.parseInt(redis ?? '', 10)]), 'SIGKILL')
+  assert.deepEqual(await cluster.exited, { code: 1, signal: null })
+  assert.deepEqual(stillRunning(pids), [])
+  assert.ok(cluster.logLines().some((line) => line.includes('HC_EMBEDDED_FAILED')))
+})
