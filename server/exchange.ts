@@ -1,7 +1,7 @@
 import type { HttpResponse } from 'uWebSockets.js'
 
-import { type ProblemCode, problemReplies, retryReply } from './problems.ts'
-import type { Reply, ReplyHead } from './replies.ts'
+import { type ProblemCode, problemReplies } from './problems.ts'
+import { jitteredWaitSeconds, type Reply, type ReplyHead, retryAfterHeader } from './replies.ts'
 import type { ShedReason } from './request-metrics.ts'
 import { type Malformed, malformedReplies } from './requests.ts'
 
@@ -78,12 +78,17 @@ export class Exchange {
 
   /** Redis gave no decision: 503, and that a retry is safe. */
   unavailable(): void {
-    this.reply(retryReply('unavailable'))
+    this.#refuse('unavailable')
   }
 
   /** Turns the request away without looking at it. */
   shed(reason: ShedReason): void {
     this.#host.shed(reason)
-    this.reply(retryReply(shedProblems[reason]))
+    this.#refuse(shedProblems[reason])
+  }
+
+  #refuse(code: (typeof shedProblems)[ShedReason]): void {
+    const { head, body } = problemReplies[code]
+    this.answer(head, body, retryAfterHeader(jitteredWaitSeconds() * 1_000))
   }
 }

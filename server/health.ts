@@ -1,8 +1,7 @@
 import type { FaultCode } from '../core/faults.ts'
-import { retryAfterSecondsMin } from '../core/limits.ts'
 import type { LogState } from '../core/redis/sale-store.ts'
 import type { Exchange } from './exchange.ts'
-import { notReadyHead, okHead, retryAfterHeader } from './replies.ts'
+import { jitteredWaitSeconds, notReadyHead, okHead, retryAfterHeader } from './replies.ts'
 
 /** What readiness is judged by. */
 export interface HealthFacts {
@@ -60,7 +59,7 @@ export function readinessHandler(facts: () => HealthFacts): (exchange: Exchange)
     const report = judgeHealth(facts())
     const body = JSON.stringify(report)
     if (report.status === 'not_ready')
-      exchange.answer(notReadyHead, body, retryAfterHeader(retryAfterSecondsMin * 1_000))
+      exchange.answer(notReadyHead, body, retryAfterHeader(jitteredWaitSeconds() * 1_000))
     else exchange.answer(okHead, body)
   }
 }

@@ -1,4 +1,3 @@
-import { retryAfterSecondsMax, retryAfterSecondsMin } from '../core/limits.ts'
 import type { Outcome } from '../core/outcomes.ts'
 import { type Reply, replyHead } from './replies.ts'
 
@@ -111,26 +110,3 @@ export function problemReply(code: ProblemCode, options: { detail?: string; head
 export const problemReplies = Object.fromEntries(problemCodes.map((code) => [code, problemReply(code)])) as Readonly<
   Record<ProblemCode, Reply>
 >
-
-type RetryCode = 'overloaded' | 'unavailable' | 'shutting_down'
-
-const retryReplies: Readonly<Record<RetryCode, readonly Reply[]>> = {
-  overloaded: jittered('overloaded'),
-  unavailable: jittered('unavailable'),
-  shutting_down: jittered('shutting_down'),
-}
-
-/** One reply for each Retry-After that may be drawn. */
-function jittered(code: RetryCode): Reply[] {
-  const seconds = Array.from(
-    { length: retryAfterSecondsMax - retryAfterSecondsMin + 1 },
-    (_, n) => retryAfterSecondsMin + n,
-  )
-  return seconds.map((wait) => problemReply(code, { header: `Retry-After: ${wait}` }))
-}
-
-/** A 503 with a random Retry-After: those who were turned away together shall not come back together. */
-export function retryReply(code: RetryCode): Reply {
-  const replies = retryReplies[code]
-  return replies[Math.floor(Math.random() * replies.length)] as Reply
-}

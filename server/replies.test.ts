@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { NonceSource } from '../core/ids.ts'
-import { checkoutBody, purchaseBody, retryAfterHeader, Timestamps } from './replies.ts'
+import { retryAfterSecondsMax, retryAfterSecondsMin } from '../core/limits.ts'
+import { checkoutBody, jitteredWaitSeconds, purchaseBody, retryAfterHeader, Timestamps } from './replies.ts'
 
 test('the concatenated bodies are the JSON that a serializer would write', () => {
   const nonces = new NonceSource()
@@ -39,4 +40,13 @@ test('Retry-After is rounded up to whole seconds, and never 0', () => {
     seconds,
     [1, 1, 1, 1, 1, 2, 600].map((wait) => `\r\nRetry-After: ${wait}`),
   )
+})
+
+test('the wait after a 503 varies over all whole seconds between its bounds', () => {
+  const waits = new Set(Array.from({ length: 1_000 }, () => jitteredWaitSeconds()))
+  const all = Array.from(
+    { length: retryAfterSecondsMax - retryAfterSecondsMin + 1 },
+    (_, n) => retryAfterSecondsMin + n,
+  )
+  assert.deepEqual([...waits].toSorted(), all)
 })

@@ -1,4 +1,5 @@
 import { formatCode, formatItemId } from '../core/ids.ts'
+import { retryAfterSecondsMax, retryAfterSecondsMin } from '../core/limits.ts'
 
 /**
  * The status line and the headers of a reply in one text, `200 OK\r\nContent-Type: ...`, without a line break at the
@@ -26,6 +27,11 @@ export const okHead = replyHead(200, `200 OK\r\n${jsonHeaders}`)
 
 /** The head of a 503 that is a report on the server's state and not a problem. It wants a Retry-After. */
 export const notReadyHead = replyHead(503, `503 Service Unavailable\r\n${jsonHeaders}`)
+
+/** Seconds to wait after a 503, another number each time: those who were turned away together shall not come back together. */
+export function jitteredWaitSeconds(): number {
+  return retryAfterSecondsMin + Math.floor(Math.random() * (retryAfterSecondsMax - retryAfterSecondsMin + 1))
+}
 
 /** A header for the end of a head: whole seconds, at least 1. */
 export function retryAfterHeader(ms: number): string {

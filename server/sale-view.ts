@@ -2,9 +2,8 @@ import { formatItemId } from '../core/ids.ts'
 import { saleRequestsWaitingMax } from '../core/limits.ts'
 import type { SaleState, SaleStore } from '../core/redis/sale-store.ts'
 import type { Exchange } from './exchange.ts'
-import { retryReply } from './problems.ts'
 import type { RedisClock } from './redis-clock.ts'
-import { okHead, type Reply } from './replies.ts'
+import { okHead } from './replies.ts'
 import { saleAt } from './sales.ts'
 
 export interface SaleViewOptions {
@@ -60,16 +59,20 @@ export class SaleView {
     this.#isAsking = true
     while (this.#waiting.length > 0) {
       const exchanges = this.#waiting.splice(0)
-      const { head, body } = await this.#ask()
-      for (const exchange of exchanges) exchange.answer(head, body)
+      const state = await this.#ask()
+      const body = state && JSON.stringify(describe(state))
+      for (const exchange of exchanges) {
+        if (body === undefined) exchange.unavailable()
+        else exchange.answer(okHead, body)
+      }
     }
     this.#isAsking = false
   }
 
-  async #ask(): Promise<Reply> {
+  async #ask(): Promise<SaleState | undefined> {
     const state = await this.#currentState().catch(() => undefined) // a fault of Redis: 503 says all there is to say
     this.#items = state && itemsOf(state)
-    return state === undefined ? retryReply('unavailable') : { head: okHead, body: JSON.stringify(describe(state)) }
+    return state
   }
 
   async #currentState(): Promise<SaleState | undefined> {
