@@ -48,5 +48,5 @@ test('the wait after a 503 varies over all whole seconds between its bounds', ()
     { length: retryAfterSecondsMax - retryAfterSecondsMin + 1 },
     (_, n) => retryAfterSecondsMin + n,
   )
-  assert.deepEqual([...waits].toSorted(), all)
+  assert.deepEqual([...waits].toSorted((a, b) => a - b), all)
 })
