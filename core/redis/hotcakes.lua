@@ -219,18 +219,26 @@ local function write_sale(sale)
   local key, expire_at = sale.key, sale.expire_at
   if sale.writes > 0 then
     call('HSET', key .. 'items', unpack_list(sale.item_writes))
-    call('EXPIREAT', key .. 'items', expire_at, 'NX')
     call('HSET', key .. 'users', unpack_list(sale.user_writes))
-    call('EXPIREAT', key .. 'users', expire_at, 'NX')
-    if sale.held > 0 then call('HINCRBY', key .. 'holds', expiry_second(sale, sale.now + sale.hold), sale.held) end
     for time, count in pairs(sale.unheld) do call('HINCRBY', key .. 'holds', expiry_second(sale, time), -count) end
-    call('EXPIREAT', key .. 'holds', expire_at, 'NX')
   end
-  for outcome, count in pairs(sale.counts) do call('HINCRBY', key .. 'counts', outcome, count) end
-  call('EXPIREAT', key .. 'counts', expire_at, 'NX')
+  if sale.held > 0 then
+    local second = expiry_second(sale, sale.now + sale.hold)
+    -- sale_state may have removed every field, and with them the key and its expiry.
+    if call('HINCRBY', key .. 'holds', second, sale.held) == sale.held then call('EXPIREAT', key .. 'holds', expire_at, 'NX') end
+  end
   if #sale.lapsed_list > 0 then
     call('SADD', key .. 'lapsed', unpack_list(sale.lapsed_list))
     call('EXPIREAT', key .. 'lapsed', expire_at, 'NX')
+  end
+  -- A key is new only with the first count of some outcome (items and users with the first held): a check of each key
+  -- in every batch would cost more than deciding two commands.
+  local first = false
+  for outcome, count in pairs(sale.counts) do
+    if call('HINCRBY', key .. 'counts', outcome, count) == count then first = true end
+  end
+  if first then
+    for _, name in ipairs({ 'counts', 'items', 'users' }) do call('EXPIREAT', key .. name, expire_at, 'NX') end
   end
 end
 
