@@ -1,5 +1,5 @@
 import { formatCode, type HoldCode, parseCode } from '../../core/ids.ts'
-import { sampleCommands } from './sample-sale.ts'
+import { received, sampleCommands } from './sample-sale.ts'
 import { type Case, over, type Scale, type Subject } from './subject.ts'
 
 const pattern = /^(0|[1-9]\d{0,14})-(0|[1-9]\d{0,14})-([\w-]{16})$/
@@ -28,7 +28,9 @@ function codes(name: string, texts: readonly string[]): Case {
 }
 
 function* cases({ smoke }: Scale): Iterable<Case> {
-  const texts = sampleCommands(smoke ? 16 : 1_024).map(({ sale, index, nonce }) => formatCode(sale, index, nonce))
+  const texts = sampleCommands(smoke ? 16 : 1_024).map(({ sale, index, nonce }) =>
+    received(formatCode(sale, index, nonce)),
+  )
   yield codes('well-formed', texts)
   const damages = [
     (text: string) => text.slice(1),
@@ -40,7 +42,7 @@ function* cases({ smoke }: Scale): Iterable<Case> {
   ]
   yield codes(
     'malformed',
-    texts.map((text, n) => (damages[n % damages.length] as (text: string) => string)(text)),
+    texts.map((text, n) => received((damages[n % damages.length] as (text: string) => string)(text))),
   )
 }
 

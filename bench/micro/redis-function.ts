@@ -5,8 +5,9 @@ import { holdMs, intervalMs, type SampleCommand, sampleCommands } from './sample
 import type { Candidate, Case, Scale, Subject } from './subject.ts'
 
 // A real Redis with appendfsync always and the real client: what a command costs from the call to its answer when so
-// many arrive together, and what of that is Redis'. `Redis function` is the time inside FCALL, `Redis CPU` all of its
-// process' (reading, the append-only file and its fsync, answering), `client CPU` this process'.
+// many arrive together, and what of that is Redis'. `Redis function` is the time inside FCALL by the clock, so on a busy
+// machine also the time it waits for a core; `Redis CPU` is all of its process' (reading, the append-only file and its
+// fsync, answering), `client CPU` this process'.
 
 const users = 200_000
 const itemsMax = 1_000_000_000

@@ -1,7 +1,7 @@
 import { parse } from 'node:querystring'
 import { formatCode, formatItemId, type HoldCode, isUserId, parseCode, parseItemId } from '../../core/ids.ts'
 import { RequestReader } from '../../server/requests.ts'
-import { sampleCommands } from './sample-sale.ts'
+import { received, sampleCommands } from './sample-sale.ts'
 import { type Case, over, type Scale, type Subject } from './subject.ts'
 
 // uWebSockets.js' own getQuery(name) is no candidate: it only works on a request that came over a socket, takes the
@@ -73,7 +73,7 @@ function codeViaSearchParams(query: string): HoldCode | undefined {
 }
 
 function purchases(codes: readonly string[]): Case {
-  const queries = codes.map((code) => `code=${code}`)
+  const queries = codes.map((code) => received(`code=${code}`))
   const reader = new RequestReader()
   const viaReader = (query: string) => (reader.purchase(query) === undefined ? reader.code : undefined)
   const candidates = [
@@ -85,16 +85,16 @@ function purchases(codes: readonly string[]): Case {
 
 function* cases({ smoke }: Scale): Iterable<Case> {
   const commands = sampleCommands(smoke ? 16 : 1_024)
-  const queries = commands.map(({ user, sale, index }) => `user_id=${user}&id=${formatItemId(sale, index)}`)
+  const queries = commands.map(({ user, sale, index }) => received(`user_id=${user}&id=${formatItemId(sale, index)}`))
   yield checkouts('checkout', queries)
   yield checkouts(
     'checkout, escaped',
-    queries.map((query) => query.replaceAll('-', '%2D')),
+    queries.map((query) => received(query.replaceAll('-', '%2D'))),
   )
   // Rejections have to be as cheap: what is malformed must not cost more than what is sold.
   yield checkouts(
     'checkout, malformed',
-    queries.map((query) => `${query}&id=1-1`),
+    queries.map((query) => received(`${query}&id=1-1`)),
   )
   yield purchases(commands.map(({ sale, index, nonce }) => formatCode(sale, index, nonce)))
 }
