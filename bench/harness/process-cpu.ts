@@ -10,11 +10,43 @@ interface ProcessRow {
   readonly cpuSeconds: number
 }
 
+type LabelOf = (commandLine: string, name: string) => string
+
 /** CPU seconds used so far by a process and all its descendants, by a label that people know. Linux only. */
-export function cpuSecondsBelow(
-  rootPid: number,
-  labelOf: (commandLine: string, name: string) => string,
-): Map<string, number> {
+export function cpuSecondsBelow(rootPid: number, labelOf: LabelOf): Map<string, number> {
+  const seconds = new Map<string, number>()
+  for (const row of familyOf(rootPid)) {
+    const label = labelOf(commandLineOf(row.pid), row.name)
+    seconds.set(label, (seconds.get(label) ?? 0) + row.cpuSeconds)
+  }
+  return seconds
+}
+
+export interface MemoryUse {
+  readonly processes: number
+  /** Sum of each one's largest resident set so far; pages that processes share are counted in each. */
+  readonly peakBytes: number
+}
+
+/** Peak memory of a process and all its descendants, by label. Those that have ended are left out. Linux only. */
+export function peakMemoryBelow(rootPid: number, labelOf: LabelOf): Map<string, MemoryUse> {
+  const uses = new Map<string, MemoryUse>()
+  for (const { pid, name } of familyOf(rootPid)) {
+    const label = labelOf(commandLineOf(pid), name)
+    const { processes, peakBytes } = uses.get(label) ?? { processes: 0, peakBytes: 0 }
+    uses.set(label, { processes: processes + 1, peakBytes: peakBytes + peakBytesOf(pid) })
+  }
+  return uses
+}
+
+/** The pids of a process and all its descendants that have the label. */
+export function pidsBelow(rootPid: number, labelOf: LabelOf, label: string): number[] {
+  return familyOf(rootPid)
+    .filter(({ pid, name }) => labelOf(commandLineOf(pid), name) === label)
+    .map(({ pid }) => pid)
+}
+
+function familyOf(rootPid: number): ProcessRow[] {
   const rows = readdirSync('/proc')
     .filter((entry) => /^\d+$/.test(entry))
     .flatMap((entry) => readRow(Number(entry)) ?? [])
@@ -24,13 +56,7 @@ export function cpuSecondsBelow(
     before = family.size
     for (const row of rows) if (family.has(row.parent)) family.add(row.pid)
   }
-  const seconds = new Map<string, number>()
-  for (const row of rows) {
-    if (!family.has(row.pid)) continue
-    const label = labelOf(commandLineOf(row.pid), row.name)
-    seconds.set(label, (seconds.get(label) ?? 0) + row.cpuSeconds)
-  }
-  return seconds
+  return rows.filter(({ pid }) => family.has(pid))
 }
 
 /** What `after` has more than `before`, largest first. */
@@ -76,5 +102,15 @@ function commandLineOf(pid: number): string {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')
   } catch {
     return ''
+  }
+}
+
+function peakBytesOf(pid: number): number {
+  try {
+    const kilobytes = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
+    return Number(kilobytes ?? 0) * 1_024
+  } catch {
+    // It ended between the listing and the reading.
+    return 0
   }
 }

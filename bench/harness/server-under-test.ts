@@ -6,10 +6,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { signalEchoMs } from '../../core/limits.ts'
 
 const startMsMax = 120_000
 const stopMsMax = 60_000
 const pollMs = 100
+/** The server takes a second signal that comes sooner for an echo of the first. */
+const secondSignalMs = 2 * signalEchoMs
 
 /** A child of the benchmark: a whole hotcakes on its embedded default, or the floor. */
 export interface RunningServer {
@@ -22,11 +25,25 @@ export interface RunningHotcakes extends RunningServer {
   /** The settings it runs with, for the audit to find its data. */
   readonly env: NodeJS.ProcessEnv
   readonly metricsUrl: string
+  /** Ends it without an orderly shutdown: two signals, as from an impatient person. */
+  abort(): Promise<void>
+}
+
+export interface LaunchOptions {
+  /** Node options of the primary, which it hands on to its children. */
+  readonly execArgv?: readonly string[]
+  /** In a process group of its own: a terminal's Ctrl+C does not reach it, so it must be stopped by who started it. */
+  readonly detached?: boolean
+  /** Where its data directory is made; default: the system's folder for temporary files. */
+  readonly dataFolder?: string
 }
 
 /** Starts a hotcakes of its own in an empty data directory, which goes with it. */
-export async function startHotcakes(settings: Record<string, string>): Promise<RunningHotcakes> {
-  const dataDir = mkdtempSync(join(tmpdir(), 'hotcakes-bench-'))
+export async function startHotcakes(
+  settings: Readonly<Record<string, string>>,
+  { execArgv = [], detached = false, dataFolder = tmpdir() }: LaunchOptions = {},
+): Promise<RunningHotcakes> {
+  const dataDir = mkdtempSync(join(dataFolder, 'hotcakes-bench-'))
   const [port, metricsPort] = [await freePort(), await freePort()]
   const env = {
     ...process.env,
@@ -37,8 +54,9 @@ export async function startHotcakes(settings: Record<string, string>): Promise<R
     LOG_LEVEL: 'warn',
     ...settings,
   }
-  const child = spawn(process.execPath, [compiled('../../server/primary-main.js')], {
+  const child = spawn(process.execPath, [...execArgv, compiled('../../server/primary-main.js')], {
     env,
+    detached,
     stdio: ['ignore', 'ignore', 'inherit'],
   })
   const url = `http://127.0.0.1:${port}`
@@ -46,11 +64,17 @@ export async function startHotcakes(settings: Record<string, string>): Promise<R
     await stopChild(child)
     rmSync(dataDir, { recursive: true, force: true })
   }
+  const abort = async (): Promise<void> => {
+    child.kill('SIGTERM')
+    const impatience = setTimeout(() => child.kill('SIGTERM'), secondSignalMs)
+    await stop()
+    clearTimeout(impatience)
+  }
   await whenAnswering(`${url}/readyz`, child).catch(async (error: unknown) => {
     await stop()
     throw error
   })
-  return { url, metricsUrl: `http://127.0.0.1:${metricsPort}/metrics`, env, pid: child.pid ?? 0, stop }
+  return { url, metricsUrl: `http://127.0.0.1:${metricsPort}/metrics`, env, pid: child.pid ?? 0, stop, abort }
 }
 
 /** Starts the server in `file` (relative to bench/harness), which takes its port as its one argument. */

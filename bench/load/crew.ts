@@ -1,0 +1,152 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Operation } from '../../core/outcomes.ts'
+import { compiled } from '../harness/server-under-test.ts'
+import { type LatencySummary, mergeHistograms, summarize } from '../report/latencies.ts'
+import type { Done, FromGenerator, Second, ToGenerator } from './generator-process.ts'
+import type { Settings } from './settings.ts'
+import type { Sale } from './shop.ts'
+
+/** How long generators may take to load their code. */
+const readyMsMax = 30_000
+/** From the order to the first request. */
+const orderMs = 50
+/** Beyond its time and its patience a generator gets so long before it counts as hung. */
+const hangMs = 15_000
+
+export interface CrewOptions {
+  readonly settings: Settings
+  readonly url: string
+  readonly sale: Sale
+  readonly onSecond: (second: Second) => void
+}
+
+export interface Latencies {
+  /** From when a request was due (open loop) or sent (closed loop). */
+  readonly latency: Readonly<Record<Operation, LatencySummary>>
+  /** From when it was sent. */
+  readonly uncorrected: Readonly<Record<Operation, LatencySummary>>
+}
+
+export interface CrewResult extends Latencies {
+  readonly cpuSeconds: readonly number[]
+  readonly peakBytes: number
+  readonly neverSent: number
+  readonly usedUpSecond: number | undefined
+  readonly lastPurchase: Done['lastPurchase']
+}
+
+/** The generator processes of one run. */
+export class Crew {
+  /** On the system's monotonic clock. */
+  readonly startMs: number
+  readonly endMs: number
+  readonly #children: readonly ChildProcess[]
+  readonly #done: Promise<Done>[]
+
+  /** @throws when a generator does not come to life */
+  static async start(options: CrewOptions): Promise<Crew> {
+    const children = Array.from({ length: options.settings.generators }, () =>
+      fork(compiled('../load/generator-process.js'), { execArgv: [] }),
+    )
+    try {
+      const ready = children.map((child) => once(child, 'message', { signal: AbortSignal.timeout(readyMsMax) }))
+      await Promise.all(ready)
+      return new Crew(children, options)
+    } catch (cause) {
+      for (const child of children) child.kill('SIGKILL')
+      throw new Error('a generator did not start', { cause })
+    }
+  }
+
+  private constructor(children: readonly ChildProcess[], { settings, url, sale, onSecond }: CrewOptions) {
+    this.startMs = monotonicMs() + orderMs + settings.warmup * 1_000
+    this.endMs = this.startMs + settings.seconds * 1_000
+    this.#children = children
+    this.#done = children.map((child) => whenDone(child, onSecond))
+    const { startMs, endMs } = this
+    for (const [generator, child] of children.entries())
+      tell(child, { type: 'order', order: { settings, url, sale, generator, startMs, endMs } })
+  }
+
+  openSale(sale: Sale): void {
+    for (const child of this.#children) tell(child, { type: 'sale', sale })
+  }
+
+  /** Ends the load now; what was counted so far is the result. */
+  stop(): void {
+    for (const child of this.#children) tell(child, { type: 'stop' })
+  }
+
+  kill(): void {
+    for (const child of this.#children) child.kill('SIGKILL')
+  }
+
+  /** @throws when a generator ended before its end, or hangs */
+  async result(patienceMs: number): Promise<CrewResult> {
+    const hung = new AbortController()
+    const deadline = async (): Promise<never> => {
+      await delay(Math.max(0, this.endMs - monotonicMs()) + patienceMs + hangMs, undefined, { signal: hung.signal })
+      throw new Error('a generator did not come to its end')
+    }
+    try {
+      return merge(await Promise.race([Promise.all(this.#done), deadline()]))
+    } finally {
+      hung.abort()
+      this.kill()
+    }
+  }
+}
+
+/** The system's monotonic clock, which all processes share. */
+export function monotonicMs(): number {
+  return Number(process.hrtime.bigint()) / 1e6
+}
+
+function tell(child: ChildProcess, message: ToGenerator): void {
+  if (child.connected) child.send(message, () => undefined) // one that has just ended is found out by `whenDone`
+}
+
+function whenDone(child: ChildProcess, onSecond: (second: Second) => void): Promise<Done> {
+  return new Promise((resolve, reject) => {
+    child.on('message', (message: FromGenerator) => {
+      if (message.type === 'second') onSecond(message)
+      else if (message.type === 'done') resolve(message)
+    })
+    child.once('error', reject)
+    child.once('exit', (code, signal) =>
+      reject(new Error(`a generator ended before its time (${signal ?? `exit status ${code}`})`)),
+    )
+  })
+}
+
+function merge(all: readonly Done[]): CrewResult {
+  const merged = (of: 'latencies' | 'uncorrected') => {
+    const operation = (name: Operation) => summarize(mergeHistograms(all.map((done) => done[of][name])))
+    return { checkout: operation('checkout'), purchase: operation('purchase') }
+  }
+  const total = (of: 'neverSent' | 'peakBytes') => all.reduce((sum, done) => sum + done[of], 0)
+  return {
+    latency: merged('latencies'),
+    uncorrected: merged('uncorrected'),
+    cpuSeconds: all.map((done) => done.cpuSeconds),
+    peakBytes: total('peakBytes'),
+    neverSent: total('neverSent'),
+    usedUpSecond: least(all.flatMap(({ usedUpSecond }) => usedUpSecond ?? [])),
+    lastPurchase: lastOf(all.flatMap(({ lastPurchase }) => lastPurchase ?? [])),
+  }
+}
+
+function least(numbers: readonly number[]): number | undefined {
+  return numbers.length === 0 ? undefined : Math.min(...numbers)
+}
+
+/** The answers of all until then are the sum of what each had by its own last one: a little too few. */
+function lastOf(purchases: readonly NonNullable<Done['lastPurchase']>[]): Done['lastPurchase'] {
+  if (purchases.length === 0) return undefined
+  return {
+    second: Math.max(...purchases.map(({ second }) => second)),
+    answers: purchases.reduce((sum, { answers }) => sum + answers, 0),
+  }
+}

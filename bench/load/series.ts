@@ -1,0 +1,154 @@
+import { join } from 'node:path'
+import { benchedMachine } from '../report/machine.ts'
+import { isValid, type Report, type Run, reportFormat, reportVersion } from '../report/report.ts'
+import { aftermathText, loadText } from '../report/run-text.ts'
+import { reportName, reportsFolder, writeReport } from '../report/store.ts'
+import type { Request } from './arguments.ts'
+import { ErrorFile } from './error-file.ts'
+import type { Interruption } from './interruption.ts'
+import { Progress } from './progress.ts'
+import { runOnce } from './run.ts'
+import type { Scenario } from './scenarios.ts'
+import { formatMix } from './settings.ts'
+import { runningTarget, startTarget, type Target } from './target.ts'
+
+/** What may be done around a run, by who wants more than its report. */
+export interface Around {
+  /** Node options for the server and its children. */
+  readonly execArgv?: readonly string[]
+  readonly onStart?: (target: Target) => void
+  readonly onEnd?: (target: Target) => void
+}
+
+export interface WrittenReport {
+  readonly file: string
+  readonly report: Report
+}
+
+/**
+ * Runs every scenario as often as asked for, all of them in turn, and writes a report of each after each run.
+ * @throws what keeps a run from being run, or AbortError on the second Ctrl+C
+ */
+export async function runAll(
+  request: Request,
+  interruption: Interruption,
+  around: Around = {},
+): Promise<WrittenReport[]> {
+  const series = request.scenarios.map((scenario) => new Series(scenario, request))
+  for (let repeat = 1; repeat <= request.repeat; repeat++) {
+    for (const one of series) {
+      if (interruption.stop.aborted) continue
+      await one.run(repeat, interruption, around)
+    }
+  }
+  return series.flatMap(({ written }) => written ?? [])
+}
+
+/** The runs of one scenario. */
+class Series {
+  written: WrittenReport | undefined
+  readonly #scenario: Scenario
+  readonly #request: Request
+  readonly #folder: string
+  readonly #runs: Run[] = []
+  #head: ReportHead | undefined
+  #errors: ErrorFile | undefined
+
+  constructor(scenario: Scenario, request: Request) {
+    this.#scenario = scenario
+    this.#request = request
+    this.#folder = request.out ?? reportsFolder()
+  }
+
+  async run(repeat: number, interruption: Interruption, around: Around): Promise<void> {
+    const { name, settings } = this.#scenario
+    const title = this.#request.repeat > 1 ? `${name} ${repeat}/${this.#request.repeat}` : name
+    const progress = new Progress(title, settings)
+    const head = (this.#head ??= this.#newHead())
+    if (this.#request.url === undefined) progress.say('starting a server')
+    const target = await this.#target(around)
+    let isOver = false
+    try {
+      this.#print(this.#title(title, target))
+      const run = await runOnce({
+        settings,
+        target,
+        fileSystem: this.#request.url === undefined ? head.machine.fileSystem : undefined,
+        cores: head.machine.cores,
+        stop: interruption.stop,
+        abort: interruption.abort,
+        onSecond: (second) => {
+          progress.add(second)
+          this.#errorFile(head).add(repeat, second.samples)
+        },
+        onLoaded: (loaded) => {
+          progress.end()
+          this.#print(`${loadText(loaded, settings)}\n`)
+          progress.say('waiting for the log to drain, then auditing')
+        },
+        ...(around.onStart && { onStart: () => around.onStart?.(target) }),
+        ...(around.onEnd && { onEnd: () => around.onEnd?.(target) }),
+      })
+      progress.end()
+      this.#keep(head, run, target)
+      this.#print(aftermathText(run))
+      this.#printFiles(repeat, run)
+      isOver = true
+    } finally {
+      progress.end()
+      await (isOver || !interruption.abort.aborted ? target.stop() : target.abort())
+    }
+  }
+
+  #newHead(): ReportHead {
+    const { label, dataFolder } = this.#request
+    return {
+      format: reportFormat,
+      version: reportVersion,
+      scenario: this.#scenario.name,
+      ...(label !== undefined && { label }),
+      startedAt: new Date().toISOString(),
+      settings: this.#scenario.settings,
+      machine: benchedMachine(dataFolder),
+    }
+  }
+
+  #target(around: Around): Promise<Target> {
+    const { url, serverPid, audit, env, dataFolder } = this.#request
+    if (url !== undefined) return Promise.resolve(runningTarget({ url, pid: serverPid, audit }))
+    return startTarget({ settings: this.#scenario.settings, env, execArgv: around.execArgv ?? [], dataFolder })
+  }
+
+  #errorFile(head: ReportHead): ErrorFile {
+    return (this.#errors ??= new ErrorFile(join(this.#folder, `${reportName(head)}.errors.ndjson`)))
+  }
+
+  #keep(head: ReportHead, run: Run, target: Target): void {
+    this.#runs.push(run)
+    const report: Report = { ...head, server: target.placement, runs: this.#runs }
+    this.written = { file: writeReport(this.#folder, report), report }
+  }
+
+  #title(title: string, { placement }: Target): string {
+    const { settings, summary } = this.#scenario
+    const load = settings.rate === 0 ? 'closed loop' : `open loop at ${settings.rate}/s`
+    const where = placement.kind === 'own' ? 'a fresh server on this machine' : 'a running server'
+    return (
+      `\n${title}: ${summary}\n` +
+      `${where}; ${load}, ${settings.connections} connections, ${settings.generators} generator process${settings.generators > 1 ? 'es' : ''}, ` +
+      `${settings.seconds} s after ${settings.warmup} s warm-up; mix ${formatMix(settings.mix)}${settings.copies > 1 ? `, each request sent ${settings.copies} times` : ''}\n\n`
+    )
+  }
+
+  #printFiles(repeat: number, run: Run): void {
+    this.#errors?.addCounts(repeat, run.tally)
+    if (this.#errors !== undefined && !this.#errors.isEmpty)
+      this.#print(`errors:   ${this.#errors.path} (samples of each kind, and counts)\n`)
+    this.#print(`report:   ${this.written?.file}\n`)
+    if (!isValid(run)) this.#print('\nThis run is not a result.\n')
+  }
+
+  #print(text: string): void {
+    if (!this.#request.json) process.stdout.write(text)
+  }
+}

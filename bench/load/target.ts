@@ -1,0 +1,94 @@
+import { runProgram, startHotcakes } from '../harness/server-under-test.ts'
+import type { AuditVerdict, ServerPlacement } from '../report/report.ts'
+import type { Settings } from './settings.ts'
+
+/** The server that is loaded: one of our own, or one that runs already. */
+export interface Target {
+  readonly url: string
+  readonly placement: ServerPlacement
+  /** The primary, when its processes can be looked at. */
+  readonly pid: number | undefined
+  /** The environment in which the audit finds the server's data. */
+  readonly auditEnv: NodeJS.ProcessEnv | undefined
+  stop(): Promise<void>
+  abort(): Promise<void>
+}
+
+export interface RunningServerOptions {
+  readonly url: string
+  readonly pid: number | undefined
+  readonly audit: boolean
+}
+
+const loopback = new Set(['localhost', '127.0.0.1', '[::1]'])
+const nothing = (): Promise<void> => Promise.resolve()
+
+/** A server that somebody else started, and will stop. */
+export function runningTarget({ url, pid, audit }: RunningServerOptions): Target {
+  return {
+    url,
+    placement: {
+      kind: 'running',
+      sharesMachine: loopback.has(new URL(url).hostname) ? true : undefined,
+      env: {},
+    },
+    pid,
+    auditEnv: audit ? process.env : undefined,
+    stop: nothing,
+    abort: nothing,
+  }
+}
+
+export interface OwnServerOptions {
+  readonly settings: Settings
+  readonly env: Readonly<Record<string, string>>
+  readonly execArgv: readonly string[]
+  /** Folder below which its data goes; `undefined`: the system's for temporary files. */
+  readonly dataFolder: string | undefined
+}
+
+/** A fresh server on the embedded default. Ctrl+C in the terminal does not reach it: who called stops it. */
+export async function startTarget({ settings, env, execArgv, dataFolder }: OwnServerOptions): Promise<Target> {
+  const { items, userLimit, hold, interval, httpWorkers } = settings
+  const given = {
+    APP_ITEM_NUMBER: String(items),
+    APP_USER_LIMIT: String(userLimit),
+    APP_HOLD_SECONDS: String(hold),
+    APP_SALE_INTERVAL_SECONDS: String(interval),
+    APP_WORKERS: String(httpWorkers),
+    ...env,
+  }
+  const server = await startHotcakes(given, {
+    execArgv,
+    detached: true,
+    ...(dataFolder !== undefined && { dataFolder }),
+  })
+  return {
+    url: server.url,
+    placement: { kind: 'own', sharesMachine: true, env },
+    pid: server.pid,
+    auditEnv: server.env,
+    stop: () => server.stop(),
+    abort: () => server.abort(),
+  }
+}
+
+/** Runs `npm run audit`'s program against the data of that environment. Never rejects. */
+export async function auditVerdict(env: NodeJS.ProcessEnv): Promise<AuditVerdict> {
+  const { stdout } = await runProgram('../../ops/audit/main.js', ['--json'], env)
+  try {
+    const report = JSON.parse(stdout) as {
+      verdict: AuditVerdict['verdict']
+      attempts?: number | null
+      checks?: readonly { holds: string; breaches: number }[]
+    }
+    const breaches = (report.checks ?? []).filter(({ breaches: found }) => found > 0)
+    return {
+      verdict: report.verdict,
+      ...(typeof report.attempts === 'number' && { attempts: report.attempts }),
+      ...(breaches.length > 0 && { breaches: breaches.map(({ holds, breaches: found }) => `${holds} (${found})`) }),
+    }
+  } catch {
+    return { verdict: 'failed' } // it said why on stderr
+  }
+}
