@@ -206,7 +206,7 @@ class Generator {
     if (this.#isClosed) return
     const nowMs = performance.now()
     this.#report(this.#second)
-    if (this.#second < 0 && nowMs >= this.#startMs) this.#cpuBefore = process.cpuUsage()
+    if (this.#second < 0 && nowMs + earlyMs >= this.#startMs) this.#cpuBefore = process.cpuUsage()
     this.#second = Math.floor((nowMs - this.#startMs + earlyMs) / 1_000)
     if (nowMs < this.#endMs) this.#arm()
     else this.#close()

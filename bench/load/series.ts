@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { benchedMachine } from '../report/machine.ts'
-import { isValid, type Report, type Run, reportFormat, reportVersion } from '../report/report.ts'
+import { isValid, type Report, type ReportHead, type Run, reportFormat, reportVersion } from '../report/report.ts'
 import { aftermathText, loadText } from '../report/run-text.ts'
 import { reportName, reportsFolder, writeReport } from '../report/store.ts'
 import type { Request } from './arguments.ts'
