@@ -42,8 +42,8 @@ const usage = `npm run bench:micro -- [options]
   --smoke         a moment of each, to see that they work
 
 All of it takes some four minutes. Candidates whose results differ are not measured: their case is void, and the exit
-code 1. Ctrl+C ends it with what was measured so far. copy-rate starts a hotcakes for its PostgreSQL; with DB_HOST (and DB_PORT, DB_USER, DB_PASSWORD,
-DB_NAME) in the environment it uses that one, in a schema of its own that it drops again.
+code 1. Ctrl+C ends it with what was measured so far. copy-rate starts a hotcakes for its PostgreSQL; with DB_HOST (and
+DB_PORT, DB_USER, DB_PASSWORD, DB_NAME) in the environment it uses that one, in a schema of its own that it drops again.
 `
 
 const samplesMin = 8
