@@ -1,7 +1,9 @@
+import assert from 'node:assert/strict'
 import { BatchWriter, DecisionReader } from '../../core/decisions.ts'
+import type { Outcome } from '../../core/outcomes.ts'
 import { SaleStore } from '../../core/redis/sale-store.ts'
 import { startRedisChild } from '../harness/redis-child.ts'
-import { holdMs, intervalMs, type SampleCommand, sampleCommands } from './sample-sale.ts'
+import { intervalMs, type SampleCommand, sampleCommands } from './sample-sale.ts'
 import type { Candidate, Case, Scale, Subject } from './subject.ts'
 
 // A real Redis with appendfsync always and the real client: what a command costs from the call to its answer when so
@@ -12,6 +14,8 @@ import type { Candidate, Case, Scale, Subject } from './subject.ts'
 const users = 200_000
 const itemsMax = 1_000_000_000
 const hourMs = 3_600_000
+/** No hold ends while it is measured. */
+const holdMs = 12 * hourMs
 const ttlSeconds = 3_600
 
 /** The commands of a sample, cut into calls of `perCall` that all leave at once. */
@@ -62,28 +66,33 @@ function outcomesOf(results: Buffer): string[] {
 
 interface Work {
   readonly name: string
-  /** `commandsAtOnce` commands. */
-  readonly sample: (desk: Desk, commandsAtOnce: number) => Promise<unknown>
+  /** `commandsAtOnce` commands; answers the outcomes of the last that were decided together. */
+  readonly sample: (desk: Desk, commandsAtOnce: number) => Promise<string[]>
+  /** What nearly all of those are: a sale that is closed by mistake would be decided very quickly. */
+  readonly outcome: Outcome
 }
 
 const works: readonly Work[] = [
   {
     name: 'checkouts that get their item',
     sample: (desk, count) => desk.decide(desk.newCheckouts(count)),
+    outcome: 'held',
   },
   {
     name: 'checkouts, then the purchases of their items',
     sample: async (desk, count) => {
       const held = desk.newCheckouts(count / 2)
       await desk.decide(held)
-      await desk.decide(held.map((one) => ({ ...one, user: '' })))
+      return await desk.decide(held.map((one) => ({ ...one, user: '' })))
     },
+    outcome: 'purchased',
   },
   {
     // Items 1 to 1000 are gone since the sale opened.
     name: 'checkouts of items that others hold',
     sample: (desk, count) =>
       desk.decide(sampleCommands(count).map((one) => ({ ...one, index: String(1 + (Number(one.index) % 1_000)) }))),
+    outcome: 'item_held',
   },
 ]
 
@@ -122,6 +131,9 @@ async function toCandidate(store: SaleStore, options: CandidateOptions): Promise
   await store.openSale({ sale, opensAtMs, closesAtMs, items: itemsMax, userLimit: 60_000, holdMs }, ttlSeconds)
   const desk = new Desk(store, sale, perCall)
   await desk.decide(desk.newCheckouts(1_000))
+  const outcomes = await work.sample(desk, commandsAtOnce)
+  const expected = outcomes.filter((outcome) => outcome === work.outcome)
+  assert.ok(expected.length > 0.9 * outcomes.length, `${work.name} are not ${work.outcome}: ${outcomes.join(' ')}`)
   const calls = commandsAtOnce / perCall
   return {
     name: `${calls} ${calls === 1 ? 'call' : 'calls'} of ${perCall}`,
