@@ -13,6 +13,7 @@ import type { Candidate, Case, Scale, Subject } from './subject.ts'
 
 const users = 200_000
 const itemsMax = 1_000_000_000
+const commandsAtOnceMax = 256
 const hourMs = 3_600_000
 /** No hold ends while it is measured. */
 const holdMs = 12 * hourMs
@@ -64,6 +65,11 @@ function outcomesOf(results: Buffer): string[] {
   return outcomes
 }
 
+/** Of items 1 to 1000, which are held since the sale opened. */
+const contestedCommands = sampleCommands(commandsAtOnceMax).map((command) => {
+  return { ...command, index: String(1 + (Number(command.index) % 1_000)) }
+})
+
 interface Work {
   readonly name: string
   /** `commandsAtOnce` commands; answers the outcomes of the last that were decided together. */
@@ -88,10 +94,8 @@ const works: readonly Work[] = [
     outcome: 'purchased',
   },
   {
-    // Items 1 to 1000 are gone since the sale opened.
     name: 'checkouts of items that others hold',
-    sample: (desk, count) =>
-      desk.decide(sampleCommands(count).map((one) => ({ ...one, index: String(1 + (Number(one.index) % 1_000)) }))),
+    sample: (desk, count) => desk.decide(contestedCommands.slice(0, count)),
     outcome: 'item_held',
   },
 ]
@@ -150,7 +154,7 @@ async function toCandidate(store: SaleStore, options: CandidateOptions): Promise
 }
 
 async function* cases({ smoke }: Scale): AsyncIterable<Case> {
-  const commandsAtOnce = smoke ? 16 : 256
+  const commandsAtOnce = smoke ? 16 : commandsAtOnceMax
   const sizes = smoke ? [1, 8] : [1, 8, 64, 256]
   const redis = await startRedisChild()
   const store = new SaleStore(redis.settings, { name: 'hotcakes-micro' })
