@@ -34,7 +34,7 @@ export function greet(options: GreetingOptions): void {
     ['Stop it', 'Ctrl+C'],
   ].filter(([, text]) => text !== undefined)
   const shown = lines.map(([name = '', text]) => `  ${name.padEnd(12)}${text}\n`).join('')
-  process.stdout.write(`\nThe sale is on, after ${(tookMs / 1_000).toFixed(1)} s.\n\n${shown}\n`)
+  process.stdout.write(`\nhotcakes is ready after ${(tookMs / 1_000).toFixed(1)} s.\n\n${shown}\n`)
 }
 
 /** An address that this machine can be reached at by itself. */
@@ -44,6 +44,7 @@ function urlOf(host: string, port: number): string {
 }
 
 function dataOf({ app, db, redis }: Config): string {
+  if (db.embedded && redis.embedded) return `Redis and PostgreSQL, embedded in ${app.dataDir}`
   const postgres = db.embedded ? `PostgreSQL embedded in ${app.dataDir}` : `PostgreSQL at ${db.host}:${db.port}`
   const store = redis.embedded ? `Redis embedded in ${app.dataDir}` : `Redis at ${redis.host}:${redis.port}`
   return `${store}, ${postgres}`

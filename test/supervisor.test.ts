@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import type { Config } from '../core/config/load.ts'
 import type { Fault } from '../core/faults.ts'
 import type { ChildKind } from '../core/ipc.ts'
-import { crashBudgetDeaths } from '../core/limits.ts'
+import { crashBudgetDeaths, watchGapMsMax, watchIntervalMs } from '../core/limits.ts'
 import { createLog } from '../core/log.ts'
 import type { Child } from '../server/child.ts'
 import { Supervisor } from '../server/supervisor.ts'
@@ -67,6 +67,19 @@ test('a child that falls silent is killed and replaced, a stopped one too', asyn
   await eventually(() => told.restarts.length === 1)
   assert.equal(told.gone[0], stopped)
   assert.match(stopped?.end ?? '', /^SIGKILL: it was silent for 500 ms$/)
+})
+
+test('children are not blamed for a silence in which the primary itself did not run', async (t) => {
+  const heartbeatSeconds = 1
+  const { supervisor, told } = supervise(t, { behaviour: 'steady' }, heartbeatSeconds)
+  supervisor.start('http', 1)
+  await supervisor.allReady(noAbort)
+  const [child] = supervisor.reachable()
+  const frozen = new Int32Array(new SharedArrayBuffer(4))
+  Atomics.wait(frozen, 0, 0, watchGapMsMax + watchIntervalMs)
+  const thawedMs = performance.now()
+  await eventually(() => child !== undefined && child.silentSinceMs > thawedMs + heartbeatSeconds * 1_000)
+  assert.deepEqual(told.gone, [])
 })
 
 test('deaths above the crash budget end the replacing, and the fault says why the last one died', async (t) => {
