@@ -15,5 +15,8 @@ export function createLog(options: { level: string; process: string }): Log {
     formatters: { level: (label: string) => ({ level: label }) },
   }
   if (!process.stdout.isTTY) return pino(settings)
-  return pino(settings, pretty({ colorize: true, sync: true, singleLine: true, ignore: 'pid', translateTime: 'SYS:HH:MM:ss.l' }))
+  return pino(
+    settings,
+    pretty({ colorize: true, sync: true, singleLine: true, ignore: 'pid', translateTime: 'SYS:HH:MM:ss.l' }),
+  )
 }
