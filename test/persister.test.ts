@@ -59,6 +59,20 @@ test('entries that are missing at the end of the log are a gap as well', async (
   await eventually(() => toldCodes(persister).includes('HC_LOG_GAP'))
 })
 
+test('an entry that nobody can read is named and never skipped', async (t) => {
+  const redis = await startRedis(t)
+  const postgres = newRecord(t, db)
+  const buyers = await startBuyers(t, redis.connection)
+  await buyers.checkOut(5)
+  await buyers.store.redis.xadd(buyers.store.keys.log, '1-*', 'b', 'not msgpack')
+  await buyers.checkOut(5)
+  const persister = await startPersister(t, { db, redis: redis.connection })
+  await eventually(() => toldCodes(persister).includes('HC_LOG_MALFORMED'))
+  assert.deepEqual(recordedAttempts(postgres), buyers.decided.slice(0, 5))
+  assert.deepEqual(await persister.drain(), { code: 1, signal: null })
+  assert.equal(await buyers.store.redis.xlen(buyers.store.keys.log), 2)
+})
+
 test('a Redis that was emptied is named; a new epoch of its log is taken up', async (t) => {
   const redis = await startRedis(t)
   const postgres = newRecord(t, db)

@@ -23,7 +23,7 @@ import { Troubles } from './troubles.ts'
 const stateSentences = {
   active: 'this persister drains the log',
   standby: 'another persister drains the log, this one stands by',
-  away: 'the log waits',
+  away: 'Postgres does not take the log: it waits in Redis',
 } as const
 
 export interface PersisterParts {
@@ -51,6 +51,7 @@ export class Persister {
   #goal: 'run' | 'drain' | 'stop' = 'run'
   /** starting: nothing was tried yet, so there is nothing to say. */
   #state: PersisterState['state'] | 'starting' = 'starting'
+  #shownState: PersisterState['state'] | undefined
   #isConnected = false
   /** Where Postgres is, as far as we know; undefined: it has to be asked. */
   #position: LogPosition | undefined
@@ -212,13 +213,12 @@ export class Persister {
   #become(state: PersisterState['state']): void {
     if (state === this.#state) return
     this.#state = state
-    this.#parts.say.info({ position: formatLogPosition(this.#lastPosition) }, stateSentences[state])
     void this.#tick()
   }
 
   /** Once a second and at changes: learns the state of the log and says our own. Never throws a Fault. */
   async #tick(): Promise<void> {
-    if (this.#state !== 'starting') this.#parts.metrics.state(this.#visibleState())
+    this.#show()
     if (!this.#isConnected || this.#isTicking) return
     this.#isTicking = true
     try {
@@ -243,12 +243,21 @@ export class Persister {
   async #publish(): Promise<void> {
     const { store } = this.#parts
     const position = this.#lastPosition
-    const state = this.#visibleState()
+    const state = this.#visibleState
     await publishPersisterState(store.redis, store.keys, { state, position, host: hostname(), pid: process.pid })
   }
 
-  #visibleState(): PersisterState['state'] {
-    if (this.#parts.copies.busyMs > copyHangMs || this.#state === 'starting') return 'away'
+  #show(): void {
+    const state = this.#visibleState
+    if (this.#state === 'starting' || state === this.#shownState) return
+    this.#shownState = state
+    this.#parts.metrics.state(state)
+    this.#parts.say.info({ position: formatLogPosition(this.#lastPosition) }, stateSentences[state])
+  }
+
+  /** A transaction that takes too long may never end: libpq's calls can't be given a deadline. */
+  get #visibleState(): PersisterState['state'] {
+    if (this.#state === 'starting' || this.#parts.copies.busyMs > copyHangMs) return 'away'
     return this.#state
   }
 

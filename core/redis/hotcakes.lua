@@ -400,8 +400,9 @@ local function log_state(keys)
   local fields = first and first[2]
   local since = false
   if fields then
-    local message = unpack_message(fields[1] == 'o' and fields[2] or fields[4])
-    since = fields[1] == 'o' and message[7] or message[1]
+    -- An entry that nobody can read must not hide the state of the log, which is what tells of it.
+    local readable, message = pcall(unpack_message, fields[1] == 'o' and fields[2] or fields[4])
+    if readable and type_of(message) == 'table' then since = fields[1] == 'o' and message[7] or message[1] or false end
   end
   return { now_ms(), call('XLEN', keys[2]), last_id(keys[2]), since, call('HGETALL', prefix_of(keys) .. 'persister') }
 end

@@ -33,7 +33,16 @@ export class LogReader {
     const block = options.blockMs > 0 ? ['BLOCK', options.blockMs] : []
     const stream = ['STREAMS', this.#keys.log, formatLogPosition(after)]
     const reply = (await this.#call('XREAD', 'COUNT', options.entriesMax, ...block, ...stream)) as XReadReply
-    return (reply?.[0]?.[1] ?? []).map(([id, fields]) => logEntry(id.toString('latin1'), fields ?? []))
+    const entries: LogEntry[] = []
+    for (const [id, fields] of reply?.[0]?.[1] ?? []) {
+      const entry = logEntry(id.toString('latin1'), fields ?? [])
+      // What stands before a malformed entry is still good: the next read will start with the malformed one.
+      if (entry === undefined && entries.length > 0) break
+      if (entry === undefined)
+        throw new Fault('HC_LOG_MALFORMED', `the log entry ${id.toString('latin1')} is neither a batch nor a sale`)
+      entries.push(entry)
+    }
+    return entries
   }
 
   /** Removes every entry up to and including the position. Exact: an approximate trim would keep some. @throws Fault */
@@ -54,7 +63,7 @@ export class LogReader {
   }
 }
 
-function logEntry(id: string, [name, message, resultsName, results]: readonly Buffer[]): LogEntry {
+function logEntry(id: string, [name, message, resultsName, results]: readonly Buffer[]): LogEntry | undefined {
   const position = parseLogPosition(id)
   if (message !== undefined && name?.toString('latin1') === 'o') {
     return { position, kind: 'opened', message, results: undefined }
@@ -62,5 +71,5 @@ function logEntry(id: string, [name, message, resultsName, results]: readonly Bu
   if (message !== undefined && name?.toString('latin1') === 'b' && resultsName?.toString('latin1') === 'r' && results) {
     return { position, kind: 'batch', message, results }
   }
-  throw new Fault('HC_LOG_MALFORMED', `the log entry ${id} has neither the fields b and r nor o`)
+  return undefined
 }

@@ -12,6 +12,9 @@ import type { Scope } from './scope.ts'
 
 const executable = fileURLToPath(new URL('../../workers/persister-main.js', import.meta.url))
 
+/** Far above what any test leaves in the log. */
+const drainMsMax = 30_000
+
 export interface PersisterExit {
   readonly code: number | null
   readonly signal: NodeJS.Signals | null
@@ -31,7 +34,7 @@ export interface TestPersister {
   readonly messages: readonly FromChild[]
   logLines(): LogLine[]
   send(message: ToChild): void
-  /** Asks it to drain, and waits for its end. */
+  /** Asks it to drain, and waits for its end: its own, or SIGKILL when it is late. */
   drain(): Promise<PersisterExit>
   kill(): void
   /** The primary dies: the channel closes. */
@@ -68,7 +71,10 @@ export async function startPersister(
     send: (message) => void child.send(message),
     drain: async () => {
       child.send({ type: 'drain' } satisfies ToChild)
-      return await exited
+      const late = setTimeout(() => child.kill('SIGKILL'), drainMsMax)
+      const exit = await exited
+      clearTimeout(late)
+      return exit
     },
     kill: () => void child.kill('SIGKILL'),
     disconnect: () => child.disconnect(),
