@@ -94,11 +94,17 @@ export class HttpWorker {
 
   /** Resolves when it listens, Redis has answered, and the current sale was asked for. @throws Fault HC_PORT_IN_USE */
   async start(): Promise<void> {
-    const { host, port } = this.#config.app
-    // Before Redis: a worker that replaces a dead one answers 503 until Redis is there.
-    await this.#server.listen(host, port)
-    await this.#connect()
-    await this.#rotation.start()
+    // Redis and the sale before the port: from the moment it listens this worker gets its share of the connections,
+    // and would turn away what its siblings could sell. But one attempt only: where Redis is away, a worker that
+    // replaces a dead one must be there to say so.
+    const isConnected = await this.#look()
+    if (isConnected) await this.#rotation.start()
+    if (this.#server.isDraining) return
+    await this.#server.listen(this.#config.app.host, this.#config.app.port)
+    if (!isConnected) {
+      await this.#connect()
+      await this.#rotation.start()
+    }
     void this.#watch.run()
   }
 
@@ -125,15 +131,18 @@ export class HttpWorker {
 
   /** The primary has looked at Redis before it forked; if it is away now it will be back. */
   async #connect(): Promise<void> {
-    while (!this.#isClosed && this.#clock.now() === undefined) {
-      try {
-        if (!this.#store.isUp) await this.#store.connect()
-        await this.#watch.look()
-      } catch (error) {
-        this.#metrics.fault(asFault(error, 'HC_REDIS_UNAVAILABLE').code)
-      }
-      if (this.#clock.now() === undefined) await delay(redisReconnectDelayMsMax)
+    while (!this.#isClosed && !(await this.#look())) await delay(redisReconnectDelayMsMax)
+  }
+
+  /** Whether Redis answers. */
+  async #look(): Promise<boolean> {
+    try {
+      if (!this.#store.isUp) await this.#store.connect()
+      await this.#watch.look()
+    } catch (error) {
+      this.#metrics.fault(asFault(error, 'HC_REDIS_UNAVAILABLE').code)
     }
+    return this.#clock.now() !== undefined
   }
 
   async #decide(batch: Buffer): Promise<DecidedBatch> {

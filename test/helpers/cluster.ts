@@ -51,11 +51,12 @@ export async function startCluster(
 ): Promise<Cluster> {
   const folder = createFolder()
   const dataDir = options.dataDir ?? join(folder, 'data')
+  const port = await freePort()
   const env = {
     PATH: process.env['PATH'] ?? '',
     APP_HOST: '127.0.0.1',
-    APP_PORT: String(await freePort()),
-    APP_METRICS_PORT: String(await freePort()),
+    APP_PORT: String(port),
+    APP_METRICS_PORT: String(await freePortBeside(port)),
     APP_DATA_DIR: dataDir,
     APP_WORKERS: '2',
     ...options.env,
@@ -96,6 +97,14 @@ export async function startCluster(
   }
   if (options.awaitReady !== false) await untilReady(cluster)
   return cluster
+}
+
+/** A port that was just given back is among those that may be given next. */
+async function freePortBeside(port: number): Promise<number> {
+  for (;;) {
+    const other = await freePort()
+    if (other !== port) return other
+  }
 }
 
 async function untilReady(cluster: Cluster): Promise<void> {
