@@ -48,5 +48,8 @@ test('the wait after a 503 varies over all whole seconds between its bounds', ()
     { length: retryAfterSecondsMax - retryAfterSecondsMin + 1 },
     (_, n) => retryAfterSecondsMin + n,
   )
-  assert.deepEqual([...waits].toSorted((a, b) => a - b), all)
+  assert.deepEqual(
+    [...waits].toSorted((a, b) => a - b),
+    all,
+  )
 })

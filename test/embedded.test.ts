@@ -147,7 +147,9 @@ test('a killed server leaves no service behind, and the next one takes over its 
   const killed = await startHolder(t, dataDir)
   const orphans = processesOf(dataDir)
   assert.deepEqual(orphans.map(isAlive), [true, true])
+  const ended = once(killed, 'exit')
   killed.kill('SIGKILL')
+  await ended
   const next = await start(t, dataDir)
   assert.deepEqual(orphans.map(isAlive), [false, false])
   assert.ok(await answers(next))
