@@ -2,7 +2,7 @@ import { askSale, type SaleState } from './server-view.ts'
 import type { Sale } from './shop.ts'
 
 const askMs = 1_000
-/** After the boundary, for a server whose clock is a little late. */
+/** After the boundary, and again and again for a server whose clock is late. */
 const boundarySlackMs = 20
 
 /** Notices that the next sale has opened, at the latest a second after. */
@@ -12,6 +12,7 @@ export class SaleWatch {
   readonly #timer: NodeJS.Timeout
   #sale: SaleState
   #boundary: NodeJS.Timeout | undefined
+  #isClosed = false
   changes = 0
 
   constructor(url: string, sale: SaleState, onChange: (sale: Sale) => void) {
@@ -22,6 +23,7 @@ export class SaleWatch {
   }
 
   close(): void {
+    this.#isClosed = true
     clearInterval(this.#timer)
     clearTimeout(this.#boundary)
   }
@@ -30,9 +32,9 @@ export class SaleWatch {
     const sale = await askSale(this.#url).catch(() => undefined) // the generators see that it does not answer
     if (sale === undefined) return
     const untilBoundaryMs = sale.closesAtMs - Date.now()
-    if (untilBoundaryMs > 0 && untilBoundaryMs < askMs) {
+    if (untilBoundaryMs < askMs && !this.#isClosed) {
       clearTimeout(this.#boundary)
-      this.#boundary = setTimeout(() => void this.#ask(), untilBoundaryMs + boundarySlackMs)
+      this.#boundary = setTimeout(() => void this.#ask(), Math.max(0, untilBoundaryMs) + boundarySlackMs)
     }
     if (sale.id === this.#sale.id) return
     this.#sale = sale

@@ -5,6 +5,8 @@ import type { Sale } from './shop.ts'
 
 const askMsMax = 5_000
 const pollMs = 100
+/** A server that has said nothing for so long has died. */
+const silenceMsMax = 10_000
 
 export interface SaleState extends Sale {
   readonly held: number
@@ -42,12 +44,18 @@ export async function askLog(url: string): Promise<LogState | undefined> {
   return isCount(backlogEntries) ? { backlogEntries, lagSeconds: Number(lagSeconds) || 0 } : undefined
 }
 
-/** Waits until everything in the log is in Postgres. @returns how long that took; `undefined`: longer than `msMax` */
+/**
+ * Waits until everything in the log is in Postgres. @returns how long that took; `undefined`: longer than `msMax`, or
+ * the server did not answer any more
+ */
 export async function drained(url: string, msMax: number, signal: AbortSignal): Promise<number | undefined> {
   const startedMs = performance.now()
-  while (performance.now() - startedMs < msMax && !signal.aborted) {
-    const state = await askLog(url).catch(() => undefined) // it may be busy: the next look tells
+  let heardMs = startedMs
+  for (let nowMs = startedMs; nowMs - startedMs < msMax && !signal.aborted; nowMs = performance.now()) {
+    const state = await askLog(url).catch(() => undefined) // it may be busy: a later look tells
     if (state?.backlogEntries === 0) return (performance.now() - startedMs) / 1_000
+    if (state !== undefined) heardMs = nowMs
+    else if (nowMs - heardMs > silenceMsMax) return undefined
     await delay(pollMs)
   }
   return undefined

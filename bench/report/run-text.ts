@@ -111,5 +111,5 @@ function useLines({ use, generator, seconds, tally }: Loaded): string[] {
   const { cpuSeconds, peakBytes } = generator
   const generatorSeconds = cpuSeconds.reduce((total, each) => total + each, 0)
   rows.push(row('load generator', cpuSeconds.length, generatorSeconds, peakBytes))
-  return textTable(['CPU and memory', 'processes', 'CPU s', 'cores', 'us/answer', 'peak RSS'], rows)
+  return textTable(['CPU and memory', 'processes', 'CPU s', 'cores', 'µs/answer', 'peak RSS'], rows)
 }

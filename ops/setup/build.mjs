@@ -1,4 +1,5 @@
-// Compiles the TypeScript sources into dist/ and copies the first-class SQL and Lua files beside the compiled code.
+// Compiles the TypeScript sources into dist/ and copies the first-class SQL and Lua files, and the parts of a page, beside
+// the compiled code.
 // Nothing is done when no source changed since the last build: a warm `npm start` must not pay for the compiler.
 // usage: node ops/setup/build.mjs [--out DIR] [--force]
 
@@ -20,7 +21,9 @@ import { fileURLToPath } from 'node:url'
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..')
 const sourceFolders = ['core', 'server', 'workers', 'bench', 'ops', 'test']
 const stampName = '.fingerprint'
-const assetEndings = ['.lua', '.sql']
+const assetEndings = ['.lua', '.sql', '.html', '.css', '.browser.mjs']
+/** What tools write: no part of what is compiled. */
+const outputFolders = new Set(['bench/reports', 'bench/profiles'])
 
 /** Every file below the source folders, relative to the project's root, in a stable order. */
 function sourceFiles() {
@@ -28,8 +31,8 @@ function sourceFiles() {
   const walk = (folder) => {
     for (const entry of readdirSync(join(root, folder), { withFileTypes: true })) {
       const path = join(folder, entry.name)
-      if (entry.isDirectory()) walk(path)
-      else files.push(path)
+      if (!entry.isDirectory()) files.push(path)
+      else if (!outputFolders.has(path)) walk(path)
     }
   }
   for (const folder of sourceFolders) if (existsSync(join(root, folder))) walk(folder)
