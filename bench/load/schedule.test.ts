@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { AsAnswersCome, FixedRate, timerSlackMs } from './schedule.ts'
+
+const nobody = { wake: () => undefined }
+
+test('in a closed loop everybody may send until it is closed', () => {
+  const schedule = new AsAnswersCome()
+  assert.notEqual(schedule.take(), undefined)
+  schedule.close()
+  assert.equal(schedule.take(), undefined)
+})
+
+test('a request that waited for a connection counts from when it was due', (t) => {
+  const startMs = performance.now() - 1_000
+  const schedule = new FixedRate(10, startMs)
+  t.after(() => schedule.close())
+  // Ten were due within the second, and one at its end; all connections were busy.
+  assert.equal(schedule.overdue, 11)
+  const due = Array.from({ length: 11 }, () => schedule.take(nobody))
+  assert.deepEqual(
+    due,
+    Array.from({ length: 11 }, (_, n) => startMs + n * 100),
+  )
+  assert.equal(schedule.take(nobody), undefined, 'the next is due in a tenth of a second')
+})
+
+test('who has to wait is woken when the next request is due, the longest idle first', async (t) => {
+  const schedule = new FixedRate(50, performance.now() + 5)
+  t.after(() => schedule.close())
+  const woken: string[] = []
+  const late: number[] = []
+  await new Promise<void>((resolve) => {
+    const sender = (name: string) => {
+      const own = {
+        wake: () => {
+          const due = schedule.take(own)
+          assert.ok(due !== undefined)
+          woken.push(name)
+          late.push(performance.now() - due)
+          if (woken.length === 4) resolve()
+          else schedule.take(own)
+        },
+      }
+      return own
+    }
+    for (const name of ['a', 'b']) schedule.take(sender(name))
+  })
+  assert.deepEqual(woken, ['a', 'b', 'a', 'b'])
+  assert.ok(late.every((ms) => ms >= 0))
+})
+
+test('the timer’s own lateness is forgiven only when a connection was free', () => {
+  const startMs = performance.now() - timerSlackMs / 2
+  const busy = new FixedRate(1, startMs)
+  assert.equal(busy.take(nobody), startMs, 'nobody else was idle: it may have waited for this connection')
+  busy.close()
+})
+
+test('nothing is sent once it is closed, however much is due', () => {
+  const schedule = new FixedRate(1_000, performance.now() - 1_000)
+  schedule.close()
+  assert.equal(schedule.take(nobody), undefined)
+  assert.ok(schedule.overdue >= 1_000)
+})
