@@ -132,7 +132,7 @@ async function measure(options: Options): Promise<{ rounds: Round[]; drainSecond
         process.stderr.write(`round ${round}/${options.rounds}: ${line(ofFloor)} | ${line(ofHotcakes)}\n`)
       }
       const drainSeconds = await drained(hotcakes)
-      const audit = await runProgram('../../ops/audit/main.js', ['--json'], hotcakes.env)
+      const audit = await runProgram('../../ops/audit/main.js', ['--json'], hotcakes)
       return { rounds, drainSeconds, auditPassed: audit.exitCode === 0 }
     } finally {
       await floor.stop()

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { signalEchoMs } from '../../core/limits.ts'
@@ -22,8 +22,9 @@ export interface RunningServer {
 }
 
 export interface RunningHotcakes extends RunningServer {
-  /** The settings it runs with, for the audit to find its data. */
+  /** The settings it runs with, and where it runs, for the audit to find its data. */
   readonly env: NodeJS.ProcessEnv
+  readonly cwd: string
   readonly metricsUrl: string
   /** Ends it without an orderly shutdown: two signals, as from an impatient person. */
   abort(): Promise<void>
@@ -43,10 +44,10 @@ export async function startHotcakes(
   settings: Readonly<Record<string, string>>,
   { execArgv = [], detached = false, dataFolder = tmpdir() }: LaunchOptions = {},
 ): Promise<RunningHotcakes> {
-  const dataDir = mkdtempSync(join(dataFolder, 'hotcakes-bench-'))
+  const dataDir = mkdtempSync(join(resolve(dataFolder), 'hotcakes-bench-'))
   const [port, metricsPort] = [await freePort(), await freePort()]
   const env = {
-    ...process.env,
+    ...withoutSettings(process.env),
     APP_HOST: '127.0.0.1',
     APP_PORT: String(port),
     APP_METRICS_PORT: String(metricsPort),
@@ -56,6 +57,8 @@ export async function startHotcakes(
   }
   const child = spawn(process.execPath, [...execArgv, compiled('../../server/primary-main.js')], {
     env,
+    // Where there is no .env file: a developer's own database is not what is measured.
+    cwd: dataDir,
     detached,
     stdio: ['ignore', 'ignore', 'inherit'],
   })
@@ -74,7 +77,15 @@ export async function startHotcakes(
     await stop()
     throw error
   })
-  return { url, metricsUrl: `http://127.0.0.1:${metricsPort}/metrics`, env, pid: child.pid ?? 0, stop, abort }
+  return {
+    url,
+    metricsUrl: `http://127.0.0.1:${metricsPort}/metrics`,
+    env,
+    cwd: dataDir,
+    pid: child.pid ?? 0,
+    stop,
+    abort,
+  }
 }
 
 /** Starts the server in `file` (relative to bench/harness), which takes its port as its one argument. */
@@ -92,9 +103,9 @@ export async function startServer(file: string, args: readonly string[] = []): P
 export async function runProgram(
   file: string,
   args: readonly string[],
-  env: NodeJS.ProcessEnv,
+  { env, cwd }: { readonly env: NodeJS.ProcessEnv; readonly cwd: string },
 ): Promise<{ exitCode: number; stdout: string }> {
-  const child = spawn(process.execPath, [compiled(file), ...args], { env, stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [compiled(file), ...args], { env, cwd, stdio: ['ignore', 'pipe', 'inherit'] })
   let stdout = ''
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
     stdout += chunk
@@ -105,6 +116,11 @@ export async function runProgram(
 
 export function compiled(file: string): string {
   return fileURLToPath(new URL(file, import.meta.url))
+}
+
+/** What is left of an environment for a server whose settings are all given. */
+function withoutSettings(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !/^(APP|DB|REDIS|LOG)_/.test(name)))
 }
 
 async function whenAnswering(url: string, child: ChildProcess): Promise<void> {

@@ -1,6 +1,7 @@
 // A generator: one process that loads the server over its share of the connections. Its order comes as the first
 // message; what it counts goes back every second, and at the end the whole.
 
+import { setTimeout as delay } from 'node:timers/promises'
 import autocannon from 'autocannon'
 import type { Operation } from '../../core/outcomes.ts'
 import { encodeHistogram } from '../report/latencies.ts'
@@ -70,6 +71,8 @@ class Generator {
   readonly #recorder = new Recorder()
   readonly #shop: Shop
   readonly #startMs: number
+  /** When the load begins: the warm-up, if there is one. */
+  readonly #loadMs: number
   readonly #schedule: Schedule & { readonly overdue?: number }
   #awaiting = 0
   #connections = 0
@@ -85,12 +88,13 @@ class Generator {
     const { settings, sale, generator } = order
     this.#startMs = order.startMs - clockOffsetMs
     this.#endMs = order.endMs - clockOffsetMs
-    this.#second = Math.floor((performance.now() - this.#startMs) / 1_000)
+    this.#second = -settings.warmup
     this.#shop = new Shop({ ...settings, sale, generator })
+    this.#loadMs = this.#startMs - settings.warmup * 1_000
     this.#schedule =
       settings.rate === 0
         ? new AsAnswersCome()
-        : new FixedRate(settings.rate / settings.generators, performance.now() + generator / settings.rate)
+        : new FixedRate(settings.rate / settings.generators, this.#loadMs + (1_000 * generator) / settings.rate)
   }
 
   openSale(sale: Sale): void {
@@ -112,6 +116,7 @@ class Generator {
       sampleInt: sampleMs,
       setupClient: (client) => this.#connect(client),
     }
+    await delay(Math.max(0, Math.ceil(this.#loadMs - performance.now()) + earlyMs))
     let whenEnded: () => void
     const ended = new Promise<void>((resolve) => {
       whenEnded = resolve
@@ -120,6 +125,7 @@ class Generator {
     this.#arm()
     await new Promise<void>((resolve) => {
       this.#whenQuiet = resolve
+      this.#checkQuiet()
     })
     this.#report('tail')
     load.stop()

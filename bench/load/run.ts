@@ -44,7 +44,7 @@ export async function runOnce(options: RunOptions): Promise<Run> {
   const drainSeconds = await drained(target.url, drainMsMax, abort)
   const sale = await askSale(target.url).catch(() => undefined) // a result without it is one as well
   abort.throwIfAborted()
-  const audit = target.auditEnv && (await auditVerdict(target.auditEnv))
+  const audit = target.auditIn && (await auditVerdict(target.auditIn))
   abort.throwIfAborted()
 
   const evidence: Evidence = {

@@ -69,6 +69,7 @@ class Series {
     const target = await this.#target(around)
     let isOver = false
     try {
+      progress.end()
       this.#print(this.#title(title, target))
       const run = await runOnce({
         settings,

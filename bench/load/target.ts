@@ -2,14 +2,20 @@ import { runProgram, startHotcakes } from '../harness/server-under-test.ts'
 import type { AuditVerdict, ServerPlacement } from '../report/report.ts'
 import type { Settings } from './settings.ts'
 
+export interface AuditPlace {
+  readonly env: NodeJS.ProcessEnv
+  /** With the .env file, if there is one. */
+  readonly cwd: string
+}
+
 /** The server that is loaded: one of our own, or one that runs already. */
 export interface Target {
   readonly url: string
   readonly placement: ServerPlacement
   /** The primary, when its processes can be looked at. */
   readonly pid: number | undefined
-  /** The environment in which the audit finds the server's data. */
-  readonly auditEnv: NodeJS.ProcessEnv | undefined
+  /** Where the audit finds the server's data. */
+  readonly auditIn: AuditPlace | undefined
   stop(): Promise<void>
   abort(): Promise<void>
 }
@@ -33,7 +39,7 @@ export function runningTarget({ url, pid, audit }: RunningServerOptions): Target
       env: {},
     },
     pid,
-    auditEnv: audit ? process.env : undefined,
+    auditIn: audit ? { env: process.env, cwd: process.cwd() } : undefined,
     stop: nothing,
     abort: nothing,
   }
@@ -67,15 +73,15 @@ export async function startTarget({ settings, env, execArgv, dataFolder }: OwnSe
     url: server.url,
     placement: { kind: 'own', sharesMachine: true, env },
     pid: server.pid,
-    auditEnv: server.env,
+    auditIn: server,
     stop: () => server.stop(),
     abort: () => server.abort(),
   }
 }
 
-/** Runs `npm run audit`'s program against the data of that environment. Never rejects. */
-export async function auditVerdict(env: NodeJS.ProcessEnv): Promise<AuditVerdict> {
-  const { stdout } = await runProgram('../../ops/audit/main.js', ['--json'], env)
+/** Runs `npm run audit`'s program in that environment. Never rejects. */
+export async function auditVerdict(place: AuditPlace): Promise<AuditVerdict> {
+  const { stdout } = await runProgram('../../ops/audit/main.js', ['--json'], place)
   try {
     const report = JSON.parse(stdout) as {
       verdict: AuditVerdict['verdict']

@@ -1,7 +1,7 @@
 // npm run bench:profile: a load scenario with a CPU profile of one HTTP worker, the persister and its copy thread.
 
 import { mkdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { pidsBelow, roleOf } from '../harness/process-cpu.ts'
 import { parseArguments, type Request } from '../load/arguments.ts'
@@ -52,7 +52,9 @@ function readRequest(args: readonly string[]): Request {
 
 async function profile(request: Request): Promise<number> {
   const started = new Date().toISOString().slice(0, 19).replaceAll(/[-:]/g, '')
-  const folder = request.out ?? join(reportsFolder(), '../profiles', `${request.scenarios[0]?.name}-${started}Z`)
+  const folder = resolve(
+    request.out ?? join(reportsFolder(), '../profiles', `${request.scenarios[0]?.name}-${started}Z`),
+  )
   mkdirSync(folder, { recursive: true })
   const window = { fromUs: 0, toUs: Infinity }
   let pids: ProfiledPids = { httpWorkers: [], persister: [] }

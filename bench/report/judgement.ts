@@ -85,7 +85,9 @@ export function notesOn(evidence: Evidence): string[] {
   if (saleChanges > 0) notes.push(`the sale changed ${saleChanges} times`)
   const failed = sum(tally.failed) + unanswered(tally)
   if (failed > 0)
-    notes.push(`${failed} requests failed: ${((100 * failed) / Math.max(1, failed + answered(tally))).toFixed(3)} %`)
+    notes.push(
+      `${failed} requests failed: ${((100 * failed) / Math.max(1, answered(tally) + unanswered(tally))).toFixed(3)} %`,
+    )
   if (drainSeconds === undefined) notes.push('the log was not seen drained')
   if (fileSystem === 'tmpfs') notes.push("the server's data was on tmpfs, where an fsync costs nothing: see --data-dir")
   return notes

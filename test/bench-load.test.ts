@@ -1,0 +1,135 @@
+// The load bench is run as a user would run it, small and short: so that it can't rot. No number of it is looked at.
+
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdirSync, readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { isValid, type Report, type Run } from '../bench/report/report.ts'
+import { readReport } from '../bench/report/store.ts'
+import { answered } from '../bench/report/tally.ts'
+import { type Cluster, startCluster } from './helpers/cluster.ts'
+import { eventually } from './helpers/eventually.ts'
+import { type Scope, temporaryFolder } from './helpers/scope.ts'
+
+const program = fileURLToPath(new URL('../bench/load/main.js', import.meta.url))
+
+function startBench(scope: Scope, args: readonly string[], env: Readonly<Record<string, string>> = {}) {
+  const out = temporaryFolder(scope)
+  const child = spawn(process.execPath, [program, ...args, '--out', out], {
+    cwd: out,
+    env: { PATH: process.env['PATH'] ?? '', ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let text = ''
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (chunk: string) => (text += chunk))
+  const ended = once(child, 'close') as Promise<[number | null]>
+  scope.after(() => {
+    child.kill('SIGTERM')
+  })
+  return {
+    child,
+    text: () => text,
+    ended: async () => (await ended)[0],
+    report: (): Report => readReport(join(out, files(out, '.json'))),
+    errors: () =>
+      readFileSync(join(out, files(out, '.errors.ndjson')), 'utf8')
+        .trim()
+        .split('\n'),
+  }
+}
+
+function files(folder: string, ending: string): string {
+  const found = readdirSync(folder).filter((name) => name.endsWith(ending))
+  assert.equal(found.length, 1, `${ending} in ${found.join()}`)
+  return found[0] ?? ''
+}
+
+function onlyRun({ runs: [run] }: Report): Run {
+  assert.ok(run)
+  return run
+}
+
+async function soldIn({ http }: Cluster): Promise<number> {
+  return Number((await http.get('/sale')).json?.['sold'])
+}
+
+test('a sell-out on a fresh server: sold to the last item, every answer on record, an audited report', async (t) => {
+  const bench = startBench(t, ['sell-out', '--items', '200', '--seconds', '2', '--connections', '16', '--workers', '2'])
+  assert.equal(await bench.ended(), 0, bench.text())
+
+  const report = bench.report()
+  const run = onlyRun(report)
+  assert.ok(isValid(run))
+  assert.equal(run.audit?.verdict, 'passed')
+  assert.equal(run.audit?.attempts, answered(run.tally) + answered(run.tail) + answered(run.warmup))
+  assert.deepEqual([run.sale?.sold, run.tally.purchases], [200, 200])
+  assert.ok(run.sellOut)
+  assert.equal(run.latency.checkout.count + run.latency.purchase.count, answered(run.tally) + answered(run.tail))
+  assert.equal(run.timeline.answered.length, 2)
+  assert.ok(run.use?.['Redis'] && run.use['HTTP workers'] && run.use['persister'])
+  assert.equal(run.generator.cpuSeconds.length, 2)
+  assert.match(bench.text(), /rejected {2}item_sold/)
+  assert.match(bench.text(), /audit: {4}passed/)
+
+  const samples = bench.errors().map((line) => JSON.parse(line) as { kind?: string; counts?: object; body?: string })
+  assert.ok(samples.some(({ kind, body }) => kind === 'checkout 409 item_sold' && body?.includes('"detail"')))
+  assert.ok(samples.at(-1)?.counts)
+  assert.ok(samples.length < 100, 'errors are sampled')
+
+  // The report is meant to be passed on.
+  const json = JSON.stringify(report)
+  for (const secret of [process.cwd(), hostname(), '/tmp', '127.0.0.1'])
+    assert.equal(json.includes(secret), false, secret)
+})
+
+test('a running server, at a fixed rate, and ended by Ctrl+C', async (t) => {
+  const cluster = await startCluster(t, { env: { APP_ITEM_NUMBER: '100000' } })
+  const running = ['--url', cluster.baseUrl, '--connections', '8', '--warmup', '0']
+
+  await t.test('an open loop keeps to its rate, and counts from when a request was due', async (t2) => {
+    const args = [
+      'steady',
+      ...running,
+      '--seconds',
+      '1',
+      '--rate',
+      '200',
+      '--audit',
+      '--server-pid',
+      String(cluster.pid),
+    ]
+    const bench = startBench(t2, args, cluster.env)
+    assert.equal(await bench.ended(), 0, bench.text())
+    const run = onlyRun(bench.report())
+    assert.equal(run.latencyFrom, 'due')
+    assert.ok(run.uncorrected)
+    assert.equal(run.audit?.verdict, 'passed')
+    assert.ok(run.tally.sent <= 201, `${run.tally.sent} sent`)
+    assert.deepEqual(run.missing, [])
+  })
+
+  await t.test('Ctrl+C prints what there is so far, and says what is missing', async (t2) => {
+    const bench = startBench(t2, ['balanced', ...running, '--seconds', '600'])
+    const before = await soldIn(cluster)
+    await eventually(async () => (await soldIn(cluster)) > before, { what: 'a purchase of the bench' })
+    bench.child.kill('SIGINT')
+    assert.equal(await bench.ended(), 130, bench.text())
+    const run = onlyRun(bench.report())
+    assert.ok(run.interrupted && run.seconds < 600)
+    assert.ok(isValid(run))
+    assert.match(bench.text(), /requests .*answered/)
+    assert.match(bench.text(), /it was stopped after/)
+    assert.match(bench.text(), /missing: {2}the audit/)
+  })
+})
+
+test('a server that is not there is an error, not a result', async (t) => {
+  const bench = startBench(t, ['balanced', '--url', 'http://127.0.0.1:9', '--seconds', '1'])
+  assert.equal(await bench.ended(), 1)
+  assert.match(bench.text(), /the load could not be run/)
+})
