@@ -1,6 +1,9 @@
 import { Redis, type RedisOptions } from 'ioredis'
 import { Fault } from '../faults.ts'
 import { redisCommandTimeoutMs, redisConnectTimeoutMs, redisReconnectDelayMsMax } from '../limits.ts'
+import { makeStringsFastAgain } from './fast-strings.ts'
+
+makeStringsFastAgain()
 
 export interface RedisSettings {
   readonly host: string
