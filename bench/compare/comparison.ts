@@ -1,3 +1,4 @@
+import { formatMix } from '../load/settings.ts'
 import { isValid, type Report } from '../report/report.ts'
 import { type Metric, metrics } from './metrics.ts'
 import { judge, type Spread, spread, type Verdict } from './noise.ts'
@@ -74,26 +75,25 @@ function distinctTitles(reports: readonly Report[]): string[] {
 
 function differences([first, ...others]: readonly Column[]): string[] {
   if (first === undefined) return []
-  const base = facts(first.report)
   return others.flatMap(({ title, report }) => {
-    const own = facts(report)
-    return Object.keys({ ...base, ...own })
+    const isSameScenario = report.scenario === first.report.scenario
+    const [base, own] = [facts(first.report, isSameScenario), facts(report, isSameScenario)]
+    const sentences = Object.keys({ ...base, ...own })
       .filter((name) => base[name] !== own[name])
       .map((name) => `${title}: ${name} is ${own[name] ?? 'not given'}, not ${base[name] ?? 'absent'}`)
+    return isSameScenario
+      ? sentences
+      : [`${title}: another scenario than ${first.title}, with settings of its own`, ...sentences]
   })
 }
 
 /** All that should be equal, but for the commit, which is what one usually compares. */
-function facts({ scenario, settings, server, machine }: Report): Record<string, string> {
+function facts({ settings, server, machine }: Report, withLoad: boolean): Record<string, string> {
   const { commit: _commit, loadAverage: _load, versions, ...ofMachine } = machine
-  const { seed: _seed, ...ofLoad } = settings
-  const flat = { scenario, ...ofLoad, server: server.kind, ...server.env, ...ofMachine, ...versions }
-  return Object.fromEntries(
-    Object.entries(flat).map(([name, value]) => [
-      name,
-      typeof value === 'object' ? JSON.stringify(value) : String(value),
-    ]),
-  )
+  const { seed: _seed, mix, ...ofLoad } = settings
+  const load = withLoad ? { ...ofLoad, mix: formatMix(mix) } : {}
+  const flat = { ...load, server: server.kind, ...server.env, ...ofMachine, ...versions }
+  return Object.fromEntries(Object.entries(flat).map(([name, value]) => [name, String(value)]))
 }
 
 function cautions(columns: readonly Column[]): string[] {

@@ -126,14 +126,18 @@ function draw() {
     observer.disconnect()
     plot.destroy()
   }
-  plots = [...document.querySelectorAll('.plot')].map((element) => {
+  plots = [...document.querySelectorAll('.plot')].flatMap((element) => {
     const { data, options } = kinds[element.dataset.plot](element.dataset.of)
+    if (data[0].length === 0) {
+      element.textContent = 'There was none.'
+      return []
+    }
     const width = element.clientWidth
     const plot = new uPlot({ width, height, legend: { live: true }, ...options }, data, element)
     for (const marker of element.querySelectorAll('.u-marker')) marker.style.color = marker.style.borderColor
     const observer = new ResizeObserver(() => plot.setSize({ width: element.clientWidth, height }))
     observer.observe(element)
-    return { plot, observer }
+    return [{ plot, observer }]
   })
 }
 

@@ -121,6 +121,17 @@ function bar(
   return `<p class="bar-title"><span class="dot" style="--color:var(--series-${at % 6})"></span><b>${escape(title)}</b><span>${text}</span></p><div class="bar">${pieces.join('')}</div><ul class="parts">${items.join('')}</ul>`
 }
 
+/** The same in every report; what is not named here shares the last one. */
+const colorOfOutcome: Readonly<Record<string, number>> = {
+  holds: 0,
+  purchases: 1,
+  repeats: 2,
+  item_sold: 3,
+  item_held: 4,
+  code_unknown: 5,
+  user_limit_reached: 6,
+}
+
 /** Of all repeats together. */
 function outcomeParts({ runs }: Report): { parts: Part[]; whole: number; text: string } {
   const counts = new Map<string, { value: number; isBad: boolean }>()
@@ -139,9 +150,9 @@ function outcomeParts({ runs }: Report): { parts: Part[]; whole: number; text: s
     1,
     [...counts.values()].reduce((total, { value }) => total + value, 0),
   )
-  const parts = [...counts].map(([name, { value, isBad }], at) => ({
+  const parts = [...counts].map(([name, { value, isBad }]) => ({
     name,
-    color: isBad ? 'var(--part-bad)' : `var(--part-${Math.min(at, 7)})`,
+    color: isBad ? 'var(--part-bad)' : `var(--part-${colorOfOutcome[name] ?? 7})`,
     value,
     text: formatPercent(value / whole),
   }))

@@ -61,7 +61,8 @@ export function summarize(histogram: Histogram): LatencySummary {
 export function percentileCurve(histogram: Histogram): { readonly nines: number[]; readonly us: number[] } {
   const nines: number[] = []
   const us: number[] = []
-  const ninesMax = histogram.totalCount === 0 ? 0 : Math.log10(histogram.totalCount)
+  if (histogram.totalCount === 0) return { nines, us }
+  const ninesMax = Math.log10(histogram.totalCount)
   for (let at = 0; at <= ninesMax && at <= 6; at += 0.05) {
     nines.push(Number(at.toFixed(2)))
     us.push(histogram.getValueAtPercentile(100 * (1 - 10 ** -at)))
