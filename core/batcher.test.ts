@@ -43,7 +43,7 @@ class Command implements PendingCommand {
 
 function setUp(bounds: Partial<BatcherOptions> = {}): { decider: ManualDecider; batcher: Batcher } {
   const decider = new ManualDecider()
-  const defaults = { batchCommandsMax: 4, batchesInFlightMax: 2, commandsWaitingMax: 12 }
+  const defaults = { batchCommandsMax: 4, batchesInFlightMax: 2, batchOverlapCommandsMin: 1, commandsWaitingMax: 12 }
   const batcher = new Batcher({
     ...defaults,
     intervalMs: 1,
@@ -91,6 +91,24 @@ test('while the permitted batches are out the next one grows, up to its bound', 
   await turn()
   assert.deepEqual(decider.batches[2]?.indexes, ['3', '4', '5', '6'])
   assert.equal(batcher.waiting, 7)
+})
+
+test('while a call is out, a second one leaves only with enough commands to be worth it', async () => {
+  const { decider, batcher } = setUp({ batchOverlapCommandsMin: 3 })
+  batcher.offer(new Command(1))
+  await turn()
+  for (const command of commands(2, 2)) batcher.offer(command)
+  await turn()
+  assert.equal(decider.batches.length, 1)
+  batcher.offer(new Command(4))
+  await turn()
+  assert.deepEqual(decider.batches[1]?.indexes, ['2', '3', '4'])
+
+  batcher.offer(new Command(5))
+  decider.batches[0]?.release()
+  decider.batches[1]?.release()
+  await turn()
+  assert.deepEqual(decider.batches[2]?.indexes, ['5'])
 })
 
 test('over the bound of waiting commands an offer is refused and changes nothing', async () => {

@@ -26,6 +26,8 @@ export interface BatcherOptions {
   readonly intervalMs: number
   readonly batchCommandsMax: number
   readonly batchesInFlightMax: number
+  /** While a call is out, another leaves only with so many commands. */
+  readonly batchOverlapCommandsMin: number
   readonly commandsWaitingMax: number
   /** After every batch, with the number of its commands and the seconds that Redis took. */
   readonly onBatch: (commandCount: number, seconds: number) => void
@@ -33,8 +35,8 @@ export interface BatcherOptions {
 
 /**
  * Gathers commands into batches at the seam of the event loop: what arrives in one turn goes to Redis as one call.
- * While `batchesInFlightMax` calls are out the next batch keeps growing, so batches get larger exactly when Redis is
- * the bottleneck, and nothing ever waits on a timer.
+ * While calls are out the next batch keeps growing, so batches get larger exactly when Redis is the bottleneck, and
+ * nothing ever waits on a timer.
  */
 export class Batcher {
   readonly #options: BatcherOptions
@@ -67,8 +69,14 @@ export class Batcher {
     while (this.waiting > 0) await new Promise<void>((resolve) => this.#whenIdle.push(resolve))
   }
 
+  #mayLeave(): boolean {
+    if (this.#inFlightBatches === 0) return this.#queue.length > 0
+    const { batchesInFlightMax, batchOverlapCommandsMin } = this.#options
+    return this.#inFlightBatches < batchesInFlightMax && this.#queue.length >= batchOverlapCommandsMin
+  }
+
   #scheduleFlush(): void {
-    if (this.#flushScheduled || this.#inFlightBatches >= this.#options.batchesInFlightMax) return
+    if (this.#flushScheduled || !this.#mayLeave()) return
     this.#flushScheduled = true
     // setImmediate runs after this turn's poll phase, so every request that the kernel delivered together joins one
     // call: tens of commands under load, at the price of well under a millisecond for a lone one.
@@ -77,7 +85,7 @@ export class Batcher {
 
   readonly #flush = (): void => {
     this.#flushScheduled = false
-    while (this.#queue.length > 0 && this.#inFlightBatches < this.#options.batchesInFlightMax) {
+    while (this.#mayLeave()) {
       const max = this.#options.batchCommandsMax
       const batch = this.#queue.length <= max ? this.#queue : this.#queue.slice(0, max)
       this.#queue = batch === this.#queue ? [] : this.#queue.slice(max)

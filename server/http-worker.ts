@@ -5,7 +5,13 @@ import { Batcher } from '../core/batcher.ts'
 import type { Config } from '../core/config/load.ts'
 import { asFault } from '../core/faults.ts'
 import { NonceSource } from '../core/ids.ts'
-import { batchCommandsMax, batchesInFlightMax, commandsWaitingMax, redisReconnectDelayMsMax } from '../core/limits.ts'
+import {
+  batchCommandsMax,
+  batchesInFlightMax,
+  batchOverlapCommandsMin,
+  commandsWaitingMax,
+  redisReconnectDelayMsMax,
+} from '../core/limits.ts'
 import type { Log } from '../core/log.ts'
 import { registerProcessMetrics } from '../core/metrics/process-metrics.ts'
 import { type DecidedBatch, SaleStore } from '../core/redis/sale-store.ts'
@@ -66,6 +72,7 @@ export class HttpWorker {
       intervalMs,
       batchCommandsMax,
       batchesInFlightMax,
+      batchOverlapCommandsMin,
       commandsWaitingMax,
       onBatch: (commandCount, seconds) => {
         this.#metrics.batch(commandCount, seconds)
