@@ -7,10 +7,12 @@ import { readReport } from '../report/store.ts'
 import { type Comparison, compare } from './comparison.ts'
 import { comparisonText } from './comparison-text.ts'
 import { comparisonPage } from './page.ts'
+import { pooled } from './pool.ts'
 
 const usage = `usage: npm run bench:compare -- A.json [B.json ...] [--html OUT.html]
 
 Puts load reports side by side, each against the first, and says which differences are within the noise of the repeats.
+Reports of one scenario with the same label, commit and settings count as repeats of one another.
 --html also writes one page with plots, which needs nothing but a browser.
 `
 
@@ -27,7 +29,7 @@ function main(args: readonly string[]): number {
       process.stdout.write(usage)
       return values.help === true ? 0 : 2
     }
-    const reports: Report[] = positionals.map(readReport)
+    const reports: Report[] = pooled(positionals.map(readReport))
     const comparison: Comparison = compare(reports)
     process.stdout.write(comparisonText(comparison))
     if (values.html !== undefined) {
