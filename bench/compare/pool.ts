@@ -17,8 +17,9 @@ export function pooled(reports: readonly Report[]): Report[] {
 }
 
 function areRepeats(a: Report, b: Report): boolean {
-  const identity = ({ scenario, label, settings, server, machine }: Report): unknown => {
-    return [scenario, label, settings, server.kind, server.env, machine.commit]
-  }
   return a.label !== undefined && isDeepStrictEqual(identity(a), identity(b))
+}
+
+function identity({ scenario, label, settings, server, machine }: Report): unknown {
+  return [scenario, label, settings, server.kind, server.env, machine.commit]
 }
