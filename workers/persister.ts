@@ -55,6 +55,8 @@ export class Persister {
   #isConnected = false
   /** Where Postgres is, as far as we know; undefined: it has to be asked. */
   #position: LogPosition | undefined
+  /** Entries were missing after this position, and it was not looked yet whether another persister took them. */
+  #gapAfter: LogPosition | undefined
   /** The last position that was ever known, for what we say of ourselves. */
   #lastPosition: LogPosition = { epoch: 0, seq: 0 }
   /** When all was last seen to be well (performance.now()). */
@@ -138,10 +140,15 @@ export class Persister {
     this.#isConnected = true
   }
 
-  /** Asks Postgres for the offset, and whether the log goes that far. @throws Fault HC_LOG_LOST */
+  /** Asks Postgres for the offset, and whether the log goes that far. @throws Fault HC_LOG_LOST | HC_OFFSET_MOVED */
   async #locate(): Promise<LogPosition> {
     const position = await this.#parts.copies.offset()
+    const gapAfter = this.#gapAfter
+    this.#gapAfter = undefined
     this.#located(position)
+    if (gapAfter && compareLogPositions(gapAfter, position) !== 0) {
+      throw new Fault('HC_OFFSET_MOVED', 'what this persister was to copy was committed and trimmed by another')
+    }
     // In this order: the log may be further than what we know of Postgres, but never the other way round.
     checkNothingLost(await this.#parts.store.logState(), position)
     // Whoever committed this may have died before it trimmed.
@@ -195,8 +202,11 @@ export class Persister {
       else await this.#pause(drainIntervalMs)
       return
     }
-    // Another persister may have committed and trimmed between our two looks. Then the next look will differ.
-    if (fault.code === 'HC_LOG_GAP' && this.#troubles.isNewGap(position)) return
+    // Another persister may have committed and trimmed between our two looks. Then the next look at the offset differs.
+    if (fault.code === 'HC_LOG_GAP' && this.#troubles.isNewGap(position)) {
+      this.#gapAfter = position
+      return
+    }
     const delayMs = this.#troubles.met(fault)
     this.#parts.metrics.fault(fault.code)
     if (!fault.code.startsWith('HC_REDIS_')) this.#become('away')
