@@ -3,10 +3,10 @@ import { after, type TestContext, test } from 'node:test'
 
 import type { Postgres } from '../core/postgres/connection.ts'
 import { SaleStore } from '../core/redis/sale-store.ts'
-import { type AuditJson, breachesIn, runAudit, runAuditJson, servicesEnv } from './helpers/audit.ts'
+import { type AuditJson, breachesIn, runAudit, runAuditJson } from './helpers/audit.ts'
 import { startPersister } from './helpers/persister.ts'
 import { newRecord } from './helpers/record.ts'
-import { startPostgres, startRedis } from './helpers/services.ts'
+import { servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
 import { openShop, sellSome } from './helpers/shop.ts'
 
 // Goal: the audit finds every kind of wrong that it says it looks for.

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { after, type TestContext, test } from 'node:test'
 
 import { SaleStore } from '../core/redis/sale-store.ts'
-import { breachesIn, runAudit, runAuditJson, servicesEnv } from './helpers/audit.ts'
+import { breachesIn, runAudit, runAuditJson } from './helpers/audit.ts'
 import { eventually } from './helpers/eventually.ts'
 import { startPersister } from './helpers/persister.ts'
 import { newRecord } from './helpers/record.ts'
-import { startPostgres, startRedis } from './helpers/services.ts'
+import { servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
 import { openShop, Shop, sellSome } from './helpers/shop.ts'
 
 // What the audit says of a record that is right, complete or not. audit-breaches.test.ts has the others.

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
-import { after, test } from 'node:test'
+import { after, type TestContext, test } from 'node:test'
 
+import type { EmbeddedRedis } from '../ops/embedded/facts.ts'
 import { drainSteps } from '../workers/drain-steps.ts'
 import { type Buyers, startBuyers } from './helpers/buyers.ts'
 import { eventually } from './helpers/eventually.ts'
@@ -26,6 +27,16 @@ async function assertDrained(persister: TestPersister): Promise<void> {
 
 function standsBy(persister: TestPersister): boolean {
   return persister.logLines().some(({ msg }) => msg.includes('stands by'))
+}
+
+/** Two persisters on one log, of which one has given way by now. */
+async function startRivals(t: TestContext, redis: EmbeddedRedis, buyers: Buyers): Promise<TestPersister[]> {
+  const both = await Promise.all([1, 2].map(() => startPersister(t, { db, redis })))
+  await eventually(async () => {
+    await buySome(buyers, 3)
+    return both.some(standsBy)
+  })
+  return both
 }
 
 for (const step of drainSteps) {
@@ -72,11 +83,7 @@ test('two persisters at once write each attempt once', async (t) => {
   const redis = await startRedis(t)
   const postgres = newRecord(t, db)
   const buyers = await startBuyers(t, redis.connection)
-  const both = await Promise.all([1, 2].map(() => startPersister(t, { db, redis: redis.connection })))
-  await eventually(async () => {
-    await buySome(buyers, 3)
-    return both.some(standsBy)
-  })
+  const both = await startRivals(t, redis.connection, buyers)
   await eventually(() => recordedAttempts(postgres).length === buyers.decided.length)
   assertRecorded(postgres, buyers.decided)
 
@@ -89,11 +96,7 @@ test('when the active one of two persisters dies, the other takes over', async (
   const redis = await startRedis(t)
   const postgres = newRecord(t, db)
   const buyers = await startBuyers(t, redis.connection)
-  const both = await Promise.all([1, 2].map(() => startPersister(t, { db, redis: redis.connection })))
-  await eventually(async () => {
-    await buySome(buyers, 3)
-    return both.some(standsBy)
-  })
+  const both = await startRivals(t, redis.connection, buyers)
   const active = both.find((one) => !standsBy(one)) as TestPersister
   active.kill()
   await active.exited

@@ -6,12 +6,12 @@ import { type TestContext, test } from 'node:test'
 import type { Postgres } from '../core/postgres/connection.ts'
 import { SaleStore } from '../core/redis/sale-store.ts'
 import { readFacts } from '../ops/embedded/facts.ts'
-import { runAudit, servicesEnv } from './helpers/audit.ts'
+import { runAudit } from './helpers/audit.ts'
 import { type Cluster, startCluster } from './helpers/cluster.ts'
 import { eventually } from './helpers/eventually.ts'
 import { checkoutPath } from './helpers/items.ts'
 import { openPostgres } from './helpers/record.ts'
-import { startPostgres, startRedis } from './helpers/services.ts'
+import { servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
 
 // Goal: a password is in no log line, no error, no answer and no command line, whatever happens.
 // Method: passwords with characters that are escaped in many ways around a core that none escapes, and a life with

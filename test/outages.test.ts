@@ -3,14 +3,14 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 
 import { type EmbeddedPostgres, readFacts } from '../ops/embedded/facts.ts'
-import { breachesIn, runAuditJson, servicesEnv } from './helpers/audit.ts'
+import { breachesIn, runAuditJson } from './helpers/audit.ts'
 import { type Cluster, startCluster } from './helpers/cluster.ts'
 import { Crowd } from './helpers/crowd.ts'
 import { eventually } from './helpers/eventually.ts'
 import { Ledger } from './helpers/ledger.ts'
 import { openPostgres } from './helpers/record.ts'
 import { createFolder, removeFolder } from './helpers/scope.ts'
-import { startPostgres, startRedis } from './helpers/services.ts'
+import { servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
 
 // Goal: what buyers were told outlives an outage of Postgres, of Redis, and of the server itself.
 // Method: the real server under load. After the outage every answer is

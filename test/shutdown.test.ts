@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { signalEchoMs } from '../core/limits.ts'
-import { servicesEnv } from './helpers/audit.ts'
 import { startCluster } from './helpers/cluster.ts'
 import { eventually } from './helpers/eventually.ts'
 import { HttpClient } from './helpers/http-client.ts'
@@ -13,7 +12,7 @@ import { isStopped, processTree, stillRunning } from './helpers/processes.ts'
 import { openConnection, requestText } from './helpers/raw-http.ts'
 import { openPostgres } from './helpers/record.ts'
 import type { Scope } from './helpers/scope.ts'
-import { startPostgres, startRedis } from './helpers/services.ts'
+import { servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
 
 /** A cluster whose services outlive it, so that what it left in them can be looked at. */
 async function startBesides(scope: Scope, env: Record<string, string> = {}) {

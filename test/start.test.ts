@@ -4,7 +4,6 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { settingPlaces } from '../core/config/settings.ts'
 import { connectRedis } from '../core/redis/connection.ts'
-import { servicesEnv } from './helpers/audit.ts'
 import { type Cluster, startCluster } from './helpers/cluster.ts'
 import { eventually } from './helpers/eventually.ts'
 import { HttpClient } from './helpers/http-client.ts'
@@ -13,7 +12,7 @@ import { scrape } from './helpers/metrics.ts'
 import { processTree, stillRunning } from './helpers/processes.ts'
 import { emptyDatabase, openPostgres } from './helpers/record.ts'
 import { type Scope, temporaryFolder } from './helpers/scope.ts'
-import { startPostgres, startRedis } from './helpers/services.ts'
+import { servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
 
 const primary = fileURLToPath(new URL('../server/primary-main.js', import.meta.url))
 /** No new sale in the middle of a test. */

@@ -7,6 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { RedisSettings } from '../../core/redis/connection.ts'
 import { SaleStore } from '../../core/redis/sale-store.ts'
 import { freePort } from './server-under-test.ts'
+import { stopChild } from './stop-child.ts'
 
 const programs = ['redis-server', 'valkey-server']
 const startMsMax = 15_000
@@ -33,7 +34,7 @@ export async function startRedisChild(): Promise<RedisChild> {
   // Whatever ends this process by itself, also an error that nobody caught, must not leave a server behind.
   process.once('exit', end)
   const stop = async (): Promise<void> => {
-    if (child !== undefined) await stopChild(child)
+    if (child !== undefined) await stopChild(child, stopMsMax)
     end()
     process.off('exit', end)
   }
@@ -86,13 +87,4 @@ async function whenAnswering(settings: RedisSettings, child: ChildProcess): Prom
     await delay(pollMs)
   }
   throw new Error(`Redis did not answer within ${startMsMax} ms`)
-}
-
-async function stopChild(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return
-  const ended = once(child, 'exit')
-  child.kill('SIGTERM')
-  const last = setTimeout(() => child.kill('SIGKILL'), stopMsMax)
-  await ended
-  clearTimeout(last)
 }

@@ -7,6 +7,7 @@ import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { signalEchoMs } from '../../core/limits.ts'
+import { stopChild } from './stop-child.ts'
 
 const startMsMax = 120_000
 const stopMsMax = 60_000
@@ -64,7 +65,7 @@ export async function startHotcakes(
   })
   const url = `http://127.0.0.1:${port}`
   const stop = async (): Promise<void> => {
-    await stopChild(child)
+    await stopChild(child, stopMsMax)
     rmSync(dataDir, { recursive: true, force: true })
   }
   const abort = async (): Promise<void> => {
@@ -96,7 +97,7 @@ export async function startServer(file: string, args: readonly string[] = []): P
   })
   const url = `http://127.0.0.1:${port}`
   await whenAnswering(url, child)
-  return { url, pid: child.pid ?? 0, stop: () => stopChild(child) }
+  return { url, pid: child.pid ?? 0, stop: () => stopChild(child, stopMsMax) }
 }
 
 /** Runs a compiled program of the project to its end. */
@@ -136,15 +137,6 @@ async function whenAnswering(url: string, child: ChildProcess): Promise<void> {
     await delay(pollMs)
   }
   throw new Error(`no answer at ${url} after ${startMsMax} ms`)
-}
-
-async function stopChild(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return
-  const ended = once(child, 'exit')
-  child.kill('SIGTERM')
-  const last = setTimeout(() => child.kill('SIGKILL'), stopMsMax)
-  await ended
-  clearTimeout(last)
 }
 
 export async function freePort(): Promise<number> {

@@ -44,6 +44,7 @@ log_state: Returns {now_ms, entries, last id, ms when the oldest entry was decid
 audit_sale ARGV: sale. Returns {now_ms, last id, field, items, users, counts} (the last three flat lists), one moment.
 
 A script that fails is not rolled back: decide takes every decision before its first write.
+One file, although a long one: Redis takes a library as one source, and all its functions share these records.
 ]]
 
 -- While a library is loaded there are no globals but redis.register_function: these are bound by the first call.

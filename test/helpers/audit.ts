@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
-import type { EmbeddedPostgres, EmbeddedRedis } from '../../ops/embedded/facts.ts'
 import { createFolder, removeFolder } from './scope.ts'
 
 const executable = fileURLToPath(new URL('../../ops/audit/main.js', import.meta.url))
@@ -73,20 +72,4 @@ export async function runAuditJson(
 /** Check -> the first rows that it found to be wrong. */
 export function breachesIn({ checks }: AuditJson): Record<string, AuditJson['checks'][number]['rows']> {
   return Object.fromEntries(checks.filter(({ breaches }) => breaches > 0).map(({ check, rows }) => [check, rows]))
-}
-
-/** The settings of a server, or of the audit, that uses these services. */
-export function servicesEnv(services: { db: EmbeddedPostgres; redis: EmbeddedRedis }): Record<string, string> {
-  const { db, redis } = services
-  return {
-    DB_HOST: db.host,
-    DB_PORT: String(db.port),
-    DB_USER: db.user,
-    DB_PASSWORD: db.password,
-    DB_NAME: db.name,
-    DB_SSL_MODE: db.sslMode,
-    REDIS_HOST: redis.host,
-    REDIS_PORT: String(redis.port),
-    REDIS_PASSWORD: redis.password,
-  }
 }

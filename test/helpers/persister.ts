@@ -9,6 +9,7 @@ import type { EmbeddedPostgres, EmbeddedRedis } from '../../ops/embedded/facts.t
 import type { DrainStep } from '../../workers/drain-steps.ts'
 import { eventually } from './eventually.ts'
 import type { Scope } from './scope.ts'
+import { servicesEnv } from './services.ts'
 
 const executable = fileURLToPath(new URL('../../workers/persister-main.js', import.meta.url))
 
@@ -82,19 +83,7 @@ export async function startPersister(
 }
 
 function persisterConfig(db: EmbeddedPostgres, redis: EmbeddedRedis) {
-  return loadConfig({
-    env: {
-      DB_HOST: db.host,
-      DB_PORT: String(db.port),
-      DB_USER: db.user,
-      DB_PASSWORD: db.password,
-      DB_NAME: db.name,
-      DB_SSL_MODE: db.sslMode,
-      REDIS_HOST: redis.host,
-      REDIS_PORT: String(redis.port),
-      REDIS_PASSWORD: redis.password,
-    },
-  })
+  return loadConfig({ env: servicesEnv({ db, redis }) })
 }
 
 /** Its end, and all that it had to say. Not 'close': that never comes when it was us who closed the channel. */

@@ -38,6 +38,22 @@ export function startPostgres(scope: Scope, { durable = false } = {}): Promise<T
   })
 }
 
+/** The settings of a server, or of the audit, that uses these services. */
+export function servicesEnv(services: { db: EmbeddedPostgres; redis: EmbeddedRedis }): Record<string, string> {
+  const { db, redis } = services
+  return {
+    DB_HOST: db.host,
+    DB_PORT: String(db.port),
+    DB_USER: db.user,
+    DB_PASSWORD: db.password,
+    DB_NAME: db.name,
+    DB_SSL_MODE: db.sslMode,
+    REDIS_HOST: redis.host,
+    REDIS_PORT: String(redis.port),
+    REDIS_PASSWORD: redis.password,
+  }
+}
+
 async function control<Connection>(
   scope: Scope,
   launch: (dataDir: string, port?: number) => Promise<{ service: EmbeddedService; connection: Connection }>,
