@@ -45,10 +45,12 @@ class LocalChild implements ReportingChild {
 function cluster(...pids: number[]) {
   const children = pids.map((pid) => new LocalChild(pid))
   let silentPids: number[] = []
+  const hooks = { whileOwnReport: () => undefined as void }
   const metrics = new ClusterMetrics({
     children: () => children,
     ownReport: (silent) => {
       silentPids = silent.map(({ pid }) => pid)
+      hooks.whileOwnReport()
       return Promise.resolve([])
     },
     peaks: new Set(['delay']),
@@ -58,7 +60,7 @@ function cluster(...pids: number[]) {
     children.splice(children.indexOf(child), 1)
     metrics.retire(child)
   }
-  return { metrics, children, die, silentPids: () => silentPids }
+  return { metrics, children, die, hooks, silentPids: () => silentPids }
 }
 
 function value(text: string, series: string): number | undefined {
@@ -149,4 +151,16 @@ test('a peak between two scrapes is in the next one, and gone from the one after
   await metrics.gather()
   assert.equal(value(await metrics.scrape(), 'delay'), 9)
   assert.equal(value(await metrics.scrape(), 'delay'), 2)
+})
+
+test('a child that ends in the middle of a scrape, or answers after its end, counts once', async () => {
+  const { metrics, children, die, hooks } = cluster(1, 2)
+  const [, second] = children
+  assert.ok(second)
+  for (const child of children) child.requests.inc({ route: 'sale' }, 3)
+  hooks.whileOwnReport = () => die(second)
+  assert.equal(value(await metrics.scrape(), 'requests_total{route="sale"}'), 6)
+  hooks.whileOwnReport = () => undefined
+  metrics.received(second, 1, await second.registry.getMetricsAsJSON())
+  assert.equal(value(await metrics.scrape(), 'requests_total{route="sale"}'), 6)
 })

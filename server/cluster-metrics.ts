@@ -51,6 +51,8 @@ export class ClusterMetrics {
   readonly #options: ClusterMetricsOptions
   readonly #accounts = new Map<ReportingChild, Account>()
   #retired: Report = []
+  /** An answer may still come out of the channel when its sender has ended: it would count a second time. */
+  readonly #ended = new WeakSet<ReportingChild>()
   #questions = 0
   #running: Promise<unknown> = Promise.resolve()
   #next: Promise<readonly ReportingChild[]> | undefined
@@ -61,6 +63,7 @@ export class ClusterMetrics {
 
   /** A child has answered. */
   received(child: ReportingChild, id: number, metrics: readonly unknown[]): void {
+    if (this.#ended.has(child)) return
     const account = this.#account(child)
     const report = metrics as Report
     account.report = account.isScraped ? report : keepPeaks(report, account.report, this.#options.peaks)
@@ -72,6 +75,7 @@ export class ClusterMetrics {
 
   /** A child has ended. */
   retire(child: ReportingChild): void {
+    this.#ended.add(child)
     const account = this.#accounts.get(child)
     if (account === undefined) return
     this.#accounts.delete(child)
@@ -97,6 +101,8 @@ export class ClusterMetrics {
   async scrape(): Promise<string> {
     const silent = await this.gather()
     const isSilent = new Set(silent)
+    // Taken in the same moment as the accounts: a child that ends while our own report is made would count twice.
+    const retired = this.#retired
     const current: Report[] = []
     const old: Report[] = []
     for (const [child, account] of this.#accounts) {
@@ -105,7 +111,7 @@ export class ClusterMetrics {
       account.isScraped = true
     }
     const own = await this.#options.ownReport(silent, current)
-    const reports = [this.#retired, ...current, ...old, own] as object[]
+    const reports = [retired, ...current, ...old, own] as object[]
     return await AggregatorRegistry.aggregate(reports).metrics()
   }
 

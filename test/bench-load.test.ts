@@ -82,7 +82,8 @@ test('a sell-out on a fresh server: sold to the last item, every answer on recor
   assert.ok(samples.length < 100, 'errors are sampled')
 
   // The report is meant to be passed on.
-  const json = JSON.stringify(report)
+  // A histogram is base64, in which a short host name may occur by chance.
+  const json = JSON.stringify(report, (key, value: unknown) => (key === 'histogram' ? '' : value))
   for (const secret of [process.cwd(), hostname(), '/tmp', '127.0.0.1'])
     assert.equal(json.includes(secret), false, secret)
 })
