@@ -19,10 +19,14 @@ export class CheckoutRoute {
   }
 
   readonly handle = (exchange: Exchange): void => {
-    const { batcher, isRedisUp } = this.selling
+    const { admission, batcher } = this.selling
     const malformed = this.#reader.checkout(exchange.query)
-    if (malformed !== undefined) exchange.malformed(malformed)
-    else if (!isRedisUp()) exchange.shed('redis_down')
+    if (malformed !== undefined) {
+      exchange.malformed(malformed)
+      return
+    }
+    const refusal = admission.refusal()
+    if (refusal !== undefined) exchange.shed(refusal)
     else if (!batcher.offer(new Checkout(this, exchange, this.#reader))) exchange.shed('overloaded')
   }
 }

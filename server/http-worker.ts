@@ -15,6 +15,7 @@ import {
 import type { Log } from '../core/log.ts'
 import { registerProcessMetrics } from '../core/metrics/process-metrics.ts'
 import { type DecidedBatch, SaleStore } from '../core/redis/sale-store.ts'
+import { Admission } from './admission.ts'
 import { CheckoutRoute } from './checkout.ts'
 import { answerLive, type HealthFacts, readinessHandler } from './health.ts'
 import { HttpServer, type Route, routeLabels } from './http-server.ts'
@@ -172,7 +173,7 @@ export class HttpWorker {
       batcher: this.#batcher,
       nonces: new NonceSource(),
       metrics: this.#metrics,
-      isRedisUp: () => this.#store.isUp,
+      admission: new Admission(this.#store),
       onUnlisted,
     }
     const readiness = readinessHandler(() => this.#healthFacts())

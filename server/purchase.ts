@@ -20,10 +20,14 @@ export class PurchaseRoute {
   }
 
   readonly handle = (exchange: Exchange): void => {
-    const { batcher, isRedisUp } = this.selling
+    const { admission, batcher } = this.selling
     const malformed = this.#reader.purchase(exchange.query)
-    if (malformed !== undefined) exchange.malformed(malformed)
-    else if (!isRedisUp()) exchange.shed('redis_down')
+    if (malformed !== undefined) {
+      exchange.malformed(malformed)
+      return
+    }
+    const refusal = admission.refusal()
+    if (refusal !== undefined) exchange.shed(refusal)
     else if (!batcher.offer(new Purchase(this, exchange, this.#reader.code))) exchange.shed('overloaded')
   }
 }
