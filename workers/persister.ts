@@ -11,6 +11,7 @@ import {
 } from '../core/limits.ts'
 import type { Log } from '../core/log.ts'
 import { compareLogPositions, formatLogPosition, type LogPosition } from '../core/log-position.ts'
+import { publishCommitted } from '../core/redis/committed-channel.ts'
 import type { LogReader } from '../core/redis/log-reader.ts'
 import { type PersisterState, publishPersisterState } from '../core/redis/persister-state.ts'
 import type { LogState, SaleStore } from '../core/redis/sale-store.ts'
@@ -105,7 +106,7 @@ export class Persister {
   }
 
   async #step(): Promise<'at end' | 'moved'> {
-    const { copies, log, trimmer, metrics, reached } = this.#parts
+    const { copies, log, metrics, reached } = this.#parts
     if (!this.#isConnected) await this.#connect()
     if (this.#state === 'standby' && !(await this.#mayTakeOver())) return 'moved'
     const isDraining = this.#goal === 'drain'
@@ -126,12 +127,13 @@ export class Persister {
     metrics.copied(copied, count)
     this.#succeeded()
     reached('before_trim')
-    await trimmer.trim(chunk.through)
+    const isAwaited = await this.#announce(chunk.through)
     reached('after_trim')
 
-    // A full read means that more is waiting: then there is nothing to gather.
+    // A full read means that more is waiting: then there is nothing to gather. Nor is there when somebody waits for the
+    // commits: what came in during the last one makes up the next.
     const isBehind = count < entries.length || entries.length === drainEntriesMax
-    if (!isBehind && !isDraining) await this.#pause(drainIntervalMs - (performance.now() - startedAtMs))
+    if (!isBehind && !isDraining && !isAwaited) await this.#pause(drainIntervalMs - (performance.now() - startedAtMs))
     return 'moved'
   }
 
@@ -151,9 +153,17 @@ export class Persister {
     }
     // In this order: the log may be further than what we know of Postgres, but never the other way round.
     checkNothingLost(await this.#parts.store.logState(), position)
-    // Whoever committed this may have died before it trimmed.
-    await this.#parts.trimmer.trim(position)
+    // Whoever committed this may have died before it said so and trimmed.
+    await this.#announce(position)
     return position
+  }
+
+  /** Says how far Postgres is, and trims what it has. Answers whether anybody listens. @throws Fault */
+  async #announce(position: LogPosition): Promise<boolean> {
+    const { store, trimmer } = this.#parts
+    const saying = publishCommitted(store.redis, store.keys, position)
+    const [listeners] = await Promise.all([saying, trimmer.trim(position)])
+    return listeners > 0
   }
 
   #located(position: LogPosition): void {

@@ -60,6 +60,8 @@ const neverTwice = {
   protocol: 2,
   enableOfflineQueue: false,
   autoResendUnfulfilledCommands: false,
+  // It subscribes anew without looking at the answer: a refusal would be an unhandled rejection.
+  autoResubscribe: false,
   maxRetriesPerRequest: 0,
   connectTimeout: redisConnectTimeoutMs,
   retryStrategy: (attempt: number) => Math.min(50 * 2 ** Math.min(attempt, 10), redisReconnectDelayMsMax),

@@ -17,6 +17,8 @@ export interface ShardKeys {
   readonly log: string
   /** Hash: what the persister last said of itself. */
   readonly persister: string
+  /** Channel: how far the log is in Postgres, said by the persister after each commit. */
+  readonly committed: string
   /** Hash: outcome code -> count, for commands that named no listed sale. */
   readonly countsUnlisted: string
 }
@@ -28,6 +30,7 @@ export function shardKeys(shard: number): ShardKeys {
     sales: `${prefix}sales`,
     log: `${prefix}log`,
     persister: `${prefix}persister`,
+    committed: `${prefix}committed`,
     countsUnlisted: `${prefix}counts:unlisted`,
   }
 }
