@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { HttpClient, HttpReply } from './http-client.ts'
 import { checkoutPath, purchasePath } from './items.ts'
 import type { Ledger } from './ledger.ts'
+import { SeededRandom } from './random.ts'
 
 /** A client that was turned away comes back after so long: sooner than it is asked to, for the sake of the test's length. */
 const retryDelayMs = 50
@@ -24,14 +25,14 @@ export class Crowd {
   /** Items that somebody was told to have purchased. */
   readonly sold = new Set<number>()
   readonly #options: CrowdOptions
-  readonly #random: () => number
+  readonly #random: SeededRandom
   /** Items that nobody got when they were tried. */
   readonly #again: number[] = []
   #fresh = 1
 
   constructor(options: CrowdOptions) {
     this.#options = options
-    this.#random = mulberry32(options.seed)
+    this.#random = new SeededRandom(options.seed)
   }
 
   get isSoldOut(): boolean {
@@ -48,14 +49,14 @@ export class Crowd {
 
   async #buy(isEnough: () => boolean): Promise<void> {
     const item = this.#nextItem()
-    const user = `user-${this.#below(this.#options.users)}`
+    const user = `user-${this.#random.below(this.#options.users)}`
     const held = await this.#send('checkout', checkoutPath(user, `${this.#options.sale.id}-${item}`), isEnough)
     if (held?.status !== 200) {
       if (held?.json?.['code'] !== 'item_sold') this.#again.push(item)
       return
     }
     const path = purchasePath(String(held.json?.['code']))
-    const mood = this.#random()
+    const mood = this.#random.next()
     const purchased = mood < 0.05 ? undefined : await this.#send('purchase', path, isEnough)
     if (purchased?.status === 200) this.sold.add(item)
     else this.#again.push(item)
@@ -82,23 +83,8 @@ export class Crowd {
   #nextItem(): number {
     const { items } = this.#options.sale
     const isFresh = this.#fresh <= items
-    if (this.#random() < 0.2) return 1 + this.#below(items)
-    if (isFresh && (this.#again.length === 0 || this.#random() < 0.5)) return this.#fresh++
-    return this.#again.shift() ?? 1 + this.#below(items)
-  }
-
-  #below(bound: number): number {
-    return Math.floor(this.#random() * bound)
-  }
-}
-
-/** Tommy Ettinger's generator of 32 bits of state: good enough to choose items, and a seed replays the choices. */
-function mulberry32(seed: number): () => number {
-  let state = seed | 0
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+    if (this.#random.next() < 0.2) return 1 + this.#random.below(items)
+    if (isFresh && (this.#again.length === 0 || this.#random.next() < 0.5)) return this.#fresh++
+    return this.#again.shift() ?? 1 + this.#random.below(items)
   }
 }

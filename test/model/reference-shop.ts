@@ -18,20 +18,29 @@ export interface ModelDecision {
   readonly purchasedAtMs?: number
 }
 
-interface Hold {
+/** A hold, and the purchase that it became if it did. */
+export interface Hold {
   readonly nonce: string
   readonly user: string
   readonly expiresAtMs: number
   purchasedAtMs?: number
 }
 
+interface ListedSale {
+  readonly terms: SaleTerms
+  /** Item -> every hold that it ever had, oldest first; and the same holds by user. */
+  readonly holds: Map<string, Hold[]>
+  readonly holdsOfUsers: Map<string, Hold[]>
+  readonly counts: Map<Outcome, number>
+}
+
 /**
- * The rules of the shop in the plainest possible words: every hold that ever was, in a list, looked through from the
- * start for every question. It shares no idea with the Redis function (no records, no counters, no overlays), so that
- * a mistake in one is unlikely to stand in the other too.
+ * The rules of the shop in the plainest possible words: every hold that ever was, in the list of its item and in the
+ * list of its user, looked through from the start for every question. It shares no idea with the Redis function (no
+ * records, no counters, no overlays), so that a mistake in one is unlikely to stand in the other too.
  */
 export class ReferenceShop {
-  readonly #sales = new Map<number, { terms: SaleTerms; holds: Map<string, Hold[]>; counts: Map<Outcome, number> }>()
+  readonly #sales = new Map<number, ListedSale>()
   readonly countsUnlisted = new Map<Outcome, number>()
   readonly #intervalMs: number
 
@@ -40,11 +49,17 @@ export class ReferenceShop {
   }
 
   open(terms: SaleTerms): void {
-    this.#sales.set(terms.sale, { terms, holds: new Map(), counts: new Map() })
+    this.#sales.set(terms.sale, { terms, holds: new Map(), holdsOfUsers: new Map(), counts: new Map() })
   }
 
   counts(sale: number): ReadonlyMap<Outcome, number> {
     return this.#sales.get(sale)?.counts ?? new Map()
+  }
+
+  /** Item -> its latest hold. */
+  latestHolds(sale: number): Map<string, Hold> {
+    const holds = [...(this.#sales.get(sale)?.holds ?? [])]
+    return new Map(holds.flatMap(([index, ofItem]) => ofItem.slice(-1).map((hold) => [index, hold] as const)))
   }
 
   soldCount(sale: number): number {
@@ -65,7 +80,7 @@ export class ReferenceShop {
   #checkout({ sale, index, nonce, user }: ModelCommand, nowMs: number): ModelDecision {
     const listed = this.#sales.get(sale)
     if (!listed) return { outcome: sale < Math.floor(nowMs / this.#intervalMs) ? 'sale_gone' : 'sale_unlisted' }
-    const { terms, holds } = listed
+    const { terms, holds, holdsOfUsers } = listed
     if (Number(index) < 1 || Number(index) > terms.items) return { outcome: 'item_unknown' }
     if (nowMs >= terms.closesAtMs) return { outcome: 'sale_closed' }
     if (nowMs < terms.opensAtMs) return { outcome: 'sale_not_open' }
@@ -76,12 +91,14 @@ export class ReferenceShop {
     if (live?.user === user) return { outcome: 'held_again', nonce: live.nonce, expiresAtMs: live.expiresAtMs }
     if (live) return { outcome: 'item_held', expiresAtMs: live.expiresAtMs }
 
-    const ofUser = this.#allHolds(sale).filter((hold) => hold.user === user)
+    const ofUser = holdsOfUsers.get(user) ?? []
     const slots = ofUser.filter((hold) => hold.purchasedAtMs !== undefined || isLive(hold, nowMs)).length
     if (slots >= terms.userLimit) return { outcome: 'user_limit_reached' }
 
     const expiresAtMs = nowMs + terms.holdMs
-    holds.set(index, [...ofItem, { nonce, user, expiresAtMs }])
+    const hold = { nonce, user, expiresAtMs }
+    holds.set(index, [...ofItem, hold])
+    holdsOfUsers.set(user, [...ofUser, hold])
     return { outcome: 'held', expiresAtMs }
   }
 

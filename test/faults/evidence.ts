@@ -1,0 +1,102 @@
+import type { SaleTerms } from '../../core/decisions.ts'
+import { compareLogPositions, formatLogPosition, type LogPosition } from '../../core/log-position.ts'
+import type { Operation, Outcome } from '../../core/outcomes.ts'
+import type { RedisSale } from '../../ops/audit/redis-side.ts'
+import type { ProblemCode } from '../../server/problems.ts'
+
+/** What a decision is called from outside: its log entry, and its place in that, from 0. */
+export interface Place extends LogPosition {
+  readonly n: number
+}
+
+export interface Answer {
+  readonly place: Place
+  /** On the clock of `SentRequest.sentMs`. */
+  readonly receivedMs: number
+  readonly verdict: 'accepted' | ProblemCode
+  /** What an accepted request is told besides: the code's nonce, whose it is, and when the hold ends or was redeemed. */
+  readonly nonce?: string
+  readonly user?: string
+  readonly atMs?: number
+}
+
+/**
+ * A request as its client knows it. `unknown`: no answer came, or one that leaves open whether there was a decision;
+ * `refused`: the answer says that there was none.
+ */
+export interface SentRequest {
+  readonly operation: Operation
+  readonly sale: number
+  readonly index: string
+  /** '' in a purchase. */
+  readonly user: string
+  /** The code's; '' in a checkout. */
+  readonly nonce: string
+  /** By the one monotonic clock of all clients. */
+  readonly sentMs: number
+  answer: Answer | 'unknown' | 'refused'
+}
+
+/** A row of one of the two tables of attempts. */
+export interface AttemptRow extends Place {
+  readonly outcome: Outcome
+  readonly operation: Operation
+  readonly decidedAtMs: number
+  readonly sale: number
+  readonly index: string
+  readonly user: string | null
+  readonly nonce: string | null
+  readonly expiresAtMs: number | null
+}
+
+export interface PurchaseRow extends Place {
+  readonly sale: number
+  readonly index: string
+  readonly user: string
+  readonly nonce: string
+  readonly purchasedAtMs: number
+}
+
+/**
+ * Redis lost its data in that epoch, when Postgres had the log at least up to `committed`. What was acknowledged after
+ * that in the epoch may be gone, all of it from some entry on.
+ */
+export interface Loss {
+  readonly epoch: number
+  readonly committed: LogPosition
+}
+
+/** Everything that is known after a run: what clients saw, and what the two stores hold once the log is drained. */
+export interface Evidence {
+  readonly history: readonly SentRequest[]
+  readonly attempts: readonly AttemptRow[]
+  readonly purchases: readonly PurchaseRow[]
+  readonly sales: readonly SaleTerms[]
+  /** How far Postgres says that it has the log. */
+  readonly offset: LogPosition
+  readonly redis: readonly RedisSale[]
+  readonly losses: readonly Loss[]
+  /** What an answer to a purchase promises: that it is in Redis' log, or that it is in Postgres. */
+  readonly ack: 'redis' | 'postgres'
+}
+
+export function comparePlaces(a: Place, b: Place): number {
+  return compareLogPositions(a, b) || a.n - b.n
+}
+
+/** As the header Hotcakes-Decision has it. */
+export function formatPlace(place: Place): string {
+  return `${formatLogPosition(place)}-${place.n}`
+}
+
+export type AnsweredRequest = Omit<SentRequest, 'answer'> & { readonly answer: Answer }
+
+export function isAnswered(request: SentRequest): request is AnsweredRequest {
+  return typeof request.answer === 'object'
+}
+
+/** What makes two requests the same one to the server. */
+export function requestKey(request: Pick<SentRequest, 'operation' | 'sale' | 'index' | 'user' | 'nonce'>): string {
+  const { operation, sale, index, user, nonce } = request
+  return `${operation} ${sale}-${index} ${operation === 'checkout' ? user : nonce}`
+}

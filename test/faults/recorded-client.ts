@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict'
+import { Agent, request as httpRequest, type IncomingMessage } from 'node:http'
+
+import { formatCode, formatItemId, type HoldCode, parseCode } from '../../core/ids.ts'
+import type { Operation } from '../../core/outcomes.ts'
+import { checkoutPath, purchasePath } from '../helpers/items.ts'
+import type { Scope } from '../helpers/scope.ts'
+import type { Answer, Place, SentRequest } from './evidence.ts'
+
+/** A client that waited so long goes away: soon enough to try again within a round, late for a server that is well. */
+const patienceMs = 1_500
+/** Problems that say that nothing was decided; any other 503 leaves it open. */
+const refusals = new Set<unknown>(['overloaded', 'backlog_full', 'shutting_down'])
+
+type Wanted = Pick<SentRequest, 'operation' | 'sale' | 'index' | 'user' | 'nonce'>
+
+/** Sends requests and remembers each, with its times and what came of it. Never sends one again by itself. */
+export class RecordedClient {
+  readonly history: SentRequest[] = []
+  readonly #baseUrl: string
+  readonly #agent: Agent
+
+  constructor(scope: Scope, options: { baseUrl: string; connections: number }) {
+    this.#baseUrl = options.baseUrl
+    this.#agent = new Agent({ keepAlive: true, maxSockets: options.connections })
+    scope.after(() => this.#agent.destroy())
+  }
+
+  checkout(user: string, sale: number, index: string): Promise<SentRequest> {
+    const path = checkoutPath(user, formatItemId(sale, index))
+    return this.#send({ operation: 'checkout', sale, index, user, nonce: '' }, path)
+  }
+
+  purchase({ sale, index, nonce }: HoldCode): Promise<SentRequest> {
+    return this.#send(
+      { operation: 'purchase', sale, index, user: '', nonce },
+      purchasePath(formatCode(sale, index, nonce)),
+    )
+  }
+
+  async #send(wanted: Wanted, path: string): Promise<SentRequest> {
+    const sent: SentRequest = { ...wanted, sentMs: performance.now(), answer: 'unknown' }
+    this.history.push(sent)
+    try {
+      const { response, text } = await this.#post(path)
+      sent.answer = readAnswer(sent.operation, response, text)
+    } catch (error) {
+      if (error instanceof assert.AssertionError) throw error
+      // No answer, or half of one: its outcome is unknown.
+    }
+    return sent
+  }
+
+  #post(path: string): Promise<{ response: IncomingMessage; text: string }> {
+    return new Promise((resolve, reject) => {
+      const outgoing = httpRequest(`${this.#baseUrl}${path}`, { method: 'POST', agent: this.#agent }, (response) => {
+        let text = ''
+        response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk))
+        response.on('error', settle(reject))
+        response.on('end', () => settle(resolve)({ response, text }))
+      })
+      const late = setTimeout(() => outgoing.destroy(new Error('no answer')), patienceMs)
+      function settle<Value>(settled: (value: Value) => void): (value: Value) => void {
+        return (value) => {
+          clearTimeout(late)
+          settled(value)
+        }
+      }
+      outgoing.on('error', settle(reject))
+      outgoing.end()
+    })
+  }
+}
+
+/** @throws AssertionError for an answer that the API does not have */
+function readAnswer(operation: Operation, response: IncomingMessage, text: string): SentRequest['answer'] {
+  const receivedMs = performance.now()
+  const body = JSON.parse(text) as Readonly<Record<string, unknown>>
+  const place = response.headers['hotcakes-decision']
+  if (typeof place !== 'string') {
+    assert.ok(response.statusCode === 503 || response.statusCode === 429, `without a decision: ${text}`)
+    return refusals.has(body['code']) || response.statusCode === 429 ? 'refused' : 'unknown'
+  }
+  const answer = { place: parsePlace(place), receivedMs }
+  if (response.statusCode !== 200) return { ...answer, verdict: body['code'] as Answer['verdict'] }
+  const verdict = 'accepted'
+  if (operation === 'purchase')
+    return { ...answer, verdict, user: String(body['user_id']), atMs: Date.parse(String(body['purchased_at'])) }
+  const nonce = parseCode(String(body['code']))?.nonce
+  assert.ok(nonce !== undefined, text)
+  return { ...answer, verdict, nonce, atMs: Date.parse(String(body['expires_at'])) }
+}
+
+function parsePlace(header: string): Place {
+  const [epoch, seq, n] = header.split('-').map(Number)
+  assert.ok(epoch !== undefined && seq !== undefined && n !== undefined && Number.isInteger(epoch + seq + n), header)
+  return { epoch, seq, n }
+}

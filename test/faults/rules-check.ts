@@ -1,0 +1,97 @@
+import { outcomes } from '../../core/outcomes.ts'
+import type { RedisSale } from '../../ops/audit/redis-side.ts'
+import { ReferenceShop } from '../model/reference-shop.ts'
+import { type AttemptRow, comparePlaces, type Evidence, formatPlace } from './evidence.ts'
+import type { Findings } from './findings.ts'
+
+/**
+ * Decides every row again by the reference rules, in the order of the log and at the row's own time. What comes out
+ * must be the row; and what all of them lead to must be what Redis holds.
+ */
+export function checkRules(evidence: Evidence, intervalMs: number, findings: Findings): void {
+  const shop = new ReferenceShop(intervalMs)
+  for (const terms of evidence.sales) shop.open(terms)
+  for (const row of evidence.attempts.toSorted(comparePlaces)) replay(shop, row, findings)
+  for (const sale of evidence.redis) compareWithRedis(shop, sale, findings)
+}
+
+function replay(shop: ReferenceShop, row: AttemptRow, findings: Findings): void {
+  const { sale, index, operation, decidedAtMs } = row
+  // A checkout that was turned away has no nonce on record; none of its rules needs one.
+  const user = operation === 'checkout' ? (row.user ?? '') : ''
+  const decision = shop.decide({ sale, index, nonce: row.nonce ?? '', user }, decidedAtMs)
+  const nonce = operation === 'checkout' && decision.outcome === 'held' ? row.nonce : (decision.nonce ?? null)
+  const expected =
+    operation === 'checkout'
+      ? [decision.outcome, row.user, nonce, decision.outcome === 'item_held' ? null : (decision.expiresAtMs ?? null)]
+      : [decision.outcome, decision.user ?? null, row.nonce, null]
+  const found = [row.outcome, row.user, row.nonce, row.expiresAtMs]
+  if (expected.some((value, at) => value !== found[at]))
+    findings.add(
+      'rules_broken',
+      `${formatPlace(row)}: ${sale}-${index} is ${found.join()}, should be ${expected.join()}`,
+    )
+}
+
+function compareWithRedis(shop: ReferenceShop, redis: RedisSale, findings: Findings): void {
+  const { sale } = redis.terms
+  const differs = (detail: string) => findings.add('redis_differs', `sale ${sale}: ${detail}`)
+  const holds = shop.latestHolds(sale)
+  const expectedItems = new Map(
+    [...holds].map(([index, { nonce, user, expiresAtMs, purchasedAtMs }]) => {
+      return [
+        Number(index),
+        `${purchasedAtMs === undefined ? 'held' : 'sold'} ${nonce} ${user} ${purchasedAtMs ?? expiresAtMs}`,
+      ]
+    }),
+  )
+  const items = new Map(
+    [...redis.held].map(([index, { nonce, user, expiresAtMs }]) => [index, `held ${nonce} ${user} ${expiresAtMs}`]),
+  )
+  for (const [index, { nonce, user, purchasedAtMs }] of redis.sold)
+    items.set(index, `sold ${nonce} ${user} ${purchasedAtMs}`)
+  compareMaps(expectedItems, items, (index, should, is) => differs(`item ${index} is ${is}, should be ${should}`))
+
+  const counts = new Map([...shop.counts(sale)].map(([name, count]) => [outcomes[name].code as number, count]))
+  compareMaps(counts, redis.counts, (code, should, is) =>
+    differs(`outcome ${code} was counted ${is}, should be ${should}`),
+  )
+
+  compareMaps(slotsByHolds(shop, redis), slotsInRedis(redis), (user, should, is) =>
+    differs(`${user} has ${is} purchases and holds, should have ${should}`),
+  )
+  for (const field of redis.unreadable) differs(`${field} can't be read`)
+}
+
+/** User -> purchases + live holds. Expired holds may stay in a user's record until somebody looks. */
+function slotsByHolds(shop: ReferenceShop, { terms, nowMs }: RedisSale): Map<string, string> {
+  const slots = new Map<string, { bought: number; live: number }>()
+  for (const { user, expiresAtMs, purchasedAtMs } of shop.latestHolds(terms.sale).values()) {
+    const ofUser = slots.get(user) ?? { bought: 0, live: 0 }
+    if (purchasedAtMs !== undefined) ofUser.bought += 1
+    else if (expiresAtMs > nowMs) ofUser.live += 1
+    slots.set(user, ofUser)
+  }
+  return new Map(
+    [...slots].flatMap(([user, { bought, live }]) => (bought + live > 0 ? [[user, `${bought}+${live}`]] : [])),
+  )
+}
+
+function slotsInRedis({ users, nowMs }: RedisSale): Map<string, string> {
+  return new Map(
+    [...users].flatMap(([user, { purchases, holdsExpireAtMs }]) => {
+      const live = holdsExpireAtMs.filter((expiresAtMs) => expiresAtMs > nowMs).length
+      return purchases + live > 0 ? [[user, `${purchases}+${live}`]] : []
+    }),
+  )
+}
+
+/** Calls back for each key whose values differ, or that only one of them has. */
+function compareMaps<Key, Value>(
+  expected: ReadonlyMap<Key, Value>,
+  found: ReadonlyMap<Key, Value>,
+  differ: (key: Key, expected: Value | undefined, found: Value | undefined) => void,
+): void {
+  for (const [key, value] of expected) if (found.get(key) !== value) differ(key, value, found.get(key))
+  for (const [key, value] of found) if (!expected.has(key)) differ(key, undefined, value)
+}

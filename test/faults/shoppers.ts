@@ -1,0 +1,123 @@
+import { setTimeout as delay } from 'node:timers/promises'
+
+import { NonceSource } from '../../core/ids.ts'
+import { SeededRandom } from '../helpers/random.ts'
+import { isAnswered, type SentRequest } from './evidence.ts'
+import type { RecordedClient } from './recorded-client.ts'
+
+/** Between two requests of a shopper: the machine shall be busy, and the faults still hit more than the load does. */
+const thinkMsMax = 8
+/** After an answer that leaves the outcome open: sooner than is asked for, to have many tries during a fault. */
+const retryDelayMs = 40
+const hotItems = 16
+
+export interface ShoppersOptions {
+  readonly client: RecordedClient
+  readonly sale: { readonly id: number; readonly items: number }
+  readonly users: number
+  readonly seed: number
+}
+
+/**
+ * Buyers without manners: they want hot items, items that are gone and items that never were, in the name of any user;
+ * they click twice, come back with old codes and make codes up. Whatever stays open is asked again until it is decided.
+ */
+export class Shoppers {
+  readonly #options: ShoppersOptions
+  readonly #random: SeededRandom
+  readonly #nonces = new NonceSource()
+  /** Requests that got a code which was not redeemed; some have expired. */
+  readonly #unredeemed: SentRequest[] = []
+  #freshIndex = 1
+  #isOver = false
+
+  constructor(options: ShoppersOptions) {
+    this.#options = options
+    this.#random = new SeededRandom(options.seed)
+  }
+
+  /** So many at once, until `stop`. */
+  start(count: number): { stop: () => Promise<void> } {
+    this.#isOver = false
+    const running = Promise.all(Array.from({ length: count }, () => this.#shop()))
+    return {
+      stop: async () => {
+        this.#isOver = true
+        await running
+      },
+    }
+  }
+
+  async #shop(): Promise<void> {
+    while (!this.#isOver) {
+      await delay(this.#random.below(thinkMsMax))
+      await this.#visit()
+    }
+  }
+
+  async #visit(): Promise<void> {
+    const random = this.#random
+    const mood = random.next()
+    if (mood < 0.08) return await this.#redeem(this.#oldCode())
+    const held = await this.#untilDecided(this.#checkout(`user-${random.below(this.#options.users)}`, this.#wish()))
+    if (held === undefined || !isHeld(held)) return
+    if (mood < 0.2) this.#unredeemed.push(held)
+    else if (mood < 0.3) await Promise.all([this.#redeem(held), this.#redeem(held)])
+    else {
+      if (mood < 0.4) await this.#untilDecided(this.#checkout(held.user, held.index))
+      await this.#redeem(held)
+      if (mood > 0.9) await this.#redeem(held)
+    }
+  }
+
+  #checkout(user: string, index: string): () => Promise<SentRequest> {
+    return () => this.#options.client.checkout(user, this.#options.sale.id, index)
+  }
+
+  async #redeem(held: SentRequest): Promise<void> {
+    const nonce = (isAnswered(held) && held.answer.nonce) || this.#nonces.next()
+    await this.#untilDecided(() => this.#options.client.purchase({ sale: held.sale, index: held.index, nonce }))
+  }
+
+  /** Undefined when it is over before there is a decision. */
+  async #untilDecided(send: () => Promise<SentRequest>): Promise<SentRequest | undefined> {
+    for (;;) {
+      const sent = await send()
+      if (isAnswered(sent)) return sent
+      if (this.#isOver) return undefined
+      await delay(retryDelayMs)
+    }
+  }
+
+  /** Mostly one of those that nobody redeemed yet, or one that nobody ever issued. */
+  #oldCode(): SentRequest {
+    const { sale } = this.#options
+    const at = this.#random.below(this.#unredeemed.length * 1.2 + 1)
+    const [old] = this.#unredeemed.splice(at, 1)
+    return (
+      old ?? {
+        operation: 'checkout',
+        sale: sale.id,
+        index: this.#wish(),
+        user: '',
+        nonce: '',
+        sentMs: 0,
+        answer: 'unknown',
+      }
+    )
+  }
+
+  #wish(): string {
+    const { items } = this.#options.sale
+    const kind = this.#random.next()
+    if (kind < 0.01) return String(items + 1)
+    if (kind < 0.16) return String(1 + this.#random.below(Math.min(hotItems, items)))
+    if (kind < 0.4) return String(1 + this.#random.below(items))
+    this.#freshIndex = (this.#freshIndex % items) + 1
+    return String(this.#freshIndex)
+  }
+}
+
+function isHeld(request: SentRequest): boolean {
+  return isAnswered(request) && request.answer.verdict === 'accepted'
+}
