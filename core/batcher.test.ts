@@ -26,10 +26,12 @@ class Command implements PendingCommand {
   readonly nonce = 'n'.repeat(16)
   readonly user = 'ann'
   readonly index: string
+  readonly arrivedMs: number
   answer = ''
 
-  constructor(index: number) {
+  constructor(index: number, arrivedMs = 0) {
     this.index = String(index)
+    this.arrivedMs = arrivedMs
   }
 
   decided(...[decision, logId]: Parameters<PendingCommand['decided']>): void {
@@ -39,19 +41,30 @@ class Command implements PendingCommand {
   failed(fault: Fault): void {
     this.answer += fault.code
   }
+
+  late(): void {
+    this.answer += 'late'
+  }
 }
 
-function setUp(bounds: Partial<BatcherOptions> = {}): { decider: ManualDecider; batcher: Batcher } {
+const deadlineMs = 100
+
+/** `clock.ms` is the time; it stands still unless a test moves it. */
+function setUp(bounds: Partial<BatcherOptions> = {}) {
   const decider = new ManualDecider()
+  const clock = { ms: 0 }
   const defaults = { batchCommandsMax: 4, batchesInFlightMax: 2, batchOverlapCommandsMin: 1, commandsWaitingMax: 12 }
   const batcher = new Batcher({
     ...defaults,
+    commandsWaitingMin: 2,
+    deadlineMs,
+    now: () => clock.ms,
     intervalMs: 1,
     onBatch: () => undefined,
     decide: decider.decide,
     ...bounds,
   })
-  return { decider, batcher }
+  return { decider, batcher, clock }
 }
 
 function commands(count: number, first = 1): Command[] {
@@ -63,7 +76,7 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 test('commands of one turn leave as one batch, in their order', async () => {
   const { decider, batcher } = setUp()
   const three = commands(3)
-  for (const command of three) assert.ok(batcher.offer(command))
+  for (const command of three) batcher.offer(command)
   assert.equal(decider.batches.length, 0)
   await turn()
   assert.deepEqual(
@@ -111,19 +124,91 @@ test('while a call is out, a second one leaves only with enough commands to be w
   assert.deepEqual(decider.batches[2]?.indexes, ['5'])
 })
 
-test('over the bound of waiting commands an offer is refused and changes nothing', async () => {
+test('a batch that is full leaves before the turn ends', () => {
   const { decider, batcher } = setUp()
-  for (const command of commands(12)) assert.ok(batcher.offer(command))
-  const refused = new Command(13)
-  assert.equal(batcher.offer(refused), false)
-  assert.equal(batcher.waiting, 12)
+  for (const command of commands(5)) batcher.offer(command)
+  assert.deepEqual(
+    decider.batches.map((batch) => batch.indexes),
+    [['1', '2', '3', '4']],
+  )
+})
+
+test('there is room for so many commands as may wait', async () => {
+  const { decider, batcher } = setUp()
+  for (const command of commands(12)) {
+    assert.ok(batcher.hasRoom(0))
+    batcher.offer(command)
+  }
+  assert.equal(batcher.hasRoom(0), false)
   for (let at = 0; at < 3; at++) {
-    await turn()
     decider.batches[at]?.release()
+    await turn()
   }
   await batcher.idle()
-  assert.equal(refused.answer, '')
-  assert.ok(batcher.offer(refused))
+  assert.ok(batcher.hasRoom(0))
+})
+
+test('the slower the answers, the fewer may wait', async () => {
+  const { decider, batcher, clock } = setUp()
+  for (const command of commands(4)) batcher.offer(command)
+  clock.ms += 40
+  decider.batches[0]?.release()
+  await batcher.idle()
+  // 10 ms a command, and 50 ms of the deadline to wait in.
+  for (const command of commands(5)) {
+    assert.ok(batcher.hasRoom(clock.ms))
+    batcher.offer(command)
+  }
+  assert.equal(batcher.hasRoom(clock.ms), false)
+})
+
+test('while Redis is silent for half the deadline there is no room', async () => {
+  const { decider, batcher, clock } = setUp()
+  batcher.offer(new Command(1))
+  await turn()
+  assert.ok(batcher.hasRoom(deadlineMs / 2))
+  assert.equal(batcher.hasRoom(deadlineMs / 2 + 1), false)
+  clock.ms = deadlineMs
+  decider.batches[0]?.release()
+  await batcher.idle()
+  assert.ok(batcher.hasRoom(deadlineMs))
+})
+
+test('a command whose deadline has passed is not sent, and those after it are', async () => {
+  const { decider, batcher, clock } = setUp({ batchesInFlightMax: 1 })
+  batcher.offer(new Command(1))
+  await turn()
+  const [early, other] = [new Command(2, 10), new Command(3, 60)]
+  batcher.offer(early)
+  batcher.offer(other)
+  clock.ms = 10 + deadlineMs + 1
+  decider.batches[0]?.release()
+  await turn()
+  assert.equal(early.answer, 'late')
+  assert.deepEqual(decider.batches[1]?.indexes, ['3'])
+  decider.batches[1]?.release()
+  await batcher.idle()
+  assert.equal(other.answer, 'item_unknown@1-2')
+})
+
+test('a command that waits while Redis is silent is told so when its deadline passes', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const { decider, batcher, clock } = setUp({ batchesInFlightMax: 1, batchCommandsMax: 1 })
+  const [sent, waiting] = [new Command(1), new Command(2)]
+  batcher.offer(sent)
+  batcher.offer(waiting)
+  await turn()
+  decider.batches[0]?.release()
+  await turn()
+  const third = new Command(3)
+  batcher.offer(third)
+  await turn()
+  clock.ms = deadlineMs + 1
+  t.mock.timers.tick(deadlineMs + 1)
+  assert.deepEqual([sent.answer, waiting.answer, third.answer], ['item_unknown@1-1', '', 'late'])
+  decider.batches[1]?.release()
+  await batcher.idle()
+  assert.equal(waiting.answer, 'item_unknown@1-2', 'what was sent has its decision, however late')
 })
 
 test('a failed batch fails each of its commands once, and no other', async () => {

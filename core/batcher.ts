@@ -1,5 +1,6 @@
 import { BatchWriter, DecisionReader } from './decisions.ts'
 import { asFault, Fault } from './faults.ts'
+import { QueueBound } from './queue-bound.ts'
 
 /**
  * A command on its way to Redis and back. Implemented by what waits for the answer, so that a command costs no
@@ -12,6 +13,8 @@ export interface PendingCommand {
   readonly nonce: string
   /** '' makes it a purchase. */
   readonly user: string
+  /** On the batcher's clock. */
+  readonly arrivedMs: number
   /**
    * The cursor stands on this command's decision; valid only during the call. `logId`: the log entry that records it,
    * `n`: its place in that entry, from 0.
@@ -19,6 +22,8 @@ export interface PendingCommand {
   decided(decision: DecisionReader, logId: string, n: number): void
   /** No decision was taken, or its outcome is unknown. */
   failed(fault: Fault): void
+  /** Its deadline passed while it waited, and it was not sent: there is no decision and will be none. */
+  late(): void
 }
 
 export interface BatcherOptions {
@@ -28,7 +33,13 @@ export interface BatcherOptions {
   readonly batchesInFlightMax: number
   /** While a call is out, another leaves only with so many commands. */
   readonly batchOverlapCommandsMin: number
+  /** So many may wait however slow Redis is, and never more than the second. */
+  readonly commandsWaitingMin: number
   readonly commandsWaitingMax: number
+  /** From its arrival on a command is sent within this time, or not at all. */
+  readonly deadlineMs: number
+  /** A monotonic clock in ms, read a few times a batch. */
+  readonly now: () => number
   /** After every batch, with the number of its commands and the seconds that Redis took. */
   readonly onBatch: (commandCount: number, seconds: number) => void
 }
@@ -36,19 +47,29 @@ export interface BatcherOptions {
 /**
  * Gathers commands into batches at the seam of the event loop: what arrives in one turn goes to Redis as one call.
  * While calls are out the next batch keeps growing, so batches get larger exactly when Redis is the bottleneck, and
- * nothing ever waits on a timer.
+ * nothing that will be sent ever waits on a timer.
  */
 export class Batcher {
   readonly #options: BatcherOptions
   /** Waiting to be sent, oldest first. */
   #queue: PendingCommand[] = []
-  #inFlightBatches = 0
   #inFlightCommands = 0
+  /** When each call that is out was sent. Redis answers them in this order. */
+  readonly #sentMs: number[] = []
+  #oldestSentMs = Number.POSITIVE_INFINITY
+  #lastAnswerMs = 0
   #flushScheduled = false
+  #lateTimer: NodeJS.Timeout | undefined
   #whenIdle: (() => void)[] = []
+  readonly #bound: QueueBound
+  /** Half the deadline: the other half is for the call itself, and for the turns before and after it. */
+  readonly #waitMsMax: number
 
   constructor(options: BatcherOptions) {
+    const { commandsWaitingMin: least, commandsWaitingMax: most } = options
     this.#options = options
+    this.#waitMsMax = options.deadlineMs / 2
+    this.#bound = new QueueBound({ waitMs: this.#waitMsMax, least, most })
   }
 
   /** Commands accepted and not answered yet. */
@@ -56,12 +77,21 @@ export class Batcher {
     return this.#queue.length + this.#inFlightCommands
   }
 
-  /** False, and nothing else happens, when too many commands wait already: the caller sheds the request. */
-  offer(command: PendingCommand): boolean {
-    if (this.waiting >= this.#options.commandsWaitingMax) return false
+  /**
+   * Whether a command that comes now can expect its answer before its deadline. Not when too many wait already, and not
+   * when Redis has been silent for so long that nobody knows when it will answer.
+   */
+  hasRoom(nowMs: number): boolean {
+    return this.waiting < this.#bound.commands && nowMs - this.#oldestSentMs <= this.#waitMsMax
+  }
+
+  /** Takes it in any case: who must not grow the queue asks `hasRoom` first. */
+  offer(command: PendingCommand): void {
     this.#queue.push(command)
-    this.#scheduleFlush()
-    return true
+    // A turn that brings thousands of requests is long: Redis need not wait for its end.
+    if (this.#queue.length === this.#options.batchCommandsMax) this.#flush()
+    else this.#scheduleFlush()
+    if (this.#lateTimer === undefined) this.#watchLate(command.arrivedMs)
   }
 
   /** Resolves when every accepted command has its answer. */
@@ -70,9 +100,10 @@ export class Batcher {
   }
 
   #mayLeave(): boolean {
-    if (this.#inFlightBatches === 0) return this.#queue.length > 0
+    const inFlightBatches = this.#sentMs.length
+    if (inFlightBatches === 0) return this.#queue.length > 0
     const { batchesInFlightMax, batchOverlapCommandsMin } = this.#options
-    return this.#inFlightBatches < batchesInFlightMax && this.#queue.length >= batchOverlapCommandsMin
+    return inFlightBatches < batchesInFlightMax && this.#queue.length >= batchOverlapCommandsMin
   }
 
   #scheduleFlush(): void {
@@ -85,35 +116,79 @@ export class Batcher {
 
   readonly #flush = (): void => {
     this.#flushScheduled = false
-    while (this.#mayLeave()) {
-      const max = this.#options.batchCommandsMax
-      const batch = this.#queue.length <= max ? this.#queue : this.#queue.slice(0, max)
-      this.#queue = batch === this.#queue ? [] : this.#queue.slice(max)
-      void this.#send(batch)
-    }
+    if (!this.#mayLeave()) return
+    const nowMs = this.#options.now()
+    this.#dropLate(nowMs)
+    while (this.#mayLeave()) void this.#send(this.#takeQueued(this.#options.batchCommandsMax), nowMs)
+  }
+
+  /** The oldest so many. */
+  #takeQueued(max: number): readonly PendingCommand[] {
+    const queue = this.#queue
+    const taken = queue.length <= max ? queue : queue.slice(0, max)
+    this.#queue = taken === queue ? [] : queue.slice(max)
+    return taken
+  }
+
+  #dropLate(nowMs: number): void {
+    const queue = this.#queue
+    const arrivedMsMin = nowMs - this.#options.deadlineMs
+    let count = 0
+    while (count < queue.length && (queue[count] as PendingCommand).arrivedMs < arrivedMsMin) count += 1
+    if (count === 0) return
+    for (const command of this.#takeQueued(count)) command.late()
+    this.#resolveIdle()
+  }
+
+  /**
+   * While Redis is silent no batch is formed, and the clients of those that wait shall know in time nevertheless. One
+   * timer a deadline, however many commands come and go meanwhile.
+   */
+  #watchLate(nowMs: number): void {
+    const oldest = this.#queue[0]
+    if (oldest === undefined) return
+    const ms = oldest.arrivedMs + this.#options.deadlineMs - nowMs
+    this.#lateTimer = setTimeout(this.#lateness, Math.max(0, ms) + 1).unref()
+  }
+
+  readonly #lateness = (): void => {
+    this.#lateTimer = undefined
+    const nowMs = this.#options.now()
+    this.#dropLate(nowMs)
+    this.#watchLate(nowMs)
   }
 
   /** Settles every command of the batch exactly once; never rejects for a fault of Redis. */
-  async #send(batch: readonly PendingCommand[]): Promise<void> {
+  async #send(batch: readonly PendingCommand[], sentMs: number): Promise<void> {
     const writer = new BatchWriter(this.#options.intervalMs)
     for (const command of batch) writer.add(command.sale, command.index, command.nonce, command.user)
-    this.#inFlightBatches += 1
+    this.#sentMs.push(sentMs)
+    this.#oldestSentMs = this.#sentMs[0] as number
     this.#inFlightCommands += batch.length
-    const startedMs = performance.now()
     let reply: Awaited<ReturnType<BatcherOptions['decide']>> | Fault
     try {
       reply = await this.#options.decide(writer.encode())
     } catch (error) {
       reply = asFault(error, 'HC_REDIS_UNAVAILABLE')
     }
-    this.#options.onBatch(batch.length, (performance.now() - startedMs) / 1_000)
-    this.#inFlightBatches -= 1
+    const nowMs = this.#options.now()
+    this.#options.onBatch(batch.length, (nowMs - sentMs) / 1_000)
+    this.#sentMs.shift()
+    this.#oldestSentMs = this.#sentMs[0] ?? Number.POSITIVE_INFINITY
     this.#inFlightCommands -= batch.length
+    // A small batch says little of what a command costs in a large one.
+    if (!(reply instanceof Fault) && batch.length >= this.#options.batchOverlapCommandsMin)
+      this.#bound.observe(batch.length, nowMs - Math.max(sentMs, this.#lastAnswerMs))
+    this.#lastAnswerMs = nowMs
     // The next batch leaves before this one's replies are written: Redis works while this process writes sockets.
     if (this.#queue.length > 0) this.#flush()
 
     if (reply instanceof Fault) for (const command of batch) command.failed(reply)
     else this.#settle(batch, reply)
+    this.#resolveIdle()
+  }
+
+  #resolveIdle(): void {
     if (this.waiting === 0) for (const resolve of this.#whenIdle.splice(0)) resolve()
   }
 

@@ -18,7 +18,12 @@ export const batchesInFlightMax = 2
  * some 10 % of throughput over sending it at once.
  */
 export const batchOverlapCommandsMin = 64
-/** Commands waiting in one HTTP worker, those in flight included; above it 503 at once. Some 0.1 s of work. */
+/**
+ * Commands waiting in one HTTP worker, those in flight included; above it 503 at once. How many it is at the moment
+ * follows from the deadline and from how fast Redis was seen to answer; these are its ends. The least are two full
+ * calls: fewer would leave Redis idle. The most are 0.1 s of work at best and bound the memory.
+ */
+export const commandsWaitingMin = 2 * batchCommandsMax
 export const commandsWaitingMax = 8_192
 /** Longest wait for Redis' answer to one call. Far above an fsync on a slow disk, far below a client's patience. */
 export const redisCommandTimeoutMs = 3_000

@@ -19,15 +19,9 @@ export class CheckoutRoute {
   }
 
   readonly handle = (exchange: Exchange): void => {
-    const { admission, batcher } = this.selling
     const malformed = this.#reader.checkout(exchange.query)
-    if (malformed !== undefined) {
-      exchange.malformed(malformed)
-      return
-    }
-    const refusal = admission.refusal()
-    if (refusal !== undefined) exchange.shed(refusal)
-    else if (!batcher.offer(new Checkout(this, exchange, this.#reader))) exchange.shed('overloaded')
+    if (malformed !== undefined) exchange.malformed(malformed)
+    else this.selling.batcher.offer(new Checkout(this, exchange, this.#reader))
   }
 }
 
@@ -36,6 +30,7 @@ class Checkout implements PendingCommand {
   readonly index: string
   readonly nonce: string
   readonly user: string
+  readonly arrivedMs: number
   readonly #route: CheckoutRoute
   readonly #exchange: Exchange
 
@@ -44,6 +39,7 @@ class Checkout implements PendingCommand {
     this.index = item.index
     this.nonce = route.selling.nonces.next()
     this.user = user
+    this.arrivedMs = exchange.startedMs
     this.#route = route
     this.#exchange = exchange
   }
@@ -69,5 +65,9 @@ class Checkout implements PendingCommand {
 
   failed(): void {
     this.#exchange.unavailable()
+  }
+
+  late(): void {
+    this.#exchange.shed('late')
   }
 }

@@ -1,9 +1,10 @@
 import type { HttpResponse } from 'uWebSockets.js'
 
 import { type ProblemCode, problemReplies } from './problems.ts'
-import { jitteredWaitSeconds, type Reply, type ReplyHead, retryAfterHeader } from './replies.ts'
+import type { Reply, ReplyHead } from './replies.ts'
 import type { ShedReason } from './request-metrics.ts'
 import { type Malformed, malformedReplies } from './requests.ts'
+import { retryLater, turnedAway } from './turned-away.ts'
 
 /** What an exchange needs of the server that it belongs to. */
 export interface ExchangeHost {
@@ -13,12 +14,6 @@ export interface ExchangeHost {
   left(exchange: Exchange): void
   shed(reason: ShedReason): void
 }
-
-const shedProblems = {
-  overloaded: 'overloaded',
-  redis_down: 'unavailable',
-  shutting_down: 'shutting_down',
-} as const satisfies Record<ShedReason, ProblemCode>
 
 /**
  * A request and its answer. It is answered once, at any later time; when the client is gone by then, answering does
@@ -78,17 +73,12 @@ export class Exchange {
 
   /** Redis gave no decision: 503, and that a retry is safe. */
   unavailable(): void {
-    this.#refuse('unavailable')
+    this.reply(retryLater('unavailable'))
   }
 
   /** Turns the request away without looking at it. */
   shed(reason: ShedReason): void {
     this.#host.shed(reason)
-    this.#refuse(shedProblems[reason])
-  }
-
-  #refuse(code: (typeof shedProblems)[ShedReason]): void {
-    const { head, body } = problemReplies[code]
-    this.answer(head, body, retryAfterHeader(jitteredWaitSeconds() * 1_000))
+    this.reply(turnedAway(reason))
   }
 }

@@ -15,12 +15,15 @@ import { problemReply } from './problems.ts'
 import { noContentHead } from './replies.ts'
 import { type RequestMetrics, type ShedReason, statusAborted } from './request-metrics.ts'
 import type { TurnClock } from './turn-clock.ts'
+import { turnedAway } from './turned-away.ts'
 
 export interface Route {
   readonly path: string
   readonly method: 'GET' | 'POST'
   /** Answers the exchange, now or later. A GET route serves HEAD as well. */
   readonly handle: (exchange: Exchange) => void
+  /** Asked before anything else is done for a request. A reason turns it away. */
+  readonly refusal?: () => ShedReason | undefined
 }
 
 /** The label of requests that no route has. */
@@ -43,8 +46,7 @@ export interface HttpServerOptions {
  */
 type State = 'serving' | 'draining' | 'stopping'
 
-interface Registered {
-  readonly handle: (exchange: Exchange) => void
+interface Registered extends Pick<Route, 'handle' | 'refusal'> {
   /** The route's place in the metrics. */
   readonly place: number
   /** fallback: whatever method or path came, the answer is that there is no such thing. */
@@ -153,10 +155,10 @@ export class HttpServer implements ExchangeHost {
     else res.endWithoutBody()
   }
 
-  #register({ path, method, handle }: Route, place: number): void {
+  #register({ path, method, handle, refusal }: Route, place: number): void {
     const app = this.#app
     const allow = method === 'GET' ? 'GET, HEAD, OPTIONS' : 'POST, OPTIONS'
-    const entry = this.#entry({ handle, place, kind: 'route' })
+    const entry = this.#entry({ handle, place, kind: 'route', ...(refusal && { refusal }) })
     if (method === 'GET') app.get(path, entry).head(path, this.#entry({ handle, place, kind: 'head' }))
     else app.post(path, entry)
     const options = noContentHead(allow)
@@ -166,9 +168,15 @@ export class HttpServer implements ExchangeHost {
   }
 
   /** The one way in. Everything is read from `req` here: it is gone when this returns. */
-  #entry({ handle, place, kind }: Registered): (res: HttpResponse, req: HttpRequest) => void {
+  #entry({ handle, refusal, place, kind }: Registered): (res: HttpResponse, req: HttpRequest) => void {
     return (res, req) => {
       const startedMs = this.#clock.now()
+      const reason = refusal?.()
+      if (reason !== undefined) {
+        this.#lastRequestMs = startedMs
+        this.#turnAway(res, place, { reason, closes: hasBody(req) })
+        return
+      }
       // Its types say string, but without a '?' there is none.
       const query = (req.getQuery() as string | undefined) ?? ''
       const isHead = kind === 'head' || (kind === 'fallback' && req.getMethod() === 'head')
@@ -181,6 +189,14 @@ export class HttpServer implements ExchangeHost {
       else if (this.#state === 'stopping') exchange.shed('shutting_down')
       else handle(exchange)
     }
+  }
+
+  /** Nothing outlives this call, and uWebSockets.js has corked the connection for it: no exchange, no cork, no onAborted. */
+  #turnAway(res: HttpResponse, place: number, { reason, closes }: { reason: ShedReason; closes: boolean }): void {
+    const { head, body } = turnedAway(reason)
+    res.writeStatus(head.lines).end(body, closes || this.#state !== 'serving')
+    this.#metrics.shed(reason)
+    this.#metrics.answered(place, head.status, 0)
   }
 
   #leave(state: State): void {

@@ -10,6 +10,7 @@ import {
   batchesInFlightMax,
   batchOverlapCommandsMin,
   commandsWaitingMax,
+  commandsWaitingMin,
   redisReconnectDelayMsMax,
 } from '../core/limits.ts'
 import type { Log } from '../core/log.ts'
@@ -22,7 +23,7 @@ import { HttpServer, type Route, routeLabels } from './http-server.ts'
 import { LogWatch } from './log-watch.ts'
 import { PurchaseRoute } from './purchase.ts'
 import { RedisClock } from './redis-clock.ts'
-import { RequestMetrics, registerWorkerGauges } from './request-metrics.ts'
+import { RequestMetrics, registerWorkerGauges, type ShedReason } from './request-metrics.ts'
 import { SaleView } from './sale-view.ts'
 import { SaleRotation } from './sales.ts'
 import type { Selling } from './selling.ts'
@@ -36,7 +37,7 @@ const paths = {
   livez: { path: '/livez', method: 'GET' },
   readyz: { path: '/readyz', method: 'GET' },
   health: { path: '/health', method: 'GET' },
-} as const satisfies Record<string, Omit<Route, 'handle'>>
+} as const satisfies Record<string, Pick<Route, 'path' | 'method'>>
 
 /** Everything of an HTTP worker but the process that it runs in. */
 export class HttpWorker {
@@ -74,7 +75,10 @@ export class HttpWorker {
       batchCommandsMax,
       batchesInFlightMax,
       batchOverlapCommandsMin,
+      commandsWaitingMin,
       commandsWaitingMax,
+      deadlineMs: app.deadlineMs,
+      now: () => performance.now(),
       onBatch: (commandCount, seconds) => {
         this.#metrics.batch(commandCount, seconds)
         // Its answers are written now, and this turn may have taken in many requests before.
@@ -173,19 +177,25 @@ export class HttpWorker {
       batcher: this.#batcher,
       nonces: new NonceSource(),
       metrics: this.#metrics,
-      admission: new Admission(this.#store),
       onUnlisted,
     }
+    const admission = new Admission({
+      store: this.#store,
+      batcher: this.#batcher,
+      clock: this.#turnClock,
+      deadlineMs: this.#config.app.deadlineMs,
+    })
+    const refusal = (): ShedReason | undefined => admission.refusal()
     const readiness = readinessHandler(() => this.#healthFacts())
     const handlers = {
-      checkout: new CheckoutRoute(selling).handle,
-      purchase: new PurchaseRoute(selling).handle,
-      sale: this.#saleView.handle,
-      livez: answerLive,
-      readyz: readiness,
-      health: readiness,
-    } satisfies Record<keyof typeof paths, Route['handle']>
-    return (Object.keys(paths) as (keyof typeof paths)[]).map((name) => ({ ...paths[name], handle: handlers[name] }))
+      checkout: { handle: new CheckoutRoute(selling).handle, refusal },
+      purchase: { handle: new PurchaseRoute(selling).handle, refusal },
+      sale: { handle: this.#saleView.handle },
+      livez: { handle: answerLive },
+      readyz: { handle: readiness },
+      health: { handle: readiness },
+    } satisfies Record<keyof typeof paths, Omit<Route, 'path' | 'method'>>
+    return (Object.keys(paths) as (keyof typeof paths)[]).map((name) => ({ ...paths[name], ...handlers[name] }))
   }
 
   #healthFacts(): HealthFacts {

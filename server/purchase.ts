@@ -20,15 +20,9 @@ export class PurchaseRoute {
   }
 
   readonly handle = (exchange: Exchange): void => {
-    const { admission, batcher } = this.selling
     const malformed = this.#reader.purchase(exchange.query)
-    if (malformed !== undefined) {
-      exchange.malformed(malformed)
-      return
-    }
-    const refusal = admission.refusal()
-    if (refusal !== undefined) exchange.shed(refusal)
-    else if (!batcher.offer(new Purchase(this, exchange, this.#reader.code))) exchange.shed('overloaded')
+    if (malformed !== undefined) exchange.malformed(malformed)
+    else this.selling.batcher.offer(new Purchase(this, exchange, this.#reader.code))
   }
 }
 
@@ -38,6 +32,7 @@ class Purchase implements PendingCommand {
   readonly nonce: string
   /** Redis knows who holds the code. */
   readonly user = ''
+  readonly arrivedMs: number
   readonly #route: PurchaseRoute
   readonly #exchange: Exchange
 
@@ -45,6 +40,7 @@ class Purchase implements PendingCommand {
     this.sale = code.sale
     this.index = code.index
     this.nonce = code.nonce
+    this.arrivedMs = exchange.startedMs
     this.#route = route
     this.#exchange = exchange
   }
@@ -67,5 +63,9 @@ class Purchase implements PendingCommand {
 
   failed(): void {
     this.#exchange.unavailable()
+  }
+
+  late(): void {
+    this.#exchange.shed('late')
   }
 }

@@ -1,6 +1,5 @@
 import type { Batcher } from '../core/batcher.ts'
 import type { NonceSource } from '../core/ids.ts'
-import type { Admission } from './admission.ts'
 import type { RequestMetrics } from './request-metrics.ts'
 
 /** What checkout and purchase need of the worker. */
@@ -8,7 +7,6 @@ export interface Selling {
   readonly batcher: Batcher
   readonly nonces: NonceSource
   readonly metrics: RequestMetrics
-  readonly admission: Admission
   /** A checkout named a sale that Redis does not list, and that is not past. */
   readonly onUnlisted: (sale: number) => void
 }

@@ -108,6 +108,17 @@ export const settings = {
       unit: 'seconds',
       doc: 'A child process that is silent for so long is hung: it is killed and replaced.',
     },
+    deadlineMs: {
+      format: 'hotcakes-integer',
+      env: 'APP_DEADLINE_MS',
+      // Far above the 20 ms of a loaded server and the 100 ms of a disk's hiccup, which need no crowd of retries; and
+      // soon enough that a buyer who is turned away can try again before losing interest.
+      default: 500,
+      min: 20,
+      max: 10_000,
+      unit: 'ms',
+      doc: 'A checkout or purchase that can probably not be decided in this time is answered 503 at once.',
+    },
     logBacklogMax: {
       format: 'hotcakes-integer',
       env: 'APP_LOG_BACKLOG_MAX',
