@@ -91,6 +91,16 @@ export const drainIdleMs = 500
 export const queryLengthMax = 1_024
 /** Requests for the state of the sale that wait for one call to Redis; above it 503 at once. */
 export const saleRequestsWaitingMax = 8_192
+/**
+ * Least time between two looks at the kernel's table of sockets, while some address is above half of the connections that
+ * it may have: a look at 20,000 sockets takes some 10 ms, most of it in another thread. A client may be refused for so
+ * long that opened more than its bound and has closed them again since the last look.
+ */
+export const addressLookIntervalMs = 500
+/** Addresses whose connections are counted, at some 100 bytes each; above it those that have none are looked for and forgotten. */
+export const addressesCountedMax = 50_000
+/** File descriptors of a worker that are not for clients: its own files, Redis, Postgres, and those just being accepted. */
+export const fileDescriptorsReserved = 256
 /** How often a draining worker looks whether it is done: each look is a few comparisons. */
 export const drainCheckMs = 20
 /** A worker whose primary is gone may take this long to finish what it accepted. */

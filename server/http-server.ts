@@ -10,6 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 
 import { Fault } from '../core/faults.ts'
 import { drainCheckMs, drainIdleMs } from '../core/limits.ts'
+import type { Connections } from './connections.ts'
 import { Exchange, type ExchangeHost } from './exchange.ts'
 import { problemReply } from './problems.ts'
 import { noContentHead } from './replies.ts'
@@ -38,6 +39,7 @@ export interface HttpServerOptions {
   readonly routes: readonly Route[]
   readonly metrics: RequestMetrics
   readonly clock: TurnClock
+  readonly connections: Connections
 }
 
 /**
@@ -61,9 +63,9 @@ export class HttpServer implements ExchangeHost {
   readonly #app: TemplatedApp
   readonly #metrics: RequestMetrics
   readonly #clock: TurnClock
+  readonly #connections: Connections
   #listenSocket: us_listen_socket | undefined
   #state: State = 'serving'
-  #connections = 0
   #pending = 0
   #lastRequestMs = 0
 
@@ -74,19 +76,17 @@ export class HttpServer implements ExchangeHost {
   #closes = false
   #isBodiless = false
 
-  constructor({ routes, metrics, clock }: HttpServerOptions) {
+  constructor({ routes, metrics, clock, connections }: HttpServerOptions) {
     this.#app = App()
     this.#metrics = metrics
     this.#clock = clock
-    this.#app.filter((_res, change) => {
-      this.#connections += change
+    this.#connections = connections
+    this.#app.filter((res, change) => {
+      if (change < 0) connections.closed()
+      else if (!connections.opened(res)) res.close()
     })
     for (const [place, route] of routes.entries()) this.#register(route, place)
     this.#app.any('/*', this.#entry({ handle: answerUnknown, place: routes.length, kind: 'fallback' }))
-  }
-
-  get connections(): number {
-    return this.#connections
   }
 
   get isDraining(): boolean {
@@ -209,7 +209,7 @@ export class HttpServer implements ExchangeHost {
   /** A connection that stays silent is idle keep-alive: its client has to expect that it is closed. */
   #isDrained(): boolean {
     if (this.#pending > 0) return false
-    return this.#connections === 0 || performance.now() - this.#lastRequestMs >= drainIdleMs
+    return this.#connections.open === 0 || performance.now() - this.#lastRequestMs >= drainIdleMs
   }
 }
 

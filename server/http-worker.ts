@@ -16,8 +16,11 @@ import {
 import type { Log } from '../core/log.ts'
 import { registerProcessMetrics } from '../core/metrics/process-metrics.ts'
 import { type DecidedBatch, SaleStore } from '../core/redis/sale-store.ts'
+import { AddressCounts } from './address-counts.ts'
 import { Admission } from './admission.ts'
 import { CheckoutRoute } from './checkout.ts'
+import { Connections } from './connections.ts'
+import { connectionsPossible } from './descriptor-limit.ts'
 import { answerLive, type HealthFacts, readinessHandler } from './health.ts'
 import { HttpServer, type Route, routeLabels } from './http-server.ts'
 import { LogWatch } from './log-watch.ts'
@@ -27,6 +30,7 @@ import { RequestMetrics, registerWorkerGauges, type ShedReason } from './request
 import { SaleView } from './sale-view.ts'
 import { SaleRotation } from './sales.ts'
 import type { Selling } from './selling.ts'
+import { connectionsByAddress } from './socket-table.ts'
 import { TurnClock } from './turn-clock.ts'
 
 /** The paths with their methods, in the order in which the metrics count them. */
@@ -52,6 +56,7 @@ export class HttpWorker {
   readonly #rotation: SaleRotation
   readonly #saleView: SaleView
   readonly #watch: LogWatch
+  readonly #connections: Connections
   readonly #server: HttpServer
   #isDeciding = true
   #isClosed = false
@@ -100,7 +105,13 @@ export class HttpWorker {
     })
     this.#saleView = new SaleView({ store: this.#store, clock: this.#clock, intervalMs, onUnlisted })
     this.#watch = new LogWatch(this.#store, this.#clock, () => this.#saleView.refresh())
-    this.#server = new HttpServer({ routes: this.#routes(onUnlisted), metrics: this.#metrics, clock: this.#turnClock })
+    this.#connections = this.#boundConnections()
+    this.#server = new HttpServer({
+      routes: this.#routes(onUnlisted),
+      metrics: this.#metrics,
+      clock: this.#turnClock,
+      connections: this.#connections,
+    })
     this.#registerGauges()
   }
 
@@ -198,6 +209,15 @@ export class HttpWorker {
     return (Object.keys(paths) as (keyof typeof paths)[]).map((name) => ({ ...paths[name], ...handlers[name] }))
   }
 
+  #boundConnections(): Connections {
+    const { connectionsMax, connectionsPerAddressMax: max, port } = this.#config.app
+    const possible = connectionsPossible(connectionsMax)
+    if (possible < connectionsMax)
+      this.#log.warn({ connections: possible }, 'fewer open files than APP_CONNECTIONS_MAX')
+    const addresses = max === 0 ? undefined : new AddressCounts({ max, look: () => connectionsByAddress(port) })
+    return new Connections(this.registry, { max: possible, addresses })
+  }
+
   #healthFacts(): HealthFacts {
     const { fault } = this.#watch
     return {
@@ -215,7 +235,7 @@ export class HttpWorker {
     registerProcessMetrics(this.registry, 'http')
     registerWorkerGauges(this.registry, {
       commandsWaiting: () => this.#batcher.waiting,
-      connections: () => this.#server.connections,
+      connections: () => this.#connections.open,
       saleItems: () => this.#saleView.items,
     })
   }

@@ -119,6 +119,26 @@ export const settings = {
       unit: 'ms',
       doc: 'A checkout or purchase that can probably not be decided in this time is answered 503 at once.',
     },
+    connectionsMax: {
+      format: 'hotcakes-integer',
+      env: 'APP_CONNECTIONS_MAX',
+      // Some 10 KB of memory each, most of it the kernel's. Many clients keep one connection for a whole sale.
+      default: 10_000,
+      min: 1,
+      max: 1_000_000,
+      unit: 'connections',
+      doc: 'Open connections of one HTTP worker; further ones are closed at once. Less where the process may open fewer files.',
+    },
+    connectionsPerAddressMax: {
+      format: 'hotcakes-integer',
+      env: 'APP_CONNECTIONS_PER_ADDRESS_MAX',
+      // Less than half of what one worker takes, so that no single address can keep all others out.
+      default: 4_000,
+      min: 0,
+      max: 1_000_000,
+      unit: 'connections',
+      doc: 'Open connections of one client address (IPv6: one /64) with all workers. 0: any number, as behind a proxy, which is one address.',
+    },
     logBacklogMax: {
       format: 'hotcakes-integer',
       env: 'APP_LOG_BACKLOG_MAX',

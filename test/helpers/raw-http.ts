@@ -55,6 +55,11 @@ export class RawConnection {
     return { status: Number(statusLine.split(' ')[1]), headers, text, json }
   }
 
+  /** Takes nothing more out of the kernel: the client has stopped reading. */
+  pause(): void {
+    this.#socket.pause()
+  }
+
   /** Resets the connection: the client is gone. */
   destroy(): void {
     this.#socket.resetAndDestroy()
@@ -74,9 +79,10 @@ function contentLength(head: string): number {
   return Number(/^content-length: *(\d+)/im.exec(head)?.[1] ?? 0)
 }
 
-export function openConnection(scope: Scope, port: number): Promise<RawConnection> {
+/** @param localAddress another one of 127.0.0.0/8 makes it another client */
+export function openConnection(scope: Scope, port: number, localAddress = '127.0.0.1'): Promise<RawConnection> {
   return new Promise((resolve, reject) => {
-    const socket = connect(port, '127.0.0.1')
+    const socket = connect({ host: '127.0.0.1', port, localAddress })
     scope.after(() => void socket.destroy())
     socket.on('error', reject)
     socket.on('connect', () => resolve(new RawConnection(socket.off('error', reject))))

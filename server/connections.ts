@@ -1,0 +1,62 @@
+import { Counter, type Registry } from 'prom-client'
+
+import type { AddressCounts } from './address-counts.ts'
+
+const bounds = ['worker', 'address'] as const
+
+/** The connections of a worker, and whether it takes another one. */
+export class Connections {
+  readonly #max: number
+  readonly #addresses: AddressCounts | undefined
+  readonly #refused = { worker: 0, address: 0 }
+  #open = 0
+
+  /** @param options.addresses `undefined`: one address may have any number */
+  constructor(registry: Registry, options: { max: number; addresses: AddressCounts | undefined }) {
+    this.#max = options.max
+    this.#addresses = options.addresses
+    this.#register(registry)
+  }
+
+  get open(): number {
+    return this.#open
+  }
+
+  /**
+   * Counts a new connection. `false`: it is one too many, and is to be closed, which counts it down again.
+   * @param client asked only when addresses are counted
+   */
+  opened(client: { getRemoteAddress(): ArrayBuffer }): boolean {
+    this.#open += 1
+    const bound = this.#boundReached(client)
+    if (bound !== undefined) this.#refused[bound] += 1
+    return bound === undefined
+  }
+
+  /** For a WebSocket as well, from its close handler: uWebSockets.js' filter isn't told of the end of an upgraded one. */
+  closed(): void {
+    this.#open -= 1
+  }
+
+  #boundReached(client: { getRemoteAddress(): ArrayBuffer }): (typeof bounds)[number] | undefined {
+    if (this.#open > this.#max) return 'worker'
+    if (this.#addresses === undefined || this.#addresses.opened(client.getRemoteAddress())) return undefined
+    return 'address'
+  }
+
+  #register(registry: Registry): void {
+    const refused = this.#refused
+    registry.registerMetric(
+      new Counter({
+        name: 'hotcakes_http_connections_refused_total',
+        help: 'Connections closed at once because the worker, or their address, had as many as it may have.',
+        labelNames: ['bound'] as const,
+        registers: [],
+        collect() {
+          this.reset()
+          for (const bound of bounds) this.inc({ bound }, refused[bound])
+        },
+      }),
+    )
+  }
+}

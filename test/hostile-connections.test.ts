@@ -1,0 +1,125 @@
+// Goal: nobody keeps others out, or takes the worker's memory, by opening connections, being silent, or being slow.
+
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { after, test } from 'node:test'
+
+import { eventually } from './helpers/eventually.ts'
+import { metricValue, startHttpWorker } from './helpers/http-worker.ts'
+import { openConnection, type RawConnection, requestText } from './helpers/raw-http.ts'
+import type { Scope } from './helpers/scope.ts'
+import { startRedis } from './helpers/services.ts'
+
+const redis = await startRedis({ after })
+const perWorker = 50
+const perAddress = 20
+const worker = await startHttpWorker({ after }, redis, {
+  env: {
+    APP_SALE_INTERVAL_SECONDS: String(30 * 86_400),
+    APP_CONNECTIONS_MAX: String(perWorker),
+    APP_CONNECTIONS_PER_ADDRESS_MAX: String(perAddress),
+  },
+})
+const live = requestText('GET', '/livez')
+
+/** Opens them one after the other and says how many are open when the server has seen them all. */
+async function openMany(scope: Scope, count: number, localAddress: string) {
+  const connections: RawConnection[] = []
+  for (let n = 0; n < count; n++) connections.push(await openConnection(scope, worker.port, localAddress))
+  return connections
+}
+
+const openOnes = (connections: readonly RawConnection[]) => connections.filter(({ isClosed }) => !isClosed)
+
+const refused = async (bound: string) =>
+  metricValue(await worker.metrics(), 'hotcakes_http_connections_refused_total', { bound })
+
+async function assertServed(scope: Scope, localAddress: string): Promise<void> {
+  await eventually(async () => {
+    const connection = await openConnection(scope, worker.port, localAddress)
+    await connection.send(live).catch(() => undefined)
+    await eventually(() => connection.isClosed || connection.unread.startsWith('HTTP/1.1 200'))
+    const isServed = !connection.isClosed
+    connection.destroy()
+    return isServed
+  })
+}
+
+test('an address has as many connections as it may, and no other address notices', async (t) => {
+  const greedy = await openMany(t, perAddress + 10, '127.0.0.2')
+  await eventually(() => openOnes(greedy).length <= perAddress)
+  assert.equal(openOnes(greedy).length, perAddress)
+  assert.equal(await refused('address'), 10)
+  await assertServed(t, '127.0.0.3')
+
+  for (const connection of openOnes(greedy)) connection.destroy()
+  await assertServed(t, '127.0.0.2')
+})
+
+test('a worker has as many connections as it may, serves those, and takes others when they are gone', async (t) => {
+  const crowds = await Promise.all(['127.0.1.1', '127.0.1.2', '127.0.1.3'].map((from) => openMany(t, perAddress, from)))
+  const crowd = crowds.flat()
+  await eventually(async () => (await refused('worker')) > 0)
+  await eventually(() => openOnes(crowd).length <= perWorker)
+  for (const connection of openOnes(crowd)) {
+    await connection.send(live)
+    assert.equal((await connection.reply()).status, 200)
+  }
+  for (const connection of crowd) connection.destroy()
+  await assertServed(t, '127.0.1.4')
+})
+
+test('a client that is silent, or sends a byte at a time, is closed, and no byte of it buys more time', async (t) => {
+  const trickle = 'POST /checkout HTTP/1.1\r\nHost: test\r\nX-Slow: '
+  const started = {
+    silent: '',
+    'silent after an answer': live,
+    'in the middle of a line': 'GET /livez HT',
+    'a header that does not end': trickle,
+    'the same after an answer': `${live}${trickle}`,
+    'a line that is no header': 'GET /livez HTTP/1.1\r\nHost: test\r\nno header\r\n\r\n',
+    'a folded header': 'GET /livez HTTP/1.1\r\nHost: test\r\nA: b\r\n c\r\n\r\n',
+    'a header with a space in its name': 'GET /livez HTTP/1.1\r\nHost : test\r\n\r\n',
+    'a NUL in a header': 'GET /livez HTTP/1.1\r\nHost: te\0st\r\n\r\n',
+    'an empty line first': `\r\n${live}`,
+    'HTTP/0.9': 'GET /livez\r\n\r\n',
+  }
+  const slow = await Promise.all(
+    Object.entries(started).map(async ([what, text]) => {
+      const connection = await openConnection(t, worker.port, '127.0.2.1')
+      await connection.send(text)
+      return { what, connection }
+    }),
+  )
+  const trickling = setInterval(() => {
+    for (const { what, connection } of slow) {
+      if (what.includes('header that') || what.includes('same after')) connection.send('a').catch(() => undefined)
+    }
+  }, 100)
+  t.after(() => clearInterval(trickling))
+  // uWebSockets.js counts in steps of 4 s up to its 10 s.
+  await eventually(() => slow.every(({ connection }) => connection.isClosed), {
+    deadlineMs: 20_000,
+    what: 'closed connections',
+  })
+  for (const { what, connection } of slow) {
+    const answers = connection.unread.match(/HTTP\/1\.1 200/g)?.length ?? 0
+    assert.equal(answers, what.includes('answer') ? 1 : 0, what)
+  }
+  assert.equal((await worker.http.get('/livez')).status, 200)
+})
+
+test('a client that asks and does not read is closed before its answers fill the memory', async (t) => {
+  const rssMb = () =>
+    Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${worker.process.pid}/status`, 'latin1'))?.[1]) / 1_024
+  const before = rssMb()
+  const many = live.repeat(1_000)
+  const deaf = await openMany(t, 10, '127.0.3.1')
+  for (const connection of deaf) {
+    connection.pause()
+    for (let n = 0; n < 200; n++) connection.send(many).catch(() => undefined)
+  }
+  await eventually(() => deaf.every(({ isClosed }) => isClosed), { deadlineMs: 30_000, what: 'closed connections' })
+  assert.ok(rssMb() - before < 100, `${before} MB -> ${rssMb()} MB`)
+  assert.equal((await worker.http.get('/livez')).status, 200)
+})
