@@ -18,6 +18,7 @@ export const faultTitles = {
   HC_LOG_GAP: 'Entries are missing in the log',
   HC_LOG_MALFORMED: 'A log entry cannot be decoded',
   HC_OFFSET_MOVED: 'Another persister moved the log offset',
+  HC_COMMIT_LATE: 'Postgres does not confirm purchases in time',
   HC_CRASH_BUDGET: 'A process died too often',
   HC_START_TIMEOUT: 'A process did not become ready in time',
   HC_SHUTDOWN_TIMEOUT: 'The shutdown did not finish before its deadline',

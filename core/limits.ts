@@ -79,6 +79,19 @@ export const postgresStatementTimeoutMs = 30_000
 /** A schema file may build an index over a table that has long been in use, or wait for another server's migration. */
 export const schemaStatementTimeoutMs = 600_000
 
+// --- acknowledgement, with APP_ACK=postgres ---
+
+/**
+ * Longest wait of a purchase's answer for Postgres. A hundred commits on a busy disk, and above the two seconds after
+ * which a commit is known whose message was lost; still within a client's patience.
+ */
+export const commitWaitMsMax = 5_000
+/**
+ * Purchases of one HTTP worker whose answers wait for Postgres; above it 503 at once. Some 0.6 KB each. At full speed
+ * hundreds wait, so this is several seconds of purchases, and nobody who waits his time out is turned away for it.
+ */
+export const answersUncommittedMax = 16_384
+
 // --- HTTP ---
 
 /** Seconds a client that got a 503 is asked to wait: jittered between the two so that a crowd does not come back at once. */

@@ -76,6 +76,11 @@ export class Exchange {
     this.reply(retryLater('unavailable'))
   }
 
+  /** It was decided, and it is not known whether its record is permanent: 503, and that a retry is safe. */
+  unrecorded(): void {
+    this.reply(retryLater('unrecorded'))
+  }
+
   /** Turns the request away without looking at it. */
   shed(reason: ShedReason): void {
     this.#host.shed(reason)

@@ -13,6 +13,7 @@ const wellFacts: HealthFacts = {
   redisFault: undefined,
   logState,
   backlogMax: 100,
+  needsPostgres: false,
   sale: 7,
   isSaleOpen: true,
 }
@@ -37,6 +38,12 @@ test('without Postgres or without word from a persister selling goes on, and it 
   const away = { ...logState, persister: { ...persister, state: 'away' as const } }
   assert.deepEqual(verdict({ logState: away }), ['degraded', { postgres: 'away' }])
   assert.deepEqual(verdict({ logState: { ...logState, persister: undefined } }), ['degraded', { postgres: 'unknown' }])
+})
+
+test('where purchases wait for Postgres, it is not ready without', () => {
+  const away = { ...logState, persister: { ...persister, state: 'away' as const } }
+  assert.deepEqual(verdict({ needsPostgres: true }), ['ready', {}])
+  assert.deepEqual(verdict({ needsPostgres: true, logState: away }), ['not_ready', { postgres: 'away' }])
 })
 
 test('it is not ready without Redis, with the log above its bound, without an open sale, or while it drains', () => {

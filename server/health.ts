@@ -12,6 +12,8 @@ export interface HealthFacts {
   /** undefined: not known yet. */
   readonly logState: LogState | undefined
   readonly backlogMax: number
+  /** APP_ACK=postgres. */
+  readonly needsPostgres: boolean
   /** The current sale's number, once Redis has told the time, and whether it is open in Redis. */
   readonly sale: number | undefined
   readonly isSaleOpen: boolean
@@ -24,8 +26,8 @@ export interface HealthReport {
 }
 
 /**
- * Selling needs Redis, an open sale and room in the log. It doesn't need Postgres: while that is away the log grows, and
- * only when it has grown past its bound no more may come in.
+ * Selling needs Redis, an open sale and room in the log. It doesn't need Postgres, unless purchases have to be in there
+ * before they are answered: while it is away the log grows, and only when it has grown past its bound no more may come in.
  */
 export function judgeHealth(facts: HealthFacts): HealthReport {
   const { logState, backlogMax } = facts
@@ -43,7 +45,8 @@ export function judgeHealth(facts: HealthFacts): HealthReport {
     },
     sale: { status: facts.isSaleOpen ? 'open' : 'opening', id: facts.sale },
   }
-  const sells = !facts.isDraining && facts.isRedisUp && logState !== undefined && !isFull && facts.isSaleOpen
+  const hasRecord = logState !== undefined && !isFull && (postgres === 'up' || !facts.needsPostgres)
+  const sells = !facts.isDraining && facts.isRedisUp && hasRecord && facts.isSaleOpen
   return { status: sells ? (postgres === 'up' ? 'ready' : 'degraded') : 'not_ready', checks }
 }
 

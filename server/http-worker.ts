@@ -24,6 +24,7 @@ import { connectionsPossible } from './descriptor-limit.ts'
 import { answerLive, type HealthFacts, readinessHandler } from './health.ts'
 import { HttpServer, type Route, routeLabels } from './http-server.ts'
 import { LogWatch } from './log-watch.ts'
+import { PostgresAcks } from './postgres-acks.ts'
 import { PurchaseRoute } from './purchase.ts'
 import { RedisClock } from './redis-clock.ts'
 import { RequestMetrics, registerWorkerGauges, type ShedReason } from './request-metrics.ts'
@@ -56,6 +57,7 @@ export class HttpWorker {
   readonly #rotation: SaleRotation
   readonly #saleView: SaleView
   readonly #watch: LogWatch
+  readonly #acks: PostgresAcks | undefined
   readonly #connections: Connections
   readonly #server: HttpServer
   #isDeciding = true
@@ -104,7 +106,10 @@ export class HttpWorker {
       },
     })
     this.#saleView = new SaleView({ store: this.#store, clock: this.#clock, intervalMs, onUnlisted })
-    this.#watch = new LogWatch(this.#store, this.#clock, () => this.#saleView.refresh())
+    this.#acks = app.ack === 'postgres' ? new PostgresAcks(redis, { log, metrics: this.#metrics }) : undefined
+    this.#watch = new LogWatch(this.#store, this.#clock, async () => {
+      await Promise.all([this.#saleView.refresh(), this.#acks?.looked(this.#watch.state)])
+    })
     this.#connections = this.#boundConnections()
     this.#server = new HttpServer({
       routes: this.#routes(onUnlisted),
@@ -142,6 +147,8 @@ export class HttpWorker {
   /** The same with a deadline, and turning away what comes. */
   async stop(ms: number): Promise<void> {
     this.#rotation.stop()
+    // The persister ends with the primary: nobody would confirm what waits.
+    this.#acks?.answers.close()
     await this.#server.stop(ms)
     this.#close()
   }
@@ -149,6 +156,7 @@ export class HttpWorker {
   #close(): void {
     this.#isClosed = true
     this.#watch.stop()
+    this.#acks?.close()
     this.#store.close()
   }
 
@@ -161,6 +169,7 @@ export class HttpWorker {
   async #look(): Promise<boolean> {
     try {
       if (!this.#store.isUp) await this.#store.connect()
+      await this.#acks?.connect()
       await this.#watch.look()
     } catch (error) {
       this.#metrics.fault(asFault(error, 'HC_REDIS_UNAVAILABLE').code)
@@ -170,7 +179,9 @@ export class HttpWorker {
 
   async #decide(batch: Buffer): Promise<DecidedBatch> {
     try {
+      const committed = this.#acks?.answers.committed
       const decided = await this.#store.decide(batch)
+      if (committed !== undefined) this.#acks?.assertNew(decided.id, committed)
       if (!this.#isDeciding) this.#log.info('Redis decides again')
       this.#isDeciding = true
       return decided
@@ -189,6 +200,7 @@ export class HttpWorker {
       nonces: new NonceSource(),
       metrics: this.#metrics,
       onUnlisted,
+      uncommitted: this.#acks?.answers,
     }
     const admission = new Admission({
       store: this.#store,
@@ -226,6 +238,7 @@ export class HttpWorker {
       redisFault: fault,
       logState: this.#watch.state,
       backlogMax: this.#config.app.logBacklogMax,
+      needsPostgres: this.#acks !== undefined,
       sale: this.#rotation.current,
       isSaleOpen: this.#rotation.terms !== undefined,
     }
@@ -235,6 +248,7 @@ export class HttpWorker {
     registerProcessMetrics(this.registry, 'http')
     registerWorkerGauges(this.registry, {
       commandsWaiting: () => this.#batcher.waiting,
+      answersUncommitted: () => this.#acks?.answers.count ?? 0,
       connections: () => this.#connections.open,
       saleItems: () => this.#saleView.items,
     })

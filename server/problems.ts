@@ -50,6 +50,11 @@ const catalogue = {
     title: 'The outcome is not known',
     detail: `Redis did not answer, so no decision was taken or it is not known. ${retryIsSafe}`,
   },
+  unrecorded: {
+    status: 503,
+    title: 'The record of the purchase is not confirmed',
+    detail: `The purchase was decided, but Postgres has not confirmed its record in time. ${retryIsSafe}`,
+  },
   shutting_down: {
     status: 503,
     title: 'The server is shutting down',

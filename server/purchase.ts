@@ -20,9 +20,11 @@ export class PurchaseRoute {
   }
 
   readonly handle = (exchange: Exchange): void => {
+    const { batcher, uncommitted } = this.selling
     const malformed = this.#reader.purchase(exchange.query)
     if (malformed !== undefined) exchange.malformed(malformed)
-    else this.selling.batcher.offer(new Purchase(this, exchange, this.#reader.code))
+    else if (uncommitted?.isFull === true) exchange.shed('overloaded')
+    else batcher.offer(new Purchase(this, exchange, this.#reader.code))
   }
 }
 
@@ -47,12 +49,15 @@ class Purchase implements PendingCommand {
 
   decided(decision: DecisionReader, logId: string, n: number): void {
     const { outcome } = decision
-    this.#route.selling.metrics.decided(outcome)
+    const { metrics, uncommitted } = this.#route.selling
+    metrics.decided(outcome)
     const headers = decisionHeader(logId, n)
     if (outcome === 'purchased' || outcome === 'purchased_again') {
       const purchasedAt = this.#route.timestamps.format(decision.purchasedAtMs)
       const { sale, index } = this
-      this.#exchange.answer(okHead, purchaseBody({ sale, index, user: decision.user, purchasedAt }), headers)
+      const body = purchaseBody({ sale, index, user: decision.user, purchasedAt })
+      if (uncommitted === undefined) this.#exchange.answer(okHead, body, headers)
+      else uncommitted.add(logId, { exchange: this.#exchange, body, headers })
       return
     }
     const code = problemByOutcome[outcome]

@@ -61,6 +61,7 @@ test('over several workers counts add up, and the sale is that of one of them', 
       metrics.answered(0, 200, 0.001)
       registerWorkerGauges(registry, {
         commandsWaiting: () => 3,
+        answersUncommitted: () => 0,
         connections: () => 2,
         saleItems: () => ({ total: 100, held, sold: 1, available: 99 - held }),
       })
@@ -84,7 +85,12 @@ test('over several workers counts add up, and the sale is that of one of them', 
 
 test('nothing is said of a sale that is not known', async () => {
   const registry = new Registry()
-  registerWorkerGauges(registry, { commandsWaiting: () => 0, connections: () => 0, saleItems: () => undefined })
+  registerWorkerGauges(registry, {
+    commandsWaiting: () => 0,
+    answersUncommitted: () => 0,
+    connections: () => 0,
+    saleItems: () => undefined,
+  })
   assert.ok(!(await registry.metrics()).includes('hotcakes_sale_items{'))
 })
 

@@ -161,6 +161,7 @@ export class RequestMetrics {
 /** The numbers that are read and not counted. `undefined`: nothing is known at the moment. */
 export interface WorkerGauges {
   readonly commandsWaiting: () => number
+  readonly answersUncommitted: () => number
   readonly connections: () => number
   readonly saleItems: () => { total: number; held: number; sold: number; available: number } | undefined
 }
@@ -169,10 +170,20 @@ export function registerWorkerGauges(registry: Registry, gauges: WorkerGauges): 
   registry.registerMetric(
     new Gauge({
       name: 'hotcakes_commands_waiting',
-      help: 'Checkouts and purchases accepted and not answered yet.',
+      help: 'Checkouts and purchases accepted and not decided yet.',
       registers: [],
       collect() {
         this.set(gauges.commandsWaiting())
+      },
+    }),
+  )
+  registry.registerMetric(
+    new Gauge({
+      name: 'hotcakes_answers_uncommitted',
+      help: 'Purchases decided whose answers wait for Postgres (APP_ACK=postgres).',
+      registers: [],
+      collect() {
+        this.set(gauges.answersUncommitted())
       },
     }),
   )

@@ -1,6 +1,7 @@
 import type { Batcher } from '../core/batcher.ts'
 import type { NonceSource } from '../core/ids.ts'
 import type { RequestMetrics } from './request-metrics.ts'
+import type { UncommittedAnswers } from './uncommitted-answers.ts'
 
 /** What checkout and purchase need of the worker. */
 export interface Selling {
@@ -9,6 +10,8 @@ export interface Selling {
   readonly metrics: RequestMetrics
   /** A checkout named a sale that Redis does not list, and that is not past. */
   readonly onUnlisted: (sale: number) => void
+  /** Where successful purchases wait for Postgres; `undefined`: their answers leave at once. */
+  readonly uncommitted: UncommittedAnswers | undefined
 }
 
 /**

@@ -10,6 +10,7 @@ import type { ShedReason } from './request-metrics.ts'
 const replies = {
   overloaded: everyWait('overloaded'),
   unavailable: everyWait('unavailable'),
+  unrecorded: everyWait('unrecorded'),
   shutting_down: everyWait('shutting_down'),
 } as const
 

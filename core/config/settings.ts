@@ -81,6 +81,13 @@ export const settings = {
       unit: 'seconds',
       doc: 'How long a checkout holds its item.',
     },
+    ack: {
+      format: 'hotcakes-choice',
+      env: 'APP_ACK',
+      default: 'redis',
+      choices: ['redis', 'postgres'],
+      doc: 'What has to have a purchase on disk before it is answered: Redis, or Postgres too, so that even a lost disk of Redis loses no answered purchase.',
+    },
     dataDir: {
       format: 'hotcakes-text',
       env: 'APP_DATA_DIR',
