@@ -13,6 +13,7 @@ export const faultTitles = {
   HC_REDIS_REFUSED: 'Redis refused a batch',
   HC_POSTGRES_UNAVAILABLE: 'Postgres did not answer',
   HC_POSTGRES_REFUSED: 'Postgres refused a statement',
+  HC_POSTGRES_BUSY: 'Too many statements wait for Postgres',
   HC_SCHEMA: 'The database schema is not one that this version knows',
   HC_LOG_LOST: 'Redis lacks log entries that Postgres already has',
   HC_LOG_GAP: 'Entries are missing in the log',

@@ -76,6 +76,17 @@ export const postgresKeepaliveIntervalSeconds = 2
 export const postgresKeepalives = 3
 /** A statement of the persister that runs longer is cancelled by Postgres: far above 10,000 rows on a slow disk. */
 export const postgresStatementTimeoutMs = 30_000
+/**
+ * Statements beside selling (records, checks of the state), per process: connections, how many may wait for one, and how
+ * long one may take, its wait included. Each is an index lookup of some milliseconds: the bounds only tell at what point
+ * a Postgres that is slow or hangs is given up.
+ */
+export const asyncPostgresConnectionsMax = 2
+export const asyncPostgresWaitingMax = 64
+export const asyncPostgresDeadlineMs = 2_000
+/** After a failed attempt to connect, statements are refused at once for so long: it grows from the first to the second. */
+export const asyncPostgresRetryDelayMsMin = 100
+export const asyncPostgresRetryDelayMsMax = 2_000
 /** A schema file may build an index over a table that has long been in use, or wait for another server's migration. */
 export const schemaStatementTimeoutMs = 600_000
 

@@ -1,14 +1,12 @@
 import assert from 'node:assert/strict'
 import Client from 'pg-native'
+import { endClient } from './client-end.ts'
 import { conninfo, type PostgresOptions, type PostgresSettings } from './conninfo.ts'
+import { type Parameter, parameterText } from './parameter.ts'
 import { type ErrorFields, PostgresFault, refusal, scrubbed } from './postgres-fault.ts'
 
 /** libpq's PQTRANS_UNKNOWN: there is no connection any more. */
 const transactionStatusGone = 4
-/** Far longer than a turn of the main thread's event loop. */
-const retireMs = 60_000
-
-export type Parameter = string | number | null
 
 /**
  * Opens a connection, blocking for up to postgresConnectTimeoutSeconds per address.
@@ -116,11 +114,7 @@ export class Postgres {
   }
 
   close(): void {
-    this.#client.end()
-    // The addon has the main thread's event loop let go of the socket's watcher, which lies inside this object, in
-    // the loop's next turn. Collected before that, it would be used after it was freed. Where this thread's own loop
-    // never turns (the copy thread), the object is kept for ever: some hundred bytes for each lost connection.
-    setTimeout((client: Client) => client, retireMs, this.#client).unref()
+    endClient(this.#client)
   }
 
   #failure(message: string): PostgresFault {
@@ -130,12 +124,4 @@ export class Postgres {
     const reason = pq.errorMessage()
     return new PostgresFault(scrubbed(reason === '' ? message : reason, this.#password))
   }
-}
-
-function parameterText(value: Parameter): string | null {
-  if (value === null) return null
-  const text = String(value)
-  // The addon hands parameters on as C strings: the rest behind a NUL would be lost without a word.
-  assert.ok(!text.includes('\0'), 'a parameter holds a NUL')
-  return text
 }

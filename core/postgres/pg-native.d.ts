@@ -1,4 +1,4 @@
-/** The part of pg-native and libpq that connection.ts uses: the synchronous calls. Neither package has types. */
+/** The part of pg-native and libpq that is used here. Neither package has types. */
 declare module 'pg-native' {
   class Libpq {
     exec(text: string): void
@@ -18,7 +18,15 @@ declare module 'pg-native' {
     putCopyEnd(errorMessage?: string): number
     /** false: there is no further result. */
     getResult(): boolean
+    /** Forgets the last result. */
+    clear(): void
+    /** Of an asynchronous connection: before the Client reads what came. */
+    on(event: 'readable', listener: () => void): this
+    /** The Client does it with its first statement only. */
+    startReader(): void
   }
+
+  type Answer = (error: Error | undefined, rows?: unknown[]) => void
 
   class Client {
     readonly pq: Libpq
@@ -27,6 +35,13 @@ declare module 'pg-native' {
     connectSync(conninfo: string): void
     /** @throws Error with the server's or libpq's message */
     querySync(text: string, values?: readonly (string | null)[]): unknown[]
+    /** Connects in a thread of libuv's pool; nothing else may be called before its answer, not even end(). */
+    connect(conninfo: string, answer: (error?: Error) => void): void
+    /** These three answer once, unless the connection is lost meanwhile: then there is only the event `error`. */
+    query(text: string, values: readonly (string | null)[], answer: Answer): void
+    prepare(name: string, text: string, parameters: number, answer: Answer): void
+    execute(name: string, values: readonly (string | null)[], answer: Answer): void
+    on(event: 'error', listener: (error: Error) => void): this
     end(): void
   }
 
