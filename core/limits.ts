@@ -130,6 +130,31 @@ export const drainCheckMs = 20
 /** A worker whose primary is gone may take this long to finish what it accepted. */
 export const orphanFinishMs = 1_000
 
+// --- the sale board ---
+
+/** How often a worker with viewers asks Redis what changed, and tells them: a call of some 20 us, and smooth to the eye. */
+export const boardTickMs = 250
+/** With nothing to tell, the viewers hear from the worker this often: they show what they have as stale without it. */
+export const boardSilenceMs = 1_000
+/** What "a second" is averaged over. */
+export const boardRateWindowMs = 1_000
+/** Changes read in one call of Redis: 16,384 of them, far more than are decided in a tick. */
+export const boardChangesBytesMax = 65_536
+/** Items of one HSCAN when all are read: Redis is busy for about 0.2 ms. */
+export const boardScanItems = 1_000
+/** Points of the curve of what was sold: more than a page shows apart. */
+export const boardCurvePointsMax = 256
+/** Pages that one worker feeds. Each costs a write every tick: some 4 % of a core for 1,000. */
+export const boardViewersMax = 5_000
+/** Viewers have nothing to say. */
+export const boardReceivedBytesMax = 128
+/** A viewer that does not answer a ping within so long is gone. */
+export const boardIdleSecondsMax = 60
+/** What may wait for a slow viewer: one whole state (two bits an item) and some ten seconds of changes. */
+export function boardBufferedBytesMax(items: number): number {
+  return Math.ceil(items / 4) + 65_536
+}
+
 // --- supervision ---
 
 /** How often a child tells the primary that its event loop turns. */

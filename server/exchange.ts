@@ -9,7 +9,11 @@ import { retryLater, turnedAway } from './turned-away.ts'
 /** What an exchange needs of the server that it belongs to. */
 export interface ExchangeHost {
   /** The response is still alive. */
-  write(exchange: Exchange, res: HttpResponse, reply: { status: number; lines: string; body: string }): void
+  write(
+    exchange: Exchange,
+    res: HttpResponse,
+    reply: { status: number; lines: string; body: string | Uint8Array },
+  ): void
   /** The client has gone before its answer. */
   left(exchange: Exchange): void
   shed(reason: ShedReason): void
@@ -29,6 +33,8 @@ export class Exchange {
   readonly isHead: boolean
   /** The connection is closed after the answer. */
   closes = false
+  /** The header, for routes that ask for it. */
+  ifNoneMatch = ''
   readonly #host: ExchangeHost
   #res: HttpResponse | undefined
 
@@ -52,7 +58,7 @@ export class Exchange {
   }
 
   /** `headers`: further ones, each with a line break before it. Must not hold what a client sent. */
-  answer(head: ReplyHead, body: string, headers = ''): void {
+  answer(head: ReplyHead, body: string | Uint8Array, headers = ''): void {
     const res = this.#res
     if (res === undefined) return
     this.#res = undefined

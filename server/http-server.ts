@@ -25,6 +25,8 @@ export interface Route {
   readonly handle: (exchange: Exchange) => void
   /** Asked before anything else is done for a request. A reason turns it away. */
   readonly refusal?: () => ShedReason | undefined
+  /** Its answers have an ETag, and its exchanges `ifNoneMatch`. */
+  readonly isTagged?: boolean
 }
 
 /** The label of requests that no route has. */
@@ -40,6 +42,8 @@ export interface HttpServerOptions {
   readonly metrics: RequestMetrics
   readonly clock: TurnClock
   readonly connections: Connections
+  /** Has WebSockets of its own to register. */
+  readonly board?: { attach(app: TemplatedApp): void }
 }
 
 /**
@@ -53,6 +57,7 @@ interface Registered extends Pick<Route, 'handle' | 'refusal'> {
   readonly place: number
   /** fallback: whatever method or path came, the answer is that there is no such thing. */
   readonly kind: 'route' | 'head' | 'fallback'
+  readonly isTagged?: boolean
 }
 
 /**
@@ -72,11 +77,11 @@ export class HttpServer implements ExchangeHost {
   // What #writeOut is to write: cork() wants a function, and a closure for each answer can be saved.
   #res: HttpResponse | undefined
   #lines = ''
-  #body = ''
+  #body: string | Uint8Array = ''
   #closes = false
   #isBodiless = false
 
-  constructor({ routes, metrics, clock, connections }: HttpServerOptions) {
+  constructor({ routes, metrics, clock, connections, board }: HttpServerOptions) {
     this.#app = App()
     this.#metrics = metrics
     this.#clock = clock
@@ -85,6 +90,7 @@ export class HttpServer implements ExchangeHost {
       if (change < 0) connections.closed()
       else if (!connections.opened(res)) res.close()
     })
+    board?.attach(this.#app)
     for (const [place, route] of routes.entries()) this.#register(route, place)
     this.#app.any('/*', this.#entry({ handle: answerUnknown, place: routes.length, kind: 'fallback' }))
   }
@@ -124,13 +130,17 @@ export class HttpServer implements ExchangeHost {
     this.#app.close()
   }
 
-  write(exchange: Exchange, res: HttpResponse, reply: { status: number; lines: string; body: string }): void {
+  write(
+    exchange: Exchange,
+    res: HttpResponse,
+    reply: { status: number; lines: string; body: string | Uint8Array },
+  ): void {
     this.#pending -= 1
     this.#res = res
     this.#lines = reply.lines
     this.#body = reply.body
     this.#closes = this.#state !== 'serving' || exchange.closes
-    this.#isBodiless = exchange.isHead || reply.status === 204
+    this.#isBodiless = exchange.isHead || reply.status === 204 || reply.status === 304
     // Given a length, endWithoutBody goes on to wait for so many bytes; so the header is written like the others.
     if (exchange.isHead && !this.#closes) this.#lines += `\r\nContent-Length: ${Buffer.byteLength(reply.body)}`
     res.cork(this.#writeOut)
@@ -155,11 +165,11 @@ export class HttpServer implements ExchangeHost {
     else res.endWithoutBody()
   }
 
-  #register({ path, method, handle, refusal }: Route, place: number): void {
+  #register({ path, method, handle, refusal, isTagged = false }: Route, place: number): void {
     const app = this.#app
     const allow = method === 'GET' ? 'GET, HEAD, OPTIONS' : 'POST, OPTIONS'
-    const entry = this.#entry({ handle, place, kind: 'route', ...(refusal && { refusal }) })
-    if (method === 'GET') app.get(path, entry).head(path, this.#entry({ handle, place, kind: 'head' }))
+    const entry = this.#entry({ handle, place, kind: 'route', isTagged, ...(refusal && { refusal }) })
+    if (method === 'GET') app.get(path, entry).head(path, this.#entry({ handle, place, kind: 'head', isTagged }))
     else app.post(path, entry)
     const options = noContentHead(allow)
     app.options(path, this.#entry({ handle: (exchange) => exchange.answer(options, ''), place, kind: 'route' }))
@@ -168,7 +178,13 @@ export class HttpServer implements ExchangeHost {
   }
 
   /** The one way in. Everything is read from `req` here: it is gone when this returns. */
-  #entry({ handle, refusal, place, kind }: Registered): (res: HttpResponse, req: HttpRequest) => void {
+  #entry({
+    handle,
+    refusal,
+    place,
+    kind,
+    isTagged = false,
+  }: Registered): (res: HttpResponse, req: HttpRequest) => void {
     return (res, req) => {
       const startedMs = this.#clock.now()
       const reason = refusal?.()
@@ -181,6 +197,7 @@ export class HttpServer implements ExchangeHost {
       const query = (req.getQuery() as string | undefined) ?? ''
       const isHead = kind === 'head' || (kind === 'fallback' && req.getMethod() === 'head')
       const exchange = new Exchange(this, res, { query, route: place, startedMs, isHead })
+      if (isTagged) exchange.ifNoneMatch = req.getHeader('if-none-match')
       this.#pending += 1
       this.#lastRequestMs = startedMs
       // The rest of what the client sends is not to be taken for its next request.

@@ -18,6 +18,7 @@ import { registerProcessMetrics } from '../core/metrics/process-metrics.ts'
 import { type DecidedBatch, SaleStore } from '../core/redis/sale-store.ts'
 import { AddressCounts } from './address-counts.ts'
 import { Admission } from './admission.ts'
+import { Board } from './board/board.ts'
 import { CheckoutRoute } from './checkout.ts'
 import { Connections } from './connections.ts'
 import { connectionsPossible } from './descriptor-limit.ts'
@@ -59,6 +60,7 @@ export class HttpWorker {
   readonly #watch: LogWatch
   readonly #acks: PostgresAcks | undefined
   readonly #connections: Connections
+  readonly #board: Board
   readonly #server: HttpServer
   #isDeciding = true
   #isClosed = false
@@ -71,11 +73,19 @@ export class HttpWorker {
     this.#store = new SaleStore(redis, {
       name: `hotcakes-http-${process.pid}`,
       onState: (state, fault) => {
+        if (state === 'down') this.#board.redisLost()
         if (state === 'up') log.info('Redis is up')
         else if (!this.#isClosed) log.warn({ code: fault?.code, reason: fault?.message }, 'Redis is away')
       },
     })
-    this.#metrics = new RequestMetrics(this.registry, routeLabels(Object.values(paths)))
+    this.#board = new Board({
+      store: this.#store,
+      clock: this.#clock,
+      intervalMs,
+      items: app.itemNumber,
+      registry: this.registry,
+    })
+    this.#metrics = new RequestMetrics(this.registry, routeLabels([...Object.values(paths), ...this.#board.routes]))
     this.#batcher = new Batcher({
       decide: (batch) => this.#decide(batch),
       intervalMs,
@@ -112,10 +122,11 @@ export class HttpWorker {
     })
     this.#connections = this.#boundConnections()
     this.#server = new HttpServer({
-      routes: this.#routes(onUnlisted),
+      routes: [...this.#routes(onUnlisted), ...this.#board.routes],
       metrics: this.#metrics,
       clock: this.#turnClock,
       connections: this.#connections,
+      board: this.#board,
     })
     this.#registerGauges()
   }
@@ -139,6 +150,7 @@ export class HttpWorker {
   /** Finishes what was accepted, and closes. Everything is answered when it resolves. */
   async drain(): Promise<void> {
     this.#rotation.stop()
+    this.#board.close()
     await this.#server.drain()
     await this.#batcher.idle()
     this.#close()
@@ -149,6 +161,7 @@ export class HttpWorker {
     this.#rotation.stop()
     // The persister ends with the primary: nobody would confirm what waits.
     this.#acks?.answers.close()
+    this.#board.close()
     await this.#server.stop(ms)
     this.#close()
   }

@@ -11,7 +11,10 @@ function setUp(t: TestContext, { waitMsMax = 60_000 } = {}) {
   t.after(() => answers.close())
   const add = (logId: string, body = logId) =>
     answers.add(logId, {
-      exchange: { answer: (_head, sent) => answered.push(sent), unrecorded: () => answered.push(`${body} unrecorded`) },
+      exchange: {
+        answer: (_head, sent) => answered.push(String(sent)),
+        unrecorded: () => answered.push(`${body} unrecorded`),
+      },
       body,
       headers: '',
     })

@@ -7,6 +7,7 @@ KEYS of every function: 1 the hash of sales, 2 the log (a stream). Both carry th
 keys are built from the prefix of KEYS[1] and sale numbers found *in* that hash, never from what a client sent.
 
   <prefix>sales               hash    epoch -> integer; <sale> -> opens_ms,closes_ms,items,limit,hold_ms,expire_at_s
+                                      watched_since, watched_until -> ms of the Unix epoch, while sales are watched
   <prefix>log                 stream  ids <epoch>-<seq>, seq without gaps; b,r: a decided batch and its results;
                                       o: an opened sale, msgpack [sale, opens_ms, closes_ms, items, limit, hold_ms, now_ms]
   <prefix>sale:<sale>:items   hash    index -> state(1: h held, s sold) nonce(16) time(4) user
@@ -15,6 +16,7 @@ keys are built from the prefix of KEYS[1] and sale numbers found *in* that hash,
   <prefix>sale:<sale>:counts  hash    outcome code -> how often it was decided
   <prefix>sale:<sale>:holds   hash    second of expiry -> holds not purchased that expire in it
   <prefix>sale:<sale>:lapsed  set     nonces of holds that expired and whose item was taken over since
+  <prefix>sale:<sale>:changes string  while sales are watched: index * 2 (+ 1: sold, else held) of each change, 4 bytes each
   <prefix>counts:unlisted     hash    outcome code -> count, for commands that named a sale not in the hash of sales
 Numbers inside records are big-endian; times are ms since the sale opened. Keys of a sale expire at its expire_at_s.
 
@@ -40,6 +42,9 @@ open ARGV: sale, opens_ms, closes_ms, items, limit, hold_ms, ttl_s. Idempotent: 
   Returns {sale's field, 1 if this call opened it else 0, now_ms}. Drops the sales whose keys have expired.
 claim_epoch ARGV: epoch, at least 1. Sets the epoch if there is none. Returns the epoch in force.
 sale_state ARGV: sale. Returns {sale's field or false, sold, held, now_ms}.
+watch ARGV: sale, since, offset, bytes. Has the changes of all sales noted for the next seconds. Returns {sale's field or
+  false, now_ms, since, end, changes}: the changes noted from the offset on, at most so many bytes, and how many there are.
+  With another `since` than given the changes are not those that follow: read all items, then go on from `end`.
 log_state: Returns {now_ms, entries, last id, ms when the oldest entry was decided or false, persister's hash (flat)}.
 audit_sale ARGV: sale. Returns {now_ms, last id, field, items, users, counts} (the last three flat lists), one moment.
 
@@ -67,6 +72,8 @@ local BATCH_VERSION = 1
 local FIRST, FIELDS = 3, 4 -- of the commands in a batch
 local SOLD = 115 -- 's'
 local NO_HOLDS = '\0\0'
+local WATCH_MS = 10000 -- changes are noted for so long after somebody watched
+local CHANGES_BYTES_MAX = 4194304 -- of one sale: then its watchers have to read all items again
 
 local function now_ms()
   local time = call('TIME')
@@ -216,9 +223,20 @@ local function expiry_second(sale, expiry)
   return format('%d', floor((sale.opens + expiry) / 1000))
 end
 
-local function write_sale(sale)
+local function note_changes(sale)
+  local changes = {}
+  for n = 1, sale.writes, 2 do
+    local sold = byte(sale.item_writes[n + 1]) == SOLD and 1 or 0
+    changes[#changes + 1] = struct_pack('>I4', sale.item_writes[n] * 2 + sold)
+  end
+  local bytes, key = table.concat(changes), sale.key .. 'changes'
+  if call('APPEND', key, bytes) == #bytes then call('EXPIREAT', key, sale.expire_at, 'NX') end
+end
+
+local function write_sale(sale, watched)
   local key, expire_at = sale.key, sale.expire_at
   if sale.writes > 0 then
+    if watched then note_changes(sale) end
     call('HSET', key .. 'items', unpack_list(sale.item_writes))
     call('HSET', key .. 'users', unpack_list(sale.user_writes))
     for time, count in pairs(sale.unheld) do call('HINCRBY', key .. 'holds', expiry_second(sale, time), -count) end
@@ -243,9 +261,10 @@ local function write_sale(sale)
   end
 end
 
--- The sales that the batch names: number -> working copy, or false if it is not listed. And the epoch.
+-- The sales that the batch names: number -> working copy, or false if it is not listed. And the epoch, and whether
+-- somebody watches.
 local function find_sales(keys, batch, now)
-  local sales, numbers, fields = {}, {}, { 'epoch' }
+  local sales, numbers, fields = {}, {}, { 'epoch', 'watched_until' }
   for at = FIRST, #batch, FIELDS do
     local sale = batch[at]
     if sales[sale] == nil then
@@ -257,10 +276,10 @@ local function find_sales(keys, batch, now)
   local found = call('HMGET', keys[1], unpack_list(fields))
   local prefix = prefix_of(keys)
   for at = 1, #numbers do
-    local field = found[at + 1]
+    local field = found[at + 2]
     if field then sales[numbers[at]] = listed_sale(prefix, numbers[at], field, now) end
   end
-  return sales, found[1]
+  return sales, found[1], found[2] and to_number(found[2]) > now
 end
 
 -- Nothing is decided unless every command has its shape: a record built from a wrong one could not be read again.
@@ -285,7 +304,7 @@ local function decide(keys, args)
   local wrong = check(batch)
   if wrong then return redis.error_reply('HCBATCH ' .. wrong) end
   local now = now_ms()
-  local sales, epoch = find_sales(keys, batch, now)
+  local sales, epoch, watched = find_sales(keys, batch, now)
   if not epoch then return redis.error_reply('HCEPOCH no epoch was claimed yet') end
   fetch_all(batch, sales)
 
@@ -322,7 +341,7 @@ local function decide(keys, args)
   end
 
   for _, sale in pairs(sales) do
-    if sale then write_sale(sale) end
+    if sale then write_sale(sale, watched) end
   end
   for outcome, count in pairs(unlisted) do call('HINCRBY', prefix_of(keys) .. 'counts:unlisted', outcome, count) end
   local encoded = pack(results)
@@ -387,6 +406,26 @@ local function sale_state(keys, args)
   return { field, to_number(sold), held, now }
 end
 
+local function watch(keys, args)
+  bind()
+  local now = now_ms()
+  local field, since, watched_until = unpack_list(call('HMGET', keys[1], args[1], 'watched_since', 'watched_until'))
+  if not field then return { false, now, 0, 0, '' } end
+  local key = prefix_of(keys) .. 'sale:' .. args[1] .. ':changes'
+  local length = call('STRLEN', key)
+  since, watched_until = to_number(since or 0), to_number(watched_until or 0)
+  if watched_until <= now or length > CHANGES_BYTES_MAX then -- some were not noted, or are no more
+    call('DEL', key)
+    since, length = math.max(now, since + 1), 0
+    call('HSET', keys[1], 'watched_since', format('%d', since))
+  end
+  -- Not each time: it is a write, which goes to the append-only file.
+  if watched_until < now + WATCH_MS / 2 then call('HSET', keys[1], 'watched_until', format('%d', now + WATCH_MS)) end
+  local offset = to_number(args[3])
+  if to_number(args[2]) ~= since or offset >= length then return { field, now, since, length, '' } end
+  return { field, now, since, length, call('GETRANGE', key, offset, offset + args[4] - 1) }
+end
+
 local function last_id(log)
   if call('EXISTS', log) == 0 then return '0-0' end
   local info = call('XINFO', 'STREAM', log)
@@ -423,5 +462,6 @@ redis.register_function('@LIBRARY@_decide', decide)
 redis.register_function('@LIBRARY@_open', open)
 redis.register_function('@LIBRARY@_claim_epoch', claim_epoch)
 redis.register_function('@LIBRARY@_sale_state', sale_state)
+redis.register_function('@LIBRARY@_watch', watch)
 redis.register_function({ function_name = '@LIBRARY@_log_state', callback = log_state, flags = { 'no-writes' } })
 redis.register_function({ function_name = '@LIBRARY@_audit_sale', callback = audit_sale, flags = { 'no-writes' } })

@@ -21,6 +21,8 @@ export interface ShardKeys {
   readonly committed: string
   /** Hash: outcome code -> count, for commands that named no listed sale. */
   readonly countsUnlisted: string
+  /** Hash: item index -> record, of a listed sale. */
+  readonly items: (sale: number) => string
 }
 
 export function shardKeys(shard: number): ShardKeys {
@@ -32,5 +34,6 @@ export function shardKeys(shard: number): ShardKeys {
     persister: `${prefix}persister`,
     committed: `${prefix}committed`,
     countsUnlisted: `${prefix}counts:unlisted`,
+    items: (sale) => `${prefix}sale:${sale}:items`,
   }
 }

@@ -9,6 +9,9 @@ import { functionName, isFunctionMissing, loadLibrary } from './library.ts'
 import { type PersisterState, readPersisterState } from './persister-state.ts'
 
 const msPerSecond = 1_000
+/** In an item's record, see hotcakes.lua. */
+const soldByte = 's'.charCodeAt(0)
+const timeAt = 17
 
 /** The answer to a batch: `results` for a DecisionReader, `id` the log entry that records it, `<epoch>-<seq>`. */
 export interface DecidedBatch {
@@ -21,6 +24,25 @@ export interface SaleState extends SaleTerms {
   /** Live holds; may still count holds that expired less than a second ago. */
   readonly held: number
   readonly nowMs: number
+}
+
+export interface WatchedSale {
+  readonly terms: SaleTerms
+  readonly nowMs: number
+  /** Another than the one asked with: what was noted does not follow on what the watcher knows. */
+  readonly sinceMs: number
+  /** Bytes noted so far. */
+  readonly end: number
+  /** Item index * 2 (+ 1: sold, else held) in four bytes, big-endian, in the order of the changes. */
+  readonly changes: Buffer
+}
+
+/** An item that somebody touched. */
+export interface ItemRecord {
+  readonly index: number
+  readonly isSold: boolean
+  /** Expiry of the hold or moment of the purchase, ms since the sale opened. */
+  readonly timeMs: number
 }
 
 export interface LogState {
@@ -105,11 +127,40 @@ export class SaleStore {
     return field === null ? undefined : { ...parseTerms(sale, field), sold, held, nowMs }
   }
 
+  /**
+   * The changes of a sale's items from `offset` on, at most `bytesMax` of them; undefined when Redis does not list the
+   * sale. They are noted only while this is called every few seconds: it costs `decide` one call a batch.
+   */
+  async watch(
+    sale: number,
+    from: { sinceMs: number; offset: number; bytesMax: number },
+  ): Promise<WatchedSale | undefined> {
+    type Reply = [Buffer | null, number, number, number, Buffer]
+    const args = [sale, from.sinceMs, from.offset, from.bytesMax]
+    const [field, nowMs, sinceMs, end, changes] = (await this.#call(functionName('watch'), ...args)) as Reply
+    return field === null ? undefined : { terms: parseTerms(sale, field), nowMs, sinceMs, end, changes }
+  }
+
+  /**
+   * Some `count` of a sale's touched items; go on with the answer's cursor until it is '0'. Not one moment: items that
+   * change meanwhile may be given as they were or as they are, or twice.
+   */
+  async scanItems(sale: number, cursor: string, count: number): Promise<{ cursor: string; items: ItemRecord[] }> {
+    const key = this.keys.items(sale)
+    const [next, flat] = await this.redis.hscanBuffer(key, cursor, 'COUNT', count).catch(rethrow)
+    const items = [...pairs(flat)].map(([index, record]) => ({
+      index: Number(index),
+      isSold: record[0] === soldByte,
+      timeMs: record.readUInt32BE(timeAt),
+    }))
+    return { cursor: String(next), items }
+  }
+
   /** Every listed sale's terms, in order of their numbers. */
   async listSales(): Promise<SaleTerms[]> {
     const fields = await this.redis.hgetall(this.keys.sales).catch(rethrow)
     return Object.entries(fields)
-      .filter(([name]) => name !== 'epoch')
+      .filter(([name]) => /^\d+$/.test(name))
       .map(([name, field]) => parseTerms(Number(name), field))
       .toSorted((a, b) => a.sale - b.sale)
   }

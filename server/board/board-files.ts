@@ -1,0 +1,63 @@
+import { createHash } from 'node:crypto'
+import { readdirSync, readFileSync } from 'node:fs'
+import { extname } from 'node:path'
+
+import type { Exchange } from '../exchange.ts'
+import type { Route } from '../http-server.ts'
+import { replyHead } from '../replies.ts'
+
+/** Beside the compiled file as beside this one: the build copies it. */
+const folder = new URL('page/', import.meta.url)
+
+const mediaTypes: Readonly<Record<string, string>> = {
+  '.html': 'text/html; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.mjs': 'text/javascript; charset=utf-8',
+  '.svg': 'image/svg+xml',
+  '.woff2': 'font/woff2',
+}
+
+/** The page gets everything from its own server, and nothing that is written in it runs or styles. */
+const contentSecurityPolicy = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self' data:",
+  "font-src 'self'",
+  "connect-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join('; ')
+
+/** The files of the board's page, read once: `/` is its document, the others are `/board/<name>`. */
+export function boardRoutes(): Route[] {
+  return readdirSync(folder)
+    .filter((name) => extname(name) in mediaTypes)
+    .toSorted((a, b) => (a < b ? -1 : 1))
+    .map((name) => ({
+      path: name === 'index.html' ? '/' : `/board/${name}`,
+      method: 'GET',
+      isTagged: true,
+      handle: fileHandler(readFileSync(new URL(name, folder)), mediaTypes[extname(name)] ?? ''),
+    }))
+}
+
+function fileHandler(bytes: Buffer, mediaType: string): (exchange: Exchange) => void {
+  const tag = `"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"`
+  const validity = [
+    `ETag: ${tag}`,
+    // Kept, and asked about each time: a new version of the server may have another page.
+    'Cache-Control: no-cache',
+    `Content-Security-Policy: ${contentSecurityPolicy}`,
+    'X-Content-Type-Options: nosniff',
+    'Referrer-Policy: no-referrer',
+  ].join('\r\n')
+  const ok = replyHead(200, `200 OK\r\nContent-Type: ${mediaType}\r\n${validity}`)
+  const notModified = replyHead(304, `304 Not Modified\r\n${validity}`)
+  return (exchange) => {
+    const isKnown = exchange.ifNoneMatch.split(/\s*,\s*/).some((known) => known.replace(/^W\//, '') === tag)
+    if (isKnown) exchange.answer(notModified, '')
+    else exchange.answer(ok, bytes)
+  }
+}

@@ -1,0 +1,53 @@
+import type { TemplatedApp } from 'uWebSockets.js'
+import { Gauge, type Registry } from 'prom-client'
+
+import type { SaleStore } from '../../core/redis/sale-store.ts'
+import type { Route } from '../http-server.ts'
+import type { RedisClock } from '../redis-clock.ts'
+import { BoardFeed } from './board-feed.ts'
+import { boardRoutes } from './board-files.ts'
+import { BoardSocket } from './board-socket.ts'
+
+export interface BoardOptions {
+  readonly store: SaleStore
+  readonly clock: RedisClock
+  readonly intervalMs: number
+  readonly items: number
+  readonly registry: Registry
+}
+
+/** The live sale board on this worker: the page, its viewers, and what they are told. */
+export class Board {
+  readonly routes: readonly Route[] = boardRoutes()
+  readonly #socket: BoardSocket
+  readonly #feed: BoardFeed
+
+  constructor({ store, clock, intervalMs, items, registry }: BoardOptions) {
+    const feed = new BoardFeed({ store, clock, intervalMs, publish: (message) => this.#socket.publish(message) })
+    this.#feed = feed
+    this.#socket = new BoardSocket({ items, onJoin: () => feed.join(), onLeave: () => feed.leave() })
+    registry.registerMetric(
+      new Gauge({
+        name: 'hotcakes_board_viewers',
+        help: 'Open sale boards: pages that are told live what is held and sold.',
+        registers: [],
+        collect() {
+          this.set(feed.viewers)
+        },
+      }),
+    )
+  }
+
+  attach(app: TemplatedApp): void {
+    this.#socket.attach(app)
+  }
+
+  redisLost(): void {
+    this.#feed.forget()
+  }
+
+  /** Sends the viewers to other workers. */
+  close(): void {
+    this.#socket.close()
+  }
+}

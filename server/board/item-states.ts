@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict'
+
+/** As two bits of the board's messages. */
+export const itemState = { available: 0, held: 1, sold: 2 } as const
+type ItemState = (typeof itemState)[keyof typeof itemState]
+
+/** The states of a sale's items as a worker shows them, and which have changed since it last told. */
+export class ItemStates {
+  readonly count: number
+  held = 0
+  sold = 0
+  /** By index - 1, like all of these. */
+  readonly #states: Uint8Array
+  /** When a held item's hold expires, ms since the sale opened: below 2^32, as in Redis' records. */
+  readonly #expiries: Uint32Array
+  readonly #isChanged: Uint8Array
+  #changed: number[] = []
+
+  constructor(count: number) {
+    this.count = count
+    this.#states = new Uint8Array(count)
+    this.#expiries = new Uint32Array(count)
+    this.#isChanged = new Uint8Array(count)
+  }
+
+  hold(index: number, expiryMs: number): void {
+    this.#set(index - 1, itemState.held)
+    this.#expiries[index - 1] = expiryMs
+  }
+
+  sell(index: number): void {
+    this.#set(index - 1, itemState.sold)
+  }
+
+  /** Frees what is held no longer: nothing in Redis changes when a hold expires. Some 1 ms for a million items. */
+  expire(nowMs: number): void {
+    if (this.held === 0) return
+    for (let at = 0; at < this.count; at++) {
+      if (this.#states[at] === itemState.held && (this.#expiries[at] as number) <= nowMs)
+        this.#set(at, itemState.available)
+    }
+  }
+
+  /** All states, two bits each, the first item in the lowest bits of the first byte. */
+  pack(): Buffer {
+    const packed = Buffer.alloc(Math.ceil(this.count / 4))
+    for (let at = 0; at < this.count; at++)
+      packed[at >> 2] = (packed[at >> 2] as number) | ((this.#states[at] as number) << ((at & 3) * 2))
+    return packed
+  }
+
+  /**
+   * What has changed since the last call: for each item, in order, the distance to the one before (the first: to item
+   * 0) times 4, plus the state, as a LEB128 number. A byte or two for each; an item that changed twice stands once.
+   */
+  takeChanges(): Buffer {
+    const changed = this.#changed.toSorted((a, b) => a - b)
+    this.#changed = []
+    const bytes: number[] = []
+    let before = -1
+    for (const at of changed) {
+      this.#isChanged[at] = 0
+      pushLeb128(bytes, (at - before) * 4 + (this.#states[at] as number))
+      before = at
+    }
+    return Buffer.from(bytes)
+  }
+
+  #set(at: number, state: ItemState): void {
+    const old = this.#states[at]
+    assert(old !== undefined, 'the sale has no such item')
+    if (old === state) return
+    if (old === itemState.held) this.held -= 1
+    if (state === itemState.held) this.held += 1
+    if (old === itemState.sold) this.sold -= 1
+    if (state === itemState.sold) this.sold += 1
+    this.#states[at] = state
+    if (this.#isChanged[at] === 1) return
+    this.#isChanged[at] = 1
+    this.#changed.push(at)
+  }
+}
+
+function pushLeb128(bytes: number[], value: number): void {
+  let rest = value
+  for (; rest > 127; rest >>= 7) bytes.push((rest & 127) | 128)
+  bytes.push(rest)
+}
