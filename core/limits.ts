@@ -123,6 +123,11 @@ export const saleRequestsWaitingMax = 8_192
 export const addressLookIntervalMs = 500
 /** Addresses whose connections are counted, at some 100 bytes each; above it those that have none are looked for and forgotten. */
 export const addressesCountedMax = 50_000
+/**
+ * Addresses in each of the two generations that the rate limit knows, at some 100 bytes each. When more than these ask
+ * within a second, the ones that asked first are forgotten, and may ask anew: memory is bounded before the rate is.
+ */
+export const rateLimitAddressesMax = 50_000
 /** File descriptors of a worker that are not for clients: its own files, Redis, Postgres, and those just being accepted. */
 export const fileDescriptorsReserved = 256
 /** How often a draining worker looks whether it is done: each look is a few comparisons. */

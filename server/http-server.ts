@@ -13,6 +13,7 @@ import { drainCheckMs, drainIdleMs } from '../core/limits.ts'
 import type { Connections } from './connections.ts'
 import { Exchange, type ExchangeHost } from './exchange.ts'
 import { problemReply } from './problems.ts'
+import type { RateLimit } from './rate-limit.ts'
 import { noContentHead } from './replies.ts'
 import { type RequestMetrics, type ShedReason, statusAborted } from './request-metrics.ts'
 import type { TurnClock } from './turn-clock.ts'
@@ -27,6 +28,8 @@ export interface Route {
   readonly refusal?: () => ShedReason | undefined
   /** Its answers have an ETag, and its exchanges `ifNoneMatch`. */
   readonly isTagged?: boolean
+  /** For those who watch the server: the rate limit spares it. */
+  readonly isProbe?: boolean
 }
 
 /** The label of requests that no route has. */
@@ -44,6 +47,8 @@ export interface HttpServerOptions {
   readonly connections: Connections
   /** Has WebSockets of its own to register. */
   readonly board?: { attach(app: TemplatedApp): void }
+  /** `undefined`: an address may ask as often as it likes. */
+  readonly rateLimit: RateLimit | undefined
 }
 
 /**
@@ -52,13 +57,14 @@ export interface HttpServerOptions {
  */
 type State = 'serving' | 'draining' | 'stopping'
 
-interface Registered extends Pick<Route, 'handle' | 'refusal'> {
+interface Registered extends Omit<Route, 'path' | 'method'> {
   /** The route's place in the metrics. */
   readonly place: number
   /** fallback: whatever method or path came, the answer is that there is no such thing. */
   readonly kind: 'route' | 'head' | 'fallback'
-  readonly isTagged?: boolean
 }
+
+type Entry = (res: HttpResponse, req: HttpRequest) => void
 
 /**
  * uWebSockets.js with one way in and one way out: every request becomes an Exchange, every answer is written here. It
@@ -69,6 +75,7 @@ export class HttpServer implements ExchangeHost {
   readonly #metrics: RequestMetrics
   readonly #clock: TurnClock
   readonly #connections: Connections
+  readonly #rateLimit: RateLimit | undefined
   #listenSocket: us_listen_socket | undefined
   #state: State = 'serving'
   #pending = 0
@@ -81,11 +88,12 @@ export class HttpServer implements ExchangeHost {
   #closes = false
   #isBodiless = false
 
-  constructor({ routes, metrics, clock, connections, board }: HttpServerOptions) {
+  constructor({ routes, metrics, clock, connections, rateLimit, board }: HttpServerOptions) {
     this.#app = App()
     this.#metrics = metrics
     this.#clock = clock
     this.#connections = connections
+    this.#rateLimit = rateLimit
     this.#app.filter((res, change) => {
       if (change < 0) connections.closed()
       else if (!connections.opened(res)) res.close()
@@ -165,11 +173,11 @@ export class HttpServer implements ExchangeHost {
     else res.endWithoutBody()
   }
 
-  #register({ path, method, handle, refusal, isTagged = false }: Route, place: number): void {
+  #register({ path, method, ...route }: Route, place: number): void {
     const app = this.#app
     const allow = method === 'GET' ? 'GET, HEAD, OPTIONS' : 'POST, OPTIONS'
-    const entry = this.#entry({ handle, place, kind: 'route', isTagged, ...(refusal && { refusal }) })
-    if (method === 'GET') app.get(path, entry).head(path, this.#entry({ handle, place, kind: 'head', isTagged }))
+    const entry = this.#entry({ ...route, place, kind: 'route' })
+    if (method === 'GET') app.get(path, entry).head(path, this.#entry({ ...route, place, kind: 'head' }))
     else app.post(path, entry)
     const options = noContentHead(allow)
     app.options(path, this.#entry({ handle: (exchange) => exchange.answer(options, ''), place, kind: 'route' }))
@@ -177,14 +185,21 @@ export class HttpServer implements ExchangeHost {
     app.any(path, this.#entry({ handle: (exchange) => exchange.reply(notAllowed), place, kind: 'fallback' }))
   }
 
-  /** The one way in. Everything is read from `req` here: it is gone when this returns. */
-  #entry({
-    handle,
-    refusal,
-    place,
-    kind,
-    isTagged = false,
-  }: Registered): (res: HttpResponse, req: HttpRequest) => void {
+  /** The one way in, past the rate limit. Without one, or for those that it spares, it costs nothing. */
+  #entry(registered: Registered): Entry {
+    const limit = this.#rateLimit
+    const enter = this.#admitted(registered)
+    if (limit === undefined || registered.isProbe) return enter
+    const { place, kind } = registered
+    const refuse = this.#admitted({ handle: (exchange) => exchange.reply(limit.reply), place, kind })
+    return (res, req) => {
+      if (limit.takes(res.getRemoteAddress(), this.#clock.now())) enter(res, req)
+      else refuse(res, req)
+    }
+  }
+
+  /** Everything is read from `req` here: it is gone when this returns. */
+  #admitted({ handle, refusal, place, kind, isTagged = false }: Registered): Entry {
     return (res, req) => {
       const startedMs = this.#clock.now()
       const reason = refusal?.()

@@ -27,6 +27,7 @@ import { HttpServer, type Route, routeLabels } from './http-server.ts'
 import { LogWatch } from './log-watch.ts'
 import { PostgresAcks } from './postgres-acks.ts'
 import { PurchaseRoute } from './purchase.ts'
+import { RateLimit } from './rate-limit.ts'
 import { RedisClock } from './redis-clock.ts'
 import { RequestMetrics, registerWorkerGauges, type ShedReason } from './request-metrics.ts'
 import { SaleView } from './sale-view.ts'
@@ -127,6 +128,7 @@ export class HttpWorker {
       clock: this.#turnClock,
       connections: this.#connections,
       board: this.#board,
+      rateLimit: app.rateLimitPerSecond === 0 ? undefined : new RateLimit(app.rateLimitPerSecond),
     })
     this.#registerGauges()
   }
@@ -227,9 +229,9 @@ export class HttpWorker {
       checkout: { handle: new CheckoutRoute(selling).handle, refusal },
       purchase: { handle: new PurchaseRoute(selling).handle, refusal },
       sale: { handle: this.#saleView.handle },
-      livez: { handle: answerLive },
-      readyz: { handle: readiness },
-      health: { handle: readiness },
+      livez: { handle: answerLive, isProbe: true },
+      readyz: { handle: readiness, isProbe: true },
+      health: { handle: readiness, isProbe: true },
     } satisfies Record<keyof typeof paths, Omit<Route, 'path' | 'method'>>
     return (Object.keys(paths) as (keyof typeof paths)[]).map((name) => ({ ...paths[name], ...handlers[name] }))
   }

@@ -40,6 +40,11 @@ const catalogue = {
     title: 'The hold of the code has expired',
     detail: 'The hold of this code has expired. Check the item out again.',
   },
+  rate_limited: {
+    status: 429,
+    title: 'Too many requests came from this address',
+    detail: 'Too many requests came from this address; this one was not looked at. RateLimit-Policy says how many may.',
+  },
   overloaded: {
     status: 503,
     title: 'Too many requests are waiting',
@@ -99,6 +104,7 @@ const phrases = {
   405: 'Method Not Allowed',
   409: 'Conflict',
   410: 'Gone',
+  429: 'Too Many Requests',
   503: 'Service Unavailable',
 } as const
 

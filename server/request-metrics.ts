@@ -4,7 +4,7 @@ import { FlatHistogram } from '../core/metrics/flat-histogram.ts'
 import { type Outcome, outcomeNames, outcomes } from '../core/outcomes.ts'
 
 /** Every status that a route can answer; `499` is nothing that anybody was sent: the client left before its answer. */
-const statuses = [200, 204, 304, 400, 404, 405, 409, 410, 499, 503] as const
+const statuses = [200, 204, 304, 400, 404, 405, 409, 410, 429, 499, 503] as const
 export const statusAborted = 499
 
 const shedReasons = ['overloaded', 'late', 'redis_down', 'shutting_down'] as const

@@ -12,6 +12,7 @@ import { copyRate } from './copy-rate.ts'
 import { eventDecode } from './event-decode.ts'
 import { type MeasuredCase, type MeasureSettings, measureCase } from './measure.ts'
 import { metricsOverhead } from './metrics-overhead.ts'
+import { rateLimit } from './rate-limit.ts'
 import { redisFunction } from './redis-function.ts'
 import { replyBuilding } from './reply-building.ts'
 import { caseText, headerText, type MicroReport } from './report.ts'
@@ -20,6 +21,7 @@ import type { Subject } from './subject.ts'
 
 /** In the order in which a command meets them. */
 const subjects: readonly Subject[] = [
+  rateLimit,
   requestParsing,
   codeParse,
   codeIssue,

@@ -146,6 +146,15 @@ export const settings = {
       unit: 'connections',
       doc: 'Open connections of one client address (IPv6: one /64) with all workers. 0: any number, as behind a proxy, which is one address.',
     },
+    rateLimitPerSecond: {
+      format: 'hotcakes-integer',
+      env: 'APP_RATE_LIMIT_PER_SECOND',
+      default: 0,
+      min: 0,
+      max: 1_000_000,
+      unit: 'requests',
+      doc: 'Requests a second of one client address (IPv6: one /64) at one HTTP worker, health checks aside. 0: any number, as behind a proxy, which is one address.',
+    },
     logBacklogMax: {
       format: 'hotcakes-integer',
       env: 'APP_LOG_BACKLOG_MAX',
