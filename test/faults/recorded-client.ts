@@ -22,7 +22,7 @@ export class RecordedClient {
 
   constructor(scope: Scope, options: { baseUrl: string; connections: number }) {
     this.#baseUrl = options.baseUrl
-    this.#agent = new Agent({ keepAlive: true, maxSockets: options.connections })
+    this.#agent = new Agent({ keepAlive: true, maxSockets: options.connections, scheduling: 'fifo' })
     scope.after(() => this.#agent.destroy())
   }
 

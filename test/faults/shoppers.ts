@@ -23,6 +23,7 @@ export interface ShoppersOptions {
  * they click twice, come back with old codes and make codes up. Whatever stays open is asked again until it is decided.
  */
 export class Shoppers {
+  readonly sale: ShoppersOptions['sale']
   readonly #options: ShoppersOptions
   readonly #random: SeededRandom
   readonly #nonces = new NonceSource()
@@ -33,6 +34,7 @@ export class Shoppers {
 
   constructor(options: ShoppersOptions) {
     this.#options = options
+    this.sale = options.sale
     this.#random = new SeededRandom(options.seed)
   }
 
@@ -40,12 +42,28 @@ export class Shoppers {
   start(count: number): { stop: () => Promise<void> } {
     this.#isOver = false
     const running = Promise.all(Array.from({ length: count }, () => this.#shop()))
+    running.catch(() => undefined) // `stop` tells
     return {
       stop: async () => {
         this.#isOver = true
         await running
       },
     }
+  }
+
+  /** So many at once buy whatever is left, each item in the name of a user of its own. Nothing may be broken. */
+  async buyEverything(count: number): Promise<void> {
+    this.#isOver = false
+    const indexes = Array.from({ length: this.sale.items }, (_, at) => String(at + 1))
+    const buy = async () => {
+      for (let index = indexes.pop(); index !== undefined; index = indexes.pop()) {
+        const held = await this.#untilDecided(this.#checkout(`last-${index}`, index))
+        if (held !== undefined && isHeld(held)) await this.#redeem(held)
+        // Somebody's forgotten hold: it will expire.
+        else if (verdictOf(held) === 'item_held') indexes.unshift(index)
+      }
+    }
+    await Promise.all(Array.from({ length: count }, buy))
   }
 
   async #shop(): Promise<void> {
@@ -71,7 +89,7 @@ export class Shoppers {
   }
 
   #checkout(user: string, index: string): () => Promise<SentRequest> {
-    return () => this.#options.client.checkout(user, this.#options.sale.id, index)
+    return () => this.#options.client.checkout(user, this.sale.id, index)
   }
 
   async #redeem(held: SentRequest): Promise<void> {
@@ -91,7 +109,7 @@ export class Shoppers {
 
   /** Mostly one of those that nobody redeemed yet, or one that nobody ever issued. */
   #oldCode(): SentRequest {
-    const { sale } = this.#options
+    const { sale } = this
     const at = this.#random.below(this.#unredeemed.length * 1.2 + 1)
     const [old] = this.#unredeemed.splice(at, 1)
     return (
@@ -108,7 +126,7 @@ export class Shoppers {
   }
 
   #wish(): string {
-    const { items } = this.#options.sale
+    const { items } = this.sale
     const kind = this.#random.next()
     if (kind < 0.01) return String(items + 1)
     if (kind < 0.16) return String(1 + this.#random.below(Math.min(hotItems, items)))
@@ -119,5 +137,9 @@ export class Shoppers {
 }
 
 function isHeld(request: SentRequest): boolean {
-  return isAnswered(request) && request.answer.verdict === 'accepted'
+  return verdictOf(request) === 'accepted'
+}
+
+function verdictOf(request: SentRequest | undefined): string | undefined {
+  return request !== undefined && isAnswered(request) ? request.answer.verdict : undefined
 }

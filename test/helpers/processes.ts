@@ -31,6 +31,11 @@ export function processTree(root: number): number[] {
   return below(root)
 }
 
+/** The processes that a process has started and whose command matches. */
+export function childrenOf(parent: number, command: RegExp): number[] {
+  return running().flatMap((child) => (child.parent === parent && command.test(child.command) ? [child.pid] : []))
+}
+
 /** Those of the processes that still run, with what they are. Empty: nothing was left behind. */
 export function stillRunning(pids: readonly number[]): string[] {
   return running().flatMap(({ pid, command }) => (pids.includes(pid) ? [`${pid} ${command}`] : []))

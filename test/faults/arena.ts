@@ -1,0 +1,224 @@
+import assert from 'node:assert/strict'
+
+import { compareLogPositions, type LogPosition } from '../../core/log-position.ts'
+import { committedPosition } from '../../core/postgres/committed-position.ts'
+import { connectPostgres } from '../../core/postgres/connection.ts'
+import { SaleStore } from '../../core/redis/sale-store.ts'
+import type { EmbeddedPostgres, EmbeddedRedis } from '../../ops/embedded/facts.ts'
+import { freePort } from '../../ops/embedded/free-port.ts'
+import { breachesIn, runAuditJson } from '../helpers/audit.ts'
+import { type Cluster, startCluster } from '../helpers/cluster.ts'
+import { eventually } from '../helpers/eventually.ts'
+import { HttpClient } from '../helpers/http-client.ts'
+import { currentSale } from '../helpers/items.ts'
+import { scrape } from '../helpers/metrics.ts'
+import { childrenOf, processTree, stillRunning } from '../helpers/processes.ts'
+import type { Scope } from '../helpers/scope.ts'
+import { servicesEnv, startPostgres, startRedis, type TestService } from '../helpers/services.ts'
+import type { Judgement } from './checker.ts'
+import type { Evidence, Loss } from './evidence.ts'
+import { gatherFromStores } from './gather.ts'
+import { Link } from './link.ts'
+import { RecordedClient } from './recorded-client.ts'
+import { Shoppers } from './shoppers.ts'
+
+/** No new sale in the middle of a run. */
+export const intervalMs = 30 * 86_400_000
+/** So few that shoppers meet, and that all of them are sold within some rounds. */
+const items = 2_000
+const users = 1_200
+const connections = 16
+const workers = 2
+/** Whatever died or came back, the server works again within this. */
+const recoveryMsMax = 30_000
+/** A worker that lost its primary finishes within a second, the persister ends its transaction. */
+const orphanMsMax = 8_000
+const shard = 0
+
+interface Services {
+  readonly redis: TestService<EmbeddedRedis>
+  readonly postgres: TestService<EmbeddedPostgres>
+  readonly redisLink: Link
+  readonly postgresLink: Link
+}
+
+/**
+ * A sale with everything that can be broken: the server's processes, Redis, Postgres and the network between them. The
+ * services are not the server's own: they outlive it.
+ */
+export class Arena {
+  readonly redis: TestService<EmbeddedRedis>
+  readonly postgres: TestService<EmbeddedPostgres>
+  readonly redisLink: Link
+  readonly postgresLink: Link
+  readonly losses: Loss[] = []
+  /** What the last round had to judge. */
+  judged: Pick<Judgement, 'decisions' | 'lost'> = { decisions: 0, lost: 0 }
+  readonly client: RecordedClient
+  readonly shoppers: Shoppers
+  readonly #scope: Scope
+  /** Past the link: what is broken for the server is not broken for the check. */
+  readonly #store: SaleStore
+  #cluster: Cluster
+  /** How the server ended, if nobody had killed it. */
+  #end: string | undefined
+
+  static async start(scope: Scope, seed: number): Promise<Arena> {
+    const redis = await startRedis(scope)
+    const postgres = await startPostgres(scope)
+    const redisLink = await Link.start(scope, redis.connection.port)
+    const postgresLink = await Link.start(scope, postgres.connection.port)
+    const services = { redis, postgres, redisLink, postgresLink }
+    const cluster = await startCluster(scope, { env: await serverEnv(services) })
+    const store = new SaleStore(redis.connection, { name: 'hotcakes check' })
+    scope.after(() => store.close())
+    await store.connect()
+    const sale = { id: await currentSale(cluster), items }
+    return new Arena(scope, { ...services, cluster, store, sale, seed })
+  }
+
+  private constructor(
+    scope: Scope,
+    parts: Services & { cluster: Cluster; store: SaleStore; sale: { id: number; items: number }; seed: number },
+  ) {
+    this.#scope = scope
+    this.redis = parts.redis
+    this.postgres = parts.postgres
+    this.redisLink = parts.redisLink
+    this.postgresLink = parts.postgresLink
+    this.#cluster = parts.cluster
+    void this.#watch(parts.cluster)
+    this.#store = parts.store
+    this.client = new RecordedClient(scope, { baseUrl: parts.cluster.baseUrl, connections })
+    this.shoppers = new Shoppers({ client: this.client, sale: parts.sale, users, seed: parts.seed })
+  }
+
+  get primaryPid(): number {
+    return this.#cluster.pid
+  }
+
+  /** The processes of that kind; waits for one when they all have just died. */
+  async childPids(kind: 'http' | 'persister'): Promise<number[]> {
+    const executable = kind === 'http' ? /http-worker-main/ : /persister-main/
+    return await eventually(
+      () => {
+        const pids = childrenOf(this.primaryPid, executable)
+        return pids.length > 0 ? pids : undefined
+      },
+      { what: `a process of the kind ${kind}` },
+    )
+  }
+
+  /** Nobody is left behind who would go on selling unseen. @throws AssertionError */
+  async killServer(): Promise<void> {
+    const pids = processTree(this.primaryPid)
+    process.kill(this.primaryPid, 'SIGKILL')
+    await eventually(
+      () => {
+        assert.deepEqual(stillRunning(pids), [])
+        return true
+      },
+      { deadlineMs: orphanMsMax, what: 'the end of the children of a killed primary' },
+    )
+    await this.#cluster.exited
+  }
+
+  /** On the same ports and services. */
+  async startServer(): Promise<void> {
+    this.#cluster = await startCluster(this.#scope, { env: this.#cluster.env })
+    void this.#watch(this.#cluster)
+  }
+
+  /** Everybody is there again and sells. @throws AssertionError when that takes too long */
+  async untilSelling(): Promise<void> {
+    const { baseUrl, metricsUrl } = this.#cluster
+    const [http, metrics] = [baseUrl, metricsUrl].map((url) => new HttpClient(this.#scope, { baseUrl: url }))
+    assert.ok(http !== undefined && metrics !== undefined)
+    try {
+      await eventually(
+        async () => {
+          if (this.#end !== undefined) return true
+          const { status, text } = await http.get('/readyz')
+          assert.equal(status, 200, text)
+          const now = await scrape(metrics)
+          assert.deepEqual([now.ready('http'), now.ready('persister')], [workers, 1])
+          return true
+        },
+        { deadlineMs: recoveryMsMax, what: 'a server that is ready' },
+      )
+    } finally {
+      http.close()
+      metrics.close()
+    }
+    assert.equal(this.#end, undefined)
+    const decided = () => this.client.history.filter(({ answer }) => typeof answer === 'object').length
+    const enough = decided() + 50
+    await eventually(() => decided() >= enough, { what: '50 more decisions' })
+  }
+
+  /** How far the log is in Postgres. */
+  committed(): LogPosition {
+    const postgres = connectPostgres(this.postgres.connection, { applicationName: 'hotcakes test' })
+    try {
+      return committedPosition(postgres, shard)
+    } finally {
+      postgres.close()
+    }
+  }
+
+  /** What there is to judge, once the log is drained; nobody may be shopping. @throws AssertionError */
+  async evidence(): Promise<Evidence> {
+    await eventually(
+      async () => {
+        const { backlogEntries, last } = await this.#store.logState()
+        return backlogEntries === 0 && compareLogPositions(last, this.committed()) === 0
+      },
+      { deadlineMs: recoveryMsMax, what: 'a drained log' },
+    )
+    const stores = await gatherFromStores(this.postgres.connection, this.#store)
+    return { history: this.client.history, ...stores, losses: this.losses, ack: 'redis' }
+  }
+
+  /** Everything that is left is sold, to buyers of its own. @throws AssertionError when it is not exactly the stock */
+  async sellOut(): Promise<void> {
+    await this.shoppers.buyEverything(connections)
+    const { sale } = this.shoppers
+    const state = await this.#store.saleState(sale.id)
+    assert.deepEqual([state?.sold, state?.held], [items, 0])
+  }
+
+  /** The project's own opinion. @throws AssertionError */
+  async audit(): Promise<void> {
+    const audit = await runAuditJson(this.#cluster.env)
+    assert.deepEqual(breachesIn(audit), {})
+    assert.equal(audit.verdict, 'passed', audit.not_checked.join())
+  }
+
+  /** The last lines of the server's log. */
+  logTail(): string {
+    return this.#cluster.logLines().slice(-30).join('\n')
+  }
+
+  async #watch({ exited }: Cluster): Promise<void> {
+    const { code, signal } = await exited
+    if (signal !== 'SIGKILL') this.#end = `the server ended by itself: ${code ?? signal}`
+  }
+}
+
+async function serverEnv({ redis, postgres, redisLink, postgresLink }: Services): Promise<Record<string, string>> {
+  const [port, metricsPort] = [await freePort(), await freePort()]
+  return {
+    ...servicesEnv({ db: postgres.connection, redis: redis.connection }),
+    REDIS_PORT: String(redisLink.port),
+    DB_PORT: String(postgresLink.port),
+    // The server is started again on the ports that its clients know.
+    APP_PORT: String(port),
+    APP_METRICS_PORT: String(metricsPort),
+    APP_WORKERS: String(workers),
+    APP_ITEM_NUMBER: String(items),
+    APP_SALE_INTERVAL_SECONDS: String(intervalMs / 1_000),
+    APP_HOLD_SECONDS: '2',
+    APP_USER_LIMIT: '5',
+    APP_HEARTBEAT_SECONDS: '3',
+  }
+}

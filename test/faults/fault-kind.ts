@@ -1,0 +1,12 @@
+import type { SeededRandom } from '../helpers/random.ts'
+import type { Arena } from './arena.ts'
+import type { Target } from './turns.ts'
+
+export interface FaultKind {
+  /** Nobody else may break these meanwhile. */
+  readonly targets: readonly Target[]
+  /** Why it can't be done on this machine; undefined when it can. */
+  readonly obstacle?: () => string | undefined
+  /** Breaks something and makes it whole again. Answers what was done, in a few words. */
+  readonly inject: (arena: Arena, random: SeededRandom) => Promise<string>
+}

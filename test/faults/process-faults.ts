@@ -1,0 +1,99 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { processTree } from '../helpers/processes.ts'
+import type { SeededRandom } from '../helpers/random.ts'
+import type { FaultKind } from './fault-kind.ts'
+
+/** Death and paralysis of every process that there is. */
+export const processFaults = {
+  kill_http: {
+    targets: ['http'],
+    inject: async (arena, random) => {
+      const pids = await arena.childPids('http')
+      const victims = random.chance(0.7) ? pids.slice(0, 1) : pids
+      for (const pid of victims) signal(pid, 'SIGKILL')
+      return `killed ${victims.length} of ${pids.length} HTTP workers`
+    },
+  },
+  kill_persister: {
+    targets: ['persister'],
+    inject: async (arena) => {
+      for (const pid of await arena.childPids('persister')) signal(pid, 'SIGKILL')
+      return 'killed the persister'
+    },
+  },
+  kill_primary: {
+    targets: ['primary', 'http', 'persister'],
+    inject: async (arena) => {
+      await arena.killServer()
+      await arena.startServer()
+      return 'killed the primary, whose children ended; started the server again'
+    },
+  },
+  kill_redis: {
+    targets: ['redis'],
+    inject: async (arena, random) => {
+      signal(arena.redis.pid(), 'SIGKILL')
+      const ms = random.between(0, 800)
+      await delay(ms)
+      await arena.redis.start()
+      return `killed Redis, started again after ${ms} ms`
+    },
+  },
+  kill_postgres: {
+    targets: ['postgres'],
+    inject: async (arena, random) => {
+      const [postmaster = 0, ...others] = processTree(arena.postgres.pid())
+      const ms = random.between(0, 800)
+      if (random.chance(0.3)) {
+        // The postmaster then ends all others and recovers by itself.
+        signal(random.pick(others), 'SIGKILL')
+        return 'killed one process of Postgres'
+      }
+      for (const pid of [postmaster, ...others]) signal(pid, 'SIGKILL')
+      await delay(ms)
+      await arena.postgres.start()
+      return `killed Postgres, started again after ${ms} ms`
+    },
+  },
+  stop_http: {
+    targets: ['http'],
+    inject: async (arena, random) => {
+      const pids = await arena.childPids('http')
+      return await paralyse('HTTP worker', pids.slice(0, random.between(1, pids.length)), random)
+    },
+  },
+  stop_persister: {
+    targets: ['persister'],
+    inject: async (arena, random) => await paralyse('the persister', await arena.childPids('persister'), random),
+  },
+  stop_primary: {
+    targets: ['primary'],
+    inject: async (arena, random) => await paralyse('the primary', [arena.primaryPid], random),
+  },
+  stop_redis: {
+    targets: ['redis'],
+    inject: async (arena, random) => await paralyse('Redis', [arena.redis.pid()], random),
+  },
+  stop_postgres: {
+    targets: ['postgres'],
+    inject: async (arena, random) => await paralyse('Postgres', processTree(arena.postgres.pid()), random),
+  },
+} as const satisfies Record<string, FaultKind>
+
+/** Stopped processes wake up with their old connections and beliefs; a child may have been killed for its silence. */
+async function paralyse(who: string, pids: readonly number[], random: SeededRandom): Promise<string> {
+  const ms = random.pick([random.between(50, 500), random.between(500, 2_000), random.between(3_200, 4_500)])
+  for (const pid of pids) signal(pid, 'SIGSTOP')
+  await delay(ms)
+  for (const pid of pids) signal(pid, 'SIGCONT')
+  return `stopped ${who} (${pids.length}) for ${ms} ms`
+}
+
+function signal(pid: number, name: NodeJS.Signals): void {
+  if (pid <= 1) throw new RangeError(`no process to send ${name} to`)
+  try {
+    process.kill(pid, name)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error // it has just ended
+  }
+}

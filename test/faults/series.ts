@@ -1,0 +1,54 @@
+import { Arena } from './arena.ts'
+import type { FaultName } from './faults.ts'
+import { Releases } from './releases.ts'
+import { type RoundReport, runRound } from './round.ts'
+
+/** Rounds in one arena: the later ones meet what the earlier ones left, and a sale sells out about then. */
+const roundsPerArena = 10
+
+/** A round whose server did not recover, or an arena whose end was not as it must be. */
+export interface Failure {
+  readonly seed: number
+  readonly error: Error
+  readonly serverLog: string
+}
+
+export interface SeriesOptions {
+  /** Of the first round; the next one has the next number. */
+  readonly seed: number
+  readonly rounds: number
+  readonly kinds: readonly FaultName[]
+  readonly signal?: AbortSignal
+  readonly onRound: (report: RoundReport) => void
+  readonly onFailure: (failure: Failure) => void
+}
+
+/** Runs the rounds, in one fresh arena after the other. A failure costs the rest of its arena, not of the series. */
+export async function runSeries(options: SeriesOptions): Promise<void> {
+  const end = options.seed + options.rounds
+  let next = options.seed
+  while (next < end && options.signal?.aborted !== true) next = await runArena(next, end, options)
+}
+
+/** Answers the seed of the round to go on with. */
+async function runArena(first: number, end: number, options: SeriesOptions): Promise<number> {
+  const scope = new Releases()
+  let seed = first
+  let arena: Arena | undefined
+  try {
+    arena = await Arena.start(scope, first)
+    for (; seed < Math.min(end, first + roundsPerArena) && options.signal?.aborted !== true; seed++) {
+      const report = await runRound(arena, seed, options.kinds)
+      options.onRound(report)
+      if (report.breachCount > 0) return seed + 1
+    }
+    await arena.sellOut()
+    await arena.audit()
+    return seed
+  } catch (error) {
+    options.onFailure({ seed, error: error as Error, serverLog: arena?.logTail() ?? '' })
+    return seed + 1
+  } finally {
+    await scope.release()
+  }
+}
