@@ -63,6 +63,14 @@ export const drainStandbyMs = 1_000
 export const copyHangMs = 10_000
 /** A persister whose primary is gone lets its transaction finish for so long. To be killed in it is safe as well. */
 export const orphanGraceMs = 5_000
+/** A log that was too full takes entries again below this share of its bound: room for the crowd that comes back. */
+export const backlogResumeShare = 0.75
+/**
+ * Share of Redis' maxmemory above which nothing is taken in, and below which it is again. The last tenth is for what is
+ * decided in the second until the next look, and for the buffers of clients.
+ */
+export const memoryShareMax = 0.9
+export const memoryResumeShare = 0.85
 /** How often every process learns the state of the log, and the persister publishes its own. */
 export const logStateIntervalMs = 1_000
 /** Longest wait for a TCP connection to Postgres. */

@@ -1,5 +1,6 @@
 import type { Batcher } from '../core/batcher.ts'
 import type { SaleStore } from '../core/redis/sale-store.ts'
+import type { LogRoom } from './log-room.ts'
 import type { ShedReason } from './request-metrics.ts'
 import type { TurnClock } from './turn-clock.ts'
 
@@ -7,6 +8,7 @@ export interface AdmissionOptions {
   readonly store: Pick<SaleStore, 'isUp'>
   readonly batcher: Pick<Batcher, 'hasRoom'>
   readonly clock: TurnClock
+  readonly room: Pick<LogRoom, 'lack'>
   readonly deadlineMs: number
 }
 
@@ -26,8 +28,9 @@ export class Admission {
 
   /** Why a checkout or purchase that comes now is turned away; `undefined` when it is not. */
   refusal(): ShedReason | undefined {
-    const { store, batcher, clock } = this.#options
+    const { store, room, batcher, clock } = this.#options
     if (!store.isUp) return 'redis_down'
+    if (room.lack !== undefined) return room.lack
     if (!batcher.hasRoom(clock.now()) || clock.turnMs > this.#turnMsMax) return 'overloaded'
     return undefined
   }

@@ -14,6 +14,7 @@ const wellFacts: HealthFacts = {
   logState,
   backlogMax: 100,
   needsPostgres: false,
+  logLack: undefined,
   sale: 7,
   isSaleOpen: true,
 }
@@ -46,10 +47,10 @@ test('where purchases wait for Postgres, it is not ready without', () => {
   assert.deepEqual(verdict({ needsPostgres: true, logState: away }), ['not_ready', { postgres: 'away' }])
 })
 
-test('it is not ready without Redis, with the log above its bound, without an open sale, or while it drains', () => {
+test('it is not ready without Redis, with the log full, without an open sale, or while it drains', () => {
   assert.deepEqual(verdict({ isRedisUp: false }), ['not_ready', { redis: 'down' }])
-  assert.deepEqual(verdict({ logState: { ...logState, backlogEntries: 101 } }), ['not_ready', { log: 'full' }])
-  assert.deepEqual(verdict({ logState: { ...logState, backlogEntries: 100 } }), ['ready', {}])
+  assert.deepEqual(verdict({ logLack: 'backlog_full' }), ['not_ready', { log: 'backlog_full' }])
+  assert.deepEqual(verdict({ logLack: 'memory_full' }), ['not_ready', { log: 'memory_full' }])
   assert.deepEqual(verdict({ isSaleOpen: false }), ['not_ready', { sale: 'opening' }])
   assert.deepEqual(verdict({ isDraining: true }), ['not_ready', { server: 'draining' }])
   assert.deepEqual(verdict({ logState: undefined }), ['not_ready', { postgres: 'unknown', log: 'unknown' }])

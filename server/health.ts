@@ -1,6 +1,7 @@
 import type { FaultCode } from '../core/faults.ts'
 import type { LogState } from '../core/redis/sale-store.ts'
 import type { Exchange } from './exchange.ts'
+import type { LogLack } from './log-room.ts'
 import { jitteredWaitSeconds, notReadyHead, okHead, retryAfterHeader } from './replies.ts'
 
 /** What readiness is judged by. */
@@ -14,6 +15,7 @@ export interface HealthFacts {
   readonly backlogMax: number
   /** APP_ACK=postgres. */
   readonly needsPostgres: boolean
+  readonly logLack: LogLack | undefined
   /** The current sale's number, once Redis has told the time, and whether it is open in Redis. */
   readonly sale: number | undefined
   readonly isSaleOpen: boolean
@@ -27,25 +29,25 @@ export interface HealthReport {
 
 /**
  * Selling needs Redis, an open sale and room in the log. It doesn't need Postgres, unless purchases have to be in there
- * before they are answered: while it is away the log grows, and only when it has grown past its bound no more may come in.
+ * before they are answered: while it is away the log grows, and only when it has grown past its bound, or Redis is near the end of its memory, no more may
+ * come in.
  */
 export function judgeHealth(facts: HealthFacts): HealthReport {
-  const { logState, backlogMax } = facts
-  const isFull = logState !== undefined && logState.backlogEntries > backlogMax
+  const { logState, logLack, backlogMax } = facts
   const postgres = postgresStatus(logState)
   const checks = {
     server: { status: facts.isDraining ? 'draining' : 'serving' },
     redis: { status: facts.isRedisUp ? 'up' : 'down', ...(facts.redisFault && { fault: facts.redisFault }) },
     postgres: { status: postgres },
     log: {
-      status: logState === undefined ? 'unknown' : isFull ? 'full' : 'ok',
+      status: logState === undefined ? 'unknown' : (logLack ?? 'ok'),
       backlog_entries: logState?.backlogEntries,
       backlog_max: backlogMax,
       lag_seconds: logState?.lagSeconds,
     },
     sale: { status: facts.isSaleOpen ? 'open' : 'opening', id: facts.sale },
   }
-  const hasRecord = logState !== undefined && !isFull && (postgres === 'up' || !facts.needsPostgres)
+  const hasRecord = logState !== undefined && logLack === undefined && (postgres === 'up' || !facts.needsPostgres)
   const sells = !facts.isDraining && facts.isRedisUp && hasRecord && facts.isSaleOpen
   return { status: sells ? (postgres === 'up' ? 'ready' : 'degraded') : 'not_ready', checks }
 }

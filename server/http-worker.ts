@@ -24,6 +24,7 @@ import { Connections } from './connections.ts'
 import { connectionsPossible } from './descriptor-limit.ts'
 import { answerLive, type HealthFacts, readinessHandler } from './health.ts'
 import { HttpServer, type Route, routeLabels } from './http-server.ts'
+import { type LogLack, LogRoom } from './log-room.ts'
 import { LogWatch } from './log-watch.ts'
 import { PostgresAcks } from './postgres-acks.ts'
 import { PurchaseRoute } from './purchase.ts'
@@ -58,6 +59,7 @@ export class HttpWorker {
   readonly #batcher: Batcher
   readonly #rotation: SaleRotation
   readonly #saleView: SaleView
+  readonly #room: LogRoom
   readonly #watch: LogWatch
   readonly #acks: PostgresAcks | undefined
   readonly #connections: Connections
@@ -87,22 +89,8 @@ export class HttpWorker {
       registry: this.registry,
     })
     this.#metrics = new RequestMetrics(this.registry, routeLabels([...Object.values(paths), ...this.#board.routes]))
-    this.#batcher = new Batcher({
-      decide: (batch) => this.#decide(batch),
-      intervalMs,
-      batchCommandsMax,
-      batchesInFlightMax,
-      batchOverlapCommandsMin,
-      commandsWaitingMin,
-      commandsWaitingMax,
-      deadlineMs: app.deadlineMs,
-      now: () => performance.now(),
-      onBatch: (commandCount, seconds) => {
-        this.#metrics.batch(commandCount, seconds)
-        // Its answers are written now, and this turn may have taken in many requests before.
-        this.#turnClock.refresh()
-      },
-    })
+    this.#room = new LogRoom({ backlogMax: app.logBacklogMax, onChange: (lack) => this.#logRoomChanged(lack) })
+    this.#batcher = this.#newBatcher(intervalMs)
     const onUnlisted = (sale: number) => this.#rotation.reopen(sale)
     this.#rotation = new SaleRotation({
       store: this.#store,
@@ -118,8 +106,13 @@ export class HttpWorker {
     })
     this.#saleView = new SaleView({ store: this.#store, clock: this.#clock, intervalMs, onUnlisted })
     this.#acks = app.ack === 'postgres' ? new PostgresAcks(redis, { log, metrics: this.#metrics }) : undefined
-    this.#watch = new LogWatch(this.#store, this.#clock, async () => {
-      await Promise.all([this.#saleView.refresh(), this.#acks?.looked(this.#watch.state)])
+    this.#watch = new LogWatch({
+      store: this.#store,
+      clock: this.#clock,
+      room: this.#room,
+      afterEach: async () => {
+        await Promise.all([this.#saleView.refresh(), this.#acks?.looked(this.#watch.state)])
+      },
     })
     this.#connections = this.#boundConnections()
     this.#server = new HttpServer({
@@ -192,6 +185,25 @@ export class HttpWorker {
     return this.#clock.now() !== undefined
   }
 
+  #newBatcher(intervalMs: number): Batcher {
+    return new Batcher({
+      decide: (batch) => this.#decide(batch),
+      intervalMs,
+      batchCommandsMax,
+      batchesInFlightMax,
+      batchOverlapCommandsMin,
+      commandsWaitingMin,
+      commandsWaitingMax,
+      deadlineMs: this.#config.app.deadlineMs,
+      now: () => performance.now(),
+      onBatch: (commandCount, seconds) => {
+        this.#metrics.batch(commandCount, seconds)
+        // Its answers are written now, and this turn may have taken in many requests before.
+        this.#turnClock.refresh()
+      },
+    })
+  }
+
   async #decide(batch: Buffer): Promise<DecidedBatch> {
     try {
       const committed = this.#acks?.answers.committed
@@ -199,14 +211,23 @@ export class HttpWorker {
       if (committed !== undefined) this.#acks?.assertNew(decided.id, committed)
       if (!this.#isDeciding) this.#log.info('Redis decides again')
       this.#isDeciding = true
+      if (this.#room.mayBeFull(decided.id)) void this.#watch.lookEarly()
       return decided
     } catch (error) {
       const fault = asFault(error, 'HC_REDIS_UNAVAILABLE')
       this.#metrics.fault(fault.code)
       if (this.#isDeciding) this.#log.error({ code: fault.code, reason: fault.message }, 'a batch was not decided')
       this.#isDeciding = false
+      // It may be out of memory, and the next look would be up to a second away.
+      if (fault.code === 'HC_REDIS_REFUSED') void this.#watch.lookEarly()
       throw fault
     }
+  }
+
+  #logRoomChanged(lack: LogLack | undefined): void {
+    const backlogEntries = this.#watch.state?.backlogEntries
+    if (lack === undefined) this.#log.info({ backlogEntries }, 'the log has room again: selling goes on')
+    else this.#log.error({ lack, backlogEntries, backlogMax: this.#config.app.logBacklogMax }, 'selling stops')
   }
 
   #routes(onUnlisted: (sale: number) => void): Route[] {
@@ -220,6 +241,7 @@ export class HttpWorker {
     const admission = new Admission({
       store: this.#store,
       batcher: this.#batcher,
+      room: this.#room,
       clock: this.#turnClock,
       deadlineMs: this.#config.app.deadlineMs,
     })
@@ -254,6 +276,7 @@ export class HttpWorker {
       logState: this.#watch.state,
       backlogMax: this.#config.app.logBacklogMax,
       needsPostgres: this.#acks !== undefined,
+      logLack: this.#room.lack,
       sale: this.#rotation.current,
       isSaleOpen: this.#rotation.terms !== undefined,
     }

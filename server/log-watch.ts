@@ -3,22 +3,27 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { asFault, type FaultCode } from '../core/faults.ts'
 import { logStateIntervalMs } from '../core/limits.ts'
 import type { LogState, SaleStore } from '../core/redis/sale-store.ts'
+import type { LogRoom } from './log-room.ts'
 import type { RedisClock } from './redis-clock.ts'
+
+export interface LogWatchOptions {
+  readonly store: Pick<SaleStore, 'logState' | 'memoryShare'>
+  readonly clock: RedisClock
+  readonly room: LogRoom
+  /** Runs once a second, after the question. Must not reject. */
+  readonly afterEach: () => Promise<void>
+}
 
 /** Asks Redis once a second for the state of the log, and keeps the answer; the clock is set by it on the way. */
 export class LogWatch {
-  readonly #store: Pick<SaleStore, 'logState' | 'isUp'>
-  readonly #clock: RedisClock
-  readonly #afterEach: () => Promise<void>
+  readonly #options: LogWatchOptions
   readonly #stopping = new AbortController()
+  #isAsking = false
   #state: LogState | undefined
   #fault: FaultCode | undefined
 
-  /** `afterEach`: runs after every question; must not reject. */
-  constructor(store: Pick<SaleStore, 'logState' | 'isUp'>, clock: RedisClock, afterEach: () => Promise<void>) {
-    this.#store = store
-    this.#clock = clock
-    this.#afterEach = afterEach
+  constructor(options: LogWatchOptions) {
+    this.#options = options
   }
 
   /** The last answer, even if Redis is gone since. */
@@ -33,14 +38,13 @@ export class LogWatch {
 
   /** Asks once. Never rejects. */
   async look(): Promise<void> {
-    try {
-      this.#state = await this.#store.logState()
-      this.#clock.observe(this.#state.nowMs)
-      this.#fault = undefined
-    } catch (error) {
-      this.#fault = asFault(error, 'HC_REDIS_UNAVAILABLE').code
-    }
-    await this.#afterEach()
+    await this.#ask()
+    await this.#options.afterEach()
+  }
+
+  /** Asks out of turn, unless a question is out already. Never rejects. */
+  async lookEarly(): Promise<void> {
+    if (!this.#isAsking) await this.#ask()
   }
 
   /** Asks again and again until `stop()`. Never rejects. */
@@ -54,5 +58,20 @@ export class LogWatch {
 
   stop(): void {
     this.#stopping.abort()
+  }
+
+  async #ask(): Promise<void> {
+    const { store, clock, room } = this.#options
+    this.#isAsking = true
+    try {
+      const [state, memoryShare] = await Promise.all([store.logState(), store.memoryShare()])
+      this.#state = state
+      this.#fault = undefined
+      clock.observe(state.nowMs)
+      room.observe(state, memoryShare)
+    } catch (error) {
+      this.#fault = asFault(error, 'HC_REDIS_UNAVAILABLE').code
+    }
+    this.#isAsking = false
   }
 }

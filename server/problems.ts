@@ -50,6 +50,11 @@ const catalogue = {
     title: 'Too many requests are waiting',
     detail: `Too many requests are waiting; this one was not looked at. ${retryIsSafe}`,
   },
+  backlog_full: {
+    status: 503,
+    title: 'Nothing more can be put on record at the moment',
+    detail: `Too much waits to be put on record; this request was not looked at. ${retryIsSafe}`,
+  },
   unavailable: {
     status: 503,
     title: 'The outcome is not known',

@@ -11,12 +11,15 @@ const replies = {
   overloaded: everyWait('overloaded'),
   unavailable: everyWait('unavailable'),
   unrecorded: everyWait('unrecorded'),
+  backlog_full: everyWait('backlog_full'),
   shutting_down: everyWait('shutting_down'),
 } as const
 
 const shedProblems = {
   overloaded: 'overloaded',
   late: 'overloaded',
+  backlog_full: 'backlog_full',
+  memory_full: 'backlog_full',
   redis_down: 'unavailable',
   shutting_down: 'shutting_down',
 } as const satisfies Record<ShedReason, keyof typeof replies>

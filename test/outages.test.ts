@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 
+import { batchesInFlightMax } from '../core/limits.ts'
 import { type EmbeddedPostgres, readFacts } from '../ops/embedded/facts.ts'
 import { breachesIn, runAuditJson } from './helpers/audit.ts'
 import { type Cluster, startCluster } from './helpers/cluster.ts'
@@ -26,10 +27,10 @@ const saleEnv = {
 }
 
 /** A server with a Redis and a Postgres that a test can take away. */
-async function startOnServices(t: TestContext) {
+async function startOnServices(t: TestContext, settings: Readonly<Record<string, string>> = {}) {
   const redis = await startRedis(t)
   const postgres = await startPostgres(t, { durable: true })
-  const env = { ...saleEnv, ...servicesEnv({ db: postgres.connection, redis: redis.connection }) }
+  const env = { ...saleEnv, ...settings, ...servicesEnv({ db: postgres.connection, redis: redis.connection }) }
   return { redis, postgres, cluster: await startCluster(t, { env }), ledger: new Ledger() }
 }
 
@@ -109,6 +110,40 @@ test(`Postgres is away for 10 seconds: sales go on, and everything arrives (SEED
   assert.deepEqual([...ledger.undecided], [], 'nobody was turned away')
   await assertRecorded(t, ledger, { cluster, db: postgres.connection })
   assert.equal((await saleOf(cluster)).sold, selling.crowd.sold.size)
+  assert.deepEqual(await cluster.stop(), { code: 0, signal: null })
+})
+
+test(`Postgres stays away: selling stops at the log's bound and goes on by itself (SEED=${seed})`, async (t) => {
+  const backlogMax = 300
+  const { cluster, ledger, postgres } = await startOnServices(t, { APP_LOG_BACKLOG_MAX: String(backlogMax) })
+  const selling = startSelling(cluster, ledger, (await saleOf(cluster)).id)
+  await untilMoreIsDecided(ledger)
+
+  await postgres.stop()
+  const backlog = async () => {
+    const { status, json } = await cluster.http.get('/readyz')
+    const checks = json?.['checks'] as { log: { status: string; backlog_entries: number } } | undefined
+    return status === 503 && checks?.log.status === 'backlog_full' ? checks.log.backlog_entries : undefined
+  }
+  const entries = await eventually(backlog, { what: 'a full log', deadlineMs: 30_000 })
+  const reply = await eventually(async () => {
+    const shed = await cluster.http.post(`/checkout?user_id=late&id=1-1`)
+    return shed.status === 503 ? shed : undefined
+  })
+  assert.equal(reply.json?.['code'], 'backlog_full')
+  assert.ok(Number(reply.headers['retry-after']) >= 1)
+  assert.equal((await saleOf(cluster)).items, items, 'what only reads goes on')
+  t.diagnostic(`it stopped with ${entries} entries`)
+  // Each of two workers may have had its calls out when the log was full, and as many while it asked whether it was.
+  assert.ok(entries > backlogMax && entries <= backlogMax + 2 * 2 * (batchesInFlightMax + 1), `${entries} entries`)
+
+  await postgres.start()
+  await untilMoreIsDecided(ledger)
+  await selling.stop()
+  assert.ok((ledger.undecided.get('backlog_full') ?? 0) > 0)
+  await assertRecorded(t, ledger, { cluster, db: postgres.connection })
+  const said = (text: string) => cluster.logLines().filter((line) => line.includes(text)).length
+  assert.equal(said('selling stops'), said('selling goes on'))
   assert.deepEqual(await cluster.stop(), { code: 0, signal: null })
 })
 

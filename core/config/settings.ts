@@ -164,7 +164,7 @@ export const settings = {
       min: 100,
       max: 100_000_000,
       unit: 'log entries',
-      doc: 'Decided batches not yet in Postgres above which /readyz says not ready: Redis keeps them in its memory.',
+      doc: 'Decided batches not yet in Postgres above which selling stops for a while: Redis keeps them in its memory.',
     },
   },
   db: {

@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis'
 import { Fault } from '../faults.ts'
 import { redisFault } from './connection.ts'
+import { readInfo } from './info.ts'
 
 const versionMajorMin = 7
 
@@ -14,7 +15,7 @@ export interface Durability {
 
 /** @throws Fault HC_REDIS_UNSUITABLE when Redis is too old for functions; HC_REDIS_UNAVAILABLE */
 export async function inspectDurability(redis: Redis): Promise<Durability> {
-  const info = infoFields(await redis.info().catch(rethrow))
+  const info = await readInfo(redis)
   const version = info.get('redis_version') ?? '0'
   if (Number.parseInt(version, 10) < versionMajorMin) {
     throw new Fault('HC_REDIS_UNSUITABLE', `Redis ${version} has no functions; ${versionMajorMin}.0 or later is needed`)
@@ -41,17 +42,4 @@ async function fsyncPolicy(redis: Redis): Promise<string> {
     if (fault.code === 'HC_REDIS_REFUSED') return 'unknown'
     throw fault
   }
-}
-
-function infoFields(info: string): Map<string, string> {
-  const fields = new Map<string, string>()
-  for (const line of info.split('\r\n')) {
-    const colon = line.indexOf(':')
-    if (colon > 0) fields.set(line.slice(0, colon), line.slice(colon + 1))
-  }
-  return fields
-}
-
-function rethrow(error: unknown): never {
-  throw redisFault(error)
 }

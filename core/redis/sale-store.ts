@@ -4,6 +4,7 @@ import { Fault } from '../faults.ts'
 import { type LogPosition, parseLogPosition } from '../log-position.ts'
 import { type ConnectionOptions, connectRedis, firstConnect, type RedisSettings, redisFault } from './connection.ts'
 import { type Durability, inspectDurability } from './durability.ts'
+import { readMemoryShare } from './info.ts'
 import { type ShardKeys, shardKeys } from './keys.ts'
 import { functionName, isFunctionMissing, loadLibrary } from './library.ts'
 import { type PersisterState, readPersisterState } from './persister-state.ts'
@@ -175,6 +176,11 @@ export class SaleStore {
       last: parseLogPosition(last.toString('latin1')),
       persister: readPersisterState(persister),
     }
+  }
+
+  /** Of the memory that Redis may use, from 0 to about 1; 0 when it has no bound or does not tell. */
+  memoryShare(): Promise<number> {
+    return readMemoryShare(this.redis)
   }
 
   /** One atomic read of a whole sale: Redis is busy for about 1 ms per 2,000 touched items. */
