@@ -11,6 +11,8 @@ export type ToChild =
   | { readonly type: 'metrics'; readonly id: number }
   /** Say not ready, take nothing new, finish what was accepted (HTTP) or drain the log to its end (persister), exit 0. */
   | { readonly type: 'drain' }
+  /** The same for an HTTP worker whose place another has taken: clients still find the port open, so it must lose nobody. */
+  | { readonly type: 'retire' }
 
 export type FromChild =
   /**

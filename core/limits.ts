@@ -138,6 +138,18 @@ export const addressesCountedMax = 50_000
 export const rateLimitAddressesMax = 50_000
 /** File descriptors of a worker that are not for clients: its own files, Redis, Postgres, and those just being accepted. */
 export const fileDescriptorsReserved = 256
+/**
+ * A worker whose place another has taken stops listening when no connection came for so long: those that wait in the
+ * queue of a socket are reset when it closes, so it should be empty then.
+ */
+export const retireQuietMs = 200
+/** It stops listening after this long at the latest: clients that connect for each request never leave it quiet. */
+export const retireListenMsMax = 2_000
+/**
+ * Its idle keep-alive connections get so long to send one more request and be told to close: a connection that is closed
+ * just as its client sends loses that request.
+ */
+export const retireIdleMs = 5_000
 /** How often a draining worker looks whether it is done: each look is a few comparisons. */
 export const drainCheckMs = 20
 /** A worker whose primary is gone may take this long to finish what it accepted. */
@@ -227,6 +239,14 @@ export const embeddedToolMsMax = 120_000
 export const predecessorStopMsMax = 15_000
 /** A taken-over lock is looked at again after this long: whoever else took it over has written its own by then. */
 export const lockSettleMs = 50
+
+// --- reload ---
+
+/** How long `npm run reload` waits for the end: each worker waits for its connections to say something, then for its successor. */
+export const reloadWaitMsMax = 120_000
+/** How often it looks, and how long it waits for the answer to one look. */
+export const reloadPollMs = 200
+export const reloadProbeMsMax = 5_000
 
 // --- audit ---
 

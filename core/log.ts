@@ -14,9 +14,12 @@ export function createLog(options: { level: string; process: string }): Log {
     timestamp: stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
   }
-  if (!process.stdout.isTTY) return pino(settings)
-  return pino(
-    settings,
-    pretty({ colorize: true, sync: true, singleLine: true, ignore: 'pid', translateTime: 'SYS:HH:MM:ss.l' }),
-  )
+  const destination = pino.destination({ dest: process.stdout.fd, sync: true })
+  destination.on('error', (error: NodeJS.ErrnoException) => {
+    // The terminal was closed, or the reader of the pipe has ended: a server that stops in order needs nobody to listen.
+    if (error.code !== 'EIO' && error.code !== 'EPIPE') throw error
+  })
+  if (!process.stdout.isTTY) return pino(settings, destination)
+  const readable = { colorize: true, singleLine: true, ignore: 'pid', translateTime: 'SYS:HH:MM:ss.l' }
+  return pino(settings, pretty({ ...readable, destination }))
 }

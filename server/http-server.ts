@@ -9,7 +9,7 @@ import {
 import { setTimeout as delay } from 'node:timers/promises'
 
 import { Fault } from '../core/faults.ts'
-import { drainCheckMs, drainIdleMs } from '../core/limits.ts'
+import { drainCheckMs, drainIdleMs, retireIdleMs, retireListenMsMax, retireQuietMs } from '../core/limits.ts'
 import type { Connections } from './connections.ts'
 import { Exchange, type ExchangeHost } from './exchange.ts'
 import { problemReply } from './problems.ts'
@@ -52,10 +52,10 @@ export interface HttpServerOptions {
 }
 
 /**
- * serving: all is well. draining: it takes no new connections, answers what comes on the old ones and closes each after
- * its answer. stopping: the same, but what comes is turned away.
+ * serving: all is well. retiring: each connection is closed after its next answer, and its client finds another worker.
+ * draining: the same, and the whole server is going. stopping: the same, but what comes is turned away.
  */
-type State = 'serving' | 'draining' | 'stopping'
+type State = 'serving' | 'retiring' | 'draining' | 'stopping'
 
 interface Registered extends Omit<Route, 'path' | 'method'> {
   /** The route's place in the metrics. */
@@ -80,6 +80,7 @@ export class HttpServer implements ExchangeHost {
   #state: State = 'serving'
   #pending = 0
   #lastRequestMs = 0
+  #lastConnectedMs = 0
 
   // What #writeOut is to write: cork() wants a function, and a closure for each answer can be saved.
   #res: HttpResponse | undefined
@@ -95,6 +96,7 @@ export class HttpServer implements ExchangeHost {
     this.#connections = connections
     this.#rateLimit = rateLimit
     this.#app.filter((res, change) => {
+      if (change > 0) this.#lastConnectedMs = clock.now()
       if (change < 0) connections.closed()
       else if (!connections.opened(res)) res.close()
     })
@@ -103,8 +105,9 @@ export class HttpServer implements ExchangeHost {
     this.#app.any('/*', this.#entry({ handle: answerUnknown, place: routes.length, kind: 'fallback' }))
   }
 
+  /** The server as a whole is going; not while only this worker makes room for another. */
   get isDraining(): boolean {
-    return this.#state !== 'serving'
+    return this.#state === 'draining' || this.#state === 'stopping'
   }
 
   /** @throws Fault HC_PORT_IN_USE */
@@ -125,9 +128,22 @@ export class HttpServer implements ExchangeHost {
    */
   async drain(): Promise<void> {
     this.#leave('draining')
-    this.#lastRequestMs = performance.now()
-    while (!this.#isDrained()) await delay(drainCheckMs)
-    this.#app.close()
+    await this.#closeWhenSilent(drainIdleMs)
+  }
+
+  /**
+   * The same, while others serve the port: stops listening in a moment in which nobody is about to connect, and gives
+   * idle connections longer. A client that connects for each request may still be reset, once in many hundred times,
+   * unless the kernel hands waiting connections to the others (Linux: net.ipv4.tcp_migrate_req = 1).
+   */
+  async retire(): Promise<void> {
+    this.#state = 'retiring'
+    const deadline = performance.now() + retireListenMsMax
+    while (performance.now() < deadline && performance.now() - this.#lastConnectedMs < retireQuietMs) {
+      await delay(drainCheckMs)
+    }
+    this.#leave(this.#state)
+    await this.#closeWhenSilent(retireIdleMs)
   }
 
   /** Takes nothing new at all, and resolves when what was accepted is answered, after `ms` at the latest. */
@@ -239,9 +255,11 @@ export class HttpServer implements ExchangeHost {
   }
 
   /** A connection that stays silent is idle keep-alive: its client has to expect that it is closed. */
-  #isDrained(): boolean {
-    if (this.#pending > 0) return false
-    return this.#connections.open === 0 || performance.now() - this.#lastRequestMs >= drainIdleMs
+  async #closeWhenSilent(idleMs: number): Promise<void> {
+    const startedMs = performance.now()
+    const isSilent = () => performance.now() - Math.max(startedMs, this.#lastRequestMs) >= idleMs
+    while (this.#pending > 0 || (this.#connections.open > 0 && !isSilent())) await delay(drainCheckMs)
+    this.#app.close()
   }
 }
 

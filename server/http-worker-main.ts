@@ -28,6 +28,7 @@ setInterval(() => sendToPrimary({ type: 'heartbeat' }), heartbeatIntervalMs)
 process.on('message', (message: ToChild) => {
   if (message.type === 'start') void start(message.config)
   else if (message.type === 'metrics') void sendMetrics(message.id)
+  else if (message.type === 'retire') void end(() => worker?.retire())
   else void end(() => worker?.drain())
 })
 sendToPrimary({ type: 'listening' })

@@ -143,10 +143,19 @@ export class HttpWorker {
   }
 
   /** Finishes what was accepted, and closes. Everything is answered when it resolves. */
-  async drain(): Promise<void> {
+  drain(): Promise<void> {
+    return this.#finish(() => this.#server.drain())
+  }
+
+  /** The same when another worker has taken its place: whoever still comes meanwhile is served. */
+  retire(): Promise<void> {
+    return this.#finish(() => this.#server.retire())
+  }
+
+  async #finish(closeServer: () => Promise<void>): Promise<void> {
     this.#rotation.stop()
     this.#board.close()
-    await this.#server.drain()
+    await closeServer()
     await this.#batcher.idle()
     this.#close()
   }

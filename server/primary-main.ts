@@ -11,7 +11,9 @@ import { Fault } from '../core/faults.ts'
 import { createLog } from '../core/log.ts'
 import { startEmbedded } from '../ops/embedded/embedded.ts'
 import { startPrimary } from './primary.ts'
-import { exitStatus, Shutdown, type StopSignal, stopSignals } from './shutdown.ts'
+import type { RollingReload } from './rolling-reload.ts'
+import { exitStatus, Shutdown } from './shutdown.ts'
+import { hasTerminal } from './terminal.ts'
 
 process.exit(await main(process.argv.slice(2)))
 
@@ -23,7 +25,7 @@ async function main(args: readonly string[]): Promise<number> {
   if (args.length > 0) return refuse(`unknown argument ${args[0]}: settings come from the environment, see --help`)
   let config: Config
   try {
-    config = loadConfig({ env: process.env, dotenvFile: '.env' })
+    config = readConfig()
   } catch (error) {
     if (error instanceof Fault) return refuse(error.message)
     throw error
@@ -32,23 +34,38 @@ async function main(args: readonly string[]): Promise<number> {
   const log = createLog({ level: config.log.level, process: 'primary' })
   log.debug(redacted(config), 'the settings')
   const shutdown = new Shutdown({ log, deadlineMs: config.app.shutdownSeconds * 1_000 })
-  for (const signal of Object.keys(stopSignals) as StopSignal[]) process.on(signal, () => shutdown.onSignal(signal))
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => shutdown.onSignal(signal))
+  let reload: RollingReload | undefined
+  const beganInTerminal = hasTerminal()
+  process.on('SIGHUP', () => {
+    if (beganInTerminal && !hasTerminal()) shutdown.onSignal('SIGHUP')
+    else if (reload === undefined) log.warn('not reloading: the server is still starting')
+    else reload.request()
+  })
   process.on('uncaughtException', (error) => shutdown.onFault(error))
 
-  const started = startPrimary({
-    config,
-    log,
-    version: version(),
-    shutdown,
-    executables: {
-      http: fileURLToPath(new URL('./http-worker-main.js', import.meta.url)),
-      persister: fileURLToPath(new URL('../workers/persister-main.js', import.meta.url)),
-    },
-    schemaFolder: new URL('../ops/postgres/', import.meta.url),
-    startServices: ({ app, db, redis }) =>
-      startEmbedded({ dataDir: app.dataDir, postgres: db.embedded, redis: redis.embedded, log }),
-  })
-  return await shutdown.run(started)
+  const start = async () => {
+    reload = await startPrimary({
+      config,
+      log,
+      version: version(),
+      shutdown,
+      executables: {
+        http: fileURLToPath(new URL('./http-worker-main.js', import.meta.url)),
+        persister: fileURLToPath(new URL('../workers/persister-main.js', import.meta.url)),
+      },
+      schemaFolder: new URL('../ops/postgres/', import.meta.url),
+      startServices: ({ app, db, redis }) =>
+        startEmbedded({ dataDir: app.dataDir, postgres: db.embedded, redis: redis.embedded, log }),
+      readConfig,
+    })
+  }
+  return await shutdown.run(start())
+}
+
+/** @throws Fault HC_CONFIG */
+function readConfig(): Config {
+  return loadConfig({ env: process.env, dotenvFile: '.env' })
 }
 
 /** What is wrong, one problem a line, for the person who starts the server: no log line, no stack. */

@@ -5,6 +5,7 @@ import { registerProcessMetrics } from '../core/metrics/process-metrics.ts'
 import type { LogState } from '../core/redis/sale-store.ts'
 import type { ReportingChild } from './cluster-metrics.ts'
 import type { Report } from './metric-reports.ts'
+import type { ReloadResult } from './rolling-reload.ts'
 import { childPlaces, type Supervisor } from './supervisor.ts'
 
 /** Gauges of the time since they were last asked, see ClusterMetrics. */
@@ -12,6 +13,7 @@ export const peakGauges: ReadonlySet<string> = new Set(['hotcakes_event_loop_del
 
 const backlogName = 'hotcakes_log_backlog_entries'
 const kinds: readonly ChildKind[] = ['http', 'persister']
+const reloadResults: readonly ReloadResult[] = ['done', 'failed']
 
 export interface PrimaryMetricsOptions {
   readonly version: string
@@ -25,6 +27,7 @@ export class PrimaryMetrics {
   readonly #registry = new Registry()
   readonly #options: PrimaryMetricsOptions
   readonly #restarts: Counter<'kind'>
+  readonly #reloads: Counter<'result'>
   readonly #unresponsive: Gauge<'kind' | 'pid'>
   readonly #durable: Gauge
   readonly #backlog: Gauge<never>
@@ -49,6 +52,13 @@ export class PrimaryMetrics {
       registers,
     })
     for (const kind of kinds) this.#restarts.inc({ kind }, 0)
+    this.#reloads = new Counter({
+      name: 'hotcakes_reloads_total',
+      help: 'Rolling reloads of the HTTP workers that have ended.',
+      labelNames: ['result'] as const,
+      registers,
+    })
+    for (const result of reloadResults) this.#reloads.inc({ result }, 0)
     this.#unresponsive = new Gauge({
       name: 'hotcakes_worker_unresponsive',
       help: 'Child processes that did not answer this scrape: their counters are their last known ones.',
@@ -76,6 +86,10 @@ export class PrimaryMetrics {
 
   restarted(kind: ChildKind): void {
     this.#restarts.inc({ kind })
+  }
+
+  reloaded(result: ReloadResult): void {
+    this.#reloads.inc({ result })
   }
 
   setDurable(isDurable: boolean): void {

@@ -17,6 +17,7 @@ import { claimLog } from './log-claim.ts'
 import { serveMetrics } from './metrics-server.ts'
 import { assertPortFree } from './port-check.ts'
 import { PrimaryMetrics, peakGauges } from './primary-metrics.ts'
+import { RollingReload } from './rolling-reload.ts'
 import type { Shutdown } from './shutdown.ts'
 import { Supervisor } from './supervisor.ts'
 
@@ -40,6 +41,8 @@ export interface PrimaryOptions {
   /** The numbered SQL files. */
   readonly schemaFolder: URL
   readonly startServices: (config: Config) => Promise<Services>
+  /** The settings as they stand now, for a reload. @throws Fault HC_CONFIG */
+  readonly readConfig: () => Config
 }
 
 type Opened<Extra> = PrimaryOptions & Extra
@@ -47,9 +50,10 @@ type Opened<Extra> = PrimaryOptions & Extra
 /**
  * Starts the service, in the order in which each part needs the ones before it, and hands every part to the shutdown,
  * which closes them in the reverse order. Resolves when the service is ready.
+ * @returns what replaces the HTTP workers on demand
  * @throws Fault; the reason of the shutdown's signal when it is aborted on the way
  */
-export async function startPrimary(options: PrimaryOptions): Promise<void> {
+export async function startPrimary(options: PrimaryOptions): Promise<RollingReload> {
   const startedMs = performance.now()
   const { config, log, shutdown } = options
   for (const warning of config.warnings) log.warn(warning)
@@ -72,6 +76,14 @@ export async function startPrimary(options: PrimaryOptions): Promise<void> {
   const number = Math.floor(Date.now() / 1_000 / app.saleIntervalSeconds)
   const sale = await store.saleState(number).catch(() => undefined) // Redis is away just now: the rest is still true
   greet({ config: effective.config, log, sale, tookMs: Math.round(performance.now() - startedMs) })
+  return new RollingReload({
+    supervisor,
+    config: effective.config,
+    readConfig: options.readConfig,
+    log,
+    signal: shutdown.signal,
+    onEnd: (result) => metrics.reloaded(result),
+  })
 }
 
 /** The configuration with the connection settings of what is embedded, and whether that is still there. */

@@ -11,10 +11,10 @@ import type { Log } from '../core/log.ts'
  */
 export const exitStatus = { ok: 0, fault: 1, config: 2 } as const
 
-export const stopSignals = {
+const stopSignals = {
   SIGTERM: 15,
   SIGINT: 2,
-  // The terminal was closed. Its default, ending at once, would cut off everything that an orderly stop is for.
+  // When it means that the terminal was closed; otherwise it asks for a reload.
   SIGHUP: 1,
 } as const
 export type StopSignal = keyof typeof stopSignals
@@ -94,7 +94,7 @@ export class Shutdown {
    * @param started settles soon after `signal` is aborted; its failure is a reason to stop
    * @returns the exit status
    */
-  async run(started: Promise<void>): Promise<number> {
+  async run(started: Promise<unknown>): Promise<number> {
     const orderly = started
       .catch((error: unknown) => {
         if (!this.signal.aborted) this.onFault(error)

@@ -35,12 +35,15 @@ interface Replacement {
 /** Keeps the wanted children running: forks, watches, replaces, and in the end drains them. */
 export class Supervisor {
   readonly #options: SupervisorOptions
+  #config: Config
   readonly #places: Readonly<Record<ChildPlace, Set<Child>>> = {
     starting: new Set(),
     ready: new Set(),
     draining: new Set(),
   }
   readonly #waiting = new Set<Replacement>()
+  /** New ones that are to take the place of one that works, until they are ready. */
+  readonly #successors = new Set<Child>()
   readonly #history = new CrashHistory()
   /** The kinds that are being drained, with what they had to leave. */
   readonly #drains = new Map<ChildKind, string[]>()
@@ -52,6 +55,7 @@ export class Supervisor {
 
   constructor(options: SupervisorOptions) {
     this.#options = options
+    this.#config = options.config
     this.#watch = setInterval(() => this.#look(), watchIntervalMs)
   }
 
@@ -81,6 +85,34 @@ export class Supervisor {
       return failure === undefined ? kind : `${kind} (its last one ended: ${failure})`
     })
     throw new Fault('HC_START_TIMEOUT', `not ready after ${childStartMsMax} ms: ${who.join(', ')}`)
+  }
+
+  /** Who is forked from now on gets this configuration. */
+  reconfigure(config: Config): void {
+    this.#config = config
+  }
+
+  /** Those of a kind that are ready. */
+  ready(kind: ChildKind): Child[] {
+    return [...this.#places.ready].filter((child) => child.kind === kind)
+  }
+
+  /**
+   * Replaces a child that is ready by a new one, with both at work for a moment; resolves when the old one is gone.
+   * @returns false if the new one did not become ready: the old one works on
+   */
+  async supersede(old: Child): Promise<boolean> {
+    if (!this.#places.ready.has(old)) return true // it has died meanwhile, and whoever replaced it is new
+    const successor = this.#fork(old.kind)
+    if (successor === undefined) return false
+    this.#successors.add(successor)
+    await this.#until(() => !this.#places.starting.has(successor))
+    if (!this.#successors.delete(successor)) return false
+    // If the old one has died it was replaced, and the successor is one too many.
+    const leaving = this.#places.ready.has(old) ? old : successor
+    this.#drainChild(leaving, 'ready', 'retire')
+    await this.#until(() => !this.#places.draining.has(leaving))
+    return true
   }
 
   /** Those that answer messages. */
@@ -137,7 +169,7 @@ export class Supervisor {
     clearInterval(this.#watch)
   }
 
-  #fork(kind: ChildKind): void {
+  #fork(kind: ChildKind): Child | undefined {
     let child: Child
     try {
       child = new Child({
@@ -148,10 +180,11 @@ export class Supervisor {
       })
     } catch (error) {
       this.#died(kind, { pid: 0, end: `it could not be forked: ${String(error)}` })
-      return
+      return undefined
     }
     this.#places.starting.add(child)
     this.#options.log.debug({ kind, child: child.pid }, 'a process was forked')
+    return child
   }
 
   #heard(child: Child, message: FromChild): void {
@@ -161,7 +194,7 @@ export class Supervisor {
       case 'listening':
         child.isListening = true
         if (child.kind === 'http' && this.#drains.has('http')) this.#drainChild(child, 'starting')
-        else child.send({ type: 'start', config: this.#options.config })
+        else child.send({ type: 'start', config: this.#config })
         break
       case 'ready':
         if (!this.#move(child, 'starting', 'ready')) break
@@ -183,8 +216,8 @@ export class Supervisor {
     }
   }
 
-  #drainChild(child: Child, from: ChildPlace): void {
-    if (this.#move(child, from, 'draining')) child.send({ type: 'drain' })
+  #drainChild(child: Child, from: ChildPlace, type: 'drain' | 'retire' = 'drain'): void {
+    if (this.#move(child, from, 'draining')) child.send({ type })
   }
 
   /** The one way from place to place; false, and nothing happens, when the child does not stand where it is taken from. */
@@ -204,7 +237,9 @@ export class Supervisor {
     this.#options.onGone(child)
     const left = this.#drains.get(kind)
     left?.push(...child.left)
-    if (wasDraining && child.isCleanExit) {
+    if (this.#successors.delete(child)) {
+      this.#options.log.error({ kind, child: pid }, `a process died before it took the place of another: ${end}`)
+    } else if (wasDraining && child.isCleanExit) {
       this.#options.log.info({ kind, child: pid }, 'a process has drained and ended')
     } else if (wasDraining && (kind === 'http' || child.left.length > 0)) {
       this.#options.log.error({ kind, child: pid }, `a process died while it drained: ${end}`)
@@ -260,7 +295,7 @@ export class Supervisor {
     const nowMs = performance.now()
     const gapMs = nowMs - this.#watchedMs
     this.#watchedMs = nowMs
-    const silenceMsMax = this.#options.config.app.heartbeatSeconds * 1_000
+    const silenceMsMax = this.#config.app.heartbeatSeconds * 1_000
     for (const [place, children] of Object.entries(this.#places)) {
       const isStarting = place === 'starting'
       const patienceMs = isStarting ? childStartMsMax : silenceMsMax

@@ -149,3 +149,34 @@ test('a persister whose replacement was waiting for its back-off is started for 
   assert.deepEqual(told.restarts, ['persister'])
   assert.equal(told.gone.at(-1)?.isCleanExit, true)
 })
+
+test('a child is superseded only by one that is ready; when that one fails, the old one works on', async (t) => {
+  const { supervisor, told } = supervise(t, { behaviour: 'steady' })
+  supervisor.start('http', 2)
+  await supervisor.allReady(noAbort)
+  const [first, second] = supervisor.ready('http')
+  assert.ok(first !== undefined && second !== undefined)
+
+  assert.equal(await supervisor.supersede(first), true)
+  const after = supervisor.ready('http')
+  assert.deepEqual([after.length, after.includes(first), after.includes(second)], [2, false, true])
+
+  supervisor.reconfigure({ app: { heartbeatSeconds: 10 }, script: { behaviour: 'stillborn' } } as unknown as Config)
+  assert.equal(await supervisor.supersede(second), false)
+  assert.deepEqual(supervisor.ready('http'), after)
+  assert.deepEqual(told.restarts, [], 'and nobody is started for the one that failed')
+})
+
+test('a child that dies while its successor starts leaves as many as there should be', async (t) => {
+  const { supervisor } = supervise(t, { behaviour: 'steady' })
+  supervisor.start('http', 1)
+  await supervisor.allReady(noAbort)
+  const [old] = supervisor.ready('http')
+  assert.ok(old !== undefined)
+  const superseded = supervisor.supersede(old)
+  process.kill(pidOf(old), 'SIGKILL')
+  assert.equal(await superseded, true)
+  await supervisor.allReady(noAbort)
+  await eventually(() => supervisor.count('http', 'draining') === 0)
+  assert.equal(supervisor.count('http', 'ready'), 1)
+})

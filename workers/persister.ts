@@ -256,7 +256,8 @@ export class Persister {
   /** Of several persisters the active one's word counts; that Postgres is away for us says nothing while it isn't. */
   #mayPublish(published: PersisterState | undefined): boolean {
     if (this.#state === 'active') return true
-    const isOthersActive = published?.state === 'active' && published.host !== hostname()
+    const isOurs = published?.host === hostname() && published.pid === process.pid
+    const isOthersActive = published?.state === 'active' && !isOurs
     return this.#state === 'away' && !isOthersActive
   }
 

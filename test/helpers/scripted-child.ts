@@ -5,7 +5,7 @@ import { rmSync } from 'node:fs'
 import type { FromChild, ToChild } from '../../core/ipc.ts'
 
 /**
- * steady: becomes ready, beats, ends when it is drained. The others differ from it so: stubborn ignores the drain; mute
+ * steady: becomes ready, beats, ends when it is drained or retired. The others differ from it so: stubborn ignores the drain; mute
  * is not heard again after it is ready; stillborn says why it can't work and ends; frail dies of a drain if the file
  * `flag` is there, and removes it; untidy says on the drain what it leaves.
  */
@@ -50,7 +50,7 @@ process.on('message', (message: ToChild) => {
   if (message.type === 'start') {
     script = (message.config as unknown as { script: ChildScript }).script
     begin()
-  } else if (message.type === 'drain') drain()
-  else say({ type: 'metrics', id: message.id, metrics: [] })
+  } else if (message.type === 'metrics') say({ type: 'metrics', id: message.id, metrics: [] })
+  else drain()
 })
 say({ type: 'listening' })
