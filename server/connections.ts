@@ -33,7 +33,7 @@ export class Connections {
     return bound === undefined
   }
 
-  /** For a WebSocket as well, from its close handler: uWebSockets.js' filter isn't told of the end of an upgraded one. */
+  /** Also from the close handler of a WebSocket: uWebSockets.js' filter isn't told of the end of an upgraded connection. */
   closed(): void {
     this.#open -= 1
   }

@@ -46,7 +46,7 @@ export interface HttpServerOptions {
   readonly clock: TurnClock
   readonly connections: Connections
   /** Has WebSockets of its own to register. */
-  readonly board?: { attach(app: TemplatedApp): void }
+  readonly board?: { attach(app: TemplatedApp, onClosed: () => void): void }
   /** `undefined`: an address may ask as often as it likes. */
   readonly rateLimit: RateLimit | undefined
 }
@@ -100,7 +100,7 @@ export class HttpServer implements ExchangeHost {
       if (change < 0) connections.closed()
       else if (!connections.opened(res)) res.close()
     })
-    board?.attach(this.#app)
+    board?.attach(this.#app, () => connections.closed())
     for (const [place, route] of routes.entries()) this.#register(route, place)
     this.#app.any('/*', this.#entry({ handle: answerUnknown, place: routes.length, kind: 'fallback' }))
   }

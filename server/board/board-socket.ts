@@ -36,7 +36,8 @@ export class BoardSocket {
     this.#options = options
   }
 
-  attach(app: TemplatedApp): void {
+  /** @param onClosed a viewer's connection has ended, which the app's filter isn't told once it is a WebSocket */
+  attach(app: TemplatedApp, onClosed: () => void): void {
     this.#app = app
     app.ws(boardSocketPath, {
       maxPayloadLength: boardReceivedBytesMax,
@@ -48,6 +49,7 @@ export class BoardSocket {
       close: (viewer) => {
         this.#viewers.delete(viewer)
         this.#options.onLeave()
+        onClosed()
       },
     })
   }

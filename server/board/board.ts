@@ -38,8 +38,8 @@ export class Board {
     )
   }
 
-  attach(app: TemplatedApp): void {
-    this.#socket.attach(app)
+  attach(app: TemplatedApp, onClosed: () => void): void {
+    this.#socket.attach(app, onClosed)
   }
 
   redisLost(): void {
