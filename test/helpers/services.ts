@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { mkdirSync } from 'node:fs'
 
 import type { EmbeddedPostgres, EmbeddedRedis } from '../../ops/embedded/facts.ts'
 import { startPostgresService } from '../../ops/embedded/postgres.ts'
@@ -15,6 +16,8 @@ export interface TestService<Connection> {
   stop(): Promise<void>
   /** Starts it again after `stop()`, on the same port and data. */
   start(): Promise<void>
+  /** Its disk is lost: a crash, and none of its data is left. The next `start()` begins with nothing. */
+  loseDisk(): Promise<void>
 }
 
 /** A real Redis with the settings of the embedded one: append-only file, synced before each answer. */
@@ -72,6 +75,12 @@ async function control<Connection>(
     stop: async () => running.service?.stop(),
     start: async () => {
       running.service = (await launch(dataDir, service.port)).service
+    },
+    loseDisk: async () => {
+      if (running.service !== undefined) process.kill(running.service.pid, 'SIGKILL')
+      await running.service?.stop()
+      removeFolder(dataDir)
+      mkdirSync(dataDir)
     },
   }
 }

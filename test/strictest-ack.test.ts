@@ -1,0 +1,173 @@
+// Goal: with APP_ACK=postgres every answered purchase is in Postgres the moment its answer comes, whatever happens to the
+// rest of the server. Method: the real server, whose Postgres a test can make wait by a lock, and take away.
+
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+
+import type { Postgres } from '../core/postgres/connection.ts'
+import { type Cluster, startCluster } from './helpers/cluster.ts'
+import { eventually } from './helpers/eventually.ts'
+import { HttpClient, type HttpReply } from './helpers/http-client.ts'
+import { assertProblem, checkoutPath, codeOf, currentSale, purchasePath } from './helpers/items.ts'
+import { onePid, type Scrape, scrape } from './helpers/metrics.ts'
+import { openPostgres } from './helpers/record.ts'
+import { servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
+
+async function start(t: TestContext, ack = 'postgres') {
+  const [redis, postgres] = await Promise.all([startRedis(t), startPostgres(t, { durable: true })])
+  const cluster = await startCluster(t, {
+    env: {
+      ...servicesEnv({ redis: redis.connection, db: postgres.connection }),
+      APP_SALE_INTERVAL_SECONDS: String(30 * 86_400),
+      APP_SHUTDOWN_SECONDS: '10',
+      APP_ACK: ack,
+    },
+  })
+  const metrics = new HttpClient(t, { baseUrl: cluster.metricsUrl })
+  return { redis, postgres, cluster, scrapeNow: () => scrape(metrics), sale: await currentSale(cluster) }
+}
+
+/** From now on no transaction that holds a purchase can be committed, until the result is called. */
+function block(record: Postgres): () => void {
+  record.query('begin')
+  record.query('lock table purchases in share mode')
+  return () => record.query('commit')
+}
+
+async function hold({ http }: Cluster, item: string): Promise<string> {
+  return codeOf(await http.post(checkoutPath(`user-${item}`, item)))
+}
+
+async function purchase({ http }: Cluster, code: string): Promise<HttpReply> {
+  return await http.post(purchasePath(code))
+}
+
+function isRecorded(record: Postgres, item: string): boolean {
+  return record.query('select from purchases where sale_id = $1 and item_index = $2', item.split('-')).length === 1
+}
+
+/** Purchases of items from the first on, one after the other in each of some lanes, until one is not answered 200. */
+function buy(cluster: Cluster, { sale, lanes }: { sale: number; lanes: number }, onPurchase: (item: string) => void) {
+  const lane = async (first: number) => {
+    for (let index = first; ; index += lanes) {
+      const item = `${sale}-${index}`
+      const held = await cluster.http.post(checkoutPath(`user-${item}`, item))
+      if (held.status !== 200) break
+      const reply = await purchase(cluster, codeOf(held))
+      if (reply.status !== 200) break
+      onPurchase(item)
+    }
+  }
+  return Promise.all(Array.from({ length: lanes }, (_, n) => lane(n + 1)))
+}
+
+async function untilWaiting(scrapeNow: () => Promise<Scrape>, count: number): Promise<void> {
+  const waiting = async () => (await scrapeNow()).total('hotcakes_answers_uncommitted') === count
+  await eventually(waiting, { what: `${count} answers that wait` })
+}
+
+test('a purchase is not answered while its row cannot be committed, and is with its row', async (t) => {
+  const { cluster, postgres, scrapeNow, sale } = await start(t)
+  const record = openPostgres(t, postgres.connection)
+  const [first, second] = [`${sale}-1`, `${sale}-2`]
+  const code = await hold(cluster, first)
+  const unblock = block(record)
+  let answered: HttpReply | undefined
+  const pending = purchase(cluster, code).then((reply) => (answered = reply))
+  await untilWaiting(scrapeNow, 1)
+  await hold(cluster, second)
+  assert.equal(answered, undefined)
+  assert.equal(isRecorded(record, first), false)
+  unblock()
+  const reply = await pending
+  assert.equal(isRecorded(record, first), true)
+  assert.equal(reply.status, 200)
+  assert.deepEqual(await cluster.stop(), { code: 0, signal: null })
+})
+
+test('under load the row of every purchase is there when its answer comes', async (t) => {
+  const { cluster, postgres, sale } = await start(t)
+  const record = openPostgres(t, postgres.connection)
+  const missing: string[] = []
+  let count = 0
+  const buying = buy(cluster, { sale, lanes: 16 }, (item) => {
+    if (!isRecorded(record, item)) missing.push(item)
+    count += 1
+    if (count === 1_000) process.kill(cluster.pid, 'SIGTERM')
+  })
+  await buying.catch(() => undefined) // the connections of a server that has stopped
+  assert.deepEqual(missing, [])
+  assert.ok(count >= 1_000)
+  assert.deepEqual(await cluster.exited, { code: 0, signal: null })
+})
+
+test('Postgres is away: past the deadline 503, not ready; when it is back a retry gets the purchase', async (t) => {
+  const { cluster, postgres, sale } = await start(t)
+  const code = await hold(cluster, `${sale}-1`)
+  await postgres.stop()
+  assertProblem(await purchase(cluster, code), 503, 'unrecorded')
+  await eventually(async () => (await cluster.http.get('/readyz')).status === 503)
+  await postgres.start()
+  await eventually(async () => (await cluster.http.get('/readyz')).status === 200)
+  const reply = await eventually(async () => {
+    const retry = await purchase(cluster, code)
+    return retry.status === 200 ? retry : undefined
+  })
+  assert.ok(isRecorded(openPostgres(t, postgres.connection), `${sale}-1`))
+  assert.equal((await purchase(cluster, code)).text, reply.text)
+  assert.deepEqual(await cluster.stop(), { code: 0, signal: null })
+})
+
+test('the persister dies while purchases wait: the next one commits them, and they are answered', async (t) => {
+  const { cluster, postgres, scrapeNow, sale } = await start(t)
+  const record = openPostgres(t, postgres.connection)
+  const code = await hold(cluster, `${sale}-1`)
+  const persister = onePid((await scrapeNow()).pids('persister'))
+  const unblock = block(record)
+  const pending = purchase(cluster, code)
+  await untilWaiting(scrapeNow, 1)
+  process.kill(persister, 'SIGKILL')
+  unblock()
+  assert.equal((await pending).status, 200)
+  assert.ok(isRecorded(record, `${sale}-1`))
+  assert.deepEqual(await cluster.stop(), { code: 0, signal: null })
+})
+
+test('SIGTERM while purchases wait: they are answered before the server ends, exit status 0', async (t) => {
+  const { cluster, postgres, scrapeNow, sale } = await start(t)
+  const unblock = block(openPostgres(t, postgres.connection))
+  const codes = await Promise.all([1, 2, 3, 4].map((index) => hold(cluster, `${sale}-${index}`)))
+  const pending = codes.map((code) => purchase(cluster, code))
+  await untilWaiting(scrapeNow, 4)
+  process.kill(cluster.pid, 'SIGTERM')
+  await eventually(() => cluster.logLines().some((line) => line.includes('SIGTERM received')))
+  unblock()
+  for (const reply of await Promise.all(pending))
+    assert.deepEqual([reply.status, reply.headers['connection']], [200, 'close'])
+  assert.deepEqual(await cluster.exited, { code: 0, signal: null })
+})
+
+test('the disk of Redis is lost under load: every purchase that was answered is in Postgres', async (t) => {
+  const { cluster, postgres, redis, sale } = await start(t)
+  const purchased: string[] = []
+  const buying = buy(cluster, { sale, lanes: 16 }, (item) => purchased.push(item))
+  await eventually(() => purchased.length > 500)
+  await redis.loseDisk()
+  await buying
+  const record = openPostgres(t, postgres.connection)
+  assert.deepEqual(
+    purchased.filter((item) => !isRecorded(record, item)),
+    [],
+  )
+})
+
+test('by default a purchase is answered although Postgres cannot commit it', async (t) => {
+  const { cluster, postgres, sale } = await start(t, 'redis')
+  const code = await hold(cluster, `${sale}-1`)
+  const record = openPostgres(t, postgres.connection)
+  const unblock = block(record)
+  assert.equal((await purchase(cluster, code)).status, 200)
+  assert.equal(isRecorded(record, `${sale}-1`), false)
+  unblock()
+  assert.deepEqual(await cluster.stop(), { code: 0, signal: null })
+})
