@@ -45,6 +45,23 @@ test('a sale that is recorded as it was decided passes', async (t) => {
   assert.deepEqual(report.log, { ...report.log, offset: '1-6', last: '1-6', backlog_entries: 0 })
 })
 
+test('every run leaves its verdict on record', async (t) => {
+  const { postgres, shop, drain, env } = await start(t)
+  await sellSome(shop)
+  await runAudit(env, ['--wait-seconds', '0'])
+  await drain()
+  await runAudit(env, ['--sale', String(shop.sale)])
+  const columns = "verdict, sale_id::float8 as sale, epoch || '-' || seq as position"
+  assert.deepEqual(postgres.query(`select ${columns} from audits order by audit_id`), [
+    { verdict: 'incomplete', sale: null, position: '0-0' },
+    { verdict: 'passed', sale: shop.sale, position: '1-6' },
+  ])
+  postgres.query('drop table audits')
+  const { status, stderr } = await runAudit(env)
+  assert.equal(status, 0)
+  assert.match(stderr, /the verdict is not kept/)
+})
+
 test('a person gets a table, the checks and the verdict', async (t) => {
   const { shop, drain, env } = await start(t)
   await sellSome(shop)

@@ -46,6 +46,9 @@ watch ARGV: sale, since, offset, bytes. Has the changes of all sales noted for t
   false, now_ms, since, end, changes}: the changes noted from the offset on, at most so many bytes, and how many there are.
   With another `since` than given the changes are not those that follow: read all items, then go on from `end`.
 log_state: Returns {now_ms, entries, last id, ms when the oldest entry was decided or false, persister's hash (flat)}.
+item_records ARGV: sale, first index, count (at most 8,000). Returns {sale's field or false, now_ms, records}: of each index
+  its record, or false where nobody touched the item.
+sale_counts ARGV: sale. Returns {sale's field or false, counts (flat)}.
 audit_sale ARGV: sale. Returns {now_ms, last id, field, items, users, counts} (the last three flat lists), one moment.
 
 A script that fails is not rolled back: decide takes every decision before its first write.
@@ -447,6 +450,22 @@ local function log_state(keys)
   return { now_ms(), call('XLEN', keys[2]), last_id(keys[2]), since, call('HGETALL', prefix_of(keys) .. 'persister') }
 end
 
+local function item_records(keys, args)
+  bind()
+  local field = call('HGET', keys[1], args[1])
+  if not field then return { false, now_ms(), {} } end
+  local indexes = {}
+  for n = 1, to_number(args[3]) do indexes[n] = format('%d', args[2] + n - 1) end
+  return { field, now_ms(), call('HMGET', prefix_of(keys) .. 'sale:' .. args[1] .. ':items', unpack_list(indexes)) }
+end
+
+local function sale_counts(keys, args)
+  bind()
+  local field = call('HGET', keys[1], args[1])
+  if not field then return { false, {} } end
+  return { field, call('HGETALL', prefix_of(keys) .. 'sale:' .. args[1] .. ':counts') }
+end
+
 local function audit_sale(keys, args)
   bind()
   local field = call('HGET', keys[1], args[1])
@@ -464,4 +483,6 @@ redis.register_function('@LIBRARY@_claim_epoch', claim_epoch)
 redis.register_function('@LIBRARY@_sale_state', sale_state)
 redis.register_function('@LIBRARY@_watch', watch)
 redis.register_function({ function_name = '@LIBRARY@_log_state', callback = log_state, flags = { 'no-writes' } })
+redis.register_function({ function_name = '@LIBRARY@_item_records', callback = item_records, flags = { 'no-writes' } })
+redis.register_function({ function_name = '@LIBRARY@_sale_counts', callback = sale_counts, flags = { 'no-writes' } })
 redis.register_function({ function_name = '@LIBRARY@_audit_sale', callback = audit_sale, flags = { 'no-writes' } })

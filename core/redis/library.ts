@@ -13,7 +13,16 @@ const librarySource = source.replaceAll('@LIBRARY@', libraryName)
 
 /** The name under which Redis knows one of the functions that hotcakes.lua documents. */
 export function functionName(
-  name: 'decide' | 'open' | 'claim_epoch' | 'sale_state' | 'watch' | 'log_state' | 'audit_sale',
+  name:
+    | 'decide'
+    | 'open'
+    | 'claim_epoch'
+    | 'sale_state'
+    | 'watch'
+    | 'log_state'
+    | 'item_records'
+    | 'sale_counts'
+    | 'audit_sale',
 ): string {
   return `${libraryName}_${name}`
 }

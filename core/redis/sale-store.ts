@@ -3,6 +3,7 @@ import type { SaleTerms } from '../decisions.ts'
 import { Fault } from '../faults.ts'
 import { type LogPosition, parseLogPosition } from '../log-position.ts'
 import { type ConnectionOptions, connectRedis, firstConnect, type RedisSettings, redisFault } from './connection.ts'
+import { type DecodedItem, decodeItem } from './decoded-item.ts'
 import { type Durability, inspectDurability } from './durability.ts'
 import { readMemoryShare } from './info.ts'
 import { type ShardKeys, shardKeys } from './keys.ts'
@@ -56,6 +57,14 @@ export interface LogState {
   readonly last: LogPosition
   /** What the persister last said of itself; undefined if none did for a while. */
   readonly persister: PersisterState | undefined
+}
+
+/** Some items of a sale that Redis lists, at one moment. */
+export interface SomeItems {
+  readonly nowMs: number
+  readonly terms: SaleTerms
+  /** One for each index that was asked for, in order; undefined: nobody has touched the item. */
+  readonly items: readonly (DecodedItem | undefined)[]
 }
 
 /** A moment of one sale: everything that Redis knows of it, and the log position of that moment. */
@@ -181,6 +190,24 @@ export class SaleStore {
   /** Of the memory that Redis may use, from 0 to about 1; 0 when it has no bound or does not tell. */
   memoryShare(): Promise<number> {
     return readMemoryShare(this.redis)
+  }
+
+  /** The items from `first` on, whether the sale has so many or not. undefined when Redis does not list the sale. */
+  async someItems(sale: number, first: number, count: number): Promise<SomeItems | undefined> {
+    type Reply = [Buffer | null, number, (Buffer | null)[]]
+    const reply = (await this.#call(functionName('item_records'), sale, first, count)) as Reply
+    const [field, nowMs, records] = reply
+    if (field === null) return undefined
+    const terms = parseTerms(sale, field)
+    const decode = (record: Buffer | null) => (record === null ? undefined : decodeItem(record, terms.opensAtMs))
+    return { nowMs, terms, items: records.map(decode) }
+  }
+
+  /** Outcome code -> how often it was decided for the sale. undefined when Redis does not list it. */
+  async saleCounts(sale: number): Promise<{ terms: SaleTerms; counts: ReadonlyMap<number, number> } | undefined> {
+    type Reply = [Buffer | null, Buffer[]]
+    const [field, counts] = (await this.#call(functionName('sale_counts'), sale)) as Reply
+    return field === null ? undefined : { terms: parseTerms(sale, field), counts: countsByCode(counts) }
   }
 
   /** One atomic read of a whole sale: Redis is busy for about 1 ms per 2,000 touched items. */

@@ -198,7 +198,7 @@ function named(counts: ReadonlyMap<number, number>): Record<string, number> {
 function describeLog(offset: LogPosition, state: LogState): AuditReport['log'] {
   const { last, backlogEntries, lagSeconds, persister } = state
   return {
-    offset: formatLogPosition(offset),
+    offset,
     last: formatLogPosition(last),
     backlogEntries,
     lagSeconds,

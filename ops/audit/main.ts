@@ -3,12 +3,14 @@
 import { type Config, loadConfig } from '../../core/config/load.ts'
 import { Fault } from '../../core/faults.ts'
 import { auditRedisTimeoutMs, auditStatementTimeoutMs } from '../../core/limits.ts'
-import { connectPostgres } from '../../core/postgres/connection.ts'
+import { connectPostgres, type Postgres } from '../../core/postgres/connection.ts'
+import { PostgresFault } from '../../core/postgres/postgres-fault.ts'
 import { SaleStore } from '../../core/redis/sale-store.ts'
 import { attachEmbedded } from '../embedded/embedded.ts'
 import { type AuditArguments, helpText, parseArguments } from './arguments.ts'
 import { audit } from './audit.ts'
 import { type AuditReport, reportAsJson, reportAsText } from './report.ts'
+import { keepVerdict } from './verdict.ts'
 
 const exitStatus = { passed: 0, breached: 1, incomplete: 2, failed: 3 } as const
 
@@ -66,7 +68,7 @@ async function auditOnce(config: Config, asked: AuditArguments): Promise<AuditRe
   const store = new SaleStore(config.redis, { name: 'hotcakes audit', commandTimeoutMs: auditRedisTimeoutMs })
   try {
     await store.connect()
-    return await audit(
+    const report = await audit(
       { store, postgres },
       {
         sale: asked.sale,
@@ -74,8 +76,20 @@ async function auditOnce(config: Config, asked: AuditArguments): Promise<AuditRe
         onWait: (entries) => say(`waiting for ${entries} log entries to get to Postgres`),
       },
     )
+    tryKeepVerdict(postgres, report, asked.sale)
+    return report
   } finally {
     store.close()
     postgres.close()
+  }
+}
+
+/** The verdict stands, whether it can be kept or not: an auditor may be somebody who may only read. */
+function tryKeepVerdict(postgres: Postgres, report: AuditReport, sale: number | undefined): void {
+  try {
+    keepVerdict(postgres, report, sale)
+  } catch (error) {
+    if (!(error instanceof PostgresFault)) throw error
+    say(`the verdict is not kept: ${error.message}`)
   }
 }

@@ -1,6 +1,6 @@
 import type { SaleTerms } from '../../core/decisions.ts'
-import { nonceLength } from '../../core/ids.ts'
 import type { LogPosition } from '../../core/log-position.ts'
+import { decodeItem } from '../../core/redis/decoded-item.ts'
 import type { SaleSnapshot } from '../../core/redis/sale-store.ts'
 
 export interface Purchase {
@@ -39,12 +39,6 @@ export interface RedisSale {
   readonly unreadable: readonly string[]
 }
 
-// See the record formats in the header of hotcakes.lua.
-const heldState = 'h'.charCodeAt(0)
-const soldState = 's'.charCodeAt(0)
-const nonceAt = 1
-const timeAt = nonceAt + nonceLength
-const userAt = timeAt + 4
 const firstHoldAt = 2
 const holdLength = 4
 
@@ -59,16 +53,14 @@ export function decodeSnapshot(snapshot: SaleSnapshot): RedisSale | undefined {
   const unreadable: string[] = []
 
   for (const [field, record] of snapshot.items) {
-    const state = record[0]
-    if (record.length <= userAt || (state !== heldState && state !== soldState) || !/^[1-9]\d{0,14}$/.test(field)) {
+    const item = /^[1-9]\d{0,14}$/.test(field) ? decodeItem(record, opensAtMs) : undefined
+    if (item === undefined) {
       unreadable.push(`items ${field}`)
       continue
     }
-    const nonce = record.toString('latin1', nonceAt, timeAt)
-    const timeMs = opensAtMs + record.readUInt32BE(timeAt)
-    const user = record.toString('latin1', userAt)
-    if (state === soldState) sold.set(Number(field), { user, nonce, purchasedAtMs: timeMs })
-    else held.set(Number(field), { user, nonce, expiresAtMs: timeMs })
+    const { state, nonce, user, atMs } = item
+    if (state === 'sold') sold.set(Number(field), { user, nonce, purchasedAtMs: atMs })
+    else held.set(Number(field), { user, nonce, expiresAtMs: atMs })
   }
   for (const [user, record] of snapshot.users) {
     if (record.length < firstHoldAt || (record.length - firstHoldAt) % holdLength !== 0) {

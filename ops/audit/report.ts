@@ -1,3 +1,4 @@
+import { formatLogPosition, type LogPosition } from '../../core/log-position.ts'
 import { type Breaches, type BreachRow, type Check, checks } from './breaches.ts'
 
 export interface SaleReport {
@@ -23,7 +24,7 @@ export interface AuditReport {
   readonly startedAtMs: number
   readonly tookMs: number
   readonly log: {
-    readonly offset: string
+    readonly offset: LogPosition
     readonly last: string
     readonly backlogEntries: number
     readonly lagSeconds: number
@@ -51,7 +52,7 @@ export function reportAsJson(report: AuditReport): string {
     started_at: isoTime(report.startedAtMs),
     took_ms: tookMs,
     log: {
-      offset: log.offset,
+      offset: formatLogPosition(log.offset),
       last: log.last,
       backlog_entries: log.backlogEntries,
       lag_seconds: log.lagSeconds,
@@ -83,7 +84,7 @@ export function reportAsText(report: AuditReport): string {
   const { log, sales, unlisted, rows, notChecked, tookMs } = report
   const persister = log.persister === 'silent' ? 'no persister has been heard of' : `the persister is ${log.persister}`
   const lines = [
-    `log: Postgres has it up to ${log.offset}, Redis is at ${log.last}; ${log.backlogEntries} entries are waiting` +
+    `log: Postgres has it up to ${formatLogPosition(log.offset)}, Redis is at ${log.last}; ${log.backlogEntries} entries are waiting` +
       (log.backlogEntries > 0 ? `, the oldest for ${log.lagSeconds.toFixed(1)} s` : '') +
       `; ${persister}`,
     '',
