@@ -22,7 +22,7 @@ const users = ['ann', 'bob:1', 'c@d.e']
 const reached = new Map<Outcome, number>()
 
 const redis = await startRedis({ after })
-const store = new SaleStore({ ...redis.connection, tls: false }, { name: 'model-test' })
+const store = new SaleStore(redis.connection, { name: 'model-test' })
 before(async () => {
   await store.connect()
   await store.claimEpoch(1)

@@ -102,11 +102,12 @@ async function start(t: TestContext) {
   const redis = await startRedis(t)
   const service = await startPostgres(t)
   // Both connections are made with the passwords that the services came with, and outlive their change.
-  const store = new SaleStore(redis.connection, { name: 'hotcakes test' })
+  const store = new SaleStore(redis.admin, { name: 'hotcakes test' })
   t.after(() => store.close())
   await store.connect()
   const postgres = openPostgres(t, service.connection)
-  const setRedisPassword = (password: string) => store.redis.config('SET', 'requirepass', password)
+  const setRedisPassword = (password: string) =>
+    store.redis.call('ACL', 'SETUSER', redis.connection.user, 'resetpass', `>${password}`)
   const setPostgresPassword = (password: string): void => {
     postgres.query(`alter role ${service.connection.user} password ${literal(postgres, password)}`)
   }

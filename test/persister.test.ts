@@ -6,7 +6,7 @@ import { startCommitCutter } from './helpers/commit-cutter.ts'
 import { eventually } from './helpers/eventually.ts'
 import { startPersister, type TestPersister } from './helpers/persister.ts'
 import { assertRecorded, newRecord, recordedAttempts } from './helpers/record.ts'
-import { startPostgres, startRedis } from './helpers/services.ts'
+import { openRedis, startPostgres, startRedis } from './helpers/services.ts'
 
 const { connection: db } = await startPostgres({ after })
 
@@ -80,7 +80,7 @@ test('a Redis that was emptied is named; a new epoch of its log is taken up', as
   const persister = await startPersister(t, { db, redis: redis.connection })
   await buyers.checkOut(5)
   await eventually(() => recordedAttempts(postgres).length === 5)
-  await buyers.store.redis.flushdb()
+  await (await openRedis(t, redis.admin)).flushdb()
   await eventually(() => toldCodes(persister).includes('HC_LOG_LOST'))
 
   await buyers.open(1_000, 2)

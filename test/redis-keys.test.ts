@@ -4,12 +4,13 @@ import { BatchReader, BatchWriter, DecisionReader, decodeOpenedSale, type SaleTe
 import { nonceLength } from '../core/ids.ts'
 import { SaleStore } from '../core/redis/sale-store.ts'
 import { eventually } from './helpers/eventually.ts'
-import { startRedis } from './helpers/services.ts'
+import { openRedis, startRedis } from './helpers/services.ts'
 
 const intervalMs = 3_600_000
 const ttlSeconds = 600
 const redis = await startRedis({ after })
-const store = new SaleStore({ ...redis.connection, tls: false }, { name: 'keys-test' })
+const admin = await openRedis({ after }, redis.admin)
+const store = new SaleStore(redis.connection, { name: 'keys-test' })
 let nonceNext = 0
 
 before(async () => {
@@ -42,8 +43,8 @@ async function checkout(
 
 async function expiries(sale: number): Promise<Map<string, number>> {
   const prefix = `${store.keys.prefix}sale:${sale}:`
-  const names = await store.redis.keys(`${prefix.replaceAll(/[{}]/g, String.raw`\$&`)}*`)
-  const times = await Promise.all(names.map((name) => store.redis.expiretime(name)))
+  const names = await admin.keys(`${prefix.replaceAll(/[{}]/g, String.raw`\$&`)}*`)
+  const times = await Promise.all(names.map((name) => admin.expiretime(name)))
   return new Map(names.map((name, at) => [name.slice(prefix.length), times[at] as number]))
 }
 

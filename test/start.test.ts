@@ -3,7 +3,6 @@ import { spawnSync } from 'node:child_process'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { settingPlaces } from '../core/config/settings.ts'
-import { connectRedis } from '../core/redis/connection.ts'
 import { type Cluster, startCluster } from './helpers/cluster.ts'
 import { eventually } from './helpers/eventually.ts'
 import { HttpClient } from './helpers/http-client.ts'
@@ -12,7 +11,7 @@ import { scrape } from './helpers/metrics.ts'
 import { processTree, stillRunning } from './helpers/processes.ts'
 import { emptyDatabase, openPostgres } from './helpers/record.ts'
 import { type Scope, temporaryFolder } from './helpers/scope.ts'
-import { servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
+import { openRedis, servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
 
 const primary = fileURLToPath(new URL('../server/primary-main.js', import.meta.url))
 /** No new sale in the middle of a test. */
@@ -107,9 +106,7 @@ test('a Redis that lost what Postgres has, or the other way round, is refused: i
   codeOf(await first.http.post(`/checkout?user_id=buyer&id=${sale}-1`))
   assert.equal((await first.stop()).code, 0)
 
-  const direct = connectRedis(redis.connection, { name: 'hotcakes test' })
-  t.after(() => direct.disconnect())
-  await direct.connect()
+  const admin = await openRedis(t, redis.admin)
 
   emptyDatabase(t, postgres.connection)
   await assertRefused(await start(), 'HC_LOG_GAP', /not the database that belongs to this Redis/)
@@ -119,7 +116,7 @@ test('a Redis that lost what Postgres has, or the other way round, is refused: i
   const again = await startCluster(t, { env })
   assert.equal((await again.stop()).code, 0)
 
-  await direct.flushall()
+  await admin.flushall()
   await assertRefused(
     await start(),
     'HC_LOG_LOST',
@@ -130,10 +127,8 @@ test('a Redis that lost what Postgres has, or the other way round, is refused: i
 test('a Redis that forgets is refused, unless that is what is wanted: then it is said in log and metrics', async (t) => {
   const [redis, postgres] = await Promise.all([startRedis(t), startPostgres(t)])
   const env = servicesEnv({ redis: redis.connection, db: postgres.connection })
-  const direct = connectRedis(redis.connection, { name: 'hotcakes test' })
-  t.after(() => direct.disconnect())
-  await direct.connect()
-  await direct.config('SET', 'appendonly', 'no')
+  const admin = await openRedis(t, redis.admin)
+  await admin.config('SET', 'appendonly', 'no')
   await assertRefused(
     await startCluster(t, { env, awaitReady: false }),
     'HC_REDIS_UNSUITABLE',

@@ -23,7 +23,7 @@ export interface RedisChild {
 /** A Redis for one benchmark, durable like the one of a server: every answer leaves after its fsync. */
 export async function startRedisChild(): Promise<RedisChild> {
   const folder = mkdtempSync(join(tmpdir(), 'hotcakes-micro-redis-'))
-  const settings = { host: '127.0.0.1', port: await freePort(), password: '', tls: false }
+  const settings = { host: '127.0.0.1', port: await freePort(), user: '', password: '', tls: false }
   const configFile = join(folder, 'redis.conf')
   writeFileSync(configFile, configText(settings.port, folder))
   let child: ChildProcess | undefined

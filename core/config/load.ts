@@ -17,7 +17,7 @@ export interface Config extends SettingValues {
     readonly embedded: boolean
   }
   readonly redis: SettingValues['redis'] & {
-    /** No REDIS_HOST: the server runs a Redis of its own, and host, port, password and tls are without effect. */
+    /** No REDIS_HOST: the server runs a Redis of its own, and the settings of the connection are without effect. */
     readonly embedded: boolean
   }
   /** Sentences about what is allowed but probably not meant, for the log. They hold names, never values. */
@@ -136,7 +136,7 @@ function settingsWithoutEffect({ db, redis }: SettingValues, variables: Variable
       warnings.push(`without ${hostName} an embedded server is used: ${idle.join(', ')} has no effect`)
   }
   if (db.host === '') warn('DB_HOST', ['DB_PORT', 'DB_USER', 'DB_PASSWORD', 'DB_NAME', 'DB_SSL_MODE'])
-  if (redis.host === '') warn('REDIS_HOST', ['REDIS_PORT', 'REDIS_PASSWORD', 'REDIS_TLS'])
+  if (redis.host === '') warn('REDIS_HOST', ['REDIS_PORT', 'REDIS_USER', 'REDIS_PASSWORD', 'REDIS_TLS'])
   return warnings
 }
 

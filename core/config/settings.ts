@@ -207,12 +207,21 @@ export const settings = {
       doc: 'Redis (>= 7) or Valkey server. When it is not set, the server runs one of its own in APP_DATA_DIR, for one machine.',
     },
     port: { ...port, env: 'REDIS_PORT', default: 6379, doc: 'Port of the Redis server.' },
+    user: {
+      format: 'hotcakes-text',
+      env: 'REDIS_USER',
+      default: '',
+      defaultMeans: "Redis' user default",
+      pattern: /^[^\p{Cc} ]{1,63}$/u,
+      allowed: '1 to 63 characters, none of them a space or a control character',
+      doc: 'User at the Redis server. ops/redis/users.acl has one with the least rights.',
+    },
     password: {
       ...secret,
       env: 'REDIS_PASSWORD',
       default: '',
       defaultMeans: 'none',
-      doc: 'Password of the Redis server.',
+      doc: 'Password of that user.',
     },
     tls: {
       format: 'hotcakes-boolean',

@@ -8,6 +8,8 @@ makeStringsFastAgain()
 export interface RedisSettings {
   readonly host: string
   readonly port: number
+  /** '': Redis' user `default`. */
+  readonly user: string
   readonly password: string
   readonly tls: boolean
 }
@@ -32,6 +34,7 @@ export function connectRedis(settings: RedisSettings, options: ConnectionOptions
     ...neverTwice,
     host: settings.host,
     port: settings.port,
+    ...(settings.user === '' ? {} : { username: settings.user }),
     ...(settings.password === '' ? {} : { password: settings.password }),
     ...(settings.tls ? { tls: { servername: settings.host } } : {}),
     connectionName: options.name,

@@ -17,6 +17,7 @@ export interface EmbeddedPostgres {
 export interface EmbeddedRedis {
   readonly host: string
   readonly port: number
+  readonly user: string
   readonly password: string
   readonly tls: false
 }

@@ -32,10 +32,10 @@ function exchange(options: {
 }
 
 /** Whether Redis takes commands: while it loads its data it answers -LOADING instead of +PONG. */
-export function redisAnswers({ port, password }: { port: number; password: string }): Promise<boolean> {
+export function redisAnswers(options: { port: number; user: string; password: string }): Promise<boolean> {
   return exchange({
-    port,
-    request: Buffer.from(`AUTH ${password}\r\nPING\r\n`),
+    port: options.port,
+    request: Buffer.from(`AUTH ${options.user} ${options.password}\r\nPING\r\n`),
     judge: (answer) => {
       const [auth, ping] = answer.toString('latin1').split('\r\n')
       if (auth === undefined || ping === undefined || !answer.toString('latin1').endsWith('\r\n')) return undefined

@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process'
-import { mkdirSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { Fault } from '../../core/faults.ts'
@@ -11,6 +12,8 @@ import type { ProcessIdentity } from './process-identity.ts'
 import { EmbeddedService } from './service.ts'
 
 const programs = ['redis-server', 'valkey-server']
+/** The user of the service, see ops/redis/users.acl. */
+const userName = 'hotcakes'
 /** Function libraries came with Redis 7. */
 const versionMin = 7
 
@@ -31,12 +34,29 @@ function findProgram(): string {
   )
 }
 
-/** The whole configuration is a file, because a password on the command line could be read by every user of the machine. */
-function configText(options: { port: number; password: string; folder: string }): string {
+/**
+ * The users: the service's with the rights that an external Redis would give it, and nobody else. Given anew at each
+ * start, so they are never those of another version.
+ */
+function users({ password, adminPassword }: { password: string; adminPassword: string | undefined }): string[] {
+  const acl = readFileSync(new URL('../redis/users.acl', import.meta.url), 'utf8')
+  const ours = acl.split('\n').find((line) => line.startsWith(`user ${userName} `)) ?? ''
+  // `off`, but with all rights: Redis replays its append-only file as this user, and would drop every transaction in
+  // which a command is not granted, without a word.
+  const isOn = adminPassword === undefined ? 'off' : `on #${sha256(adminPassword)}`
+  return [ours.replace('@HOTCAKES@', sha256(password)), `user default ${isOn} ~* &* +@all`]
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
+}
+
+/** The whole configuration is a file, because what is on the command line can be read by every user of the machine. */
+function configText(options: { port: number; users: readonly string[]; folder: string }): string {
   return [
     'bind 127.0.0.1',
     `port ${options.port}`,
-    `requirepass ${options.password}`,
+    ...options.users,
     `dir ${JSON.stringify(options.folder)}`,
     'daemonize no',
     'databases 1',
@@ -59,11 +79,13 @@ function configText(options: { port: number; password: string; folder: string })
 
 /**
  * Starts Redis with its data in `<dataDir>/redis`.
+ * @param options.adminPassword of Redis' user `default`, who may do everything; without one there is no such user
  * @throws Fault HC_EMBEDDED_FAILED
  */
 export async function startRedisService(options: {
   dataDir: string
   password: string
+  adminPassword?: string
   port?: number
   onLaunch: (connection: EmbeddedRedis, process: ProcessIdentity) => void
 }): Promise<{ service: EmbeddedService; connection: EmbeddedRedis }> {
@@ -72,17 +94,26 @@ export async function startRedisService(options: {
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   const program = findProgram()
   const configFile = join(folder, 'redis.conf')
-  const connectionTo = (port: number): EmbeddedRedis => ({ host: '127.0.0.1', port, password, tls: false })
+  const connectionTo = (port: number): EmbeddedRedis => ({
+    host: '127.0.0.1',
+    port,
+    user: userName,
+    password,
+    tls: false,
+  })
 
   const service = await EmbeddedService.start({
     name: 'embedded Redis',
     launcher: ownLauncher,
     port: options.port,
     command: (port) => {
-      writePrivateFile(configFile, configText({ port, password, folder }))
+      writePrivateFile(
+        configFile,
+        configText({ port, users: users({ password, adminPassword: options.adminPassword }), folder }),
+      )
       return [program, configFile]
     },
-    answers: (port) => redisAnswers({ port, password }),
+    answers: (port) => redisAnswers({ port, user: userName, password }),
     deathSignal: 'TERM',
     stopSignals: ['SIGTERM', 'SIGKILL'],
     logFile: join(dataDir, 'redis.log'),

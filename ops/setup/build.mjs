@@ -1,4 +1,4 @@
-// Compiles the TypeScript sources into dist/ and copies the first-class SQL and Lua files, and the parts of a page, beside
+// Compiles the TypeScript sources into dist/ and copies the first-class SQL, Lua and ACL files, and the parts of a page, beside
 // the compiled code.
 // Nothing is done when no source changed since the last build: a warm `npm start` must not pay for the compiler.
 // usage: node ops/setup/build.mjs [--out DIR] [--force]
@@ -21,7 +21,7 @@ import { fileURLToPath } from 'node:url'
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..')
 const sourceFolders = ['core', 'server', 'workers', 'bench', 'ops', 'test']
 const stampName = '.fingerprint'
-const assetEndings = ['.lua', '.sql', '.html', '.css', '.browser.mjs', '.svg', '.woff2']
+const assetEndings = ['.lua', '.sql', '.acl', '.html', '.css', '.browser.mjs', '.svg', '.woff2']
 /** What tools write: no part of what is compiled. */
 const outputFolders = new Set(['bench/reports', 'bench/profiles'])
 

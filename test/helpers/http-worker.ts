@@ -42,13 +42,14 @@ export async function startHttpWorker(
   options: { env?: Readonly<Record<string, string>>; awaitReady?: boolean; port?: number } = {},
 ): Promise<TestHttpWorker> {
   const port = options.port ?? (await freePort())
-  const { host, port: redisPort, password } = redis.connection
+  const { host, port: redisPort, user, password } = redis.connection
   const config = loadConfig({
     env: {
       APP_HOST: '127.0.0.1',
       APP_PORT: String(port),
       REDIS_HOST: host,
       REDIS_PORT: String(redisPort),
+      REDIS_USER: user,
       REDIS_PASSWORD: password,
       LOG_LEVEL: 'silent',
       ...options.env,

@@ -1,6 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 
+import type { Redis } from 'ioredis'
+
+import { connectRedis } from '../../core/redis/connection.ts'
 import type { EmbeddedPostgres, EmbeddedRedis } from '../../ops/embedded/facts.ts'
 import { startPostgresService } from '../../ops/embedded/postgres.ts'
 import { startRedisService } from '../../ops/embedded/redis.ts'
@@ -20,12 +23,27 @@ export interface TestService<Connection> {
   loseDisk(): Promise<void>
 }
 
-/** A real Redis with the settings of the embedded one: append-only file, synced before each answer. */
-export function startRedis(scope: Scope): Promise<TestService<EmbeddedRedis>> {
-  const password = newPassword()
-  return control(scope, (dataDir, port) => {
-    return startRedisService({ dataDir, password, ...(port === undefined ? {} : { port }), onLaunch: () => undefined })
+export interface TestRedis extends TestService<EmbeddedRedis> {
+  /** As a user who may do everything; the one of `connection` may do what the service needs. */
+  readonly admin: EmbeddedRedis
+}
+
+/** A real Redis with the settings and the user of the embedded one: append-only file, synced before each answer. */
+export async function startRedis(scope: Scope): Promise<TestRedis> {
+  const [password, adminPassword] = [newPassword(), newPassword()]
+  const service = await control(scope, (dataDir, port) => {
+    const fixedPort = port === undefined ? {} : { port }
+    return startRedisService({ dataDir, password, adminPassword, ...fixedPort, onLaunch: () => undefined })
   })
+  return { ...service, admin: { ...service.connection, user: 'default', password: adminPassword } }
+}
+
+/** A connection of a test's own, to what the service has no words for. */
+export async function openRedis(scope: Scope, settings: EmbeddedRedis): Promise<Redis> {
+  const redis = connectRedis(settings, { name: 'hotcakes test' })
+  scope.after(() => redis.disconnect())
+  await redis.connect()
+  return redis
 }
 
 /**
@@ -53,6 +71,7 @@ export function servicesEnv(services: { db: EmbeddedPostgres; redis: EmbeddedRed
     DB_SSL_MODE: db.sslMode,
     REDIS_HOST: redis.host,
     REDIS_PORT: String(redis.port),
+    REDIS_USER: redis.user,
     REDIS_PASSWORD: redis.password,
   }
 }
