@@ -1,0 +1,58 @@
+import { setTimeout as delay } from 'node:timers/promises'
+
+const buyersAtOnce = 32
+
+interface Sale {
+  readonly id: number
+  readonly items: number
+}
+
+/** Buyers for a picture: they take items in a shuffled order, as many as they are told to. */
+export class Crowd {
+  readonly #url: string
+  readonly #order: number[]
+  readonly #sale: Sale
+
+  private constructor(url: string, sale: Sale) {
+    this.#url = url
+    this.#sale = sale
+    this.#order = shuffled(sale.items)
+  }
+
+  static async at(url: string): Promise<Crowd> {
+    return new Crowd(url, (await (await fetch(`${url}/sale`)).json()) as Sale)
+  }
+
+  /** Takes so many more items at this pace, and purchases that share of them. */
+  async buy({ count, perSecond, purchased }: { count: number; perSecond: number; purchased: number }): Promise<void> {
+    const mine = this.#order.splice(0, count)
+    const startedMs = performance.now()
+    let taken = 0
+    const buyer = async (): Promise<void> => {
+      for (let item = mine.pop(); item !== undefined; item = mine.pop()) {
+        taken += 1
+        await delay(startedMs + (taken * 1_000) / perSecond - performance.now())
+        await this.#buyOne(item, Math.random() < purchased)
+      }
+    }
+    await Promise.all(Array.from({ length: buyersAtOnce }, buyer))
+  }
+
+  async #buyOne(item: number, isPurchased: boolean): Promise<void> {
+    const query = new URLSearchParams({ user_id: `crowd-${item}`, id: `${this.#sale.id}-${item}` })
+    const held = await fetch(`${this.#url}/checkout?${query.toString()}`, { method: 'POST' })
+    const { code } = (await held.json()) as { code: string }
+    if (held.ok && isPurchased) await (await fetch(`${this.#url}/purchase?code=${code}`, { method: 'POST' })).text()
+  }
+}
+
+function shuffled(items: number): number[] {
+  const order = Array.from({ length: items }, (_, at) => at + 1)
+  for (let at = items - 1; at > 0; at--) {
+    const other = Math.floor(Math.random() * (at + 1))
+    const [a, b] = [order[at] as number, order[other] as number]
+    order[at] = b
+    order[other] = a
+  }
+  return order
+}

@@ -1,0 +1,97 @@
+// Takes a picture of every state of the sale board, light and dark, on a desk and on a phone.
+// usage: npm run screenshots [-- --out DIR]
+
+import { mkdirSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import type { Browser, Page } from 'playwright-core'
+
+import { launchBrowser } from '../harness/browser.ts'
+import { startHotcakes } from '../harness/server-under-test.ts'
+import { Crowd } from './crowd.ts'
+
+const desk = { viewport: { width: 1440, height: 900 } }
+const phone = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true }
+const looks = {
+  'desk-light': { ...desk, colorScheme: 'light' },
+  'desk-dark': { ...desk, colorScheme: 'dark' },
+  'phone-light': { ...phone, colorScheme: 'light' },
+  'phone-dark': { ...phone, colorScheme: 'dark' },
+} as const
+const env = { APP_SALE_INTERVAL_SECONDS: '3600', APP_USER_LIMIT: '20', APP_HOLD_SECONDS: '600' }
+
+const { values } = parseArgs({ options: { out: { type: 'string', default: '.out/screenshots' } } })
+const folder = resolve(values.out)
+mkdirSync(folder, { recursive: true })
+const browser = await launchBrowser()
+try {
+  await wholeSale(browser, 10_000)
+  await soldOut(browser, 120)
+} finally {
+  await browser.close()
+}
+
+/** One page of each look, on one server. */
+async function openAll(url: string): Promise<Map<string, Page>> {
+  const pages = new Map<string, Page>()
+  for (const [name, look] of Object.entries(looks)) {
+    const page = await (await browser.newContext(look)).newPage()
+    await page.goto(url)
+    await page.locator('[data-link="live"]').waitFor({ state: 'attached' })
+    pages.set(name, page)
+  }
+  return pages
+}
+
+async function shoot(pages: ReadonlyMap<string, Page>, state: string): Promise<void> {
+  for (const [look, page] of pages) {
+    const path = join(folder, `${state}-${look}.png`)
+    await page.screenshot({ path })
+    console.log(path)
+  }
+}
+
+async function wholeSale(_browser: Browser, items: number): Promise<void> {
+  const server = await startHotcakes({ ...env, APP_ITEM_NUMBER: String(items), APP_WORKERS: '1' })
+  try {
+    const pages = await openAll(server.url)
+    await shoot(pages, '1-idle')
+    const crowd = await Crowd.at(server.url)
+    await crowd.buy({ count: Math.round(items * 0.2), perSecond: 400, purchased: 0.75 })
+    const busy = crowd.buy({ count: Math.round(items * 0.45), perSecond: 450, purchased: 0.8 })
+    await new Promise((wake) => setTimeout(wake, 5_000))
+    await shoot(pages, '2-busy')
+    for (const page of pages.values()) await page.locator('.view-empty button').click()
+    await shoot(pages, '3-picked')
+    for (const page of pages.values()) await page.getByRole('button', { name: 'Check out' }).click()
+    for (const page of pages.values()) await page.locator('#hold').waitFor()
+    await shoot(pages, '4-held')
+    for (const page of pages.values()) await page.getByRole('button', { name: 'Purchase' }).click()
+    for (const page of pages.values()) await page.getByText('It is yours.').waitFor()
+    await busy
+    await new Promise((wake) => setTimeout(wake, 1_500))
+    await shoot(pages, '5-yours')
+    await server.stop()
+    for (const page of pages.values()) await page.locator('[data-link="stale"]').waitFor({ state: 'attached' })
+    await new Promise((wake) => setTimeout(wake, 1_000))
+    await shoot(pages, '6-stale')
+    for (const page of pages.values()) await page.context().close()
+  } finally {
+    await server.stop()
+  }
+}
+
+async function soldOut(_browser: Browser, items: number): Promise<void> {
+  const server = await startHotcakes({ ...env, APP_ITEM_NUMBER: String(items), APP_WORKERS: '1' })
+  try {
+    const pages = await openAll(server.url)
+    const crowd = await Crowd.at(server.url)
+    await crowd.buy({ count: items / 2, perSecond: 40, purchased: 0.7 })
+    await shoot(pages, '7-small')
+    await crowd.buy({ count: items / 2, perSecond: 40, purchased: 1 })
+    await shoot(pages, '8-nearly')
+    for (const page of pages.values()) await page.context().close()
+  } finally {
+    await server.stop()
+  }
+}

@@ -1,0 +1,48 @@
+// The server's API, as any client would use it.
+
+/** A problem that the API answered, or that there was no answer. */
+export class Problem extends Error {
+  constructor({ code, title, detail }) {
+    super(detail)
+    this.code = code
+    this.title = title
+  }
+}
+
+const noAnswer = {
+  code: 'no_answer',
+  title: 'The server did not answer',
+  detail: 'Nothing is lost by trying again: the same request has the same effect as once.',
+}
+
+/** @throws Problem */
+async function send(method, path) {
+  let reply
+  try {
+    reply = await fetch(path, { method, cache: 'no-store' })
+  } catch {
+    throw new Problem(noAnswer) // the network's own message says nothing to people
+  }
+  const body = await reply.json().catch(() => undefined)
+  if (reply.ok && body !== undefined) return body
+  throw new Problem(body?.code ? body : { ...noAnswer, title: `The server answered ${reply.status}` })
+}
+
+/** @returns {Promise<{ code: string, item_id: string, expires_at: string }>} @throws Problem */
+export function checkOut(user, id) {
+  return send('POST', `/checkout?${new URLSearchParams({ user_id: user, id })}`)
+}
+
+/** @returns {Promise<{ item_id: string, purchased_at: string }>} @throws Problem */
+export function purchase(code) {
+  return send('POST', `/purchase?${new URLSearchParams({ code })}`)
+}
+
+/** @returns {Promise<{ name?: string }>} @throws Problem */
+export function describeItem(id) {
+  return send('GET', `/items/${encodeURIComponent(id)}`)
+}
+
+export function pictureUrl(id) {
+  return `/items/${encodeURIComponent(id)}/picture.svg`
+}

@@ -1,0 +1,136 @@
+// The sale as the server tells it: see BoardFeed for the messages. Comes back by itself when the connection is lost.
+
+const staleMs = 3_000 // the server says something every second
+const deadMs = 10_000 // an open connection that brings nothing for so long is given up
+const retryMsMin = 400
+const retryMsMax = 8_000
+
+/** @typedef {{ sale: number, opensAtMs: number, closesAtMs: number, items: number, userLimit: number, holdMs: number }} Terms */
+
+export class Feed extends EventTarget {
+  /** @type {Terms | undefined} */
+  terms
+  /** State of each item: 0 available, 1 held, 2 sold. */
+  states = new Uint8Array(0)
+  /** The numbers of the last message. */
+  moment = { now: 0, held: 0, sold: 0, holdsPerSecond: 0, purchasesPerSecond: 0 }
+  /** ms since the sale opened and items sold, in turn. */
+  curve = []
+  link = 'connecting'
+  #offsetMs = 0
+  #heardMs = performance.now()
+  #retryMs = retryMsMin
+  /** @type {WebSocket | undefined} */
+  #socket
+  #retry
+
+  start() {
+    this.#connect()
+    setInterval(() => this.#look(), 500)
+    addEventListener('online', () => this.#again(0))
+    document.addEventListener('visibilitychange', () => document.hidden || this.link === 'live' || this.#again(0))
+  }
+
+  /** The server's time, ms of the Unix epoch; this machine's clock does not matter. */
+  now() {
+    return performance.now() + this.#offsetMs
+  }
+
+  /** Seconds since the last message. */
+  get silence() {
+    return (performance.now() - this.#heardMs) / 1_000
+  }
+
+  #connect() {
+    clearTimeout(this.#retry)
+    const socket = new WebSocket(`${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/board/feed`)
+    socket.binaryType = 'arraybuffer'
+    socket.addEventListener('message', ({ data }) => socket === this.#socket && this.#take(data))
+    socket.addEventListener('close', () => socket === this.#socket && this.#lost())
+    this.#socket = socket
+  }
+
+  #lost() {
+    if (this.link === 'live') this.#set('stale')
+    this.#again(this.#retryMs * (0.5 + Math.random())) // not all at once, who lost the same server
+    this.#retryMs = Math.min(this.#retryMs * 2, retryMsMax)
+  }
+
+  #again(ms) {
+    if (this.#socket?.readyState <= WebSocket.OPEN && ms === 0 && this.link === 'live') return
+    clearTimeout(this.#retry)
+    this.#retry = setTimeout(() => {
+      const old = this.#socket
+      this.#socket = undefined
+      old?.close()
+      this.#connect()
+    }, ms)
+  }
+
+  #look() {
+    const silentMs = performance.now() - this.#heardMs
+    if (this.link === 'live' && silentMs > staleMs) this.#set('stale')
+    if (silentMs > deadMs && this.#socket?.readyState === WebSocket.OPEN) {
+      this.#heardMs = performance.now() - staleMs // give the next one its time
+      this.#again(0)
+    }
+  }
+
+  #set(link) {
+    this.link = link
+    this.dispatchEvent(new Event('link'))
+  }
+
+  #take(/** @type {ArrayBuffer} */ data) {
+    const headLength = new DataView(data).getUint32(0, true)
+    const head = JSON.parse(new TextDecoder().decode(new Uint8Array(data, 4, headLength)))
+    const payload = new Uint8Array(data, 4 + headLength)
+    this.#heardMs = performance.now()
+    this.#offsetMs = head.now - this.#heardMs
+    this.#retryMs = retryMsMin
+    const { now, held, sold, holdsPerSecond, purchasesPerSecond } = head
+    this.moment = { now, held, sold, holdsPerSecond, purchasesPerSecond }
+    if (head.type === 'state') {
+      const isNew = this.terms?.sale !== head.terms.sale
+      this.terms = head.terms
+      this.curve = head.curve
+      this.states = unpacked(payload, head.terms.items)
+      this.dispatchEvent(new CustomEvent('state', { detail: { isNew } }))
+    } else {
+      const changed = applied(payload, this.states)
+      if (sold > (this.curve.at(-1) ?? 0)) this.#extend(now - this.terms.opensAtMs, sold)
+      if (changed.length > 0) this.dispatchEvent(new CustomEvent('changes', { detail: changed }))
+    }
+    if (this.link !== 'live') this.#set('live')
+    this.dispatchEvent(new Event('moment'))
+  }
+
+  #extend(ms, sold) {
+    this.curve.push(ms, sold)
+    if (this.curve.length > 1_024) this.curve = this.curve.filter((_, at, all) => at % 4 < 2 || at >= all.length - 2)
+  }
+}
+
+function unpacked(payload, items) {
+  const states = new Uint8Array(items)
+  for (let at = 0; at < items; at++) states[at] = (payload[at >> 2] >> ((at & 3) * 2)) & 3
+  return states
+}
+
+/** Puts the changes into the states; answers the places that changed. */
+function applied(payload, states) {
+  const changed = []
+  let at = -1
+  let value = 0
+  let shift = 0
+  for (const byte of payload) {
+    value |= (byte & 127) << shift
+    shift += 7
+    if (byte > 127) continue
+    at += value >> 2
+    states[at] = value & 3
+    changed.push(at)
+    value = shift = 0
+  }
+  return changed
+}

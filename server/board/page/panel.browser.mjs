@@ -1,0 +1,186 @@
+// What is picked, and the way from there to "yours".
+
+import { checkOut, describeItem, pictureUrl, purchase } from './api.browser.mjs'
+import { rememberedUser, rememberUser } from './basket.browser.mjs'
+import { formatClock, formatNumber, formatTime } from './format.browser.mjs'
+
+const shortMs = 30_000
+const stateNames = ['available', 'held', 'sold']
+const notes = ['', 'Somebody holds it. It may be free again soon.', 'Somebody has bought it.']
+const byId = (id) => document.getElementById(id)
+const blank = 'data:image/svg+xml,%3Csvg xmlns="http://www.w3.org/2000/svg"/%3E'
+
+export class Panel extends EventTarget {
+  #feed
+  #basket
+  #element = byId('panel')
+  /** Id of the picked item. @type {string | undefined} */
+  #id
+  #index = 0
+  #isBusy = false
+  #wasHeld = false
+  #announce
+
+  constructor({ feed, basket, announce }) {
+    super()
+    this.#feed = feed
+    this.#basket = basket
+    this.#announce = announce
+    byId('user').value = rememberedUser()
+    byId('checkout').addEventListener('submit', (event) => void this.#checkOut(event))
+    byId('purchase').addEventListener('click', () => void this.#purchase())
+    byId('another').addEventListener('click', () => this.clear())
+    byId('picture').addEventListener('error', () => (byId('picture').src = blank))
+    setInterval(() => this.render(), 250)
+  }
+
+  /** The id of the item that is shown. */
+  get picked() {
+    return this.#id
+  }
+
+  /** `index`: its number in the sale, from 1 */
+  pick(id, index) {
+    this.#id = id
+    this.#index = index
+    this.#wasHeld = false
+    this.#problem(undefined)
+    byId('name').textContent = `Item ${formatNumber(index)}`
+    byId('item-id').textContent = id
+    byId('picture').src = pictureUrl(id)
+    void this.#name(id)
+    this.render()
+    byId('name').focus({ preventScroll: true })
+  }
+
+  clear() {
+    this.#id = undefined
+    this.render()
+    this.dispatchEvent(new Event('clear'))
+  }
+
+  /** Shows things as they are now: run on every change, and four times a second for the countdowns. */
+  render() {
+    const { terms, moment } = this.#feed
+    const isSoldOut = terms !== undefined && moment.sold >= terms.items
+    this.#element.dataset.view = this.#id !== undefined ? 'item' : isSoldOut ? 'sold-out' : 'empty'
+    this.#renderMine()
+    if (this.#id === undefined) {
+      this.#element.dataset.deal = 'none'
+      return
+    }
+    const deal = this.#basket.get(this.#id)
+    const nowMs = this.#feed.now()
+    const isYours = deal?.purchasedAtMs !== undefined
+    const isHeld = deal !== undefined && !isYours && deal.expiresAtMs > nowMs
+    if (this.#wasHeld && !isHeld && !isYours) this.#expired()
+    this.#wasHeld = isHeld
+    const state = this.#id.startsWith(`${terms?.sale}-`) ? (this.#feed.states[this.#index - 1] ?? 0) : 0
+    this.#element.dataset.deal = isYours ? 'yours' : isHeld ? 'held' : 'none'
+    byId('checkout').hidden = isYours || isHeld || state !== 0
+    byId('hold').hidden = !isHeld
+    byId('yours').hidden = !isYours
+    const chip = byId('item-state')
+    chip.textContent = isYours ? 'yours' : isHeld ? 'held for you' : stateNames[state]
+    chip.dataset.state = isYours ? 'yours' : isHeld ? 'held' : stateNames[state]
+    const note = isYours || isHeld ? '' : notes[state]
+    byId('note').hidden = note === ''
+    byId('note').textContent = note
+    for (const id of ['checkout', 'hold'])
+      for (const button of byId(id).querySelectorAll('button')) button.disabled = this.#isBusy
+    if (isHeld) this.#renderHold(deal, nowMs, terms)
+    if (isYours) byId('yours-text').textContent = `Purchased at ${formatTime(deal.purchasedAtMs)}.`
+  }
+
+  #renderHold({ expiresAtMs }, nowMs, terms) {
+    const leftMs = expiresAtMs - nowMs
+    byId('hold-left').textContent = formatClock(leftMs)
+    byId('ring').style.strokeDashoffset = String(1 - Math.min(1, leftMs / (terms?.holdMs ?? leftMs)))
+    byId('hold').classList.toggle('is-short', leftMs < shortMs)
+  }
+
+  #renderMine() {
+    const deals = this.#basket.list(this.#feed.now())
+    byId('mine').hidden = deals.length === 0
+    const list = byId('mine-list')
+    const wanted = deals.map(([id, { purchasedAtMs }]) => `${id} ${purchasedAtMs ? 'yours' : 'held'}`)
+    if (list.dataset.shown === wanted.join()) return
+    list.dataset.shown = wanted.join()
+    list.replaceChildren(...deals.map(([id, deal]) => this.#mineEntry(id, deal)))
+  }
+
+  #mineEntry(id, { purchasedAtMs }) {
+    const [, number] = id.split('-')
+    const button = document.createElement('button')
+    button.type = 'button'
+    button.className = purchasedAtMs ? 'is-yours' : 'is-held'
+    button.textContent = `${formatNumber(Number(number))} ${purchasedAtMs ? 'yours' : 'held'}`
+    button.addEventListener('click', () =>
+      this.dispatchEvent(new CustomEvent('revisit', { detail: { id, index: Number(number) } })),
+    )
+    const entry = document.createElement('li')
+    entry.append(button)
+    return entry
+  }
+
+  async #checkOut(event) {
+    event.preventDefault()
+    const id = this.#id
+    const user = byId('user').value.trim()
+    await this.#deal(id, async () => {
+      const { code, expires_at: expiresAt } = await checkOut(user, id)
+      rememberUser(user)
+      this.#basket.put(id, { code, expiresAtMs: Date.parse(expiresAt) })
+      this.#announce(`Item ${this.#index} is held for you.`)
+    })
+    if (this.#id === id && this.#basket.get(id)) byId('purchase').focus({ preventScroll: true })
+  }
+
+  async #purchase() {
+    const id = this.#id
+    const deal = this.#basket.get(id)
+    await this.#deal(id, async () => {
+      const { purchased_at: purchasedAt } = await purchase(deal.code)
+      this.#basket.put(id, { ...deal, purchasedAtMs: Date.parse(purchasedAt) })
+      this.#announce(`Item ${this.#index} is yours.`)
+    })
+    if (this.#id === id && this.#basket.get(id)?.purchasedAtMs) byId('name').focus({ preventScroll: true })
+  }
+
+  /** One request at a time; what the API refuses is shown in its words. */
+  async #deal(id, request) {
+    if (this.#isBusy) return
+    this.#isBusy = true
+    this.#problem(undefined)
+    this.render()
+    try {
+      await request()
+    } catch (problem) {
+      if (['code_expired', 'code_unknown'].includes(problem.code)) this.#basket.remove(id)
+      if (this.#id === id) this.#problem(problem)
+    }
+    this.#isBusy = false
+    this.render()
+    this.dispatchEvent(new Event('deal'))
+  }
+
+  #expired() {
+    this.#basket.remove(this.#id)
+    this.#problem({ title: 'Your hold ran out', message: 'The item is up for everybody again, you among them.' })
+    this.dispatchEvent(new Event('deal'))
+  }
+
+  #problem(problem) {
+    const element = byId('problem')
+    element.hidden = problem === undefined
+    if (problem === undefined) return
+    const title = document.createElement('b')
+    title.textContent = problem.title ?? 'That did not work'
+    element.replaceChildren(title, problem.message)
+  }
+
+  async #name(id) {
+    const item = await describeItem(id).catch(() => undefined) // the number will do
+    if (item?.name && this.#id === id) byId('name').textContent = item.name
+  }
+}
