@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 
 import { compareLogPositions, type LogPosition } from '../../core/log-position.ts'
 import { committedPosition } from '../../core/postgres/committed-position.ts'
@@ -13,7 +14,7 @@ import { HttpClient } from '../helpers/http-client.ts'
 import { currentSale } from '../helpers/items.ts'
 import { scrape } from '../helpers/metrics.ts'
 import { childrenOf, processTree, stillRunning } from '../helpers/processes.ts'
-import type { Scope } from '../helpers/scope.ts'
+import { type Scope, temporaryFolder } from '../helpers/scope.ts'
 import { servicesEnv, startPostgres, startRedis, type TestService } from '../helpers/services.ts'
 import type { Judgement } from './checker.ts'
 import type { Evidence, Loss } from './evidence.ts'
@@ -21,6 +22,7 @@ import { gatherFromStores } from './gather.ts'
 import { Link } from './link.ts'
 import { RecordedClient } from './recorded-client.ts'
 import { Shoppers } from './shoppers.ts'
+import { mountObstacle, SmallDisk } from './small-disk.ts'
 
 /** No new sale in the middle of a run. */
 export const intervalMs = 30 * 86_400_000
@@ -35,11 +37,27 @@ const recoveryMsMax = 30_000
 const orphanMsMax = 8_000
 const shard = 0
 
+/** Enough for what a group of rounds writes; quick to fill. */
+const redisDiskMegabytes = 64
+const postgresDiskMegabytes = 256
+
 interface Services {
   readonly redis: TestService<EmbeddedRedis>
   readonly postgres: TestService<EmbeddedPostgres>
   readonly redisLink: Link
   readonly postgresLink: Link
+  /** Where a file system can be mounted. */
+  readonly redisDisk: SmallDisk | undefined
+  readonly postgresDisk: SmallDisk | undefined
+}
+
+interface ArenaParts extends Services {
+  readonly cluster: Cluster
+  readonly clockFile: string
+  readonly store: SaleStore
+  readonly sale: { readonly id: number; readonly items: number }
+  readonly seed: number
+  readonly ack: Evidence['ack']
 }
 
 /**
@@ -51,6 +69,12 @@ export class Arena {
   readonly postgres: TestService<EmbeddedPostgres>
   readonly redisLink: Link
   readonly postgresLink: Link
+  readonly redisDisk: SmallDisk | undefined
+  readonly postgresDisk: SmallDisk | undefined
+  /** Written to, it steps the clocks of the server's processes: see stepped-clock.ts. */
+  readonly clockFile: string
+  /** What the server's answers promise. */
+  readonly ack: Evidence['ack']
   readonly losses: Loss[] = []
   /** What the last round had to judge. */
   judged: Pick<Judgement, 'decisions' | 'lost'> = { decisions: 0, lost: 0 }
@@ -63,29 +87,33 @@ export class Arena {
   /** How the server ended, if nobody had killed it. */
   #end: string | undefined
 
-  static async start(scope: Scope, seed: number): Promise<Arena> {
-    const redis = await startRedis(scope)
-    const postgres = await startPostgres(scope)
+  static async start(scope: Scope, { seed, ack }: { seed: number; ack: Evidence['ack'] }): Promise<Arena> {
+    const redisDisk = mountObstacle === undefined ? SmallDisk.mount(scope, redisDiskMegabytes) : undefined
+    const postgresDisk = mountObstacle === undefined ? SmallDisk.mount(scope, postgresDiskMegabytes) : undefined
+    const redis = await startRedis(scope, redisDisk)
+    const postgres = await startPostgres(scope, postgresDisk)
     const redisLink = await Link.start(scope, redis.connection.port)
     const postgresLink = await Link.start(scope, postgres.connection.port)
-    const services = { redis, postgres, redisLink, postgresLink }
-    const cluster = await startCluster(scope, { env: await serverEnv(services) })
+    const services = { redis, postgres, redisLink, postgresLink, redisDisk, postgresDisk }
+    const clockFile = join(temporaryFolder(scope), 'clock.json')
+    const cluster = await startCluster(scope, { env: await serverEnv(services, { clockFile, ack }) })
     const store = new SaleStore(redis.connection, { name: 'hotcakes check' })
     scope.after(() => store.close())
     await store.connect()
     const sale = { id: await currentSale(cluster), items }
-    return new Arena(scope, { ...services, cluster, store, sale, seed })
+    return new Arena(scope, { ...services, cluster, clockFile, store, sale, seed, ack })
   }
 
-  private constructor(
-    scope: Scope,
-    parts: Services & { cluster: Cluster; store: SaleStore; sale: { id: number; items: number }; seed: number },
-  ) {
+  private constructor(scope: Scope, parts: ArenaParts) {
     this.#scope = scope
     this.redis = parts.redis
     this.postgres = parts.postgres
     this.redisLink = parts.redisLink
     this.postgresLink = parts.postgresLink
+    this.redisDisk = parts.redisDisk
+    this.postgresDisk = parts.postgresDisk
+    this.clockFile = parts.clockFile
+    this.ack = parts.ack
     this.#cluster = parts.cluster
     void this.#watch(parts.cluster)
     this.#store = parts.store
@@ -127,6 +155,15 @@ export class Arena {
   async startServer(): Promise<void> {
     this.#cluster = await startCluster(this.#scope, { env: this.#cluster.env })
     void this.#watch(this.#cluster)
+  }
+
+  /** Starts Redis if it has died, and waits until it answers. Answers how it was found. */
+  reviveRedis(): Promise<string> {
+    return revive(this.redis, async () => void (await this.#store.logState()))
+  }
+
+  revivePostgres(): Promise<string> {
+    return revive(this.postgres, async () => void this.committed())
   }
 
   /** Everybody is there again and sells. @throws AssertionError when that takes too long */
@@ -176,7 +213,7 @@ export class Arena {
       { deadlineMs: recoveryMsMax, what: 'a drained log' },
     )
     const stores = await gatherFromStores(this.postgres.connection, this.#store)
-    return { history: this.client.history, ...stores, losses: this.losses, ack: 'redis' }
+    return { history: this.client.history, ...stores, losses: this.losses, ack: this.ack }
   }
 
   /** Everything that is left is sold, to buyers of its own. @throws AssertionError when it is not exactly the stock */
@@ -205,7 +242,10 @@ export class Arena {
   }
 }
 
-async function serverEnv({ redis, postgres, redisLink, postgresLink }: Services): Promise<Record<string, string>> {
+async function serverEnv(
+  { redis, postgres, redisLink, postgresLink }: Services,
+  { clockFile, ack }: { clockFile: string; ack: Evidence['ack'] },
+): Promise<Record<string, string>> {
   const [port, metricsPort] = [await freePort(), await freePort()]
   return {
     ...servicesEnv({ db: postgres.connection, redis: redis.connection }),
@@ -220,5 +260,25 @@ async function serverEnv({ redis, postgres, redisLink, postgresLink }: Services)
     APP_HOLD_SECONDS: '2',
     APP_USER_LIMIT: '5',
     APP_HEARTBEAT_SECONDS: '3',
+    APP_ACK: ack,
+    HOTCAKES_TEST_CLOCK: clockFile,
+    NODE_OPTIONS: `--import ${new URL('stepped-clock.js', import.meta.url).href}`,
   }
+}
+
+/** A service may live for a while after the fault that it dies of. */
+async function revive(service: TestService<unknown>, ask: () => Promise<void>): Promise<string> {
+  let starts = 0
+  await eventually(
+    async () => {
+      if (stillRunning([service.pid()]).length === 0) {
+        starts++
+        await service.start()
+      }
+      await ask()
+      return true
+    },
+    { deadlineMs: recoveryMsMax, what: 'a service that answers' },
+  )
+  return starts === 0 ? 'survived' : 'died and was started again'
 }

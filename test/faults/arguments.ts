@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 
+import type { Evidence } from './evidence.ts'
 import { type FaultName, faultNames, faults } from './faults.ts'
 
 export interface FaultArguments {
@@ -7,9 +8,11 @@ export interface FaultArguments {
   readonly rounds: number
   readonly seed: number
   readonly kinds: readonly FaultName[]
+  readonly acks: readonly Evidence['ack'][]
 }
 
 const roundsDefault = 20
+export const acks = ['redis', 'postgres'] as const
 
 export const helpText = `usage: npm run test:faults -- [options]
 
@@ -20,9 +23,11 @@ Postgres and the state of Redis.
   --rounds N       how many (default ${roundsDefault})
   --seed S         of the first round (default: from the clock); each next round has the next number
   --kinds A,B,...  only these faults (default: all that this machine can do)
+  --ack WHEN       APP_ACK of the server, redis or postgres (default: each in turn)
   --help           this text
 
-A round depends on its seed and kinds, so --seed S --rounds 1 repeats one, as far as processes repeat themselves.
+A round depends on its seed, --kinds and --ack: with the same, --seed S --rounds 1 repeats it, as far as processes repeat
+themselves.
 
 kinds
 ${faultNames.map((name) => `  ${name}`).join('\n')}
@@ -42,6 +47,7 @@ export function parseArguments(args: readonly string[]): FaultArguments {
       rounds: { type: 'string', default: String(roundsDefault) },
       seed: { type: 'string', default: String(Date.now() % 1_000_000_000) },
       kinds: { type: 'string' },
+      ack: { type: 'string' },
     },
   })
   return {
@@ -49,6 +55,7 @@ export function parseArguments(args: readonly string[]): FaultArguments {
     rounds: wholeNumber('--rounds', values.rounds),
     seed: wholeNumber('--seed', values.seed),
     kinds: values.kinds === undefined ? possibleKinds() : values.kinds.split(',').map(readKind),
+    acks: values.ack === undefined ? acks : [readAck(values.ack)],
   }
 }
 
@@ -62,6 +69,12 @@ function readKind(name: string): FaultName {
   if (known === undefined) throw new Error(`there is no fault ${name}; --help lists them`)
   const obstacle = faults[known].obstacle?.()
   if (obstacle !== undefined) throw new Error(`${known} can't be done here: ${obstacle}`)
+  return known
+}
+
+function readAck(text: string): Evidence['ack'] {
+  const known = acks.find((one) => one === text)
+  if (known === undefined) throw new Error(`--ack must be one of ${acks.join(', ')}`)
   return known
 }
 

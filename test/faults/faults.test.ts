@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { possibleKinds } from './arguments.ts'
+import { acks, possibleKinds } from './arguments.ts'
 import { faultNames } from './faults.ts'
 import { runSeries } from './series.ts'
 import { Tally } from './tally.ts'
@@ -21,6 +21,7 @@ test(`${rounds} rounds of faults break no promise (SEED=${seed})`, async (t) => 
     seed,
     rounds,
     kinds: possibleKinds(),
+    acks,
     onRound: (report) => say(tally.round(report)),
     onFailure: (failure) => say(tally.failure(failure)),
   })

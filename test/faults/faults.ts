@@ -1,7 +1,11 @@
+import { clockFaults } from './clock-faults.ts'
+import { diskFaults } from './disk-faults.ts'
 import type { FaultKind } from './fault-kind.ts'
+import { networkFaults } from './network-faults.ts'
 import { processFaults } from './process-faults.ts'
+import { recordFaults } from './record-faults.ts'
 
-const kinds = { ...processFaults }
+const kinds = { ...processFaults, ...networkFaults, ...diskFaults, ...recordFaults, ...clockFaults }
 
 export type FaultName = keyof typeof kinds
 

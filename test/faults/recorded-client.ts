@@ -10,7 +10,7 @@ import type { Answer, Place, SentRequest } from './evidence.ts'
 /** A client that waited so long goes away: soon enough to try again within a round, late for a server that is well. */
 const patienceMs = 1_500
 /** Problems that say that nothing was decided; any other 503 leaves it open. */
-const refusals = new Set<unknown>(['overloaded', 'backlog_full', 'shutting_down'])
+const refusals = new Set<unknown>(['overloaded', 'backlog_full', 'shutting_down', 'rate_limited'])
 
 type Wanted = Pick<SentRequest, 'operation' | 'sale' | 'index' | 'user' | 'nonce'>
 
@@ -77,10 +77,9 @@ function readAnswer(operation: Operation, response: IncomingMessage, text: strin
   const receivedMs = performance.now()
   const body = JSON.parse(text) as Readonly<Record<string, unknown>>
   const place = response.headers['hotcakes-decision']
-  if (typeof place !== 'string') {
-    assert.ok(response.statusCode === 503 || response.statusCode === 429, `without a decision: ${text}`)
-    return refusals.has(body['code']) || response.statusCode === 429 ? 'refused' : 'unknown'
-  }
+  if (response.statusCode === 503 || response.statusCode === 429)
+    return refusals.has(body['code']) ? 'refused' : 'unknown'
+  assert.ok(typeof place === 'string', `without a decision: ${text}`)
   const answer = { place: parsePlace(place), receivedMs }
   if (response.statusCode !== 200) return { ...answer, verdict: body['code'] as Answer['verdict'] }
   const verdict = 'accepted'

@@ -21,6 +21,7 @@ interface PlannedFault {
 export interface RoundReport extends Judgement {
   readonly seed: number
   readonly faults: readonly FaultName[]
+  readonly ack: Arena['ack']
   /** What happened, a few words a fault. */
   readonly events: readonly string[]
   /** Requests of this round, and those of them that stayed open or were turned away. */
@@ -74,6 +75,7 @@ export async function runRound(arena: Arena, seed: number, kinds: readonly Fault
     ...judgement,
     seed,
     faults: plan.map(({ name }) => name),
+    ack: arena.ack,
     events,
     requests: ofRound.length,
     undecided: ofRound.filter(({ answer }) => typeof answer === 'string').length,

@@ -1,4 +1,5 @@
 import { Arena } from './arena.ts'
+import type { Evidence } from './evidence.ts'
 import type { FaultName } from './faults.ts'
 import { Releases } from './releases.ts'
 import { type RoundReport, runRound } from './round.ts'
@@ -18,6 +19,8 @@ export interface SeriesOptions {
   readonly seed: number
   readonly rounds: number
   readonly kinds: readonly FaultName[]
+  /** APP_ACK: one arena has the first, the next one the second. */
+  readonly acks: readonly Evidence['ack'][]
   readonly signal?: AbortSignal
   readonly onRound: (report: RoundReport) => void
   readonly onFailure: (failure: Failure) => void
@@ -36,7 +39,10 @@ async function runArena(first: number, end: number, options: SeriesOptions): Pro
   let seed = first
   let arena: Arena | undefined
   try {
-    arena = await Arena.start(scope, first)
+    arena = await Arena.start(scope, {
+      seed: first,
+      ack: options.acks[Math.floor(first / roundsPerArena) % options.acks.length] ?? 'redis',
+    })
     for (; seed < Math.min(end, first + roundsPerArena) && options.signal?.aborted !== true; seed++) {
       const report = await runRound(arena, seed, options.kinds)
       options.onRound(report)

@@ -36,7 +36,7 @@ export class Tally {
     }
     const sale = `sale so far: ${decisions} decisions, ${answered} answers${lost > 0 ? ` (${lost} lost, as they may be)` : ''}`
     return [
-      `seed ${seed}  ${report.faults.join('+')}: ${report.events.join('; ')}. ${requests} requests, ${undecided} left open; ` +
+      `seed ${seed} ack ${report.ack}  ${report.faults.join('+')}: ${report.events.join('; ')}. ${requests} requests, ${undecided} left open; ` +
         `${sale}; ${breachCount} breaches; ${(tookMs / 1_000).toFixed(1)} s`,
       ...breaches.map(({ promise, detail }) => `  BREACH ${promise}: ${detail}`),
     ]

@@ -1,5 +1,5 @@
 /** What a fault needs for itself while it lasts. */
-export type Target = 'http' | 'persister' | 'primary' | 'redis' | 'postgres' | 'network'
+export type Target = 'http' | 'persister' | 'primary' | 'redis' | 'postgres' | 'network' | 'clock'
 
 /** Lets actions on the same target take turns, in the order in which they come; all others go on at the same time. */
 export class Turns {

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { mkdirSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
 
 import type { Redis } from 'ioredis'
 
@@ -28,10 +29,13 @@ export interface TestRedis extends TestService<EmbeddedRedis> {
   readonly admin: EmbeddedRedis
 }
 
-/** A real Redis with the settings and the user of the embedded one: append-only file, synced before each answer. */
-export async function startRedis(scope: Scope): Promise<TestRedis> {
+/**
+ * A real Redis with the settings and the user of the embedded one: append-only file, synced before each answer.
+ * @param options.folder for its data, on a disk of the test's own; it stays there
+ */
+export async function startRedis(scope: Scope, { folder }: { folder?: string } = {}): Promise<TestRedis> {
   const [password, adminPassword] = [newPassword(), newPassword()]
-  const service = await control(scope, (dataDir, port) => {
+  const service = await control(scope, folder, (dataDir, port) => {
     const fixedPort = port === undefined ? {} : { port }
     return startRedisService({ dataDir, password, adminPassword, ...fixedPort, onLaunch: () => undefined })
   })
@@ -49,10 +53,14 @@ export async function openRedis(scope: Scope, settings: EmbeddedRedis): Promise<
 /**
  * A real PostgreSQL with an empty database.
  * @param options.durable with fsync as in production; without it a start is quicker and a crash may lose data
+ * @param options.folder for its data, on a disk of the test's own; it stays there
  */
-export function startPostgres(scope: Scope, { durable = false } = {}): Promise<TestService<EmbeddedPostgres>> {
+export function startPostgres(
+  scope: Scope,
+  { durable = false, folder }: { durable?: boolean; folder?: string } = {},
+): Promise<TestService<EmbeddedPostgres>> {
   const password = newPassword()
-  return control(scope, (dataDir, port) => {
+  return control(scope, folder, (dataDir, port) => {
     const fixedPort = port === undefined ? {} : { port }
     const options = { dataDir, password, passwordIsNew: false, durable, onLaunch: () => undefined }
     return startPostgresService({ ...options, ...fixedPort })
@@ -78,13 +86,14 @@ export function servicesEnv(services: { db: EmbeddedPostgres; redis: EmbeddedRed
 
 async function control<Connection>(
   scope: Scope,
+  folder: string | undefined,
   launch: (dataDir: string, port?: number) => Promise<{ service: EmbeddedService; connection: Connection }>,
 ): Promise<TestService<Connection>> {
-  const dataDir = createFolder()
+  const dataDir = folder ?? createFolder()
   const running: { service?: EmbeddedService } = {}
   scope.after(async () => {
     await running.service?.stop()
-    removeFolder(dataDir)
+    if (folder === undefined) removeFolder(dataDir)
   })
   const { service, connection } = await launch(dataDir)
   running.service = service
@@ -98,8 +107,7 @@ async function control<Connection>(
     loseDisk: async () => {
       if (running.service !== undefined) process.kill(running.service.pid, 'SIGKILL')
       await running.service?.stop()
-      removeFolder(dataDir)
-      mkdirSync(dataDir)
+      for (const name of readdirSync(dataDir)) removeFolder(join(dataDir, name)) // it may be a disk of its own
     },
   }
 }

@@ -1,0 +1,30 @@
+import { setTimeout as delay } from 'node:timers/promises'
+
+import type { FaultKind } from './fault-kind.ts'
+import { mountObstacle } from './small-disk.ts'
+
+/** A disk is full for a while; whoever died of it is started again. */
+export const diskFaults = {
+  fill_redis_disk: {
+    targets: ['redis'],
+    obstacle: () => mountObstacle,
+    inject: async (arena, random) => {
+      const ms = random.between(100, 1_500)
+      arena.redisDisk?.fill()
+      await delay(ms)
+      arena.redisDisk?.free()
+      return `filled the disk of Redis for ${ms} ms, which ${await arena.reviveRedis()}`
+    },
+  },
+  fill_postgres_disk: {
+    targets: ['postgres'],
+    obstacle: () => mountObstacle,
+    inject: async (arena, random) => {
+      const ms = random.between(500, 2_500)
+      arena.postgresDisk?.fill()
+      await delay(ms)
+      arena.postgresDisk?.free()
+      return `filled the disk of Postgres for ${ms} ms, which ${await arena.revivePostgres()}`
+    },
+  },
+} as const satisfies Record<string, FaultKind>

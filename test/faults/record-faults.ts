@@ -1,0 +1,29 @@
+import { setTimeout as delay } from 'node:timers/promises'
+
+import { connectPostgres } from '../../core/postgres/connection.ts'
+import type { FaultKind } from './fault-kind.ts'
+
+/** Postgres answers, and does not take the rows. */
+export const recordFaults = {
+  reject_row: {
+    targets: ['postgres'],
+    inject: async (arena, random) => {
+      const table = random.pick(['purchases', 'checkout_attempts', 'purchase_attempts'])
+      const ms = random.between(100, 1_500)
+      const share = random.pick(['false', `n <> 0`, `item_index % 7 <> 0`])
+      change(`alter table ${table} add constraint refused check (${share}) not valid`)
+      await delay(ms)
+      change(`alter table ${table} drop constraint refused`)
+      return `Postgres took no row of ${table} against ${share} for ${ms} ms`
+
+      function change(statement: string): void {
+        const postgres = connectPostgres(arena.postgres.connection, { applicationName: 'hotcakes test' })
+        try {
+          postgres.query(statement)
+        } finally {
+          postgres.close()
+        }
+      }
+    },
+  },
+} as const satisfies Record<string, FaultKind>
