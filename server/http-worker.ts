@@ -15,6 +15,7 @@ import {
 } from '../core/limits.ts'
 import type { Log } from '../core/log.ts'
 import { registerProcessMetrics } from '../core/metrics/process-metrics.ts'
+import { packageVersion } from '../core/package-version.ts'
 import { type DecidedBatch, SaleStore } from '../core/redis/sale-store.ts'
 import { AddressCounts } from './address-counts.ts'
 import { Admission } from './admission.ts'
@@ -30,6 +31,7 @@ import { PostgresAcks } from './postgres-acks.ts'
 import { PurchaseRoute } from './purchase.ts'
 import { RateLimit } from './rate-limit.ts'
 import { RedisClock } from './redis-clock.ts'
+import { referenceRoutes } from './reference/reference.ts'
 import { RequestMetrics, registerWorkerGauges, type ShedReason } from './request-metrics.ts'
 import { SaleView } from './sale-view.ts'
 import { SaleRotation } from './sales.ts'
@@ -88,7 +90,15 @@ export class HttpWorker {
       items: app.itemNumber,
       registry: this.registry,
     })
-    this.#metrics = new RequestMetrics(this.registry, routeLabels([...Object.values(paths), ...this.#board.routes]))
+    const pages = [
+      ...this.#board.routes,
+      ...referenceRoutes({
+        version: packageVersion(),
+        baseUrl: `http://localhost:${app.port}`,
+        sale: () => this.#rotation.current,
+      }),
+    ]
+    this.#metrics = new RequestMetrics(this.registry, routeLabels([...Object.values(paths), ...pages]))
     this.#room = new LogRoom({ backlogMax: app.logBacklogMax, onChange: (lack) => this.#logRoomChanged(lack) })
     this.#batcher = this.#newBatcher(intervalMs)
     const onUnlisted = (sale: number) => this.#rotation.reopen(sale)
@@ -116,7 +126,7 @@ export class HttpWorker {
     })
     this.#connections = this.#boundConnections()
     this.#server = new HttpServer({
-      routes: [...this.#routes(onUnlisted), ...this.#board.routes],
+      routes: [...this.#routes(onUnlisted), ...pages],
       metrics: this.#metrics,
       clock: this.#turnClock,
       connections: this.#connections,

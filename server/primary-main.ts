@@ -2,13 +2,13 @@
 // alone, the one file of server/ that may import from ops/: the embedded services and the schema live there.
 // usage: node dist/server/primary-main.js [--help]        exit statuses: see shutdown.ts
 
-import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 import { helpText } from '../core/config/describe.ts'
 import { type Config, loadConfig, redacted } from '../core/config/load.ts'
 import { Fault } from '../core/faults.ts'
 import { createLog } from '../core/log.ts'
+import { packageVersion } from '../core/package-version.ts'
 import { startEmbedded } from '../ops/embedded/embedded.ts'
 import { startPrimary } from './primary.ts'
 import type { RollingReload } from './rolling-reload.ts'
@@ -48,7 +48,7 @@ async function main(args: readonly string[]): Promise<number> {
     reload = await startPrimary({
       config,
       log,
-      version: version(),
+      version: packageVersion(),
       shutdown,
       executables: {
         http: fileURLToPath(new URL('./http-worker-main.js', import.meta.url)),
@@ -72,13 +72,4 @@ function readConfig(): Config {
 function refuse(problems: string): number {
   process.stderr.write(`${problems.replaceAll(/^/gm, 'hotcakes: ')}\n`)
   return exitStatus.config
-}
-
-/** The package's, from the nearest package.json: the compiled code may stand at any depth below it. */
-function version(): string {
-  for (let folder = new URL('./', import.meta.url); folder.pathname !== '/'; folder = new URL('../', folder)) {
-    const file = new URL('package.json', folder)
-    if (existsSync(file)) return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version
-  }
-  return 'unknown'
 }

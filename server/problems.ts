@@ -102,6 +102,15 @@ export function problemType(code: ProblemCode): string {
   return `urn:hotcakes:problem:${code}`
 }
 
+/** What the catalogue says of a code. */
+export function problemFacts(code: ProblemCode): {
+  readonly status: number
+  readonly title: string
+  readonly detail: string
+} {
+  return catalogue[code]
+}
+
 const headers = 'Content-Type: application/problem+json\r\nCache-Control: no-store'
 const phrases = {
   400: 'Bad Request',

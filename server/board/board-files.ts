@@ -1,10 +1,8 @@
-import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { extname } from 'node:path'
 
-import type { Exchange } from '../exchange.ts'
 import type { Route } from '../http-server.ts'
-import { replyHead } from '../replies.ts'
+import { staticFile } from '../static-file.ts'
 
 /** Beside the compiled file as beside this one: the build copies it. */
 const folder = new URL('page/', import.meta.url)
@@ -39,25 +37,9 @@ export function boardRoutes(): Route[] {
       path: name === 'index.html' ? '/' : `/board/${name}`,
       method: 'GET',
       isTagged: true,
-      handle: fileHandler(readFileSync(new URL(name, folder)), mediaTypes[extname(name)] ?? ''),
+      handle: staticFile(readFileSync(new URL(name, folder)), {
+        mediaType: mediaTypes[extname(name)] ?? '',
+        contentSecurityPolicy,
+      }),
     }))
-}
-
-function fileHandler(bytes: Buffer, mediaType: string): (exchange: Exchange) => void {
-  const tag = `"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"`
-  const validity = [
-    `ETag: ${tag}`,
-    // Kept, and asked about each time: a new version of the server may have another page.
-    'Cache-Control: no-cache',
-    `Content-Security-Policy: ${contentSecurityPolicy}`,
-    'X-Content-Type-Options: nosniff',
-    'Referrer-Policy: no-referrer',
-  ].join('\r\n')
-  const ok = replyHead(200, `200 OK\r\nContent-Type: ${mediaType}\r\n${validity}`)
-  const notModified = replyHead(304, `304 Not Modified\r\n${validity}`)
-  return (exchange) => {
-    const isKnown = exchange.ifNoneMatch.split(/\s*,\s*/).some((known) => known.replace(/^W\//, '') === tag)
-    if (isKnown) exchange.answer(notModified, '')
-    else exchange.answer(ok, bytes)
-  }
 }

@@ -1,0 +1,116 @@
+import { idDigitsMax, nonceLength, userIdLengthMax } from '../../core/ids.ts'
+import { retryAfterSecondsMax, retryAfterSecondsMin } from '../../core/limits.ts'
+import { problemCodes } from '../problems.ts'
+
+const integer = (description: string, minimum = 0) => ({ type: 'integer', minimum, description })
+const time = (description: string) => ({
+  type: 'string',
+  format: 'date-time',
+  description,
+  examples: ['2026-11-23T12:05:02.511Z'],
+})
+
+/** An object that has exactly these members, all of them. */
+function record(properties: Readonly<Record<string, object>>, description?: string): object {
+  const required = Object.keys(properties)
+  return { type: 'object', ...(description && { description }), required, properties, additionalProperties: false }
+}
+
+const number = `(0|[1-9][0-9]{0,${idDigitsMax - 1}})`
+
+const ref = (name: string) => ({ $ref: `#/components/schemas/${name}` })
+
+const check = { type: 'object', required: ['status'], properties: { status: { type: 'string' } } }
+
+export const schemas = {
+  SaleId: integer('Seconds since 1970 at which the sale opened, divided by the seconds between sales.'),
+  ItemId: {
+    type: 'string',
+    pattern: `^${number}-${number}$`,
+    description: 'Sale and number of an item. Never used again for another item.',
+    examples: ['498732-1'],
+  },
+  HoldCode: {
+    type: 'string',
+    pattern: `^${number}-${number}-[A-Za-z0-9_-]{${nonceLength}}$`,
+    description: 'What a checkout answers and a purchase takes. Whoever has it can purchase: keep it secret.',
+    examples: ['498732-1-Zk3vQ0mX9a_bTr2L'],
+  },
+  UserId: {
+    type: 'string',
+    pattern: `^[A-Za-z0-9_.:@-]{1,${userIdLengthMax}}$`,
+    description: 'Whoever buys. It is taken as it comes: who may use it is for what stands in front of this server.',
+    examples: ['me'],
+  },
+  Problem: {
+    type: 'object',
+    description: 'RFC 9457. Branch on `code`; `title` and `detail` are for people and may change.',
+    required: ['type', 'title', 'status', 'code', 'detail'],
+    properties: {
+      type: { type: 'string', format: 'uri', pattern: '^urn:hotcakes:problem:[a-z_]+$' },
+      title: { type: 'string' },
+      status: { type: 'integer', minimum: 400, maximum: 599 },
+      code: { enum: problemCodes },
+      detail: { type: 'string' },
+    },
+  },
+  Hold: record({
+    code: ref('HoldCode'),
+    item_id: ref('ItemId'),
+    sale_id: ref('SaleId'),
+    expires_at: time('When the hold ends.'),
+  }),
+  Purchase: record({
+    status: { const: 'purchased' },
+    item_id: ref('ItemId'),
+    sale_id: ref('SaleId'),
+    user_id: ref('UserId'),
+    purchased_at: time('When it was decided; the same for each repetition.'),
+  }),
+  Sale: record({
+    id: ref('SaleId'),
+    opens_at: time('When it opens.'),
+    closes_at: time('When it closes and the next one opens. Its holds can be purchased until they expire.'),
+    items: integer('How many items it has.', 1),
+    held: integer('Items that are held at the moment; may lag by a second.'),
+    sold: integer('Items that are sold.'),
+    available: integer('Items that are neither held nor sold.'),
+    user_limit: integer('Live holds and purchases together that one user may have.', 1),
+    hold_seconds: { type: 'number', exclusiveMinimum: 0, description: 'How long a checkout holds its item.' },
+    first_item_id: ref('ItemId'),
+    last_item_id: ref('ItemId'),
+  }),
+  Live: record({ status: { const: 'live' } }),
+  Readiness: record({
+    status: {
+      enum: ['ready', 'degraded', 'not_ready'],
+      description: 'degraded: it sells, and the record waits in Redis.',
+    },
+    checks: {
+      ...record({ server: check, redis: check, postgres: check, log: check, sale: check }),
+      description: 'What it was judged by, each with a `status` in words.',
+    },
+  }),
+} as const
+
+export const headers = {
+  Decision: {
+    description:
+      'Place of the decision in the log, `<epoch>-<entry>-<n>`: the order in which all attempts were decided. Ordered by its three numbers.',
+    schema: { type: 'string', pattern: '^[1-9][0-9]*-[1-9][0-9]*-(0|[1-9][0-9]*)$' },
+    example: '1-4711-3',
+  },
+  RetryAfter: {
+    description: `Seconds to wait before the same request again. After a 503 between ${retryAfterSecondsMin} and ${retryAfterSecondsMax}, varying, so that a crowd does not come back together.`,
+    schema: { type: 'integer', minimum: 1 },
+  },
+  Allow: { description: 'The methods that the resource has.', required: true, schema: { type: 'string' } },
+  RateLimit: {
+    description: 'What the address has left (draft-ietf-httpapi-ratelimit-headers).',
+    schema: { type: 'string' },
+  },
+  RateLimitPolicy: {
+    description: 'How many requests an address may send (draft-ietf-httpapi-ratelimit-headers).',
+    schema: { type: 'string' },
+  },
+} as const

@@ -1,0 +1,121 @@
+import { problemResponses } from './problem-responses.ts'
+
+const ref = (kind: 'schemas' | 'headers', name: string) => ({ $ref: `#/components/${kind}/${name}` })
+
+export function json(schema: string, description: string, headers?: object): object {
+  return {
+    description,
+    ...(headers && { headers }),
+    content: { 'application/json': { schema: ref('schemas', schema) } },
+  }
+}
+
+export function queryParameter(name: string, schema: string | object, options: object = {}): object {
+  const described = typeof schema === 'string' ? ref('schemas', schema) : schema
+  return { name, in: 'query', schema: described, ...options }
+}
+
+const decided = { 'Hotcakes-Decision': { ...ref('headers', 'Decision') } }
+const retry = { 'Retry-After': ref('headers', 'RetryAfter') }
+/** What any operation of a buyer can be answered when it was not looked at, or when nobody knows what came of it. */
+const turnedAway = ['rate_limited', 'overloaded', 'unavailable', 'shutting_down'] as const
+const notDecided = [...turnedAway, 'backlog_full'] as const
+
+/** What buyers do: the operations that are decided, each attempt on record. @param itemId an item that can be had */
+export function sellingPaths(itemId: string): Record<string, object> {
+  return {
+    '/checkout': {
+      post: {
+        operationId: 'checkout',
+        tags: ['Selling'],
+        summary: 'Hold an item for a short time',
+        description:
+          'The first rule that applies decides: no such item; its sale is over or not open yet; it is sold; this user holds it (the same code again); somebody else holds it; the user has as many as one user may; otherwise it is held. Repeating it is safe.',
+        parameters: [
+          queryParameter('user_id', 'UserId', { required: true, example: 'me' }),
+          queryParameter('id', 'ItemId', {
+            required: true,
+            example: itemId,
+            description: '`item_id` is another name for it.',
+          }),
+        ],
+        responses: {
+          200: json('Hold', 'The item is held, or was already held by this user.', decided),
+          ...problemResponses(
+            [
+              'invalid_request',
+              'item_unknown',
+              'sale_not_open',
+              'item_sold',
+              'item_held',
+              'user_limit_reached',
+              'sale_closed',
+              ...notDecided,
+            ],
+            { 404: decided, 409: { ...decided, ...retry }, 410: decided },
+          ),
+        },
+      },
+    },
+    '/purchase': {
+      post: {
+        operationId: 'purchase',
+        tags: ['Selling'],
+        summary: 'Purchase the item that a code holds',
+        description: 'Repeating it is safe: the same code is answered with the same purchase.',
+        parameters: [queryParameter('code', 'HoldCode', { required: true })],
+        responses: {
+          200: json('Purchase', 'The item is purchased, or was already with this code.', decided),
+          ...problemResponses(['invalid_request', 'code_unknown', 'code_expired', ...notDecided, 'unrecorded'], {
+            404: decided,
+            410: decided,
+          }),
+        },
+      },
+    },
+    '/sale': {
+      get: {
+        operationId: 'currentSale',
+        tags: ['Selling'],
+        summary: 'The current sale',
+        responses: {
+          200: json('Sale', 'The sale that is open now.'),
+          ...problemResponses(turnedAway),
+        },
+      },
+    },
+  }
+}
+
+export const healthPaths = {
+  '/readyz': {
+    get: {
+      operationId: 'readiness',
+      tags: ['Operating'],
+      summary: 'Whether this server sells',
+      responses: {
+        200: json('Readiness', 'It sells.'),
+        503: json('Readiness', 'It does not sell.', retry),
+      },
+    },
+  },
+  '/health': {
+    get: {
+      operationId: 'health',
+      tags: ['Operating'],
+      summary: 'The same as /readyz',
+      responses: {
+        200: json('Readiness', 'It sells.'),
+        503: json('Readiness', 'It does not sell.', retry),
+      },
+    },
+  },
+  '/livez': {
+    get: {
+      operationId: 'liveness',
+      tags: ['Operating'],
+      summary: 'Whether this process answers',
+      responses: { 200: json('Live', 'It does.') },
+    },
+  },
+} as const

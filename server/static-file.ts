@@ -1,0 +1,29 @@
+import { createHash } from 'node:crypto'
+
+import type { Exchange } from './exchange.ts'
+import { replyHead } from './replies.ts'
+
+export interface StaticFileOptions {
+  readonly mediaType: string
+  readonly contentSecurityPolicy: string
+}
+
+/** Answers with a file that does not change while the server runs, or with 304 to whoever has it. For tagged routes. */
+export function staticFile(bytes: Buffer, options: StaticFileOptions): (exchange: Exchange) => void {
+  const tag = `"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"`
+  const validity = [
+    `ETag: ${tag}`,
+    // Kept, and asked about each time: a new version of the server may have another one.
+    'Cache-Control: no-cache',
+    `Content-Security-Policy: ${options.contentSecurityPolicy}`,
+    'X-Content-Type-Options: nosniff',
+    'Referrer-Policy: no-referrer',
+  ].join('\r\n')
+  const ok = replyHead(200, `200 OK\r\nContent-Type: ${options.mediaType}\r\n${validity}`)
+  const notModified = replyHead(304, `304 Not Modified\r\n${validity}`)
+  return (exchange) => {
+    const isKnown = exchange.ifNoneMatch.split(/\s*,\s*/).some((known) => known.replace(/^W\//, '') === tag)
+    if (isKnown) exchange.answer(notModified, '')
+    else exchange.answer(ok, bytes)
+  }
+}

@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { after, test } from 'node:test'
+
+import { Validator } from '@seriousme/openapi-schema-validator'
+
+import { type ApiDescription, describedApi } from './helpers/api-description.ts'
+import { startCluster } from './helpers/cluster.ts'
+import { eventually } from './helpers/eventually.ts'
+import { HttpClient } from './helpers/http-client.ts'
+import { checkoutPath, codeOf, currentSale, purchasePath } from './helpers/items.ts'
+import { servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
+
+// Method: every answer that this file gets is held against the server's own description, and at the end every answer
+// that is described must have been seen, but for those that take an overload or an outage and have tests of their own.
+
+const seenElsewhere: Readonly<Record<string, string>> = {
+  overloaded: 'test/overload.test.ts',
+  backlog_full: 'test/backlog.test.ts',
+  unrecorded: 'test/postgres-acks.test.ts',
+  shutting_down: 'test/http-worker.test.ts',
+  recovering: 'test/recovery.test.ts',
+}
+
+const [redis, postgres] = await Promise.all([startRedis({ after }), startPostgres({ after })])
+const services = servicesEnv({ redis: redis.connection, db: postgres.connection })
+const env = {
+  ...services,
+  APP_WORKERS: '1',
+  APP_SALE_INTERVAL_SECONDS: String(30 * 86_400),
+  APP_ITEM_NUMBER: '20',
+  APP_USER_LIMIT: '2',
+  APP_HOLD_SECONDS: '1',
+}
+const cluster = await startCluster({ after }, { env })
+const { http } = cluster
+const api = await describedApi(http)
+const sale = await currentSale(cluster)
+const neverGiven = 'A'.repeat(16)
+
+function checkOut(user: string, item: number | string) {
+  return api.send(http, 'POST', checkoutPath(user, typeof item === 'number' ? `${sale}-${item}` : item))
+}
+
+async function answers(description: ApiDescription, path: string, method = 'POST'): Promise<string> {
+  const { status, json } = await description.send(http, method, path)
+  return `${status} ${String(json?.['code'])}`
+}
+
+test('the description is one by the rules of OpenAPI 3.1', async () => {
+  const validation = await new Validator().validate({ ...structuredClone(api.document) })
+  assert.deepEqual(validation, { valid: true })
+  assert.match(api.document.openapi, /^3\.1\./)
+})
+
+test('every answer to a checkout is described', async () => {
+  const held = await checkOut('ann', 1)
+  assert.deepEqual((await checkOut('ann', 1)).json, held.json)
+  assert.equal((await checkOut('bob', 1)).json?.['code'], 'item_held')
+  await checkOut('ann', 2)
+  assert.equal((await checkOut('ann', 3)).json?.['code'], 'user_limit_reached')
+  assert.equal((await api.send(http, 'POST', purchasePath(codeOf(held)))).status, 200)
+  assert.equal((await checkOut('bob', 1)).json?.['code'], 'item_sold')
+  assert.equal((await checkOut('bob', 21)).json?.['code'], 'item_unknown')
+  assert.equal((await checkOut('bob', `${sale - 1}-1`)).json?.['code'], 'sale_closed')
+  assert.equal((await checkOut('bob', `${sale + 2}-1`)).json?.['code'], 'sale_not_open')
+  assert.equal(await answers(api, '/checkout?user_id=me'), '400 invalid_request')
+})
+
+test('every answer to a purchase is described', async () => {
+  const code = codeOf(await checkOut('carl', 4))
+  const bought = await api.send(http, 'POST', purchasePath(code))
+  assert.deepEqual((await api.send(http, 'POST', purchasePath(code))).json, bought.json)
+  assert.equal(await answers(api, purchasePath(`${sale}-5-${neverGiven}`)), '404 code_unknown')
+  const late = codeOf(await checkOut('carl', 5))
+  await eventually(async () => (await checkOut('dora', 5)).status === 200, { what: 'the end of the hold' })
+  assert.equal(await answers(api, purchasePath(late)), '410 code_expired')
+  assert.equal(await answers(api, '/purchase?code=none'), '400 invalid_request')
+})
+
+test('what shows the sale and the health of the server is as described', async () => {
+  for (const path of ['/sale', '/readyz', '/health', '/livez']) {
+    assert.equal((await api.send(http, 'GET', path)).status, 200)
+  }
+})
+
+test('what the description tells to copy and paste works', () => {
+  const [, script = ''] = /```sh\n(.*?)```/s.exec(api.document.info.description) ?? []
+  const used = script.replaceAll(`-1'`, `-6'`)
+  const { stdout, stderr } = spawnSync('sh', ['-c', used], { encoding: 'utf8' })
+  assert.match(stdout, /"status":"purchased"/, stderr)
+})
+
+test('who asks too often is told so as described', async (t) => {
+  const slowed = await startCluster(t, { env: { ...env, APP_RATE_LIMIT_PER_SECOND: '1' } })
+  const limited = async (method: string, path: string) => {
+    const isLimited = async () => (await api.send(slowed.http, method, path)).status === 429
+    await eventually(isLimited, { what: `too many ${path}` })
+  }
+  await limited('POST', checkoutPath('eve', `${sale}-7`))
+  await limited('POST', purchasePath(`${sale}-7-${neverGiven}`))
+  await limited('GET', '/sale')
+  assert.deepEqual(await slowed.stop(), { code: 0, signal: null })
+})
+
+test('what is answered without Redis is described', async () => {
+  await redis.stop()
+  const isAway = async () => (await api.send(http, 'GET', '/readyz')).status === 503
+  await eventually(isAway, { what: 'the end of Redis' })
+  assert.equal((await api.send(http, 'GET', '/health')).status, 503)
+  assert.equal((await checkOut('ann', 8)).json?.['code'], 'unavailable')
+  assert.equal(await answers(api, purchasePath(`${sale}-8-${neverGiven}`)), '503 unavailable')
+  assert.equal(await answers(api, '/sale', 'GET'), '503 unavailable')
+  await redis.start()
+  await eventually(async () => (await api.send(http, 'GET', '/readyz')).status === 200, { what: 'Redis' })
+})
+
+test('every answer that is described was seen here, or is one that other tests show', () => {
+  const left = api.unseen().filter((answer) => !((answer.split(' ')[2] ?? '') in seenElsewhere))
+  assert.deepEqual(left, [])
+})
+
+test('paths and methods that the description does not have are answered as it says', async () => {
+  const client = new HttpClient({ after }, { baseUrl: cluster.baseUrl })
+  for (const [path, methods] of Object.entries(api.document.paths)) {
+    const concrete = path.replaceAll(/\{\w+\}/g, `${sale}-1`)
+    const wrong = await client.send('DELETE', concrete)
+    assert.equal(wrong.status, 405, concrete)
+    for (const method of Object.keys(methods)) assert.ok(wrong.headers.allow?.includes(method.toUpperCase()), concrete)
+  }
+  assert.equal((await client.get('/nothing')).json?.['code'], 'route_unknown')
+  assert.deepEqual(await cluster.stop(), { code: 0, signal: null })
+})
