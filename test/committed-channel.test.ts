@@ -59,7 +59,7 @@ test('a commit whose persister died before it could say so is said by the next o
 
 test('a listener hears again after its connection was cut, after it hung, and after Redis was restarted', async (t) => {
   const redis = await startRedis(t)
-  const { store } = await startBuyers(t, redis.connection)
+  const { store } = await startBuyers(t, redis.admin)
   const { listener, heard, faults } = await listen(t, redis.connection)
   let seq = 0
   const hearsAgain = async () => {

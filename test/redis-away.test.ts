@@ -9,7 +9,7 @@ import { eventually } from './helpers/eventually.ts'
 import { metricValue, startHttpWorker } from './helpers/http-worker.ts'
 import { assertProblem, checkout, checkoutPath, codeOf, currentSale, hold, purchase } from './helpers/items.ts'
 import { openConnection, requestText } from './helpers/raw-http.ts'
-import { openRedis, startRedis } from './helpers/services.ts'
+import { startRedis } from './helpers/services.ts'
 
 const env = { APP_SALE_INTERVAL_SECONDS: String(30 * 86_400) }
 const awayMs = 5_000
@@ -89,7 +89,7 @@ test('an emptied Redis gives no decisions until somebody claims it, then its sal
   const redis = await startRedis(t)
   const worker = await startHttpWorker(t, redis, { env })
   const sale = await currentSale(worker)
-  await (await openRedis(t, redis.admin)).flushall()
+  await worker.store.redis.flushall()
   assertProblem(await checkout(worker, 'a', `${sale}-1`), 503, 'unavailable')
   const { store } = worker
   await store.claimEpoch(2)

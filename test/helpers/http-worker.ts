@@ -4,12 +4,11 @@ import { fileURLToPath } from 'node:url'
 import { loadConfig } from '../../core/config/load.ts'
 import type { FromChild, ToChild } from '../../core/ipc.ts'
 import { SaleStore } from '../../core/redis/sale-store.ts'
-import type { EmbeddedRedis } from '../../ops/embedded/facts.ts'
 import { freePort } from '../../ops/embedded/free-port.ts'
 import { eventually } from './eventually.ts'
 import { HttpClient } from './http-client.ts'
 import type { Scope } from './scope.ts'
-import type { TestService } from './services.ts'
+import type { TestRedis } from './services.ts'
 
 /** Beside the compiled helper, so that a build anywhere runs its own worker. */
 const executable = fileURLToPath(new URL('../../server/http-worker-main.js', import.meta.url))
@@ -20,7 +19,7 @@ export interface TestHttpWorker {
   readonly baseUrl: string
   readonly http: HttpClient
   readonly process: ChildProcess
-  /** A connection of the test's own to the worker's Redis. */
+  /** A connection of the test's own to the worker's Redis, with all rights: the worker has those of the service. */
   readonly store: SaleStore
   readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>
   /** All messages that it has sent so far. */
@@ -38,7 +37,7 @@ interface Metric {
 /** @param options.env settings, by their variables; @param options.awaitReady `false` resolves at once */
 export async function startHttpWorker(
   scope: Scope,
-  redis: TestService<EmbeddedRedis>,
+  redis: TestRedis,
   options: { env?: Readonly<Record<string, string>>; awaitReady?: boolean; port?: number } = {},
 ): Promise<TestHttpWorker> {
   const port = options.port ?? (await freePort())
@@ -55,7 +54,7 @@ export async function startHttpWorker(
       ...options.env,
     },
   })
-  const store = new SaleStore(config.redis, { name: 'test' })
+  const store = new SaleStore(redis.admin, { name: 'test' })
   scope.after(() => store.close())
   if (options.awaitReady !== false) {
     await store.connect()
