@@ -8,7 +8,7 @@ import { startBuyers } from './helpers/buyers.ts'
 import { eventually } from './helpers/eventually.ts'
 import { startPersister } from './helpers/persister.ts'
 import { newRecord } from './helpers/record.ts'
-import { startPostgres, startRedis } from './helpers/services.ts'
+import { openRedis, startPostgres, startRedis } from './helpers/services.ts'
 
 const { connection: db } = await startPostgres({ after })
 
@@ -73,7 +73,7 @@ test('a listener hears again after its connection was cut, after it hung, and af
   await hearsAgain()
   await listener.check()
 
-  await store.redis.client('KILL', 'TYPE', 'PUBSUB')
+  await (await openRedis(t, redis.admin)).client('KILL', 'TYPE', 'PUBSUB')
   await hearsAgain()
 
   process.kill(redis.pid(), 'SIGSTOP')

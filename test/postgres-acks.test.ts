@@ -13,7 +13,7 @@ import { metricValue, startHttpWorker, type TestHttpWorker } from './helpers/htt
 import { assertProblem, checkout, currentSale, hold, purchase, purchasePath } from './helpers/items.ts'
 import { openConnection, requestText } from './helpers/raw-http.ts'
 import type { Scope } from './helpers/scope.ts'
-import { startRedis } from './helpers/services.ts'
+import { openRedis, startRedis } from './helpers/services.ts'
 
 const redis = await startRedis({ after })
 const env = { APP_SALE_INTERVAL_SECONDS: String(30 * 86_400), APP_ACK: 'postgres' }
@@ -83,7 +83,7 @@ test('when the word of a commit is lost, the state of the persister stands in fo
 
 test('a worker hears of commits again after its connections were cut', async (t) => {
   const { worker, code } = await startWithHold(t)
-  await worker.store.redis.client('KILL', 'TYPE', 'PUBSUB')
+  await (await openRedis(t, redis.admin)).client('KILL', 'TYPE', 'PUBSUB')
   const listeners = async () => (await worker.store.redis.publish(worker.store.keys.committed, '0-0')) === 1
   await eventually(listeners, { what: 'the worker to listen again' })
   assert.equal((await purchaseCommitted(worker, code)).status, 200)

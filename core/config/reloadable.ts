@@ -9,6 +9,7 @@ const names: ReadonlySet<string> = new Set([
   'APP_ITEM_NUMBER',
   'APP_USER_LIMIT',
   'APP_HOLD_SECONDS',
+  'APP_ACK',
   'APP_DEADLINE_MS',
   'APP_CONNECTIONS_MAX',
   'APP_CONNECTIONS_PER_ADDRESS_MAX',
