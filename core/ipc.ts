@@ -1,12 +1,29 @@
 import type { Config } from './config/load.ts'
+import type { FaultCode } from './faults.ts'
+import type { LogPosition } from './log-position.ts'
 
 /** What a primary and its children say to each other over the IPC channel. */
 
 export type ChildKind = 'http' | 'persister'
 
+/**
+ * What the primary knows of Redis' state. unverified: this run of Redis was not compared with Postgres yet; lost: it has
+ * forgotten decisions; recovering: it is being rebuilt; refused: it can't be, without a person.
+ */
+export interface RecordReport {
+  readonly status: 'sound' | 'unverified' | 'lost' | 'recovering' | 'refused'
+  readonly fault?: FaultCode
+  /** For people. */
+  readonly reason?: string
+}
+
 export type ToChild =
   /** The answer to `listening`: the effective settings (embedded services included), over the channel and not the environment. */
   | { readonly type: 'start'; readonly config: Config }
+  /** What to say of Redis' state when asked; HTTP workers get it when it changes and after `start`. */
+  | { readonly type: 'record'; readonly report: RecordReport }
+  /** Say which log entries you have answered. */
+  | { readonly type: 'seen' }
   /** Send your numbers, with this id. */
   | { readonly type: 'metrics'; readonly id: number }
   /** Say not ready, take nothing new, finish what was accepted (HTTP) or drain the log to its end (persister), exit 0. */
@@ -21,7 +38,10 @@ export type FromChild =
    */
   | { readonly type: 'listening' }
   | { readonly type: 'ready' }
-  | { readonly type: 'heartbeat' }
+  /** `seen`: the newest log entry whose decisions it has answered. */
+  | { readonly type: 'heartbeat'; readonly seen?: LogPosition | undefined }
+  /** The answer to `seen`. */
+  | { readonly type: 'seen'; readonly seen?: LogPosition | undefined }
   /** `metrics` as prom-client's `registry.getMetricsAsJSON()` gives it. */
   | { readonly type: 'metrics'; readonly id: number; readonly metrics: readonly unknown[] }
   /** It can't do its work and ends: the primary logs why. */

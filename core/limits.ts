@@ -71,6 +71,18 @@ export const backlogResumeShare = 0.75
  */
 export const memoryShareMax = 0.9
 export const memoryResumeShare = 0.85
+/** Values in one call of a rebuild: Lua can unpack some 8,000 onto its stack, and Redis is busy for about a millisecond. */
+export const rebuildValuesMax = 4_000
+/** Rows of the record that a rebuild reads at once. */
+export const rebuildRowsMax = 10_000
+/** Longest wait of a rebuild for a persister's transaction that is under way: one that hangs must not hold it for ever. */
+export const rebuildLockMsMax = 5_000
+/** A rebuild reads all attempts of the live sales: some seconds a million. One that takes longer is given up and begun anew. */
+export const rebuildMsMax = 600_000
+/** While a worker may not have Redis decide it looks this often whether it may again: selling goes on so soon after. */
+export const recordLookMs = 100
+/** How long the primary waits for its workers to say what they have answered before it judges Redis. */
+export const seenGatherMsMax = 1_000
 /** How often every process learns the state of the log, and the persister publishes its own. */
 export const logStateIntervalMs = 1_000
 /** Longest wait for a TCP connection to Postgres. */

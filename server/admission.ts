@@ -1,11 +1,13 @@
 import type { Batcher } from '../core/batcher.ts'
 import type { SaleStore } from '../core/redis/sale-store.ts'
 import type { LogRoom } from './log-room.ts'
+import type { RecordGate } from './record-gate.ts'
 import type { ShedReason } from './request-metrics.ts'
 import type { TurnClock } from './turn-clock.ts'
 
 export interface AdmissionOptions {
   readonly store: Pick<SaleStore, 'isUp'>
+  readonly record: Pick<RecordGate, 'isSound'>
   readonly batcher: Pick<Batcher, 'hasRoom'>
   readonly clock: TurnClock
   readonly room: Pick<LogRoom, 'lack'>
@@ -28,8 +30,9 @@ export class Admission {
 
   /** Why a checkout or purchase that comes now is turned away; `undefined` when it is not. */
   refusal(): ShedReason | undefined {
-    const { store, room, batcher, clock } = this.#options
+    const { store, record, room, batcher, clock } = this.#options
     if (!store.isUp) return 'redis_down'
+    if (!record.isSound) return 'record_unsound'
     if (room.lack !== undefined) return room.lack
     if (!batcher.hasRoom(clock.now()) || clock.turnMs > this.#turnMsMax) return 'overloaded'
     return undefined

@@ -1,4 +1,5 @@
 import type { FaultCode } from '../core/faults.ts'
+import type { RecordReport } from '../core/ipc.ts'
 import type { LogState } from '../core/redis/sale-store.ts'
 import type { Exchange } from './exchange.ts'
 import type { LogLack } from './log-room.ts'
@@ -10,6 +11,10 @@ export interface HealthFacts {
   /** The connection stands, and the last question was answered. */
   readonly isRedisUp: boolean
   readonly redisFault: FaultCode | undefined
+  /** Redis is known to have everything that was sold. */
+  readonly isRecordSound: boolean
+  /** What the primary says when it has not. */
+  readonly recordReport: RecordReport | undefined
   /** undefined: not known yet. */
   readonly logState: LogState | undefined
   readonly backlogMax: number
@@ -24,7 +29,9 @@ export interface HealthFacts {
 export interface HealthReport {
   /** degraded: it sells, and something that it can do without for a while is away. */
   readonly status: 'ready' | 'degraded' | 'not_ready'
-  readonly checks: Readonly<Record<'server' | 'redis' | 'postgres' | 'log' | 'sale', { readonly status: string }>>
+  readonly checks: Readonly<
+    Record<'server' | 'redis' | 'record' | 'postgres' | 'log' | 'sale', { readonly status: string }>
+  >
 }
 
 /**
@@ -38,6 +45,7 @@ export function judgeHealth(facts: HealthFacts): HealthReport {
   const checks = {
     server: { status: facts.isDraining ? 'draining' : 'serving' },
     redis: { status: facts.isRedisUp ? 'up' : 'down', ...(facts.redisFault && { fault: facts.redisFault }) },
+    record: recordCheck(facts),
     postgres: { status: postgres },
     log: {
       status: logState === undefined ? 'unknown' : (logLack ?? 'ok'),
@@ -48,8 +56,14 @@ export function judgeHealth(facts: HealthFacts): HealthReport {
     sale: { status: facts.isSaleOpen ? 'open' : 'opening', id: facts.sale },
   }
   const hasRecord = logState !== undefined && logLack === undefined && (postgres === 'up' || !facts.needsPostgres)
-  const sells = !facts.isDraining && facts.isRedisUp && hasRecord && facts.isSaleOpen
+  const sells = !facts.isDraining && facts.isRedisUp && facts.isRecordSound && hasRecord && facts.isSaleOpen
   return { status: sells ? (postgres === 'up' ? 'ready' : 'degraded') : 'not_ready', checks }
+}
+
+/** The primary may not have told yet what it is about to find out. */
+function recordCheck({ isRecordSound, recordReport }: HealthFacts): { status: string } {
+  if (isRecordSound) return { status: 'sound' }
+  return recordReport === undefined || recordReport.status === 'sound' ? { status: 'unverified' } : recordReport
 }
 
 /** Known from what the persister says in Redis: this process has no connection to Postgres. */

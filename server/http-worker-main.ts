@@ -23,12 +23,16 @@ process.on('uncaughtException', (error) => {
   process.exit(1)
 })
 
-setInterval(() => sendToPrimary({ type: 'heartbeat' }), heartbeatIntervalMs)
+setInterval(() => sendToPrimary({ type: 'heartbeat', seen: worker?.seen }), heartbeatIntervalMs)
 
 process.on('message', (message: ToChild) => {
   if (message.type === 'start') void start(message.config)
   else if (message.type === 'metrics') void sendMetrics(message.id)
   else if (message.type === 'retire') void end(() => worker?.retire())
+  else if (message.type === 'record') worker?.recordReported(message.report)
+  // After the turn, in which the answers of a Redis that is gone by now may still lie unread.
+  else if (message.type === 'seen')
+    setImmediate(() => setImmediate(() => sendToPrimary({ type: 'seen', seen: worker?.seen })))
   else void end(() => worker?.drain())
 })
 sendToPrimary({ type: 'listening' })

@@ -5,6 +5,7 @@ import { Batcher } from '../core/batcher.ts'
 import type { Config } from '../core/config/load.ts'
 import { asFault } from '../core/faults.ts'
 import { NonceSource } from '../core/ids.ts'
+import type { RecordReport } from '../core/ipc.ts'
 import {
   batchCommandsMax,
   batchesInFlightMax,
@@ -14,6 +15,7 @@ import {
   redisReconnectDelayMsMax,
 } from '../core/limits.ts'
 import type { Log } from '../core/log.ts'
+import type { LogPosition } from '../core/log-position.ts'
 import { registerProcessMetrics } from '../core/metrics/process-metrics.ts'
 import { packageVersion } from '../core/package-version.ts'
 import { type DecidedBatch, SaleStore } from '../core/redis/sale-store.ts'
@@ -30,6 +32,7 @@ import { LogWatch } from './log-watch.ts'
 import { PostgresAcks } from './postgres-acks.ts'
 import { PurchaseRoute } from './purchase.ts'
 import { RateLimit } from './rate-limit.ts'
+import { RecordGate } from './record-gate.ts'
 import { RedisClock } from './redis-clock.ts'
 import { referenceRoutes } from './reference/reference.ts'
 import { RequestMetrics, registerWorkerGauges, type ShedReason } from './request-metrics.ts'
@@ -58,6 +61,7 @@ export class HttpWorker {
   readonly #clock = new RedisClock()
   readonly #turnClock = new TurnClock()
   readonly #metrics: RequestMetrics
+  readonly #record: RecordGate
   readonly #batcher: Batcher
   readonly #rotation: SaleRotation
   readonly #saleView: SaleView
@@ -68,6 +72,8 @@ export class HttpWorker {
   readonly #board: Board
   readonly #server: HttpServer
   #isDeciding = true
+  /** What the primary says of Redis' state. */
+  #recordReport: RecordReport | undefined
   #isClosed = false
 
   constructor(config: Config, log: Log) {
@@ -98,6 +104,7 @@ export class HttpWorker {
         sale: () => this.#rotation.current,
       }),
     ]
+    this.#record = new RecordGate(this.#store)
     this.#metrics = new RequestMetrics(this.registry, routeLabels([...Object.values(paths), ...pages]))
     this.#room = new LogRoom({ backlogMax: app.logBacklogMax, onChange: (lack) => this.#logRoomChanged(lack) })
     this.#batcher = this.#newBatcher(intervalMs)
@@ -119,6 +126,7 @@ export class HttpWorker {
     this.#watch = new LogWatch({
       store: this.#store,
       clock: this.#clock,
+      record: this.#record,
       room: this.#room,
       afterEach: async () => {
         await Promise.all([this.#saleView.refresh(), this.#acks?.looked(this.#watch.state)])
@@ -150,6 +158,15 @@ export class HttpWorker {
       await this.#rotation.start()
     }
     void this.#watch.run()
+  }
+
+  /** The newest log entry whose decisions it has answered. */
+  get seen(): LogPosition | undefined {
+    return this.#record.seen
+  }
+
+  recordReported(report: RecordReport): void {
+    this.#recordReport = report
   }
 
   /** Finishes what was accepted, and closes. Everything is answered when it resolves. */
@@ -228,6 +245,7 @@ export class HttpWorker {
       const committed = this.#acks?.answers.committed
       const decided = await this.#store.decide(batch)
       if (committed !== undefined) this.#acks?.assertNew(decided.id, committed)
+      this.#record.decided(decided.id)
       if (!this.#isDeciding) this.#log.info('Redis decides again')
       this.#isDeciding = true
       if (this.#room.mayBeFull(decided.id)) void this.#watch.lookEarly()
@@ -235,6 +253,7 @@ export class HttpWorker {
     } catch (error) {
       const fault = asFault(error, 'HC_REDIS_UNAVAILABLE')
       this.#metrics.fault(fault.code)
+      if (fault.code === 'HC_RECORD_UNSOUND') this.#record.refused()
       if (this.#isDeciding) this.#log.error({ code: fault.code, reason: fault.message }, 'a batch was not decided')
       this.#isDeciding = false
       // It may be out of memory, and the next look would be up to a second away.
@@ -259,6 +278,7 @@ export class HttpWorker {
     }
     const admission = new Admission({
       store: this.#store,
+      record: this.#record,
       batcher: this.#batcher,
       room: this.#room,
       clock: this.#turnClock,
@@ -292,6 +312,8 @@ export class HttpWorker {
       isDraining: this.#server.isDraining,
       isRedisUp: this.#store.isUp && fault === undefined,
       redisFault: fault,
+      isRecordSound: this.#record.isSound,
+      recordReport: this.#recordReport,
       logState: this.#watch.state,
       backlogMax: this.#config.app.logBacklogMax,
       needsPostgres: this.#acks !== undefined,

@@ -1,16 +1,18 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
 import { asFault, type FaultCode } from '../core/faults.ts'
-import { logStateIntervalMs } from '../core/limits.ts'
+import { logStateIntervalMs, recordLookMs } from '../core/limits.ts'
 import type { LogState, SaleStore } from '../core/redis/sale-store.ts'
 import type { LogRoom } from './log-room.ts'
+import type { RecordGate } from './record-gate.ts'
 import type { RedisClock } from './redis-clock.ts'
 
 export interface LogWatchOptions {
   readonly store: Pick<SaleStore, 'logState' | 'memoryShare'>
   readonly clock: RedisClock
+  readonly record: RecordGate
   readonly room: LogRoom
-  /** Runs once a second, after the question. Must not reject. */
+  /** Runs after each question that is not out of turn. Must not reject. */
   readonly afterEach: () => Promise<void>
 }
 
@@ -52,7 +54,8 @@ export class LogWatch {
     const { signal } = this.#stopping
     while (!signal.aborted) {
       await this.look()
-      await delay(logStateIntervalMs, undefined, { signal }).catch(() => undefined) // stopped
+      const pauseMs = this.#options.record.isSound ? logStateIntervalMs : recordLookMs
+      await delay(pauseMs, undefined, { signal }).catch(() => undefined) // stopped
     }
   }
 
@@ -61,13 +64,15 @@ export class LogWatch {
   }
 
   async #ask(): Promise<void> {
-    const { store, clock, room } = this.#options
+    const { store, clock, record, room } = this.#options
+    const { seen } = record
     this.#isAsking = true
     try {
       const [state, memoryShare] = await Promise.all([store.logState(), store.memoryShare()])
       this.#state = state
       this.#fault = undefined
       clock.observe(state.nowMs)
+      record.looked(state, seen)
       room.observe(state, memoryShare)
     } catch (error) {
       this.#fault = asFault(error, 'HC_REDIS_UNAVAILABLE').code

@@ -30,6 +30,8 @@ export class PrimaryMetrics {
   readonly #reloads: Counter<'result'>
   readonly #unresponsive: Gauge<'kind' | 'pid'>
   readonly #durable: Gauge
+  readonly #recordSound: Gauge
+  readonly #recoveries: Counter
   readonly #backlog: Gauge<never>
   readonly #lag: Gauge<never>
 
@@ -70,6 +72,16 @@ export class PrimaryMetrics {
       help: 'Whether Redis, as it was set up at the start, keeps everything that it acknowledges.',
       registers,
     })
+    this.#recordSound = new Gauge({
+      name: 'hotcakes_record_sound',
+      help: 'Whether Redis is known to have everything that was sold: with 0 nothing is sold.',
+      registers,
+    })
+    this.#recoveries = new Counter({
+      name: 'hotcakes_recoveries_total',
+      help: 'How often the live sales were rebuilt from Postgres.',
+      registers,
+    })
     this.#backlog = new Gauge({
       name: backlogName,
       help: 'Log entries that are not yet in Postgres.',
@@ -90,6 +102,14 @@ export class PrimaryMetrics {
 
   reloaded(result: ReloadResult): void {
     this.#reloads.inc({ result })
+  }
+
+  setRecordSound(isSound: boolean): void {
+    this.#recordSound.set(isSound ? 1 : 0)
+  }
+
+  recovered(): void {
+    this.#recoveries.inc()
   }
 
   setDurable(isDurable: boolean): void {

@@ -3,21 +3,20 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Config } from '../core/config/load.ts'
 import { Fault } from '../core/faults.ts'
 import type { ChildKind } from '../core/ipc.ts'
-import { leftQueryMsMax, metricsGatherMsMax, metricsRefreshMs } from '../core/limits.ts'
+import { leftQueryMsMax, metricsGatherMsMax, metricsRefreshMs, rebuildMsMax } from '../core/limits.ts'
 import type { Log } from '../core/log.ts'
-import { committedPosition } from '../core/postgres/committed-position.ts'
-import { connectPostgres } from '../core/postgres/connection.ts'
+import { AsyncPostgres } from '../core/postgres/async-postgres.ts'
 import { migrate } from '../core/postgres/schema.ts'
-import { shardOf } from '../core/redis/keys.ts'
 import { type LogState, SaleStore } from '../core/redis/sale-store.ts'
 import { ClusterMetrics } from './cluster-metrics.ts'
 import { whenAvailable } from './dependencies.ts'
 import { greet } from './greeting.ts'
-import { claimLog } from './log-claim.ts'
 import { serveMetrics } from './metrics-server.ts'
 import { assertPortFree } from './port-check.ts'
 import { PrimaryMetrics, peakGauges } from './primary-metrics.ts'
+import { RecordGuard } from './record-guard.ts'
 import { RollingReload } from './rolling-reload.ts'
+import { SeenPositions } from './seen-positions.ts'
 import type { Shutdown } from './shutdown.ts'
 import { Supervisor } from './supervisor.ts'
 
@@ -66,11 +65,14 @@ export async function startPrimary(options: PrimaryOptions): Promise<RollingRelo
   shutdown.signal.throwIfAborted()
   const store = await openStore(effective)
   const isDurable = await assertDurable({ ...effective, store })
-  await openRecord({ ...effective, store })
+  await migrateSchema(effective)
 
-  const { supervisor, metrics } = await openMetrics({ ...effective, store })
+  const seen = new SeenPositions()
+  const { supervisor, metrics } = await openMetrics({ ...effective, store, seen })
   metrics.setDurable(isDurable)
+  const guard = await openGuard({ ...effective, store, supervisor, metrics, seen })
   openChildren({ ...effective, store, supervisor, hasServices: services.areThere })
+  guard.run().catch((error: unknown) => shutdown.onFault(error))
   await supervisor.allReady(shutdown.signal)
 
   const number = Math.floor(Date.now() / 1_000 / app.saleIntervalSeconds)
@@ -147,28 +149,72 @@ async function assertDurable({ config, log, store }: Opened<{ store: SaleStore }
   return unsuitable.length === 0 && weak.length === 0
 }
 
-/** Brings the database's schema up to date and ties it to the log in Redis. */
-async function openRecord({ config, log, shutdown, store, schemaFolder }: Opened<{ store: SaleStore }>): Promise<void> {
+async function migrateSchema({ config, log, shutdown, schemaFolder }: PrimaryOptions): Promise<void> {
   const patience = { unavailable: 'HC_POSTGRES_UNAVAILABLE', log, signal: shutdown.signal } as const
   await whenAvailable(() => migrate(config.db, schemaFolder, (event, details) => log.info(details, event)), patience)
   shutdown.signal.throwIfAborted()
-  const postgres = connectPostgres(config.db, { applicationName: 'hotcakes primary' })
-  try {
-    const epoch = await claimLog(store, () => committedPosition(postgres, shardOf(0)))
-    log.debug({ epoch }, 'Redis and Postgres belong together')
-  } finally {
-    postgres.close()
-  }
+}
+
+interface GuardOptions {
+  readonly store: SaleStore
+  readonly supervisor: Supervisor
+  readonly metrics: PrimaryMetrics
+  readonly seen: SeenPositions
+}
+
+/** Compares Redis with Postgres for the first time. @throws Fault when they are no two halves of one record */
+async function openGuard(options: Opened<GuardOptions>): Promise<RecordGuard> {
+  const { config, log, shutdown, store, supervisor, metrics, seen } = options
+  const applicationName = 'hotcakes primary'
+  const database = new AsyncPostgres(config.db, { applicationName, connectionsMax: 1 })
+  const rebuildDatabase = new AsyncPostgres(config.db, {
+    applicationName: 'hotcakes recovery',
+    connectionsMax: 1,
+    deadlineMs: rebuildMsMax,
+  })
+  const guard = new RecordGuard({
+    store,
+    database,
+    rebuildDatabase,
+    log,
+    isAutomatic: config.app.recovery === 'auto',
+    ttlSeconds: config.redis.ttlHours * 3_600,
+    newestSeen: () => seen.newest,
+    gatherSeen: () => seen.gather(supervisor.reachable('http')),
+    onReport: (report) => {
+      supervisor.reportRecord(report)
+      metrics.setRecordSound(report.status === 'sound')
+    },
+    onRecovery: () => metrics.recovered(),
+  })
+  shutdown.opened({
+    name: 'the guard of the record',
+    close: async () => {
+      guard.stop()
+      await Promise.all([database.close(), rebuildDatabase.close()])
+      return []
+    },
+  })
+  await guard.start()
+  return guard
 }
 
 /** The supervisor of children to come, and the metrics of all processes. */
-async function openMetrics({ config, log, shutdown, version, executables, store }: Opened<{ store: SaleStore }>) {
+async function openMetrics(options: Opened<{ store: SaleStore; seen: SeenPositions }>) {
+  const { config, log, shutdown, version, executables, store, seen } = options
   const supervisor: Supervisor = new Supervisor({
     config,
     executables,
     log,
     onMetrics: (child, id, report) => cluster.received(child, id, report),
-    onGone: (child) => cluster.retire(child),
+    onGone: (child) => {
+      cluster.retire(child)
+      seen.told(child)
+    },
+    onSeen: (child, position, isAnswer) => {
+      seen.heard(position)
+      if (isAnswer) seen.told(child)
+    },
     onRestart: (kind) => metrics.restarted(kind),
     onBudgetSpent: (fault) => shutdown.onFault(fault),
   })

@@ -65,6 +65,11 @@ const catalogue = {
     title: 'The record of the purchase is not confirmed',
     detail: `The purchase was decided, but Postgres has not confirmed its record in time. ${retryIsSafe}`,
   },
+  recovering: {
+    status: 503,
+    title: 'The state of the sales is being checked or rebuilt',
+    detail: `Redis has to be compared with the record, or rebuilt from it; the request was not looked at. ${retryIsSafe}`,
+  },
   shutting_down: {
     status: 503,
     title: 'The server is shutting down',

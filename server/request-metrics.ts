@@ -7,7 +7,15 @@ import { type Outcome, outcomeNames, outcomes } from '../core/outcomes.ts'
 const statuses = [200, 204, 304, 400, 404, 405, 409, 410, 429, 499, 503] as const
 export const statusAborted = 499
 
-const shedReasons = ['overloaded', 'late', 'backlog_full', 'memory_full', 'redis_down', 'shutting_down'] as const
+const shedReasons = [
+  'overloaded',
+  'late',
+  'backlog_full',
+  'memory_full',
+  'redis_down',
+  'record_unsound',
+  'shutting_down',
+] as const
 export type ShedReason = (typeof shedReasons)[number]
 
 const durationBoundsSeconds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]

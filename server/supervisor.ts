@@ -1,6 +1,6 @@
 import type { Config } from '../core/config/load.ts'
 import { Fault } from '../core/faults.ts'
-import type { ChildKind, FromChild } from '../core/ipc.ts'
+import type { ChildKind, FromChild, RecordReport } from '../core/ipc.ts'
 import {
   childStartMsMax,
   crashBudgetDeaths,
@@ -9,6 +9,7 @@ import {
   watchIntervalMs,
 } from '../core/limits.ts'
 import type { Log } from '../core/log.ts'
+import type { LogPosition } from '../core/log-position.ts'
 import { Child } from './child.ts'
 import { CrashHistory } from './restart-policy.ts'
 
@@ -22,6 +23,7 @@ export interface SupervisorOptions {
   readonly log: Log
   readonly onMetrics: (child: Child, id: number, metrics: readonly unknown[]) => void
   readonly onGone: (child: Child) => void
+  readonly onSeen: (child: Child, seen: LogPosition | undefined, isAnswer: boolean) => void
   readonly onRestart: (kind: ChildKind) => void
   /** The crash budget is spent; nobody is replaced any more. */
   readonly onBudgetSpent: (fault: Fault) => void
@@ -51,6 +53,7 @@ export class Supervisor {
   readonly #watch: NodeJS.Timeout
   #watchedMs = performance.now()
   #replaces = true
+  #record: RecordReport = { status: 'unverified' }
   #whenChanged: (() => void)[] = []
 
   constructor(options: SupervisorOptions) {
@@ -115,9 +118,20 @@ export class Supervisor {
     return true
   }
 
-  /** Those that answer messages. */
-  reachable(): Child[] {
-    return [...this.#places.ready, ...this.#places.draining]
+  /** Those that answer messages; of one kind or of all. */
+  reachable(kind?: ChildKind): Child[] {
+    const all = [...this.#places.ready, ...this.#places.draining]
+    return kind === undefined ? all : all.filter((child) => child.kind === kind)
+  }
+
+  /** Tells the HTTP workers, and all to come, how it stands with Redis' state. */
+  reportRecord(report: RecordReport): void {
+    this.#record = report
+    for (const children of Object.values(this.#places)) for (const child of children) this.#tellRecord(child)
+  }
+
+  #tellRecord(child: Child): void {
+    if (child.kind === 'http' && child.isListening) child.send({ type: 'record', report: this.#record })
   }
 
   count(kind: ChildKind, place: (typeof childPlaces)[number]): number {
@@ -195,6 +209,7 @@ export class Supervisor {
         child.isListening = true
         if (child.kind === 'http' && this.#drains.has('http')) this.#drainChild(child, 'starting')
         else child.send({ type: 'start', config: this.#config })
+        this.#tellRecord(child)
         break
       case 'ready':
         if (!this.#move(child, 'starting', 'ready')) break
@@ -213,6 +228,8 @@ export class Supervisor {
         log.error({ kind: child.kind, child: child.pid }, message.what)
         break
       case 'heartbeat':
+      case 'seen':
+        this.#options.onSeen(child, message.seen, message.type === 'seen')
     }
   }
 

@@ -12,6 +12,7 @@ const replies = {
   unavailable: everyWait('unavailable'),
   unrecorded: everyWait('unrecorded'),
   backlog_full: everyWait('backlog_full'),
+  recovering: everyWait('recovering'),
   shutting_down: everyWait('shutting_down'),
 } as const
 
@@ -21,6 +22,7 @@ const shedProblems = {
   backlog_full: 'backlog_full',
   memory_full: 'backlog_full',
   redis_down: 'unavailable',
+  record_unsound: 'recovering',
   shutting_down: 'shutting_down',
 } as const satisfies Record<ShedReason, keyof typeof replies>
 

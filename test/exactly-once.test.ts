@@ -3,6 +3,7 @@ import { after, type TestContext, test } from 'node:test'
 
 import type { EmbeddedRedis } from '../ops/embedded/facts.ts'
 import { drainSteps } from '../workers/drain-steps.ts'
+import { admitRun } from './helpers/admit-run.ts'
 import { type Buyers, startBuyers } from './helpers/buyers.ts'
 import { eventually } from './helpers/eventually.ts'
 import { startPersister, type TestPersister } from './helpers/persister.ts'
@@ -167,7 +168,7 @@ test('Redis can restart: the persister reads on where it was', async (t) => {
   await buySome(buyers, 6)
   await redis.stop()
   await redis.start()
-  await eventually(() => buyers.store.isUp)
+  await admitRun(buyers.store)
   await buySome(buyers, 6)
   await eventually(() => recordedAttempts(postgres).length === buyers.decided.length)
   await assertDrained(persister)

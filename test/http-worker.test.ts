@@ -193,7 +193,7 @@ test('a purchase whose answer was lost is answered the same when it is sent agai
   }
 })
 
-test('readiness names Redis, Postgres, the log and the sale', async (t) => {
+test('readiness names Redis, its state, Postgres, the log and the sale', async (t) => {
   const worker = await startHttpWorker(t, redis, { env: { ...env, APP_LOG_BACKLOG_MAX: '100000' } })
   const { status, json } = await worker.http.get('/readyz')
   assert.equal(status, 200, 'degraded sells')
@@ -204,6 +204,7 @@ test('readiness names Redis, Postgres, the log and the sale', async (t) => {
     [
       ['server', 'serving'],
       ['redis', 'up'],
+      ['record', 'sound'],
       ['postgres', 'unknown'],
       ['log', 'ok'],
       ['sale', 'open'],

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { redisCommandTimeoutMs } from '../core/limits.ts'
+import { admitRun } from './helpers/admit-run.ts'
 import { eventually } from './helpers/eventually.ts'
 import { metricValue, startHttpWorker } from './helpers/http-worker.ts'
 import { assertProblem, checkout, checkoutPath, codeOf, currentSale, hold, purchase } from './helpers/items.ts'
@@ -38,6 +39,9 @@ test('with Redis away for five seconds it answers 503s, then it goes on where it
   assert.ok(metricValue(metrics, 'hotcakes_requests_shed_total', { reason: 'redis_down' }) > 0)
 
   await redis.start()
+  const isRefused = async () => (await purchase(worker, code)).json?.['code'] === 'recovering'
+  await eventually(isRefused, { what: 'the refusal of a run that nobody has compared with Postgres' })
+  await admitRun(worker.store)
   await eventually(async () => (await purchase(worker, code)).status === 200, { what: 'the purchase' })
   await eventually(async () => (await worker.http.get('/readyz')).status === 200, { what: 'readiness' })
   await hold(worker, 'later', `${sale}-2`)
@@ -82,7 +86,8 @@ test('a worker that starts while Redis is away answers 503, and is ready when Re
   assert.ok(!worker.messages.some(({ type }) => type === 'ready'))
   await redis.start()
   await eventually(() => worker.messages.some(({ type }) => type === 'ready'), { what: 'ready' })
-  assert.equal((await purchase(worker, code)).status, 200)
+  await admitRun(first.store)
+  await eventually(async () => (await purchase(worker, code)).status === 200, { what: 'the purchase' })
 })
 
 test('an emptied Redis gives no decisions until somebody claims it, then its sale is opened again', async (t) => {

@@ -27,6 +27,7 @@ function supervise(scope: Scope, script: ChildScript, heartbeatSeconds = 10) {
     executables: { http: scripted, persister: scripted },
     log: createLog({ level: 'silent', process: 'test' }),
     onMetrics: () => undefined,
+    onSeen: () => undefined,
     onGone: (child) => told.gone.push(child),
     onRestart: (kind) => told.restarts.push(kind),
     onBudgetSpent: (fault) => told.faults.push(fault),

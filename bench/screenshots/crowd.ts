@@ -12,8 +12,6 @@ export class Crowd {
   readonly #url: string
   readonly #order: number[]
   readonly #sale: Sale
-  /** Codes of the holds that are not purchased. */
-  readonly #codes: string[] = []
 
   private constructor(url: string, sale: Sale) {
     this.#url = url
@@ -44,17 +42,7 @@ export class Crowd {
     const query = new URLSearchParams({ user_id: `crowd-${item}`, id: `${this.#sale.id}-${item}` })
     const held = await fetch(`${this.#url}/checkout?${query.toString()}`, { method: 'POST' })
     const { code } = (await held.json()) as { code: string }
-    if (held.ok && isPurchased) await this.#purchase(code)
-    else if (held.ok) this.#codes.push(code)
-  }
-
-  /** Purchases all that it holds. */
-  async makeUpItsMind(): Promise<void> {
-    for (const code of this.#codes.splice(0)) await this.#purchase(code)
-  }
-
-  async #purchase(code: string): Promise<void> {
-    await (await fetch(`${this.#url}/purchase?code=${code}`, { method: 'POST' })).text()
+    if (held.ok && isPurchased) await (await fetch(`${this.#url}/purchase?code=${code}`, { method: 'POST' })).text()
   }
 }
 

@@ -155,6 +155,13 @@ export const settings = {
       unit: 'requests',
       doc: 'Requests a second of one client address (IPv6: one /64) at one HTTP worker, health checks aside. 0: any number, as behind a proxy, which is one address.',
     },
+    recovery: {
+      format: 'hotcakes-choice',
+      env: 'APP_RECOVERY',
+      default: 'auto',
+      choices: ['auto', 'manual'],
+      doc: 'What happens when Redis was emptied, or is an older copy: the live sales are rebuilt from Postgres at once, or when you run npm run recover. Nothing is sold before.',
+    },
     logBacklogMax: {
       format: 'hotcakes-integer',
       env: 'APP_LOG_BACKLOG_MAX',

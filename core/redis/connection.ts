@@ -70,15 +70,20 @@ const neverTwice = {
   retryStrategy: (attempt: number) => Math.min(50 * 2 ** Math.min(attempt, 10), redisReconnectDelayMsMax),
 } as const satisfies RedisOptions
 
+/** The error codes with which hotcakes.lua refuses who may not decide. */
+const unsoundReplies = /^HC(?:EPOCH|RUN) /
+
 /**
- * Redis' own refusals (a script error, out of memory, read-only, wrong password) against everything else (no
+ * Redis' own refusals (a script error, out of memory, read-only, wrong password), ours that its state may not be sold from, and everything else (no
  * connection, no reply). ioredis hangs the command with its arguments on its errors, the password among them, so the
  * original error is not kept as a cause.
  */
 export function redisFault(error: unknown): Fault {
   if (error instanceof Fault) return error
   const { name, message } = error instanceof Error ? error : { name: '', message: String(error) }
-  if (name === 'ReplyError') return new Fault('HC_REDIS_REFUSED', message)
+  if (name === 'ReplyError') {
+    return new Fault(unsoundReplies.test(message) ? 'HC_RECORD_UNSOUND' : 'HC_REDIS_REFUSED', message)
+  }
   return new Fault('HC_REDIS_UNAVAILABLE', message === '' ? 'connection failed' : message)
 }
 

@@ -6,8 +6,9 @@ file (@LIBRARY@ is replaced by it), so that two versions can serve side by side 
 KEYS of every function: 1 the hash of sales, 2 the log (a stream). Both carry the hash tag of the shard; all other
 keys are built from the prefix of KEYS[1] and sale numbers found *in* that hash, never from what a client sent.
 
-  <prefix>sales               hash    epoch -> integer; <sale> -> opens_ms,closes_ms,items,limit,hold_ms,expire_at_s
+  <prefix>sales               hash    <sale> -> opens_ms,closes_ms,items,limit,hold_ms,expire_at_s
                                       watched_since, watched_until -> ms of the Unix epoch, while sales are watched
+                                      epoch -> integer; run -> run_id; record -> uuid; rebuild -> token: see "Who may decide"
   <prefix>log                 stream  ids <epoch>-<seq>, seq without gaps; b,r: a decided batch and its results;
                                       o: an opened sale, msgpack [sale, opens_ms, closes_ms, items, limit, hold_ms, now_ms]
   <prefix>sale:<sale>:items   hash    index -> state(1: h held, s sold) nonce(16) time(4) user
@@ -20,7 +21,12 @@ keys are built from the prefix of KEYS[1] and sale numbers found *in* that hash,
   <prefix>counts:unlisted     hash    outcome code -> count, for commands that named a sale not in the hash of sales
 Numbers inside records are big-endian; times are ms since the sale opened. Keys of a sale expire at its expire_at_s.
 
-decide ARGV: 1 a batch, msgpack: [1, interval_ms, (sale, index, nonce, user)*]; user '' is a purchase, else a checkout.
+Who may decide: `run` names the run (INFO's run_id) of Redis whose state was compared with Postgres and found whole. It is
+data, so a Redis that was emptied, restored or promoted holds none or another one than its own. `decide` and `open` come
+with the run of the process that their connection leads to, and are refused with HCRUN when it is not the admitted one,
+with HCEPOCH when there is no epoch. `record` is the identity of the Postgres that keeps the record.
+
+decide ARGV: 1 a batch, msgpack: [1, interval_ms, (sale, index, nonce, user)*]; user '' is a purchase, else a checkout; 2 run.
   Returns {results, id}; results, msgpack: [now_ms, (outcome, details...)*] in the order of the commands.
   outcome  name                details             (the sale that counts it: the listed one, or none where marked -)
     1      held                hold_ms
@@ -38,14 +44,23 @@ decide ARGV: 1 a batch, msgpack: [1, interval_ms, (sale, index, nonce, user)*]; 
     23     code_unknown
     24     code_expired
     25     code_unlisted                           -
-open ARGV: sale, opens_ms, closes_ms, items, limit, hold_ms, ttl_s. Idempotent: a listed sale stays as it is.
+open ARGV: sale, opens_ms, closes_ms, items, limit, hold_ms, ttl_s, run. Idempotent: a listed sale stays as it is.
   Returns {sale's field, 1 if this call opened it else 0, now_ms}. Drops the sales whose keys have expired.
-claim_epoch ARGV: epoch, at least 1. Sets the epoch if there is none. Returns the epoch in force.
+claim_epoch ARGV: epoch (at least 1), run, record. Where nothing is yet, begins the epoch and admits the run. Returns the
+  epoch in force.
+admit ARGV: epoch, run, record. Admits the run, unless the epoch is another one or the record is: then HCEPOCH.
+fence ARGV: epoch. Takes the epoch and the admitted run away, if that is the epoch in force: nothing is decided from here.
+rebuild_begin ARGV: token, record. Drops everything but the functions; from here only this token may write. A token that
+  a later one has replaced is refused with HCREBUILD, by all of these.
+rebuild_sale ARGV: token, sale, opens_ms, closes_ms, items, limit, hold_ms, ttl_s. Lists a sale, with nothing in it.
+rebuild_put ARGV: token, sale, items | users | counts | holds | lapsed, then fields and values (of lapsed: nonces).
+rebuild_end ARGV: token, epoch, run. Begins the epoch and admits the run.
 sale_state ARGV: sale. Returns {sale's field or false, sold, held, now_ms}.
 watch ARGV: sale, since, offset, bytes. Has the changes of all sales noted for the next seconds. Returns {sale's field or
   false, now_ms, since, end, changes}: the changes noted from the offset on, at most so many bytes, and how many there are.
   With another `since` than given the changes are not those that follow: read all items, then go on from `end`.
-log_state: Returns {now_ms, entries, last id, ms when the oldest entry was decided or false, persister's hash (flat)}.
+log_state: Returns {now_ms, entries, last id, ms when the oldest entry was decided or false, persister's hash (flat),
+  {epoch or false, admitted run or false, record or false}}.
 item_records ARGV: sale, first index, count (at most 8,000). Returns {sale's field or false, now_ms, records}: of each index
   its record, or false where nobody touched the item.
 sale_counts ARGV: sale. Returns {sale's field or false, counts (flat)}.
@@ -264,10 +279,10 @@ local function write_sale(sale, watched)
   end
 end
 
--- The sales that the batch names: number -> working copy, or false if it is not listed. And the epoch, and whether
--- somebody watches.
+-- The sales that the batch names: number -> working copy, or false if it is not listed. And whether somebody watches, the
+-- epoch and the admitted run.
 local function find_sales(keys, batch, now)
-  local sales, numbers, fields = {}, {}, { 'epoch', 'watched_until' }
+  local sales, numbers, fields = {}, {}, { 'epoch', 'run', 'watched_until' }
   for at = FIRST, #batch, FIELDS do
     local sale = batch[at]
     if sales[sale] == nil then
@@ -279,10 +294,16 @@ local function find_sales(keys, batch, now)
   local found = call('HMGET', keys[1], unpack_list(fields))
   local prefix = prefix_of(keys)
   for at = 1, #numbers do
-    local field = found[at + 2]
+    local field = found[at + 3]
     if field then sales[numbers[at]] = listed_sale(prefix, numbers[at], field, now) end
   end
-  return sales, found[1], found[2] and to_number(found[2]) > now
+  return sales, found[3] and to_number(found[3]) > now, found[1], found[2]
+end
+
+-- Why a caller that is connected to `run` gets no decision; nil when it gets one.
+local function refusal(epoch, admitted, run)
+  if not epoch then return redis.error_reply('HCEPOCH Redis was emptied or fenced off, and nobody has rebuilt it yet') end
+  if admitted ~= run then return redis.error_reply('HCRUN this run of Redis was not compared with Postgres yet') end
 end
 
 -- Nothing is decided unless every command has its shape: a record built from a wrong one could not be read again.
@@ -307,8 +328,9 @@ local function decide(keys, args)
   local wrong = check(batch)
   if wrong then return redis.error_reply('HCBATCH ' .. wrong) end
   local now = now_ms()
-  local sales, epoch, watched = find_sales(keys, batch, now)
-  if not epoch then return redis.error_reply('HCEPOCH no epoch was claimed yet') end
+  local sales, watched, epoch, admitted = find_sales(keys, batch, now)
+  local refused = refusal(epoch, admitted, args[2])
+  if refused then return refused end
   fetch_all(batch, sales)
 
   local current = floor(now / batch[2])
@@ -360,15 +382,20 @@ local function drop_expired(keys, now)
   end
 end
 
+-- From opens_ms, closes_ms, items, limit, hold_ms and ttl_s, the arguments from `first` on.
+local function terms_field(args, first)
+  local opens, closes, items, limit, hold, ttl = unpack_list(args, first, first + 5)
+  return format('%d,%d,%d,%d,%d,%d', opens, closes, items, limit, hold, math.ceil((closes + hold) / 1000) + ttl)
+end
+
 local function open(keys, args)
   bind()
   local now = now_ms()
-  local stored = call('HGET', keys[1], args[1])
+  local epoch, admitted, stored = unpack_list(call('HMGET', keys[1], 'epoch', 'run', args[1]))
+  local refused = refusal(epoch, admitted, args[8])
+  if refused then return refused end
   if stored then return { stored, 0, now } end
-  local epoch = call('HGET', keys[1], 'epoch')
-  if not epoch then return redis.error_reply('HCEPOCH no epoch was claimed yet') end
-  local expire_at = math.ceil((args[3] + args[6]) / 1000) + args[7]
-  local field = format('%d,%d,%d,%d,%d,%d', args[2], args[3], args[4], args[5], args[6], expire_at)
+  local field = terms_field(args, 2)
   drop_expired(keys, now)
   call('HSET', keys[1], args[1], field)
   local opened = { [7] = now }
@@ -377,15 +404,87 @@ local function open(keys, args)
   return { field, 1, now }
 end
 
+local function begin_epoch(keys, epoch, run)
+  -- The first entry of an epoch would get the seq 0. Positions count from 1 (0 is "before the first"), so 0 is used up
+  -- here. It also makes a log that is ahead of this epoch refuse it, before anything else is written.
+  call('XDEL', keys[2], call('XADD', keys[2], epoch .. '-0', 'e', ''))
+  call('HSET', keys[1], 'epoch', epoch, 'run', run)
+end
+
 local function claim_epoch(keys, args)
   bind()
-  local epoch = call('HGET', keys[1], 'epoch')
-  if epoch then return epoch end
-  -- The first entry of an epoch would get the seq 0. Positions count from 1 (0 is "before the first"), so 0 is used up
-  -- here. It also makes a log that is ahead of this epoch refuse it, before anything is written.
-  call('XDEL', keys[2], call('XADD', keys[2], args[1] .. '-0', 'e', ''))
-  call('HSET', keys[1], 'epoch', args[1])
-  return args[1]
+  local epoch, record = unpack_list(call('HMGET', keys[1], 'epoch', 'record'))
+  if not epoch and not record and call('EXISTS', keys[2]) == 0 then
+    begin_epoch(keys, args[1], args[2])
+    if args[3] ~= '' then call('HSET', keys[1], 'record', args[3]) end
+  end
+  return call('HGET', keys[1], 'epoch')
+end
+
+local function admit(keys, args)
+  bind()
+  local epoch, record = unpack_list(call('HMGET', keys[1], 'epoch', 'record'))
+  if epoch ~= args[1] or record and record ~= args[3] then
+    return redis.error_reply('HCEPOCH the state of Redis changed while it was compared with Postgres')
+  end
+  call('HSET', keys[1], 'run', args[2], 'record', args[3])
+  return 1
+end
+
+local function fence(keys, args)
+  bind()
+  if call('HGET', keys[1], 'epoch') ~= args[1] then return 0 end
+  call('HDEL', keys[1], 'epoch', 'run')
+  return 1
+end
+
+local function drop_sale(keys, sale)
+  local key = prefix_of(keys) .. 'sale:' .. sale .. ':'
+  call('UNLINK', key .. 'items', key .. 'users', key .. 'counts', key .. 'holds', key .. 'lapsed', key .. 'changes')
+end
+
+local function rebuild_begin(keys, args)
+  bind()
+  for _, name in ipairs(call('HKEYS', keys[1])) do
+    if match(name, '^%d+$') then drop_sale(keys, name) end
+  end
+  local prefix = prefix_of(keys)
+  call('UNLINK', keys[1], keys[2], prefix .. 'counts:unlisted', prefix .. 'persister')
+  call('HSET', keys[1], 'rebuild', args[1], 'record', args[2])
+  return 1
+end
+
+local function replaced(keys, token)
+  if call('HGET', keys[1], 'rebuild') == token then return end
+  return redis.error_reply('HCREBUILD another rebuild has begun, or Redis is another one than at the beginning')
+end
+
+local function rebuild_sale(keys, args)
+  bind()
+  local refused = replaced(keys, args[1])
+  if refused then return refused end
+  drop_sale(keys, args[2]) -- an earlier list of sales may not have had it
+  call('HSET', keys[1], args[2], terms_field(args, 3))
+  return 1
+end
+
+local function rebuild_put(keys, args)
+  bind()
+  local refused = replaced(keys, args[1])
+  if refused then return refused end
+  local key = prefix_of(keys) .. 'sale:' .. args[2] .. ':' .. args[3]
+  call(args[3] == 'lapsed' and 'SADD' or 'HSET', key, unpack_list(args, 4))
+  call('EXPIREAT', key, match(call('HGET', keys[1], args[2]), '%d+$'), 'NX')
+  return 1
+end
+
+local function rebuild_end(keys, args)
+  bind()
+  local refused = replaced(keys, args[1])
+  if refused then return refused end
+  begin_epoch(keys, args[2], args[3])
+  call('HDEL', keys[1], 'rebuild')
+  return 1
 end
 
 local function sale_state(keys, args)
@@ -447,7 +546,10 @@ local function log_state(keys)
     local readable, message = pcall(unpack_message, fields[1] == 'o' and fields[2] or fields[4])
     if readable and type_of(message) == 'table' then since = fields[1] == 'o' and message[7] or message[1] or false end
   end
-  return { now_ms(), call('XLEN', keys[2]), last_id(keys[2]), since, call('HGETALL', prefix_of(keys) .. 'persister') }
+  return {
+    now_ms(), call('XLEN', keys[2]), last_id(keys[2]), since, call('HGETALL', prefix_of(keys) .. 'persister'),
+    call('HMGET', keys[1], 'epoch', 'run', 'record'),
+  }
 end
 
 local function item_records(keys, args)
@@ -480,6 +582,12 @@ end
 redis.register_function('@LIBRARY@_decide', decide)
 redis.register_function('@LIBRARY@_open', open)
 redis.register_function('@LIBRARY@_claim_epoch', claim_epoch)
+redis.register_function('@LIBRARY@_admit', admit)
+redis.register_function('@LIBRARY@_fence', fence)
+redis.register_function('@LIBRARY@_rebuild_begin', rebuild_begin)
+redis.register_function('@LIBRARY@_rebuild_sale', rebuild_sale)
+redis.register_function('@LIBRARY@_rebuild_put', rebuild_put)
+redis.register_function('@LIBRARY@_rebuild_end', rebuild_end)
 redis.register_function('@LIBRARY@_sale_state', sale_state)
 redis.register_function('@LIBRARY@_watch', watch)
 redis.register_function({ function_name = '@LIBRARY@_log_state', callback = log_state, flags = { 'no-writes' } })

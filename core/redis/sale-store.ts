@@ -7,7 +7,7 @@ import { type DecodedItem, decodeItem } from './decoded-item.ts'
 import { type Durability, inspectDurability } from './durability.ts'
 import { readMemoryShare } from './info.ts'
 import { type ShardKeys, shardKeys } from './keys.ts'
-import { functionName, isFunctionMissing, loadLibrary } from './library.ts'
+import { callFunction, functionName, loadLibrary } from './library.ts'
 import { type PersisterState, readPersisterState } from './persister-state.ts'
 
 const msPerSecond = 1_000
@@ -57,6 +57,12 @@ export interface LogState {
   readonly last: LogPosition
   /** What the persister last said of itself; undefined if none did for a while. */
   readonly persister: PersisterState | undefined
+  /** The epoch that decisions are logged in; undefined: Redis is new, or was emptied, or fenced off. */
+  readonly epoch: number | undefined
+  /** The run of Redis that was found to have everything that Postgres has, see hotcakes.lua. */
+  readonly admittedRun: string | undefined
+  /** The identity of the record in Postgres that it belongs to. */
+  readonly record: string | undefined
 }
 
 /** Some items of a sale that Redis lists, at one moment. */
@@ -87,21 +93,59 @@ export class SaleStore {
   readonly redis: Redis
   readonly #settings: RedisSettings
   readonly #decideName = functionName('decide')
+  #run = ''
+  #identified: Promise<void> = Promise.resolve()
 
   constructor(settings: RedisSettings, options: ConnectionOptions) {
     this.#settings = settings
     this.keys = shardKeys(0)
     this.redis = connectRedis(settings, options)
+    this.redis.on('ready', () => {
+      this.#identified = this.#identify()
+    })
+    this.redis.on('close', () => {
+      this.#run = ''
+    })
   }
 
   /** Connects and loads the functions. @throws Fault */
   async connect(): Promise<void> {
     await firstConnect(this.redis, this.#settings)
     await loadLibrary(this.redis)
+    await this.#identified
+    if (!this.isUp) throw new Fault('HC_REDIS_UNAVAILABLE', 'the connection was lost at once')
   }
 
   get isUp(): boolean {
-    return this.redis.status === 'ready'
+    return this.#run !== '' && this.redis.status === 'ready'
+  }
+
+  /** The run_id of the Redis process that the connection leads to; '' while there is none. */
+  get run(): string {
+    return this.#run
+  }
+
+  /**
+   * The identity of the history that the data belongs to: another one when they were exchanged without a restart.
+   * @throws Fault HC_REDIS_REFUSED when it is a replica, which takes no writes: then another connection is tried
+   */
+  async replicationId(): Promise<string> {
+    const info = await this.redis.info('replication').catch(rethrow)
+    const id = /^master_replid:(\w+)/m.exec(info)?.[1]
+    if (id !== undefined && /^role:master/m.test(info)) return id
+    this.redis.disconnect(true)
+    throw new Fault('HC_REDIS_REFUSED', 'this Redis is a replica')
+  }
+
+  /** Commands of one connection are answered in their order, so this answer is older than that to any later one. */
+  async #identify(): Promise<void> {
+    try {
+      const info = await this.redis.info('server')
+      this.#run = /^run_id:(\w+)/m.exec(info)?.[1] ?? ''
+    } catch {
+      // Without it nothing may be decided here. The connection is mostly gone anyway; the next one is asked again.
+      this.redis.disconnect(true)
+    }
   }
 
   inspectDurability(): Promise<Durability> {
@@ -110,24 +154,37 @@ export class SaleStore {
 
   /**
    * Decides a batch (see decisions.ts) and records it, atomically. When it throws, the outcome is unknown.
-   * @throws Fault HC_REDIS_UNAVAILABLE | HC_REDIS_REFUSED
+   * @throws Fault HC_REDIS_UNAVAILABLE | HC_REDIS_REFUSED | HC_RECORD_UNSOUND
    */
   async decide(batch: Buffer): Promise<DecidedBatch> {
-    const [results, id] = (await this.#call(this.#decideName, batch)) as [Buffer, Buffer]
+    const [results, id] = (await this.#call(this.#decideName, batch, this.#run)) as [Buffer, Buffer]
     return { results, id: id.toString('latin1') }
   }
 
   /** Lists a sale unless it is listed already; answers the terms in force and whether this call opened it. */
   async openSale(terms: SaleTerms, ttlSeconds: number): Promise<{ terms: SaleTerms; opened: boolean; nowMs: number }> {
     const { sale, opensAtMs, closesAtMs, items, userLimit, holdMs } = terms
-    const args = [sale, opensAtMs, closesAtMs, items, userLimit, holdMs, ttlSeconds]
+    const args = [sale, opensAtMs, closesAtMs, items, userLimit, holdMs, ttlSeconds, this.#run]
     const [field, opened, nowMs] = (await this.#call(functionName('open'), ...args)) as [Buffer, number, number]
     return { terms: parseTerms(sale, field), opened: opened === 1, nowMs }
   }
 
-  /** Sets the log's epoch if none was set yet; answers the one in force. */
-  async claimEpoch(epoch: number): Promise<number> {
-    return Number(String(await this.#call(functionName('claim_epoch'), epoch)))
+  /** Lets an empty Redis decide, in that epoch. Does nothing to one that has any state; answers the epoch in force. */
+  async claimEpoch(epoch: number, record = ''): Promise<number> {
+    return Number(String(await this.#call(functionName('claim_epoch'), epoch, this.#run, record)))
+  }
+
+  /**
+   * Lets a run of Redis decide, whose state was compared with Postgres.
+   * @throws Fault HC_RECORD_UNSOUND when the state is of another epoch or record meanwhile
+   */
+  async admit({ run, epoch, record }: { run: string; epoch: number; record: string }): Promise<void> {
+    await this.#call(functionName('admit'), epoch, run, record)
+  }
+
+  /** Has Redis refuse all decisions until it is rebuilt, if this is the epoch in force. */
+  async fence(epoch: number): Promise<void> {
+    await this.#call(functionName('fence'), epoch)
   }
 
   /** undefined when Redis does not list the sale. */
@@ -176,14 +233,19 @@ export class SaleStore {
   }
 
   async logState(): Promise<LogState> {
-    type Reply = [number, number, Buffer, number | null, Buffer[]]
-    const [nowMs, backlogEntries, last, since, persister] = (await this.#call(functionName('log_state'))) as Reply
+    type Owner = [epoch: Buffer | null, run: Buffer | null, record: Buffer | null]
+    type Reply = [number, number, Buffer, number | null, Buffer[], Owner]
+    const reply = (await this.#call(functionName('log_state'))) as Reply
+    const [nowMs, backlogEntries, last, since, persister, [epoch, run, record]] = reply
     return {
       nowMs,
       backlogEntries,
       lagSeconds: since === null ? 0 : Math.max(0, nowMs - since) / 1_000,
       last: parseLogPosition(last.toString('latin1')),
       persister: readPersisterState(persister),
+      epoch: epoch === null ? undefined : Number(String(epoch)),
+      admittedRun: run?.toString('latin1'),
+      record: record?.toString('latin1'),
     }
   }
 
@@ -240,20 +302,8 @@ export class SaleStore {
     this.redis.disconnect()
   }
 
-  async #call(name: string, ...args: (string | number | Buffer)[]): Promise<unknown> {
-    const keys = [this.keys.sales, this.keys.log]
-    try {
-      return await this.redis.callBuffer('FCALL', name, 2, ...keys, ...args)
-    } catch (error) {
-      if (isFunctionMissing(error)) {
-        await loadLibrary(this.redis)
-        return await this.redis.callBuffer('FCALL', name, 2, ...keys, ...args).catch(rethrow)
-      }
-      const fault = redisFault(error)
-      // A reply that is overdue may mean a connection that is dead without a word. A new one is told at once.
-      if (fault.message === 'Command timed out') this.redis.disconnect(true)
-      throw fault
-    }
+  #call(name: string, ...args: (string | number | Buffer)[]): Promise<unknown> {
+    return callFunction(this.redis, this.keys, name, args)
   }
 }
 

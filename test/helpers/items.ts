@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict'
 
-import type { HttpReply } from './http-client.ts'
-import type { TestHttpWorker } from './http-worker.ts'
+import type { HttpClient, HttpReply } from './http-client.ts'
+
+/** A worker alone, or a whole cluster. */
+interface Server {
+  readonly http: HttpClient
+}
 
 export function checkoutPath(user: string, item: string): string {
   return `/checkout?user_id=${encodeURIComponent(user)}&id=${encodeURIComponent(item)}`
@@ -11,11 +15,11 @@ export function purchasePath(code: string): string {
   return `/purchase?code=${encodeURIComponent(code)}`
 }
 
-export function checkout(worker: TestHttpWorker, user: string, item: string): Promise<HttpReply> {
+export function checkout(worker: Server, user: string, item: string): Promise<HttpReply> {
   return worker.http.post(checkoutPath(user, item))
 }
 
-export function purchase(worker: TestHttpWorker, code: string): Promise<HttpReply> {
+export function purchase(worker: Server, code: string): Promise<HttpReply> {
   return worker.http.post(purchasePath(code))
 }
 
@@ -28,7 +32,7 @@ export function codeOf(reply: HttpReply): string {
 }
 
 /** A hold of that item; answers its code. */
-export async function hold(worker: TestHttpWorker, user: string, item: string): Promise<string> {
+export async function hold(worker: Server, user: string, item: string): Promise<string> {
   return codeOf(await checkout(worker, user, item))
 }
 
@@ -43,7 +47,7 @@ export function assertProblem(reply: HttpReply, status: number, code: string): v
 }
 
 /** The number of the current sale. */
-export async function currentSale(worker: Pick<TestHttpWorker, 'http'>): Promise<number> {
+export async function currentSale(worker: Server): Promise<number> {
   const { json, text } = await worker.http.get('/sale')
   assert.ok(typeof json?.['id'] === 'number', text)
   return json['id']

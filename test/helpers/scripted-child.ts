@@ -51,6 +51,6 @@ process.on('message', (message: ToChild) => {
     script = (message.config as unknown as { script: ChildScript }).script
     begin()
   } else if (message.type === 'metrics') say({ type: 'metrics', id: message.id, metrics: [] })
-  else drain()
+  else if (message.type === 'drain' || message.type === 'retire') drain()
 })
 say({ type: 'listening' })

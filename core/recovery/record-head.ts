@@ -1,0 +1,31 @@
+import { Fault } from '../faults.ts'
+import type { Parameter } from '../postgres/parameter.ts'
+import type { RecordHead } from './verdict.ts'
+
+/** Where statements are sent to: a pool, or the connection of one transaction. */
+export interface Session {
+  query<Row extends object>(statement: { readonly text: string }, parameters?: readonly Parameter[]): Promise<Row[]>
+}
+
+/** The record, as far as recovery uses it. */
+export interface RecordDatabase extends Session {
+  transaction<Result>(work: (session: Session) => Promise<Result>): Promise<Result>
+}
+
+interface HeadRow {
+  readonly epoch: string
+  readonly seq: string
+  readonly record: string
+}
+
+/**
+ * Who the record of a shard is, and how far it goes.
+ * @param lock makes persisters wait until the transaction has ended
+ * @throws PostgresFault; Fault HC_SCHEMA when nothing is said of the shard
+ */
+export async function readRecordHead(session: Session, shard: number, lock?: 'for update'): Promise<RecordHead> {
+  const text = `select epoch, seq, record from log_offsets where shard = $1 ${lock ?? ''}`
+  const [row] = await session.query<HeadRow>({ text }, [shard])
+  if (row === undefined) throw new Fault('HC_SCHEMA', `log_offsets has no row for the shard ${shard}`)
+  return { committed: { epoch: Number(row.epoch), seq: Number(row.seq) }, id: row.record }
+}

@@ -1,0 +1,104 @@
+import { rebuildLockMsMax } from '../limits.ts'
+import { compareLogPositions, type LogPosition } from '../log-position.ts'
+import { shardOf } from '../redis/keys.ts'
+import { RebuildWriter } from '../redis/rebuild-writer.ts'
+import type { SaleStore } from '../redis/sale-store.ts'
+import { RebuiltSale } from './rebuilt-sale.ts'
+import { type RecordDatabase, readRecordHead, type Session } from './record-head.ts'
+import { liveSales } from './sales-on-record.ts'
+import { judge, type Verdict } from './verdict.ts'
+
+/** Any two numbers that nobody else takes for a lock in this database. */
+const recoveryLock = [46822537, 2] as const
+
+export interface RecoverOptions {
+  readonly store: SaleStore
+  readonly database: RecordDatabase
+  /** How long after its end Redis keeps a sale. */
+  readonly ttlSeconds: number
+  /** The newest log entry that is known to have been answered. */
+  readonly seen: LogPosition | undefined
+  /** Progress, as sentences for people. */
+  readonly say: (progress: string) => void
+}
+
+/**
+ * busy: another process is at it. undrained: Redis still has log entries that Postgres lacks; a persister has to copy them
+ * first. unneeded: Redis is sound, or nothing that a rebuild may touch.
+ */
+export type Recovery =
+  | { readonly kind: 'busy' | 'begun' }
+  | { readonly kind: 'undrained'; readonly entries: number }
+  | { readonly kind: 'unneeded'; readonly verdict: Verdict }
+  | {
+      readonly kind: 'rebuilt'
+      readonly epoch: number
+      readonly sales: readonly number[]
+      readonly sold: number
+      readonly held: number
+      readonly seconds: number
+    }
+
+/**
+ * Makes Redis what Postgres says it was: the sales in which something can still be decided, under a new epoch. Nothing is
+ * decided before it ends. It may be called at any time by any number of processes, and be cut short anywhere: the state
+ * that it leaves then has no epoch, which is what the next one begins with.
+ * @throws Fault
+ */
+export async function recover(options: RecoverOptions): Promise<Recovery> {
+  const { store, database } = options
+  const writer = new RebuildWriter(store)
+  const done = await database.transaction((session) => inTransaction(session, writer, options))
+  // Only after the commit: from here on a persister of the time before finds that the offset has moved.
+  if (done.recovery.kind === 'begun') await store.claimEpoch(done.epoch, done.record)
+  else if (done.recovery.kind === 'rebuilt') await writer.end(done.epoch)
+  return done.recovery
+}
+
+interface Done {
+  readonly recovery: Recovery
+  readonly epoch: number
+  readonly record: string
+}
+
+async function inTransaction(session: Session, writer: RebuildWriter, options: RecoverOptions): Promise<Done> {
+  const { store, seen } = options
+  const startedMs = performance.now()
+  const shard = shardOf(0)
+  const text = 'select pg_try_advisory_xact_lock($1, $2) as mine'
+  const [lock] = await session.query<{ mine: boolean }>({ text }, recoveryLock)
+  if (lock?.mine !== true) return { recovery: { kind: 'busy' }, epoch: 0, record: '' }
+  await session.query({ text: `set local lock_timeout = ${rebuildLockMsMax}` })
+  // From here on no persister commits, and what is read below is all there is.
+  const head = await readRecordHead(session, shard, 'for update')
+  const redis = await store.logState()
+  const verdict = judge({ redis, before: head, after: head, seen })
+  const epoch = 1 + Math.max(head.committed.epoch, redis.last.epoch, seen?.epoch ?? 0)
+  const result = (recovery: Recovery): Done => ({ recovery, epoch, record: head.id })
+  if (verdict.kind === 'sound' || verdict.kind === 'refused') return result({ kind: 'unneeded', verdict })
+  const isUndrained = redis.backlogEntries > 0 && compareLogPositions(redis.last, head.committed) > 0
+  if (isUndrained) return result({ kind: 'undrained', entries: redis.backlogEntries })
+
+  const rebuilt = verdict.kind === 'lost' ? await rebuild(session, writer, { ...options, record: head.id }) : undefined
+  await session.query({ text: 'update log_offsets set epoch = $1, seq = 0 where shard = $2' }, [epoch, shard])
+  if (rebuilt === undefined) return result({ kind: 'begun' })
+  return result({ kind: 'rebuilt', epoch, ...rebuilt, seconds: (performance.now() - startedMs) / 1_000 })
+}
+
+async function rebuild(session: Session, writer: RebuildWriter, options: RecoverOptions & { record: string }) {
+  const { store, record, ttlSeconds, say } = options
+  await writer.begin(record)
+  const { nowMs } = await store.logState()
+  const sales = await liveSales(session, nowMs)
+  let sold = 0
+  let held = 0
+  for (const terms of sales) {
+    const sale = new RebuiltSale({ session, writer, terms, nowMs })
+    await writer.sale(terms, ttlSeconds)
+    await sale.fill()
+    say(`sale ${terms.sale}: ${sale.sold} items sold, ${sale.held} held`)
+    sold += sale.sold
+    held += sale.held
+  }
+  return { sales: sales.map(({ sale }) => sale), sold, held }
+}

@@ -1,0 +1,74 @@
+import { Fault } from '../faults.ts'
+import { compareLogPositions, formatLogPosition, type LogPosition } from '../log-position.ts'
+import type { LogState } from '../redis/sale-store.ts'
+
+/** What Postgres says of the record that it keeps. */
+export interface RecordHead {
+  /** Everything up to here is in Postgres. */
+  readonly committed: LogPosition
+  /** The identity of the record. */
+  readonly id: string
+}
+
+export type RedisSide = Pick<LogState, 'last' | 'backlogEntries' | 'epoch' | 'record'>
+
+export interface Evidence {
+  readonly redis: RedisSide
+  /** Read before and after Redis was: a persister may be at work meanwhile. */
+  readonly before: RecordHead
+  readonly after: RecordHead
+  /** The newest entry that is known to have been answered; undefined: none is. */
+  readonly seen: LogPosition | undefined
+}
+
+/**
+ * sound: Redis has everything that Postgres has, and the entries between them. new: both are empty. lost: Redis has
+ * forgotten decisions that were taken, and can be rebuilt from Postgres. refused: the two are no halves of one record, or
+ * it is Postgres that lacks something: nothing that a program should decide about.
+ */
+export type Verdict = { readonly kind: 'sound' | 'new' } | { readonly kind: 'lost' | 'refused'; readonly fault: Fault }
+
+/** Whether sales may be decided by what this Redis holds. */
+export function judge({ redis, before, after, seen }: Evidence): Verdict {
+  const { last, epoch, record } = redis
+  const isEmpty = epoch === undefined && record === undefined && last.epoch === 0
+  if (record !== undefined && record !== after.id) return foreign(`the record ${record}, not to ${after.id}`)
+  if (isEmpty && before.committed.epoch === 0 && seen === undefined) return { kind: 'new' }
+
+  const missing = missingEntries(redis, after.committed)
+  if (missing > 0) return gap(missing, after.committed)
+  const loss = lossOf(redis, before.committed, seen)
+  if (loss === undefined) return { kind: 'sound' }
+  // What would be dropped by a rebuild could be somebody else's.
+  if (record === undefined && !isEmpty) return foreign('no record, and is neither empty nor complete')
+  return { kind: 'lost', fault: new Fault('HC_LOG_LOST', `${loss}: it would sell items again`) }
+}
+
+function lossOf({ last, epoch }: RedisSide, committed: LogPosition, seen: LogPosition | undefined): string | undefined {
+  const end = `Redis' log ends at ${formatLogPosition(last)}`
+  if (compareLogPositions(last, committed) < 0) {
+    return `${end}, but Postgres has it up to ${formatLogPosition(committed)}, so Redis was emptied or is an older copy`
+  }
+  if (seen !== undefined && compareLogPositions(last, seen) < 0) {
+    return `${end}, but decisions up to ${formatLogPosition(seen)} were answered, so Redis lacks the newest ones`
+  }
+  return epoch === undefined ? 'Redis was emptied or fenced off, and not rebuilt since' : undefined
+}
+
+/** How many entries Redis has trimmed that are not in Postgres. */
+function missingEntries({ last, backlogEntries }: RedisSide, committed: LogPosition): number {
+  if (compareLogPositions(last, committed) <= 0) return 0
+  // Entries up to the position that were not trimmed yet, those of older epochs too, only make this smaller.
+  return last.seq - backlogEntries - (last.epoch === committed.epoch ? committed.seq : 0)
+}
+
+function gap(missing: number, committed: LogPosition): Verdict {
+  const what = `Postgres has the log up to ${formatLogPosition(committed)}, and ${missing} later entries are no longer in Redis`
+  const why = 'Redis keeps them until they are in Postgres, so this is an older copy of the database'
+  return { kind: 'refused', fault: new Fault('HC_LOG_GAP', `${what}. ${why}: its record would be incomplete`) }
+}
+
+function foreign(what: string): Verdict {
+  const hint = 'Give the server the Redis of this database, or an empty one to rebuild the sales in'
+  return { kind: 'refused', fault: new Fault('HC_RECORD_FOREIGN', `this Redis belongs to ${what}. ${hint}`) }
+}

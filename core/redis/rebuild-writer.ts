@@ -1,0 +1,51 @@
+import { randomUUID } from 'node:crypto'
+
+import type { SaleTerms } from '../decisions.ts'
+import { rebuildValuesMax } from '../limits.ts'
+import { callFunction, functionName } from './library.ts'
+import type { SaleStore } from './sale-store.ts'
+
+/** The keys of a sale that a rebuild fills. */
+export type SalePart = 'items' | 'users' | 'counts' | 'holds' | 'lapsed'
+
+/**
+ * One attempt to write the state of Redis anew. Of several attempts at once only the one that began last can write, and
+ * none can go on in another run of Redis than it began in: its earlier writes may be missing there.
+ */
+export class RebuildWriter {
+  readonly #store: SaleStore
+  readonly #id = randomUUID()
+
+  constructor(store: SaleStore) {
+    this.#store = store
+  }
+
+  /** Drops all there is. @throws Fault, as all of these */
+  async begin(record: string): Promise<void> {
+    await this.#call('rebuild_begin', record)
+  }
+
+  async sale({ sale, opensAtMs, closesAtMs, items, userLimit, holdMs }: SaleTerms, ttlSeconds: number): Promise<void> {
+    await this.#call('rebuild_sale', sale, opensAtMs, closesAtMs, items, userLimit, holdMs, ttlSeconds)
+  }
+
+  /** `values`: field and value by turns; of `lapsed` nonces. */
+  async put(sale: number, part: SalePart, values: readonly (string | number | Buffer)[]): Promise<void> {
+    for (let at = 0; at < values.length; at += rebuildValuesMax) {
+      await this.#call('rebuild_put', sale, part, ...values.slice(at, at + rebuildValuesMax))
+    }
+  }
+
+  /** Lets Redis decide, in that epoch. */
+  async end(epoch: number): Promise<void> {
+    await this.#call('rebuild_end', epoch, this.#store.run)
+  }
+
+  async #call(
+    name: 'rebuild_begin' | 'rebuild_sale' | 'rebuild_put' | 'rebuild_end',
+    ...args: (string | number | Buffer)[]
+  ): Promise<void> {
+    const { redis, keys, run } = this.#store
+    await callFunction(redis, keys, functionName(name), [`${run}/${this.#id}`, ...args])
+  }
+}

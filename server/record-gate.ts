@@ -1,0 +1,48 @@
+import { Fault } from '../core/faults.ts'
+import { compareLogPositions, formatLogPosition, type LogPosition, parseLogPosition } from '../core/log-position.ts'
+import type { LogState, SaleStore } from '../core/redis/sale-store.ts'
+
+/**
+ * Whether this worker has Redis decide. A run of Redis that nobody compared with Postgres refuses by itself; this spares
+ * it the calls, and adds what only this worker knows: which decisions it has answered. A Redis without them has lost some.
+ */
+export class RecordGate {
+  readonly #store: Pick<SaleStore, 'run'>
+  #seen: LogPosition | undefined
+  #isSound = true
+
+  constructor(store: Pick<SaleStore, 'run'>) {
+    this.#store = store
+  }
+
+  get isSound(): boolean {
+    return this.#isSound
+  }
+
+  /** The newest log entry whose decisions this worker has answered. */
+  get seen(): LogPosition | undefined {
+    return this.#seen
+  }
+
+  /** Redis has decided a batch. @throws Fault HC_LOG_LOST when it had decided more before: this one must not be answered */
+  decided(logId: string): void {
+    const position = parseLogPosition(logId)
+    const seen = this.#seen
+    if (seen !== undefined && compareLogPositions(position, seen) <= 0) {
+      this.#isSound = false
+      throw new Fault('HC_LOG_LOST', `Redis decided the log entry ${logId} after ${formatLogPosition(seen)}`)
+    }
+    this.#seen = position
+  }
+
+  /** Redis refused a batch because its state is not known to be whole. */
+  refused(): void {
+    this.#isSound = false
+  }
+
+  /** @param seen from before Redis was asked: it may have decided more since */
+  looked({ last, epoch, admittedRun }: LogState, seen: LogPosition | undefined): void {
+    const isAdmitted = epoch !== undefined && admittedRun === this.#store.run
+    this.#isSound = isAdmitted && (seen === undefined || compareLogPositions(last, seen) >= 0)
+  }
+}
