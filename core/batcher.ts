@@ -62,7 +62,11 @@ export class Batcher {
   #lateTimer: NodeJS.Timeout | undefined
   #whenIdle: (() => void)[] = []
   readonly #bound: QueueBound
-  /** Half the deadline: the other half is for the call itself, and for the turns before and after it. */
+  /**
+   * Half the deadline. The other half is for the wait that nobody sees: what comes in while this process is busy stays in
+   * the kernel's buffers for as long as a turn through all connections takes, and that is no longer than the commands
+   * that are taken in on the way need to be answered.
+   */
   readonly #waitMsMax: number
 
   constructor(options: BatcherOptions) {

@@ -8,24 +8,17 @@ import type { TurnClock } from './turn-clock.ts'
 export interface AdmissionOptions {
   readonly store: Pick<SaleStore, 'isUp'>
   readonly record: Pick<RecordGate, 'isSound'>
+  readonly room: Pick<LogRoom, 'lack'>
   readonly batcher: Pick<Batcher, 'hasRoom'>
   readonly clock: TurnClock
-  readonly room: Pick<LogRoom, 'lack'>
-  readonly deadlineMs: number
 }
 
 /** Whether this worker takes in checkouts and purchases at the moment. Asked once for each, so it only compares. */
 export class Admission {
   readonly #options: AdmissionOptions
-  /**
-   * A request may have waited unseen for the whole of the turn before, and its answer may wait for the rest of this one:
-   * with a quarter of the deadline for a turn that is half of it, and the other half is for the wait that is seen.
-   */
-  readonly #turnMsMax: number
 
   constructor(options: AdmissionOptions) {
     this.#options = options
-    this.#turnMsMax = options.deadlineMs / 4
   }
 
   /** Why a checkout or purchase that comes now is turned away; `undefined` when it is not. */
@@ -34,7 +27,6 @@ export class Admission {
     if (!store.isUp) return 'redis_down'
     if (!record.isSound) return 'record_unsound'
     if (room.lack !== undefined) return room.lack
-    if (!batcher.hasRoom(clock.now()) || clock.turnMs > this.#turnMsMax) return 'overloaded'
-    return undefined
+    return batcher.hasRoom(clock.now()) ? undefined : 'overloaded'
   }
 }

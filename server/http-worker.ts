@@ -282,7 +282,6 @@ export class HttpWorker {
       batcher: this.#batcher,
       room: this.#room,
       clock: this.#turnClock,
-      deadlineMs: this.#config.app.deadlineMs,
     })
     const refusal = (): ShedReason | undefined => admission.refusal()
     const readiness = readinessHandler(() => this.#healthFacts())

@@ -4,19 +4,10 @@
  */
 export class TurnClock {
   #nowMs = 0
-  #startedMs = 0
   #isFresh = false
 
   now(): number {
     return this.#isFresh ? this.#nowMs : this.refresh()
-  }
-
-  /**
-   * How long this turn had lasted when the clock was last read. What comes late in a long turn has waited for most of it
-   * in the kernel's buffers, where nobody sees it.
-   */
-  get turnMs(): number {
-    return this.#nowMs - this.#startedMs
   }
 
   /** Reads the clock anew: for one who knows that the turn has been long already. */
@@ -24,7 +15,6 @@ export class TurnClock {
     this.#nowMs = performance.now()
     if (!this.#isFresh) {
       this.#isFresh = true
-      this.#startedMs = this.#nowMs
       setImmediate(this.#expire)
     }
     return this.#nowMs

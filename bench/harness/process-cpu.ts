@@ -34,9 +34,24 @@ export function peakMemoryBelow(rootPid: number, labelOf: LabelOf): Map<string, 
   for (const { pid, name } of familyOf(rootPid)) {
     const label = labelOf(commandLineOf(pid), name)
     const { processes, peakBytes } = uses.get(label) ?? { processes: 0, peakBytes: 0 }
-    uses.set(label, { processes: processes + 1, peakBytes: peakBytes + peakBytesOf(pid) })
+    uses.set(label, { processes: processes + 1, peakBytes: peakBytes + memoryOf(pid, 'VmHWM') })
   }
   return uses
+}
+
+/** Resident memory of a process and all its descendants at this moment, by label, in bytes. Linux only. */
+export function residentBytesBelow(rootPid: number, labelOf: LabelOf): Record<string, number> {
+  const bytes: Record<string, number> = {}
+  for (const { pid, name } of familyOf(rootPid)) {
+    const label = labelOf(commandLineOf(pid), name)
+    bytes[label] = (bytes[label] ?? 0) + memoryOf(pid, 'VmRSS')
+  }
+  return bytes
+}
+
+/** A process and all its descendants. Linux only. */
+export function pidsOfFamily(rootPid: number): number[] {
+  return familyOf(rootPid).map(({ pid }) => pid)
 }
 
 /** The pids of a process and all its descendants that have the label. */
@@ -105,10 +120,11 @@ function commandLineOf(pid: number): string {
   }
 }
 
-function peakBytesOf(pid: number): number {
+/** VmHWM: the largest so far; VmRSS: now. */
+function memoryOf(pid: number, field: 'VmHWM' | 'VmRSS'): number {
   try {
-    const kilobytes = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
-    return Number(kilobytes ?? 0) * 1_024
+    const lines = readFileSync(`/proc/${pid}/status`, 'utf8')
+    return Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(lines)?.[1] ?? 0) * 1_024
   } catch {
     // It ended between the listing and the reading.
     return 0

@@ -1,0 +1,55 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { compiled } from '../harness/server-under-test.ts'
+import type { Stock } from './errand.ts'
+import type { FromGenerator, ToGenerator } from './generator-process.ts'
+import type { Phase } from './phase-record.ts'
+
+export type Ran = Extract<FromGenerator, { type: 'ran' }>
+
+/** The generator's process. */
+export class Generator {
+  readonly #child: ChildProcess
+
+  static async start(): Promise<Generator> {
+    const child = fork(compiled('../overload/generator-process.js'), { execArgv: [] })
+    await once(child, 'message')
+    return new Generator(child)
+  }
+
+  private constructor(child: ChildProcess) {
+    this.#child = child
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0
+  }
+
+  open(url: string, stock: Stock, connections: number): void {
+    this.#tell({ type: 'open', url, stock, connections })
+  }
+
+  /** @throws when it ended before its time */
+  run(phases: readonly Phase[], onPhase: (name: string) => void): Promise<Ran> {
+    const child = this.#child
+    return new Promise((resolve, reject) => {
+      const ended = (): void => reject(new Error('the generator ended before its time'))
+      const listen = (message: FromGenerator): void => {
+        if (message.type === 'phase') onPhase(message.name)
+        if (message.type !== 'ran') return
+        child.off('message', listen).off('exit', ended)
+        resolve(message)
+      }
+      child.on('message', listen).once('exit', ended)
+      this.#tell({ type: 'run', phases })
+    })
+  }
+
+  stop(): void {
+    this.#child.kill('SIGKILL')
+  }
+
+  #tell(message: ToGenerator): void {
+    this.#child.send(message)
+  }
+}
