@@ -1,0 +1,21 @@
+// Goal: no request, whatever it is made of, takes a worker down, reaches a key, a row or a log line that it must not
+// reach, or costs an honest client an answer.
+// Method: a short run of `npm run test:fuzz`.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import { fuzz } from './fuzz.ts'
+
+const requests = 4_000
+const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000_000)
+
+test(`${requests} requests of all kinds do no harm (SEED=${seed})`, async (t) => {
+  const { run, honestRequests, findings } = await fuzz(t, { seed, from: 0, requests })
+  assert.deepEqual(findings, [])
+  assert.equal(run.done, requests)
+  assert.ok(honestRequests > 10, `the honest client made ${honestRequests} requests`)
+  for (const status of [0, 200, 400, 404, 405, 409, 431, 505]) {
+    assert.ok((run.answers.get(status) ?? 0) > 0, `no answer was ${status}`)
+  }
+})
