@@ -262,6 +262,9 @@ export const reloadProbeMsMax = 5_000
 
 // --- audit ---
 
+/** How often the primary looks for the verdict of a new audit: audits run by the hour or the day. */
+export const auditLookIntervalMs = 5_000
+
 /** How long the audit waits, unless told otherwise, until Postgres has what Redis had when it was read. */
 export const auditWaitSecondsDefault = 30
 /** How often it looks meanwhile. */

@@ -3,6 +3,7 @@ import { Counter, Gauge, Registry } from 'prom-client'
 import type { ChildKind } from '../core/ipc.ts'
 import { registerProcessMetrics } from '../core/metrics/process-metrics.ts'
 import type { LogState } from '../core/redis/sale-store.ts'
+import type { LastAudit } from './audit-watch.ts'
 import type { ReportingChild } from './cluster-metrics.ts'
 import type { Report } from './metric-reports.ts'
 import type { ReloadResult } from './rolling-reload.ts'
@@ -13,6 +14,7 @@ export const peakGauges: ReadonlySet<string> = new Set(['hotcakes_event_loop_del
 
 const backlogName = 'hotcakes_log_backlog_entries'
 const kinds: readonly ChildKind[] = ['http', 'persister']
+const auditVerdicts: readonly LastAudit['verdict'][] = ['passed', 'breached', 'incomplete']
 const reloadResults: readonly ReloadResult[] = ['done', 'failed']
 
 export interface PrimaryMetricsOptions {
@@ -20,6 +22,7 @@ export interface PrimaryMetricsOptions {
   readonly supervisor: Pick<Supervisor, 'count'>
   /** Asked when no persister reports on the log; undefined when Redis does not answer. */
   readonly logState: () => Promise<LogState | undefined>
+  readonly lastAudit: () => LastAudit | undefined
 }
 
 /** The primary's own numbers: on its children, and on the log while there is no persister to report on it. */
@@ -40,6 +43,7 @@ export class PrimaryMetrics {
     const registers = [this.#registry]
     registerProcessMetrics(this.#registry, 'primary')
     registerWorkers(this.#registry, options.supervisor)
+    registerAudit(this.#registry, options.lastAudit)
     const build = new Gauge({
       name: 'hotcakes_build_info',
       help: 'The version that runs; the value is always 1.',
@@ -144,6 +148,31 @@ function registerWorkers(registry: Registry, supervisor: Pick<Supervisor, 'count
     collect() {
       for (const kind of kinds)
         for (const state of childPlaces) workers.set({ kind, state }, supervisor.count(kind, state))
+    },
+  })
+}
+
+function registerAudit(registry: Registry, lastAudit: () => LastAudit | undefined): void {
+  const verdict = new Gauge({
+    name: 'hotcakes_audit_verdict',
+    help: '1 for what the last audit of the whole record found, 0 for the others; no series before the first audit.',
+    labelNames: ['verdict'] as const,
+    registers: [registry],
+    collect() {
+      const last = lastAudit()
+      if (last === undefined) return
+      for (const one of auditVerdicts) verdict.set({ verdict: one }, one === last.verdict ? 1 : 0)
+    },
+  })
+  const started = new Gauge({
+    name: 'hotcakes_audit_started_timestamp_seconds',
+    help: 'When that audit began, by the clock of its machine.',
+    labelNames: [] as const,
+    registers: [registry],
+    collect() {
+      const last = lastAudit()
+      if (last === undefined) started.remove()
+      else started.set(last.startedSeconds)
     },
   })
 }

@@ -8,6 +8,7 @@ import type { Log } from '../core/log.ts'
 import { AsyncPostgres } from '../core/postgres/async-postgres.ts'
 import { migrate } from '../core/postgres/schema.ts'
 import { type LogState, SaleStore } from '../core/redis/sale-store.ts'
+import { AuditWatch } from './audit-watch.ts'
 import { ClusterMetrics } from './cluster-metrics.ts'
 import { whenAvailable } from './dependencies.ts'
 import { greet } from './greeting.ts'
@@ -218,7 +219,14 @@ async function openMetrics(options: Opened<{ store: SaleStore; seen: SeenPositio
     onRestart: (kind) => metrics.restarted(kind),
     onBudgetSpent: (fault) => shutdown.onFault(fault),
   })
-  const metrics = new PrimaryMetrics({ version, supervisor, logState: () => logStateWithin(store, metricsGatherMsMax) })
+  const database = new AsyncPostgres(config.db, { applicationName: 'hotcakes metrics', connectionsMax: 1 })
+  const audits = new AuditWatch(database)
+  const metrics = new PrimaryMetrics({
+    version,
+    supervisor,
+    logState: () => logStateWithin(store, metricsGatherMsMax),
+    lastAudit: () => audits.last,
+  })
   const cluster = new ClusterMetrics({
     children: () => supervisor.reachable(),
     ownReport: (silent, current) => metrics.report(silent, current),
@@ -231,12 +239,14 @@ async function openMetrics(options: Opened<{ store: SaleStore; seen: SeenPositio
     onError: (error) => log.error({ err: error }, 'a scrape failed'),
   })
   const refresh = setInterval(() => void cluster.gather(), metricsRefreshMs)
+  void audits.run()
   shutdown.opened({
     name: 'the metrics server',
     close: async () => {
       clearInterval(refresh)
+      audits.stop()
       supervisor.close()
-      await server.close()
+      await Promise.all([server.close(), database.close()])
       return []
     },
   })

@@ -18,16 +18,13 @@ export function registerProcessMetrics(registry: Registry, process_: 'primary' |
   const delayGauge = new Gauge({
     name: 'hotcakes_event_loop_delay_seconds',
     help: 'Delay of the event loop since the last scrape, beyond the sampling interval.',
-    labelNames: [...labelNames, 'quantile'] as const,
+    labelNames: [...labelNames, 'percentile'] as const,
     registers: [registry],
     collect() {
-      for (const [quantile, percentile] of [
-        ['0.5', 50],
-        ['0.99', 99],
-      ] as const) {
-        delayGauge.set({ ...labels, quantile }, delaySeconds(delay.percentile(percentile)))
+      for (const percentile of [50, 99] as const) {
+        delayGauge.set({ ...labels, percentile }, delaySeconds(delay.percentile(percentile)))
       }
-      delayGauge.set({ ...labels, quantile: '1' }, delaySeconds(delay.max))
+      delayGauge.set({ ...labels, percentile: 100 }, delaySeconds(delay.max))
       delay.reset()
     },
   })

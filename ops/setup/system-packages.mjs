@@ -9,7 +9,7 @@ import { SetupError, say } from './progress.mjs'
 /** Redis programs may be installed where only administrators' PATH looks. */
 const programFolders = [...(process.env.PATH ?? '').split(delimiter), '/usr/local/bin', '/usr/bin', '/usr/sbin']
 
-function hasProgram(name) {
+export function hasProgram(name) {
   return programFolders.some((folder) => {
     try {
       accessSync(join(folder, name), constants.X_OK)
@@ -55,6 +55,12 @@ function run(prefix, args) {
     ...args,
   ]
   return spawnSync(command[0], command.slice(1), { stdio: ['ignore', 2, 2] }).status === 0
+}
+
+/** Whether the lists of what there is to install are there anew: takes root. */
+export function updatePackageLists() {
+  const prefix = rootPrefix()
+  return prefix !== undefined && run(prefix, ['update'])
 }
 
 const install = ['install', '-y', '--no-install-recommends']

@@ -12,6 +12,7 @@ import { spec } from 'node:test/reporters'
 
 import { prepare, root } from './prepare.mjs'
 import { runEntry, SetupError } from './progress.mjs'
+import { ensurePromtool } from './promtool.mjs'
 
 /** Fewer tests than this in a whole run mean that some were not found. Raise it as tests are added. */
 const testsMin = 350
@@ -36,6 +37,7 @@ await runEntry(async () => {
   await prepare({ redis: 'needed' })
   const files = testFiles(filters)
   if (files.length === 0) throw new SetupError(`no test file matches ${filters.join(', ')}`)
+  if (files.some((path) => path.includes('prometheus'))) ensurePromtool(join(root, '.tools'))
   process.chdir(root)
 
   let testCount = 0
