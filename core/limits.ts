@@ -143,6 +143,29 @@ export const saleRequestsWaitingMax = 8_192
 export const addressLookIntervalMs = 500
 /** Addresses whose connections are counted, at some 100 bytes each; above it those that have none are looked for and forgotten. */
 export const addressesCountedMax = 50_000
+/** Rows in one page of a list. A page of items is one HMGET, of records one walk along an index. */
+export const pageRowsMax = 100
+export const pageRowsDefault = 50
+/** Items that one page with a state asked for looks at: some 0.2 ms of Redis. */
+export const itemsScannedMax = 500
+/**
+ * Reads at once in one HTTP worker: from Redis, from Postgres, and pictures being drawn, some 0.1 ms each. With one, what
+ * reading can take of Redis is bounded by the time that an answer travels, whatever comes.
+ */
+export const redisReadsInFlightMax = 1
+export const postgresReadsInFlightMax = 2
+export const picturesDrawnAtOnceMax = 1
+/** Requests that wait for each of these three; above it 503 at once. Some 0.1 to 0.5 s of reading. */
+export const readRequestsWaitingMax = 256
+/** Who has waited longer when his read's turn comes is turned away: reading is slow only when something is wrong. */
+export const readDeadlineMs = 2_000
+/** Pictures kept by one HTTP worker, at 1.5 KB each. */
+export const picturesKeptMax = 4_096
+/** Longest wait for the counts of a sale that Redis has dropped: its attempts are counted in Postgres, millions in seconds. */
+export const saleCountsDeadlineMs = 15_000
+/** Such counts that are kept, at some 200 bytes each; and for how long when they may still change (Redis is away). */
+export const saleCountsKeptMax = 1_000
+export const saleCountsFreshMs = 10_000
 /**
  * Addresses in each of the two generations that the rate limit knows, at some 100 bytes each. When more than these ask
  * within a second, the ones that asked first are forgotten, and may ask anew: memory is bounded before the rate is.

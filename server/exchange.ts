@@ -35,6 +35,8 @@ export class Exchange {
   closes = false
   /** The header, for routes that ask for it. */
   ifNoneMatch = ''
+  /** What stands in the path for the parameter of the route's, without escapes; anything that a client may send. */
+  parameter = ''
   readonly #host: ExchangeHost
   #res: HttpResponse | undefined
 

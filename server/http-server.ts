@@ -20,6 +20,7 @@ import type { TurnClock } from './turn-clock.ts'
 import { turnedAway } from './turned-away.ts'
 
 export interface Route {
+  /** May have one parameter, `/items/:id`: the exchange's `parameter`. In the metrics the route is labelled so. */
   readonly path: string
   readonly method: 'GET' | 'POST'
   /** Answers the exchange, now or later. A GET route serves HEAD as well. */
@@ -58,6 +59,7 @@ export interface HttpServerOptions {
 type State = 'serving' | 'retiring' | 'draining' | 'stopping'
 
 interface Registered extends Omit<Route, 'path' | 'method'> {
+  readonly hasParameter?: boolean
   /** The route's place in the metrics. */
   readonly place: number
   /** fallback: whatever method or path came, the answer is that there is no such thing. */
@@ -189,7 +191,8 @@ export class HttpServer implements ExchangeHost {
     else res.endWithoutBody()
   }
 
-  #register({ path, method, ...route }: Route, place: number): void {
+  #register({ path, method, ...rest }: Route, place: number): void {
+    const route = { ...rest, hasParameter: path.includes('/:') }
     const app = this.#app
     const allow = method === 'GET' ? 'GET, HEAD, OPTIONS' : 'POST, OPTIONS'
     const entry = this.#entry({ ...route, place, kind: 'route' })
@@ -215,7 +218,7 @@ export class HttpServer implements ExchangeHost {
   }
 
   /** Everything is read from `req` here: it is gone when this returns. */
-  #admitted({ handle, refusal, place, kind, isTagged = false }: Registered): Entry {
+  #admitted({ handle, refusal, place, kind, isTagged = false, hasParameter = false }: Registered): Entry {
     return (res, req) => {
       const startedMs = this.#clock.now()
       const reason = refusal?.()
@@ -229,6 +232,7 @@ export class HttpServer implements ExchangeHost {
       const isHead = kind === 'head' || (kind === 'fallback' && req.getMethod() === 'head')
       const exchange = new Exchange(this, res, { query, route: place, startedMs, isHead })
       if (isTagged) exchange.ifNoneMatch = req.getHeader('if-none-match')
+      if (hasParameter) exchange.parameter = unescaped(req.getParameter(0))
       this.#pending += 1
       this.#lastRequestMs = startedMs
       // The rest of what the client sends is not to be taken for its next request.
@@ -260,6 +264,15 @@ export class HttpServer implements ExchangeHost {
     const isSilent = () => performance.now() - Math.max(startedMs, this.#lastRequestMs) >= idleMs
     while (this.#pending > 0 || (this.#connections.open > 0 && !isSilent())) await delay(drainCheckMs)
     this.#app.close()
+  }
+}
+
+/** A text that is no valid escaping becomes one that no parameter accepts. */
+function unescaped(text: string | undefined): string {
+  try {
+    return decodeURIComponent(text ?? '')
+  } catch {
+    return '\0' // its only error is a malformed text
   }
 }
 

@@ -32,6 +32,7 @@ import { LogWatch } from './log-watch.ts'
 import { PostgresAcks } from './postgres-acks.ts'
 import { PurchaseRoute } from './purchase.ts'
 import { RateLimit } from './rate-limit.ts'
+import { Reading } from './reading.ts'
 import { RecordGate } from './record-gate.ts'
 import { RedisClock } from './redis-clock.ts'
 import { referenceRoutes } from './reference/reference.ts'
@@ -70,6 +71,7 @@ export class HttpWorker {
   readonly #acks: PostgresAcks | undefined
   readonly #connections: Connections
   readonly #board: Board
+  readonly #reading: Reading
   readonly #server: HttpServer
   #isDeciding = true
   /** What the primary says of Redis' state. */
@@ -96,7 +98,9 @@ export class HttpWorker {
       items: app.itemNumber,
       registry: this.registry,
     })
-    const pages = [
+    this.#reading = this.#newReading()
+    const others = [
+      ...this.#reading.routes,
       ...this.#board.routes,
       ...referenceRoutes({
         version: packageVersion(),
@@ -105,7 +109,7 @@ export class HttpWorker {
       }),
     ]
     this.#record = new RecordGate(this.#store)
-    this.#metrics = new RequestMetrics(this.registry, routeLabels([...Object.values(paths), ...pages]))
+    this.#metrics = new RequestMetrics(this.registry, routeLabels([...Object.values(paths), ...others]))
     this.#room = new LogRoom({ backlogMax: app.logBacklogMax, onChange: (lack) => this.#logRoomChanged(lack) })
     this.#batcher = this.#newBatcher(intervalMs)
     const onUnlisted = (sale: number) => this.#rotation.reopen(sale)
@@ -134,7 +138,7 @@ export class HttpWorker {
     })
     this.#connections = this.#boundConnections()
     this.#server = new HttpServer({
-      routes: [...this.#routes(onUnlisted), ...pages],
+      routes: [...this.#routes(onUnlisted), ...others],
       metrics: this.#metrics,
       clock: this.#turnClock,
       connections: this.#connections,
@@ -202,6 +206,7 @@ export class HttpWorker {
     this.#watch.stop()
     this.#acks?.close()
     this.#store.close()
+    void this.#reading.close()
   }
 
   /** The primary has looked at Redis before it forked; if it is away now it will be back. */
@@ -219,6 +224,17 @@ export class HttpWorker {
       this.#metrics.fault(asFault(error, 'HC_REDIS_UNAVAILABLE').code)
     }
     return this.#clock.now() !== undefined
+  }
+
+  #newReading(): Reading {
+    return new Reading(this.#config.db, {
+      store: this.#store,
+      clock: this.#clock,
+      logState: () => this.#watch.state,
+      currentSale: () => this.#rotation.current,
+      onFault: (code) => this.#metrics.fault(code),
+      registry: this.registry,
+    })
   }
 
   #newBatcher(intervalMs: number): Batcher {

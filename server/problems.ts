@@ -45,6 +45,16 @@ const catalogue = {
     title: 'Too many requests came from this address',
     detail: 'Too many requests came from this address; this one was not looked at. RateLimit-Policy says how many may.',
   },
+  sale_unknown: {
+    status: 404,
+    title: 'There is no such sale',
+    detail: 'No sale with this number has been opened, or it is too long past for what was asked.',
+  },
+  purchase_unknown: {
+    status: 404,
+    title: 'There is no such purchase',
+    detail: 'Nothing was purchased with this code.',
+  },
   overloaded: {
     status: 503,
     title: 'Too many requests are waiting',
@@ -69,6 +79,11 @@ const catalogue = {
     status: 503,
     title: 'The state of the sales is being checked or rebuilt',
     detail: `Redis has to be compared with the record, or rebuilt from it; the request was not looked at. ${retryIsSafe}`,
+  },
+  records_unavailable: {
+    status: 503,
+    title: 'The records cannot be read',
+    detail: `Postgres did not answer. Selling goes on without it. ${retryIsSafe}`,
   },
   shutting_down: {
     status: 503,

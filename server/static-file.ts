@@ -1,5 +1,4 @@
-import { createHash } from 'node:crypto'
-
+import { entityTag, namesTag } from './entity-tag.ts'
 import type { Exchange } from './exchange.ts'
 import { replyHead } from './replies.ts'
 
@@ -10,7 +9,7 @@ export interface StaticFileOptions {
 
 /** Answers with a file that does not change while the server runs, or with 304 to whoever has it. For tagged routes. */
 export function staticFile(bytes: Buffer, options: StaticFileOptions): (exchange: Exchange) => void {
-  const tag = `"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"`
+  const tag = entityTag(bytes)
   const validity = [
     `ETag: ${tag}`,
     // Kept, and asked about each time: a new version of the server may have another one.
@@ -22,8 +21,7 @@ export function staticFile(bytes: Buffer, options: StaticFileOptions): (exchange
   const ok = replyHead(200, `200 OK\r\nContent-Type: ${options.mediaType}\r\n${validity}`)
   const notModified = replyHead(304, `304 Not Modified\r\n${validity}`)
   return (exchange) => {
-    const isKnown = exchange.ifNoneMatch.split(/\s*,\s*/).some((known) => known.replace(/^W\//, '') === tag)
-    if (isKnown) exchange.answer(notModified, '')
+    if (namesTag(exchange.ifNoneMatch, tag)) exchange.answer(notModified, '')
     else exchange.answer(ok, bytes)
   }
 }

@@ -13,6 +13,7 @@ const replies = {
   unrecorded: everyWait('unrecorded'),
   backlog_full: everyWait('backlog_full'),
   recovering: everyWait('recovering'),
+  records_unavailable: everyWait('records_unavailable'),
   shutting_down: everyWait('shutting_down'),
 } as const
 

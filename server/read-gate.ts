@@ -1,0 +1,103 @@
+import { setImmediate as turn } from 'node:timers/promises'
+
+import { Fault, type FaultCode } from '../core/faults.ts'
+import type { Exchange } from './exchange.ts'
+import type { Reply } from './replies.ts'
+import { retryLater } from './turned-away.ts'
+
+/** `headers` as Exchange.answer takes them. */
+export interface ReadReply extends Reply {
+  readonly headers?: string
+}
+
+export interface ReadGateOptions {
+  readonly onFault: (code: FaultCode) => void
+  /** Reads under way at once. */
+  readonly inFlightMax: number
+  /** Requests that wait, those under way included; above it 503 at once. */
+  readonly waitingMax: number
+  /** Who has waited longer when his turn comes is turned away. */
+  readonly deadlineMs: number
+}
+
+interface Read {
+  readonly exchanges: Exchange[]
+  readonly run: () => ReadReply | Promise<ReadReply>
+}
+
+/**
+ * What reading may take from selling: few reads at once, at most one begun in a turn of the event loop for each of them,
+ * and a bounded number that wait, in the order in which they came. Who asks for what somebody already waits for is
+ * answered with him; not with a read under way, whose answer might be older than what that client has just done.
+ */
+export class ReadGate {
+  readonly #options: ReadGateOptions
+  readonly #waiting = new Map<string, Read>()
+  #requests = 0
+  #inFlight = 0
+
+  constructor(options: ReadGateOptions) {
+    this.#options = options
+  }
+
+  /** Requests that wait, those under way included. */
+  get requests(): number {
+    return this.#requests
+  }
+
+  /** `key` names what is asked for; `run` reads it, and may throw a Fault. */
+  offer(exchange: Exchange, key: string, run: () => ReadReply | Promise<ReadReply>): void {
+    if (this.#requests >= this.#options.waitingMax) {
+      exchange.shed('overloaded')
+      return
+    }
+    this.#requests += 1
+    const read = this.#waiting.get(key)
+    if (read !== undefined) read.exchanges.push(exchange)
+    else this.#waiting.set(key, { exchanges: [exchange], run })
+    if (this.#inFlight < this.#options.inFlightMax) void this.#work()
+  }
+
+  /** Rejects with what is no Fault: a bug, which ends the process. */
+  async #work(): Promise<void> {
+    this.#inFlight += 1
+    for (let read = this.#takeNext(); read !== undefined; read = this.#takeNext()) {
+      await turn()
+      const exchanges = read.exchanges.filter((exchange) => this.#isInTime(exchange))
+      const reply = exchanges.length === 0 ? undefined : await this.#reply(read)
+      for (const exchange of exchanges) if (reply) exchange.answer(reply.head, reply.body, reply.headers)
+      this.#requests -= read.exchanges.length
+    }
+    this.#inFlight -= 1
+  }
+
+  #takeNext(): Read | undefined {
+    for (const [key, read] of this.#waiting) {
+      this.#waiting.delete(key)
+      return read
+    }
+    return undefined
+  }
+
+  /** Turns away who is not. */
+  #isInTime(exchange: Exchange): boolean {
+    const isInTime = performance.now() - exchange.startedMs <= this.#options.deadlineMs
+    if (!isInTime) exchange.shed('late')
+    return isInTime
+  }
+
+  async #reply({ run }: Read): Promise<ReadReply> {
+    try {
+      return await run()
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error
+      this.#options.onFault(error.code)
+      return retryLater(problemOf(error))
+    }
+  }
+}
+
+function problemOf({ code }: Fault): 'overloaded' | 'records_unavailable' | 'unavailable' {
+  if (code === 'HC_POSTGRES_BUSY') return 'overloaded'
+  return code.startsWith('HC_POSTGRES_') ? 'records_unavailable' : 'unavailable'
+}

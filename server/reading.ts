@@ -1,0 +1,76 @@
+import { Gauge, type Registry } from 'prom-client'
+
+import type { Config } from '../core/config/load.ts'
+import type { FaultCode } from '../core/faults.ts'
+import {
+  picturesDrawnAtOnceMax,
+  postgresReadsInFlightMax,
+  readDeadlineMs,
+  readRequestsWaitingMax,
+  redisReadsInFlightMax,
+  saleCountsDeadlineMs,
+} from '../core/limits.ts'
+import { AsyncPostgres } from '../core/postgres/async-postgres.ts'
+import type { LogState, SaleStore } from '../core/redis/sale-store.ts'
+import type { Route } from './http-server.ts'
+import { ItemRoutes } from './items/item-routes.ts'
+import { ReadGate } from './read-gate.ts'
+import { Freshness } from './records/freshness.ts'
+import { RecordReader } from './records/record-reader.ts'
+import { RecordRoutes } from './records/record-routes.ts'
+import { SaleSummaries } from './records/sale-summaries.ts'
+import type { RedisClock } from './redis-clock.ts'
+
+export interface ReadingOptions {
+  readonly store: SaleStore
+  readonly clock: RedisClock
+  readonly logState: () => LogState | undefined
+  readonly currentSale: () => number | undefined
+  readonly onFault: (code: FaultCode) => void
+  readonly registry: Registry
+}
+
+/** Everything that is read and not sold: items and records, each behind a gate that bounds what it takes from selling. */
+export class Reading {
+  readonly routes: readonly Route[]
+  readonly #postgres: AsyncPostgres
+  readonly #slow: AsyncPostgres
+
+  constructor(db: Config['db'], { store, clock, logState, currentSale, onFault, registry }: ReadingOptions) {
+    const name = `hotcakes http ${process.pid}`
+    this.#postgres = new AsyncPostgres(db, { applicationName: name, connectionsMax: postgresReadsInFlightMax })
+    this.#slow = new AsyncPostgres(db, { applicationName: name, connectionsMax: 1, deadlineMs: saleCountsDeadlineMs })
+    const gate = (inFlightMax: number) =>
+      new ReadGate({ onFault, inFlightMax, waitingMax: readRequestsWaitingMax, deadlineMs: readDeadlineMs })
+    const gates = {
+      redis: gate(redisReadsInFlightMax),
+      postgres: gate(postgresReadsInFlightMax),
+      pictures: gate(picturesDrawnAtOnceMax),
+    }
+    registerGauge(registry, gates)
+    const freshness = new Freshness(logState, clock)
+    const record = new RecordReader({ postgres: this.#postgres, slow: this.#slow })
+    const summaries = new SaleSummaries({ store, record, freshness })
+    const items = new ItemRoutes({ store, gate: gates.redis, pictureGate: gates.pictures, currentSale })
+    const records = new RecordRoutes({ store, record, summaries, freshness, gate: gates.postgres, clock, currentSale })
+    this.routes = [...items.routes, ...records.routes]
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#postgres.close(), this.#slow.close()])
+  }
+}
+
+function registerGauge(registry: Registry, gates: Readonly<Record<string, ReadGate>>): void {
+  registry.registerMetric(
+    new Gauge({
+      name: 'hotcakes_reads_waiting',
+      help: 'Requests for items, pictures and records that wait for their read, those under way included.',
+      labelNames: ['source'] as const,
+      registers: [],
+      collect() {
+        for (const [source, { requests }] of Object.entries(gates)) this.set({ source }, requests)
+      },
+    }),
+  )
+}
