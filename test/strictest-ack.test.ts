@@ -5,10 +5,11 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 
 import type { Postgres } from '../core/postgres/connection.ts'
+import { breachesIn, runAuditJson } from './helpers/audit.ts'
 import { type Cluster, startCluster } from './helpers/cluster.ts'
 import { eventually } from './helpers/eventually.ts'
 import { HttpClient, type HttpReply } from './helpers/http-client.ts'
-import { assertProblem, checkoutPath, codeOf, currentSale, purchasePath } from './helpers/items.ts'
+import { assertProblem, checkout, codeOf, currentSale, hold, purchase } from './helpers/items.ts'
 import { onePid, type Scrape, scrape } from './helpers/metrics.ts'
 import { openPostgres } from './helpers/record.ts'
 import { servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
@@ -34,14 +35,6 @@ function block(record: Postgres): () => void {
   return () => record.query('commit')
 }
 
-async function hold({ http }: Cluster, item: string): Promise<string> {
-  return codeOf(await http.post(checkoutPath(`user-${item}`, item)))
-}
-
-async function purchase({ http }: Cluster, code: string): Promise<HttpReply> {
-  return await http.post(purchasePath(code))
-}
-
 function isRecorded(record: Postgres, item: string): boolean {
   return record.query('select from purchases where sale_id = $1 and item_index = $2', item.split('-')).length === 1
 }
@@ -51,7 +44,7 @@ function buy(cluster: Cluster, { sale, lanes }: { sale: number; lanes: number },
   const lane = async (first: number) => {
     for (let index = first; ; index += lanes) {
       const item = `${sale}-${index}`
-      const held = await cluster.http.post(checkoutPath(`user-${item}`, item))
+      const held = await checkout(cluster, `user-${item}`, item)
       if (held.status !== 200) break
       const reply = await purchase(cluster, codeOf(held))
       if (reply.status !== 200) break
@@ -70,12 +63,12 @@ test('a purchase is not answered while its row cannot be committed, and is with 
   const { cluster, postgres, scrapeNow, sale } = await start(t)
   const record = openPostgres(t, postgres.connection)
   const [first, second] = [`${sale}-1`, `${sale}-2`]
-  const code = await hold(cluster, first)
+  const code = await hold(cluster, 'ann', first)
   const unblock = block(record)
   let answered: HttpReply | undefined
   const pending = purchase(cluster, code).then((reply) => (answered = reply))
   await untilWaiting(scrapeNow, 1)
-  await hold(cluster, second)
+  await hold(cluster, 'ann', second)
   assert.equal(answered, undefined)
   assert.equal(isRecorded(record, first), false)
   unblock()
@@ -103,7 +96,7 @@ test('under load the row of every purchase is there when its answer comes', asyn
 
 test('Postgres is away: past the deadline 503, not ready; when it is back a retry gets the purchase', async (t) => {
   const { cluster, postgres, sale } = await start(t)
-  const code = await hold(cluster, `${sale}-1`)
+  const code = await hold(cluster, 'ann', `${sale}-1`)
   await postgres.stop()
   assertProblem(await purchase(cluster, code), 503, 'unrecorded')
   await eventually(async () => (await cluster.http.get('/readyz')).status === 503)
@@ -121,7 +114,7 @@ test('Postgres is away: past the deadline 503, not ready; when it is back a retr
 test('the persister dies while purchases wait: the next one commits them, and they are answered', async (t) => {
   const { cluster, postgres, scrapeNow, sale } = await start(t)
   const record = openPostgres(t, postgres.connection)
-  const code = await hold(cluster, `${sale}-1`)
+  const code = await hold(cluster, 'ann', `${sale}-1`)
   const persister = onePid((await scrapeNow()).pids('persister'))
   const unblock = block(record)
   const pending = purchase(cluster, code)
@@ -136,7 +129,7 @@ test('the persister dies while purchases wait: the next one commits them, and th
 test('SIGTERM while purchases wait: they are answered before the server ends, exit status 0', async (t) => {
   const { cluster, postgres, scrapeNow, sale } = await start(t)
   const unblock = block(openPostgres(t, postgres.connection))
-  const codes = await Promise.all([1, 2, 3, 4].map((index) => hold(cluster, `${sale}-${index}`)))
+  const codes = await Promise.all([1, 2, 3, 4].map((index) => hold(cluster, 'ann', `${sale}-${index}`)))
   const pending = codes.map((code) => purchase(cluster, code))
   await untilWaiting(scrapeNow, 4)
   process.kill(cluster.pid, 'SIGTERM')
@@ -147,7 +140,7 @@ test('SIGTERM while purchases wait: they are answered before the server ends, ex
   assert.deepEqual(await cluster.exited, { code: 0, signal: null })
 })
 
-test('the disk of Redis is lost under load: every purchase that was answered is in Postgres', async (t) => {
+test('the disk of Redis is lost under load: every purchase that was answered is in Postgres, and stays', async (t) => {
   const { cluster, postgres, redis, sale } = await start(t)
   const purchased: string[] = []
   const buying = buy(cluster, { sale, lanes: 16 }, (item) => purchased.push(item))
@@ -159,11 +152,17 @@ test('the disk of Redis is lost under load: every purchase that was answered is 
     purchased.filter((item) => !isRecorded(record, item)),
     [],
   )
+  await redis.start()
+  await eventually(async () => (await cluster.http.get('/readyz')).status === 200, { deadlineMs: 30_000 })
+  for (const item of purchased) assertProblem(await checkout(cluster, 'late', item), 409, 'item_sold')
+  const audit = await runAuditJson(cluster.env)
+  assert.deepEqual([audit.verdict, breachesIn(audit)], ['passed', {}])
+  assert.deepEqual(await cluster.stop(), { code: 0, signal: null })
 })
 
 test('by default a purchase is answered although Postgres cannot commit it', async (t) => {
   const { cluster, postgres, sale } = await start(t, 'redis')
-  const code = await hold(cluster, `${sale}-1`)
+  const code = await hold(cluster, 'ann', `${sale}-1`)
   const record = openPostgres(t, postgres.connection)
   const unblock = block(record)
   assert.equal((await purchase(cluster, code)).status, 200)
