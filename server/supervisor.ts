@@ -70,8 +70,8 @@ export class Supervisor {
    * Resolves when every child is ready.
    * @throws Fault HC_START_TIMEOUT; the signal's reason when it is aborted
    */
-  async allReady(signal: AbortSignal): Promise<void> {
-    const timeout = AbortSignal.timeout(childStartMsMax)
+  async allReady(signal: AbortSignal, startMsMax = childStartMsMax): Promise<void> {
+    const timeout = AbortSignal.timeout(startMsMax)
     const change = () => this.#changed()
     signal.addEventListener('abort', change)
     timeout.addEventListener('abort', change)
@@ -87,7 +87,7 @@ export class Supervisor {
       const failure = this.#lastFailures.get(kind)
       return failure === undefined ? kind : `${kind} (its last one ended: ${failure})`
     })
-    throw new Fault('HC_START_TIMEOUT', `not ready after ${childStartMsMax} ms: ${who.join(', ')}`)
+    throw new Fault('HC_START_TIMEOUT', `not ready after ${startMsMax} ms: ${who.join(', ')}`)
   }
 
   /** Who is forked from now on gets this configuration. */

@@ -83,6 +83,20 @@ test('children are not blamed for a silence in which the primary itself did not 
   assert.deepEqual(told.gone, [])
 })
 
+test('who is not ready in time is named, with why the last one ended', async (t) => {
+  const { supervisor, told } = supervise(t, { behaviour: 'stillborn' })
+  supervisor.start('persister', 1)
+  await eventually(() => told.gone.length > 0)
+  await assert.rejects(supervisor.allReady(noAbort, 1), (fault: Fault) => {
+    assert.equal(fault.code, 'HC_START_TIMEOUT')
+    assert.match(
+      fault.message,
+      /^not ready after 1 ms: persister \(its last one ended: exit status 1: HC_REDIS_UNAVAILABLE: nobody there\)$/,
+    )
+    return true
+  })
+})
+
 test('deaths above the crash budget end the replacing, and the fault says why the last one died', async (t) => {
   const { supervisor, told } = supervise(t, { behaviour: 'stillborn' })
   supervisor.start('http', crashBudgetDeaths + 1)
