@@ -42,7 +42,19 @@ test('what is no HTTP/1.1 is refused by the parser, and its connection closed', 
     [requestText('POST', '/checkout', ['Transfer-Encoding: chunked', 'Content-Length: 0']), 400],
     [requestText('POST', '/checkout', ['Content-Length: x']), 400],
     [requestText('GET', `/livez?${'x'.repeat(20_000)}`), 431],
+    [requestText('GET', '/livez', [`A: ${'x'.repeat(20_000)}`]), 431],
+    [requestText('GET', '/livez', Array(200).fill('A: b')), 431],
     [requestText('GET', '/livez').replace('HTTP/1.1', 'HTTP/1.0'), 505],
+    [requestText('GET', '/livez').replaceAll('\r\n', '\n'), 505],
+    [requestText('GET', '/livez').replace('Host: test', 'A: b'), 400],
+    [requestText('GET', '/livez?\0'), 505],
+    [requestText('GET', '/livez?\x1b[2J'), 505],
+    [requestText('GET', '/livez HTTP/1.1\nA: b'), 505],
+    [requestText('GET', 'http://test/livez'), 505],
+    [requestText('CONNECT', 'test:80'), 505],
+    [requestText('OPTIONS', '*'), 505],
+    ['PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 505],
+    ['\x16\x03\x01\x02\0\x01\0\x01', 505],
   ] as const) {
     const connection = await openConnection(t, worker.port)
     await connection.send(request)
@@ -57,6 +69,54 @@ test('a Content-Length of 0 is no body, and the connection stays', async (t) => 
   for (let n = 0; n < 3; n++) {
     await connection.send(requestText('POST', checkoutPath('plain', `${sale}-2`), ['Content-Length: 0']))
     assert.equal((await connection.reply()).status, 200)
+  }
+})
+
+test('a first line that comes in two parts is answered, unless it is cut within the version', async (t) => {
+  const request = requestText('GET', '/livez')
+  for (const [cut, status] of [
+    ['GET /li'.length, 200],
+    ['GET /livez HTTP'.length, 505],
+    ['GET /livez HTTP/1.1\r\nHo'.length, 200],
+  ] as const) {
+    const connection = await openConnection(t, worker.port)
+    await connection.send(request.slice(0, cut))
+    // So that the two parts do not arrive as one: the worker has answered something else in between.
+    await worker.http.get('/livez')
+    await connection.send(request.slice(cut)).catch(() => undefined)
+    await eventually(() => connection.unread !== '')
+    assert.match(connection.unread, new RegExp(`^HTTP/1\\.1 ${status} `), `cut after ${cut}`)
+  }
+})
+
+test('pipelined requests are answered in order while answers come at once, and end the connection otherwise', async (t) => {
+  const answered = await openConnection(t, worker.port)
+  await answered.send(requestText('GET', '/livez') + requestText('GET', '/nothing') + requestText('GET', '/livez'))
+  const statuses = [(await answered.reply()).status, (await answered.reply()).status, (await answered.reply()).status]
+  assert.deepEqual(statuses, [200, 404, 200])
+
+  const path = checkoutPath('hasty', `${sale}-5`)
+  const closed = await openConnection(t, worker.port)
+  await closed.send(requestText('POST', path) + requestText('POST', path))
+  await eventually(() => closed.isClosed)
+  assert.equal(closed.unread, '')
+  assert.equal((await worker.http.post(path)).status, 200, 'asking again is safe, whatever became of the first')
+})
+
+test('bytes that are no text, and methods that nobody has, get the answers of others like them', async (t) => {
+  for (const [method, path, status] of [
+    ['POST', `/checkout?user_id=\xff\xfe&id=${sale}-6`, 400],
+    ['POST', `/checkout?user_id=\xc3\x28&id=${sale}-6`, 400],
+    ['POST', '/purchase?code=\xed\xa0\x80', 400],
+    ['POST', `/checkout?user_id=a&id=${sale}-6&id=${sale}-6`, 400],
+    ['GET', '/\xff', 404],
+    ['M-SEARCH', '/sale', 405],
+    ['get', '/livez', 405],
+    ['G!T', '/nothing', 404],
+  ] as const) {
+    const connection = await openConnection(t, worker.port)
+    await connection.send(requestText(method, path))
+    assert.equal((await connection.reply()).status, status, `${method} ${path}`)
   }
 })
 

@@ -33,10 +33,10 @@ export class RawConnection {
     this.#received = ''
   }
 
-  /** Resolves when the kernel has it. */
+  /** One character a byte. Resolves when the kernel has it. */
   send(text: string): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#socket.write(text, (error) => (error ? reject(error) : resolve()))
+      this.#socket.write(text, 'latin1', (error) => (error ? reject(error) : resolve()))
     })
   }
 
