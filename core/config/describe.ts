@@ -19,7 +19,8 @@ const pairNote =
   'log of this Redis. Several machines can serve one sale only when both are external.'
 const sourcesNote =
   'Settings come from the environment and from the file .env; where both name one, the environment wins. An empty ' +
-  'value counts as not set. In .env, put quotes around a value with spaces or a #.'
+  'value counts as not set. In .env, put quotes around a value with spaces or a #. A password may be in a file of its ' +
+  'own, named by DB_PASSWORD_FILE or REDIS_PASSWORD_FILE.'
 
 /** What `npm start -- --help` prints. */
 export function helpText(): string {

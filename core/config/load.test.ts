@@ -144,3 +144,17 @@ test('the configuration is frozen to its leaves', () => {
     assert.ok(Object.isFrozen(part))
   }
 })
+
+test('a password can be in a file of its own, and is given one way only', (t) => {
+  const secret = dotenvFile(t, 'p#ss word\n')
+  const config = loadConfig({ env: { DB_HOST: 'db.example', DB_PASSWORD_FILE: secret } })
+  assert.equal(config.db.password, 'p#ss word')
+  const both = faultOf(() => loadConfig({ env: { DB_PASSWORD: 'x', DB_PASSWORD_FILE: secret } }))
+  assert.match(both.message, /DB_PASSWORD and DB_PASSWORD_FILE are both set/)
+  const missing = faultOf(() => loadConfig({ env: { REDIS_PASSWORD_FILE: `${secret}.not` } }))
+  assert.match(missing.message, /REDIS_PASSWORD_FILE names .*\.not, which cannot be read/)
+  assert.deepEqual(
+    loadConfig({ env: {}, dotenvFile: dotenvFile(t, `DB_HOST=d\nDB_PASSWORD_FILE=${secret}\n`) }).warnings,
+    [],
+  )
+})

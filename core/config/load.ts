@@ -8,6 +8,7 @@ import { Fault } from '../faults.ts'
 import { closestName } from './closest.ts'
 import type { Setting } from './kinds.ts'
 import { coercions, problemOf } from './kinds.ts'
+import { secretFileNames, withSecretFiles } from './secret-files.ts'
 import type { SettingValues } from './settings.ts'
 import { settingPlaces, settings } from './settings.ts'
 
@@ -47,7 +48,7 @@ for (const [format, coerce] of Object.entries(coercions)) {
  */
 export function loadConfig(options: { env: Variables; dotenvFile?: string }): Readonly<Config> {
   const file = options.dotenvFile === undefined ? {} : readDotenv(options.dotenvFile)
-  const variables = { ...withoutEmpty(file), ...withoutEmpty(options.env) }
+  const variables = withSecretFiles({ ...withoutEmpty(file), ...withoutEmpty(options.env) })
 
   // args: [] because convict would take settings from the command line as well, unannounced.
   const loaded = convict<SettingValues>(settings, {
@@ -117,12 +118,13 @@ function problemsBetween({ app, redis }: SettingValues): string[] {
 
 /** Only the file is looked through: the environment holds variables of others, which may begin alike. */
 function unknownNames(file: Variables, path: string): string[] {
-  const known = settingPlaces.map(({ setting }) => setting.env)
+  const names = settingPlaces.map(({ setting }) => setting.env)
+  const known = new Set([...names, ...secretFileNames])
   const unknown = Object.keys(file).filter(
-    (name) => !known.includes(name) && ourPrefixes.some((prefix) => name.startsWith(prefix)),
+    (name) => !known.has(name) && ourPrefixes.some((prefix) => name.startsWith(prefix)),
   )
   return unknown.map((name) => {
-    const meant = closestName(name, known)
+    const meant = closestName(name, names)
     return `${path}: ${name} is not a setting${meant === undefined ? '' : `, did you mean ${meant}?`}`
   })
 }

@@ -1,0 +1,38 @@
+import { readFileSync } from 'node:fs'
+
+import { Fault } from '../faults.ts'
+import { settingPlaces } from './settings.ts'
+
+const suffix = '_FILE'
+
+/** The variables that name the file of a secret instead of holding it, as container platforms hand secrets over. */
+export const secretFileNames: readonly string[] = settingPlaces
+  .filter(({ setting }) => setting.sensitive === true)
+  .map(({ setting }) => `${setting.env}${suffix}`)
+
+/**
+ * The variables with each secret that is named by its file; a line break at the end of the file is no part of it.
+ * @throws Fault HC_CONFIG when a file can't be read, or a secret is given both ways
+ */
+export function withSecretFiles(variables: Readonly<Record<string, string>>): Record<string, string> {
+  const all = { ...variables }
+  for (const fileName of secretFileNames) {
+    const path = all[fileName]
+    const name = fileName.slice(0, -suffix.length)
+    if (path === undefined) continue
+    if (all[name] !== undefined)
+      throw new Fault('HC_CONFIG', `${name} and ${fileName} are both set: one of them has to go`)
+    all[name] = readSecret(fileName, path)
+  }
+  return all
+}
+
+function readSecret(fileName: string, path: string): string {
+  try {
+    return readFileSync(path, 'utf8').replace(/\r?\n$/, '')
+  } catch (cause) {
+    throw new Fault('HC_CONFIG', `${fileName} names ${path}, which cannot be read: ${(cause as Error).message}`, {
+      cause,
+    })
+  }
+}
