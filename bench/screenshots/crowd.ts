@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
 const buyersAtOnce = 32
+const retryMs = 200
 
 interface Sale {
   readonly id: number
@@ -12,6 +13,8 @@ export class Crowd {
   readonly #url: string
   readonly #order: number[]
   readonly #sale: Sale
+  /** Codes of the holds that are not purchased. */
+  readonly #codes: string[] = []
 
   private constructor(url: string, sale: Sale) {
     this.#url = url
@@ -40,9 +43,25 @@ export class Crowd {
 
   async #buyOne(item: number, isPurchased: boolean): Promise<void> {
     const query = new URLSearchParams({ user_id: `crowd-${item}`, id: `${this.#sale.id}-${item}` })
-    const held = await fetch(`${this.#url}/checkout?${query.toString()}`, { method: 'POST' })
-    const { code } = (await held.json()) as { code: string }
-    if (held.ok && isPurchased) await (await fetch(`${this.#url}/purchase?code=${code}`, { method: 'POST' })).text()
+    const { code } = (await this.#post(`/checkout?${query.toString()}`)) as { code: string }
+    if (isPurchased) await this.#post(`/purchase?code=${code}`)
+    else this.#codes.push(code)
+  }
+
+  /** Purchases all that it holds. */
+  async makeUpItsMind(): Promise<void> {
+    for (const code of this.#codes.splice(0)) await this.#post(`/purchase?code=${code}`)
+  }
+
+  /** Asks again until it is answered: the server may be busy, and every item counts for the picture. */
+  async #post(path: string): Promise<unknown> {
+    for (;;) {
+      const reply = await fetch(this.#url + path, { method: 'POST' })
+      const body: unknown = await reply.json()
+      if (reply.ok) return body
+      if (reply.status !== 503) throw new Error(`${path}: ${JSON.stringify(body)}`)
+      await delay(retryMs)
+    }
   }
 }
 

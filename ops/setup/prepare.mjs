@@ -52,12 +52,13 @@ function redisIsElsewhere() {
 }
 
 /**
- * @param {{ redis: 'needed' | 'unless-elsewhere' | 'not-needed', compile?: boolean }} options `redis`: whether one is going
- *   to be run here (`unless-elsewhere`: REDIS_HOST decides); `compile: false` stops after the packages
+ * @param {{ redis: 'needed' | 'unless-elsewhere' | 'not-needed', compile?: boolean, tests?: boolean }} options `redis`: whether
+ *   one is going to be run here (`unless-elsewhere`: REDIS_HOST decides); `compile: false` stops after the packages;
+ *   `tests`: what only tests use is needed as well
  */
-export async function prepare({ redis, compile = true }) {
+export async function prepare({ redis, compile = true, tests = false }) {
   const needsRedis = redis === 'needed' || (redis === 'unless-elsewhere' && !redisIsElsewhere())
-  ensureSystemPackages({ build: !packagesAreCurrent(), redis: needsRedis })
+  ensureSystemPackages({ build: !packagesAreCurrent(), redis: needsRedis, tests })
   const isReady = () => packagesAreCurrent() && (!compile || isBuilt())
   if (isReady()) return
   await underLock(join(root, '.setup-lock'), () => {

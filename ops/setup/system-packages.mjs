@@ -1,4 +1,4 @@
-// The system's packages: a compiler and libpq's headers for building pg-native's addon, and a Redis to run.
+// The system's packages: a compiler and libpq's headers for building pg-native's addon, a Redis to run, and what tests use.
 
 import { spawnSync } from 'node:child_process'
 import { accessSync, constants, existsSync } from 'node:fs'
@@ -25,7 +25,10 @@ function hasLibpqHeaders() {
   return status === 0 && existsSync(join(stdout.trim(), 'libpq-fe.h'))
 }
 
-function missingPackages({ build, redis }) {
+/** Program -> Debian package. */
+const testTools = { chromium: 'chromium' }
+
+function missingPackages({ build, redis, tests }) {
   const missing = []
   if (build) {
     if (!hasLibpqHeaders()) missing.push('libpq-dev')
@@ -34,6 +37,7 @@ function missingPackages({ build, redis }) {
     if (!hasProgram('python3')) missing.push('python3')
   }
   if (redis && !hasProgram('redis-server') && !hasProgram('valkey-server')) missing.push('redis-server')
+  if (tests) for (const [program, name] of Object.entries(testTools)) if (!hasProgram(program)) missing.push(name)
   return missing
 }
 
@@ -77,7 +81,8 @@ function adviceFor(packages) {
 /**
  * Makes sure of the packages that are needed, by the system's package manager when we may use it.
  * Debian's redis-server also starts a service on port 6379; ours is another process on a port of its own.
- * @param {{ build: boolean, redis: boolean }} wanted what is to be done: building addons, running a Redis
+ * @param {{ build: boolean, redis: boolean, tests: boolean }} wanted what is to be done: building addons, running a Redis,
+ *   running the tests
  */
 export function ensureSystemPackages(wanted) {
   const missing = missingPackages(wanted)

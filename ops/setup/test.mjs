@@ -34,7 +34,7 @@ function testFiles(filters) {
 
 await runEntry(async () => {
   const filters = process.argv.slice(2)
-  await prepare({ redis: 'needed' })
+  await prepare({ redis: 'needed', tests: true })
   const files = testFiles(filters)
   if (files.length === 0) throw new SetupError(`no test file matches ${filters.join(', ')}`)
   if (files.some((path) => path.includes('prometheus'))) ensurePromtool(join(root, '.tools'))
