@@ -82,8 +82,8 @@ function missing(request: AnsweredRequest): [Promised, string] {
 /** Whether a loss of Redis' data excuses that what was acknowledged is nowhere. */
 function mayBeLost(request: AnsweredRequest, { losses, ack }: Evidence): boolean {
   if (ack === 'postgres' && isPurchased(request)) return false
-  const { place } = request.answer
-  return losses.some(({ epoch, committed }) => epoch === place.epoch && compareLogPositions(place, committed) > 0)
+  const { sentMs, answer } = request
+  return losses.some(({ committed, doneMs }) => sentMs < doneMs && compareLogPositions(answer.place, committed) > 0)
 }
 
 function isPurchased({ operation, answer }: AnsweredRequest): boolean {

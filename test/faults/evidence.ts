@@ -58,12 +58,12 @@ export interface PurchaseRow extends Place {
 }
 
 /**
- * Redis lost its data in that epoch, when Postgres had the log at least up to `committed`. What was acknowledged after
- * that in the epoch may be gone, all of it from some entry on.
+ * Redis lost its data, when Postgres had the log at least up to `committed`. What was asked before `doneMs` and decided
+ * after that position may be gone, all of it from some entry on.
  */
 export interface Loss {
-  readonly epoch: number
   readonly committed: LogPosition
+  readonly doneMs: number
 }
 
 /** Everything that is known after a run: what clients saw, and what the two stores hold once the log is drained. */

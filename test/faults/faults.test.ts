@@ -9,7 +9,7 @@ import { faultNames } from './faults.ts'
 import { runSeries } from './series.ts'
 import { Tally } from './tally.ts'
 
-const rounds = 6
+const rounds = 5
 const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000_000)
 
 test(`${rounds} rounds of faults break no promise (SEED=${seed})`, async (t) => {

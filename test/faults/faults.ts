@@ -1,11 +1,12 @@
 import { clockFaults } from './clock-faults.ts'
 import { diskFaults } from './disk-faults.ts'
 import type { FaultKind } from './fault-kind.ts'
+import { lossFaults } from './loss-faults.ts'
 import { networkFaults } from './network-faults.ts'
 import { processFaults } from './process-faults.ts'
 import { recordFaults } from './record-faults.ts'
 
-const kinds = { ...processFaults, ...networkFaults, ...diskFaults, ...recordFaults, ...clockFaults }
+const kinds = { ...processFaults, ...networkFaults, ...diskFaults, ...recordFaults, ...clockFaults, ...lossFaults }
 
 export type FaultName = keyof typeof kinds
 

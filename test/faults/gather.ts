@@ -1,10 +1,8 @@
 import type { SaleTerms } from '../../core/decisions.ts'
 import { outcomes } from '../../core/outcomes.ts'
-import { committedPosition } from '../../core/postgres/committed-position.ts'
-import { connectPostgres, type Postgres } from '../../core/postgres/connection.ts'
+import { readRecordHead, type Session } from '../../core/recovery/record-head.ts'
 import type { SaleStore } from '../../core/redis/sale-store.ts'
 import { decodeSnapshot } from '../../ops/audit/redis-side.ts'
-import type { EmbeddedPostgres } from '../../ops/embedded/facts.ts'
 import type { AttemptRow, Evidence, PurchaseRow } from './evidence.ts'
 
 const shard = 0
@@ -12,39 +10,39 @@ const shard = 0
 type StoresEvidence = Pick<Evidence, 'attempts' | 'purchases' | 'sales' | 'offset' | 'redis'>
 
 /** Everything that Postgres and Redis hold. Only after the log was drained do they belong to one moment. */
-export async function gatherFromStores(db: EmbeddedPostgres, store: SaleStore): Promise<StoresEvidence> {
-  const postgres = connectPostgres(db, { applicationName: 'hotcakes test' })
-  try {
-    const snapshots = await Promise.all((await store.listSales()).map(({ sale }) => store.snapshot(sale)))
-    return {
-      ...readRecord(postgres),
-      redis: snapshots.flatMap((snapshot) => decodeSnapshot(snapshot) ?? []),
-    }
-  } finally {
-    postgres.close()
+export async function gatherFromStores(postgres: Session, store: SaleStore): Promise<StoresEvidence> {
+  const snapshots = await Promise.all((await store.listSales()).map(({ sale }) => store.snapshot(sale)))
+  return {
+    ...(await readRecord(postgres)),
+    redis: snapshots.flatMap((snapshot) => decodeSnapshot(snapshot) ?? []),
   }
 }
 
-function readRecord(postgres: Postgres): Omit<StoresEvidence, 'redis'> {
-  const attempts = postgres.query<Omit<AttemptRow, 'operation'>>(
-    `select epoch::float8, batch::float8 as seq, n, outcome, (extract(epoch from decided_at) * 1000)::float8 as "decidedAtMs",
-            sale_id::float8 as sale, item_index::text as index, user_id as user, nonce,
-            (extract(epoch from expires_at) * 1000)::float8 as "expiresAtMs"
-     from attempts`,
-  )
+async function readRecord(postgres: Session): Promise<Omit<StoresEvidence, 'redis'>> {
+  const attempts = await postgres.query<Omit<AttemptRow, 'operation'>>({
+    text: `
+      select epoch::float8, batch::float8 as seq, n, outcome, (extract(epoch from decided_at) * 1000)::float8 as "decidedAtMs",
+             sale_id::float8 as sale, item_index::text as index, user_id as user, nonce,
+             (extract(epoch from expires_at) * 1000)::float8 as "expiresAtMs"
+      from attempts`,
+  })
+  const purchases = await postgres.query<PurchaseRow>({
+    text: `
+      select epoch::float8, batch::float8 as seq, n, sale_id::float8 as sale, item_index::text as index,
+             user_id as user, nonce, (extract(epoch from purchased_at) * 1000)::float8 as "purchasedAtMs"
+      from purchases`,
+  })
+  const sales = await postgres.query<SaleTerms>({
+    text: `
+      select sale_id::float8 as sale, (extract(epoch from opens_at) * 1000)::float8 as "opensAtMs",
+             (extract(epoch from closes_at) * 1000)::float8 as "closesAtMs", items, user_limit as "userLimit",
+             (hold_seconds * 1000)::float8 as "holdMs"
+      from sales`,
+  })
   return {
     attempts: attempts.map((row) => ({ ...row, operation: outcomes[row.outcome].operation })),
-    purchases: postgres.query<PurchaseRow>(
-      `select epoch::float8, batch::float8 as seq, n, sale_id::float8 as sale, item_index::text as index,
-              user_id as user, nonce, (extract(epoch from purchased_at) * 1000)::float8 as "purchasedAtMs"
-       from purchases`,
-    ),
-    sales: postgres.query<SaleTerms>(
-      `select sale_id::float8 as sale, (extract(epoch from opens_at) * 1000)::float8 as "opensAtMs",
-              (extract(epoch from closes_at) * 1000)::float8 as "closesAtMs", items, user_limit as "userLimit",
-              (hold_seconds * 1000)::float8 as "holdMs"
-       from sales`,
-    ),
-    offset: committedPosition(postgres, shard),
+    purchases,
+    sales,
+    offset: (await readRecordHead(postgres, shard)).committed,
   }
 }

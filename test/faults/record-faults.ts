@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
-import { connectPostgres } from '../../core/postgres/connection.ts'
+import { eventually } from '../helpers/eventually.ts'
 import type { FaultKind } from './fault-kind.ts'
 
 /** Postgres answers, and does not take the rows. */
@@ -11,19 +11,12 @@ export const recordFaults = {
       const table = random.pick(['purchases', 'checkout_attempts', 'purchase_attempts'])
       const ms = random.between(100, 1_500)
       const share = random.pick(['false', `n <> 0`, `item_index % 7 <> 0`])
-      change(`alter table ${table} add constraint refused check (${share}) not valid`)
+      await eventually(() =>
+        arena.database.query({ text: `alter table ${table} add constraint refused check (${share}) not valid` }),
+      )
       await delay(ms)
-      change(`alter table ${table} drop constraint refused`)
+      await eventually(() => arena.database.query({ text: `alter table ${table} drop constraint if exists refused` }))
       return `Postgres took no row of ${table} against ${share} for ${ms} ms`
-
-      function change(statement: string): void {
-        const postgres = connectPostgres(arena.postgres.connection, { applicationName: 'hotcakes test' })
-        try {
-          postgres.query(statement)
-        } finally {
-          postgres.close()
-        }
-      }
     },
   },
 } as const satisfies Record<string, FaultKind>

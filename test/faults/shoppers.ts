@@ -6,7 +6,7 @@ import { isAnswered, type SentRequest } from './evidence.ts'
 import type { RecordedClient } from './recorded-client.ts'
 
 /** Between two requests of a shopper: the machine shall be busy, and the faults still hit more than the load does. */
-const thinkMsMax = 8
+const thinkMsMax = 16
 /** After an answer that leaves the outcome open: sooner than is asked for, to have many tries during a fault. */
 const retryDelayMs = 40
 const hotItems = 16
