@@ -12,7 +12,6 @@ export interface FuzzRunOptions {
   readonly seed: number
   /** The number of the first attempt. */
   readonly from: number
-  readonly attempts: number
   /** At once, each on a connection of its own. */
   readonly connections: number
   readonly signal?: AbortSignal
@@ -43,15 +42,21 @@ export class FuzzRun {
     return this.#next - this.#options.from
   }
 
-  async run(): Promise<void> {
-    await Promise.all(Array.from({ length: this.#options.connections }, () => this.#lane()))
+  /** Makes so many more attempts. */
+  async make(attempts: number): Promise<void> {
+    const end = this.#next + attempts
+    await Promise.all(Array.from({ length: this.#options.connections }, () => this.#lane(end)))
+  }
+
+  /** Waits until the server has closed what was left to it. */
+  async finish(): Promise<void> {
     this.#addOverdue(await this.#limbo.empty())
   }
 
-  async #lane(): Promise<void> {
+  async #lane(end: number): Promise<void> {
     const { seed, sale, port } = this.#options
     let kept: Conversation | undefined
-    while (this.#goesOn()) {
+    while (this.#goesOn(end)) {
       const attempt = drawAttempt(seed, this.#next++, sale)
       if (kept !== undefined && (kept.isClosed || !attempt.staysOn)) {
         kept.destroy()
@@ -70,9 +75,8 @@ export class FuzzRun {
     kept?.destroy()
   }
 
-  #goesOn(): boolean {
-    const { from, attempts, signal } = this.#options
-    return this.#next < from + attempts && signal?.aborted !== true && this.failures.length < failuresMax
+  #goesOn(end: number): boolean {
+    return this.#next < end && this.#options.signal?.aborted !== true && this.failures.length < failuresMax
   }
 
   /** A connection that had one request and one answer is good for another one. */

@@ -22,23 +22,23 @@ export interface FuzzReport {
 
 const connections = 48
 /** Of the attempts: by then the workers have grown to what they need. */
-const warmShare = 0.2
+const warmShare = 0.3
 
 /** Sends the requests to a server of its own, beside an honest client, and looks at what they have left behind. */
 export async function fuzz(scope: Scope, options: FuzzOptions): Promise<FuzzReport> {
   const target = await Target.start(scope)
   const { port, sale } = target
-  const run = new FuzzRun({ ...options, port, sale, connections, attempts: options.requests })
+  const run = new FuzzRun({ ...options, port, sale, connections })
   const honest = new HonestClient(target.http, { sale, firstItem: target.honestItemFirst })
-  await target.warm()
   honest.start()
   const startedMs = performance.now()
-  const progress = setInterval(() => {
-    options.onProgress?.(run.done)
-    if (run.done < options.requests * warmShare) void target.warm()
-  }, 1_000)
+  const progress = setInterval(() => options.onProgress?.(run.done), 1_000)
+  const warming = Math.ceil(options.requests * warmShare)
   try {
-    await run.run()
+    await run.make(warming)
+    await target.warm()
+    await run.make(options.requests - warming)
+    await run.finish()
   } finally {
     clearInterval(progress)
     await honest.stop()

@@ -1,6 +1,6 @@
 import { isUserId } from '../../core/ids.ts'
-import { SaleStore } from '../../core/redis/sale-store.ts'
-import type { EmbeddedPostgres, EmbeddedRedis } from '../../ops/embedded/facts.ts'
+import { shardKeys, shardOf } from '../../core/redis/keys.ts'
+import type { EmbeddedPostgres } from '../../ops/embedded/facts.ts'
 import { runAuditJson } from '../helpers/audit.ts'
 import { type Cluster, startCluster } from '../helpers/cluster.ts'
 import { HttpClient } from '../helpers/http-client.ts'
@@ -8,7 +8,14 @@ import { currentSale } from '../helpers/items.ts'
 import { type Scrape, scrape } from '../helpers/metrics.ts'
 import { openPostgres } from '../helpers/record.ts'
 import type { Scope } from '../helpers/scope.ts'
-import { servicesEnv, startPostgres, startRedis, type TestService } from '../helpers/services.ts'
+import {
+  openRedis,
+  servicesEnv,
+  startPostgres,
+  startRedis,
+  type TestRedis,
+  type TestService,
+} from '../helpers/services.ts'
 
 const items = 1_000_000
 /** Far above what the fuzzed requests touch, and far below what a mutation makes of their numbers. */
@@ -29,9 +36,9 @@ export class Target {
   readonly #scope: Scope
   readonly #cluster: Cluster
   readonly #metrics: HttpClient
-  readonly #redis: TestService<EmbeddedRedis>
+  readonly #redis: TestRedis
   readonly #postgres: TestService<EmbeddedPostgres>
-  #residentBytes: number | undefined
+  #residentBytes = 0
 
   static async start(scope: Scope): Promise<Target> {
     const [redis, postgres] = [await startRedis(scope), await startPostgres(scope)]
@@ -50,7 +57,7 @@ export class Target {
   private constructor(
     scope: Scope,
     parts: {
-      redis: TestService<EmbeddedRedis>
+      redis: TestRedis
       postgres: TestService<EmbeddedPostgres>
       cluster: Cluster
       sale: number
@@ -66,7 +73,7 @@ export class Target {
     this.#metrics = new HttpClient(scope, { baseUrl: parts.cluster.metricsUrl })
   }
 
-  /** Remembers how much memory the workers have: growth is judged from the last call on. */
+  /** Remembers how much memory the workers have: growth is judged from here on. */
   async warm(): Promise<void> {
     this.#residentBytes = residentBytes(await scrape(this.#metrics))
   }
@@ -87,7 +94,7 @@ export class Target {
     const now = await scrape(this.#metrics)
     const restarts = (now.restarts('http') ?? 0) + (now.restarts('persister') ?? 0)
     const faults = now.total('hotcakes_faults_total')
-    const growth = residentBytes(now) - (this.#residentBytes ?? 0)
+    const growth = residentBytes(now) - this.#residentBytes
     return [
       live.status === 200 ? '' : `/livez answers ${live.status}`,
       restarts === 0 ? '' : `${restarts} processes had to be replaced`,
@@ -104,11 +111,9 @@ export class Target {
 
   /** Nothing that was sent is in a name, and users are what users may be. */
   async #redisFindings(): Promise<string[]> {
-    const store = new SaleStore(this.#redis.connection, { name: 'hotcakes fuzz' })
-    this.#scope.after(() => store.close())
-    await store.connect()
-    const findings = (await store.redis.keys('*')).filter((key) => !keyPattern.test(key)).map((key) => `key: ${key}`)
-    const users = await store.redis.hkeys(`${store.keys.prefix}sale:${this.sale}:users`)
+    const redis = await openRedis(this.#scope, this.#redis.admin)
+    const findings = (await redis.keys('*')).filter((key) => !keyPattern.test(key)).map((key) => `key: ${key}`)
+    const users = await redis.hkeys(`${shardKeys(shardOf(this.sale)).prefix}sale:${this.sale}:users`)
     return [...findings, ...users.filter((user) => !isUserId(user)).map((user) => `user: ${JSON.stringify(user)}`)]
   }
 
