@@ -60,7 +60,7 @@ test('every problem is a whole RFC 9457 object, and its status line says its sta
 })
 
 test('every 503 says that a retry is safe', () => {
-  for (const code of ['overloaded', 'unavailable', 'unrecorded', 'shutting_down'] as const) {
+  for (const code of ['overloaded', 'unavailable', 'unrecorded', 'recovering', 'shutting_down'] as const) {
     assert.equal(problemOf(code).status, 503)
     assert.match(problemOf(code).detail, /Retrying is safe/)
   }

@@ -87,7 +87,7 @@ export const schemas = {
       description: 'degraded: it sells, and the record waits in Redis.',
     },
     checks: {
-      ...record({ server: check, redis: check, postgres: check, log: check, sale: check }),
+      ...record({ server: check, redis: check, record: check, postgres: check, log: check, sale: check }),
       description: 'What it was judged by, each with a `status` in words.',
     },
   }),

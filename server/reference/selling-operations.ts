@@ -19,7 +19,7 @@ const decided = { 'Hotcakes-Decision': { ...ref('headers', 'Decision') } }
 const retry = { 'Retry-After': ref('headers', 'RetryAfter') }
 /** What any operation of a buyer can be answered when it was not looked at, or when nobody knows what came of it. */
 const turnedAway = ['rate_limited', 'overloaded', 'unavailable', 'shutting_down'] as const
-const notDecided = [...turnedAway, 'backlog_full'] as const
+const notDecided = [...turnedAway, 'backlog_full', 'recovering'] as const
 
 /** What buyers do: the operations that are decided, each attempt on record. @param itemId an item that can be had */
 export function sellingPaths(itemId: string): Record<string, object> {
