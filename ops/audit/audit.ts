@@ -124,7 +124,7 @@ function compareAll(options: {
   const recorded = new Map(record.sales(only).map((terms) => [terms.sale, terms]))
   for (const check of recordChecks) breaches.addAll(check, record.breaches(check, { offset, sale: only }))
   const places = only === undefined ? record.places(offset) : undefined
-  if (places !== undefined) checkPlaces(places, recorded.size, breaches)
+  if (places !== undefined) checkPlaces(places, { salesOpened: recorded.size, lastEpoch: offset.epoch }, breaches)
 
   const cuts = new Map<number, LogPosition>()
   for (const [sale, snapshot] of redis.sales) if (snapshot !== undefined) cuts.set(sale, snapshot.position)

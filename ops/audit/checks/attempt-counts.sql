@@ -1,6 +1,7 @@
 -- Attempts by sale and outcome, each sale's up to a place in the log of its own: $1 sales, $2 epochs, $3 seqs (arrays of
 -- the same length). $4 and $5: the place for all others and for the outcomes of commands that named no listed sale
--- ($6, an array), which are counted together under the sale null. $7: the one sale that was asked for, or null.
+-- ($6, an array), which are counted together under the sale null and only in that epoch: a Redis that was rebuilt counts
+-- them anew. $7: the one sale that was asked for, or null.
 select sale_id::float8 as sale, outcome, sum(attempts)::float8 as attempts
 from (
   select case when outcome = any($6::smallint[]) then null else sale_id end as sale_id, outcome, epoch, batch, 1 as attempts
@@ -13,4 +14,5 @@ from (
 ) counted
 left join unnest($1::bigint[], $2::bigint[], $3::bigint[]) as cut(sale_id, cut_epoch, cut_seq) using (sale_id)
 where (epoch, batch) <= (coalesce(cut_epoch, $4::bigint), coalesce(cut_seq, $5::bigint))
+  and (sale_id is not null or epoch = $4::bigint)
 group by sale_id, outcome
