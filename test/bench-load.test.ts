@@ -114,6 +114,17 @@ test('a running server, at a fixed rate, and ended by Ctrl+C', async (t) => {
     assert.deepEqual(run.missing, [])
   })
 
+  await t.test('what is read beside the buying is counted apart', async (t2) => {
+    const bench = startBench(t2, ['steady', ...running, '--seconds', '2', '--rate', '50', '--reads', '100'])
+    assert.equal(await bench.ended(), 0, bench.text())
+    const { reading, tally, generator } = onlyRun(bench.report())
+    assert.ok(reading && reading.ok > 0)
+    assert.deepEqual([reading.other, reading.unanswered], [0, 0])
+    assert.ok(tally.sent <= 101)
+    assert.equal(generator.cpuSeconds.length, 2)
+    assert.match(bench.text(), /reading {3}100\/s offered/)
+  })
+
   await t.test('Ctrl+C prints what there is so far, and says what is missing', async (t2) => {
     const bench = startBench(t2, ['balanced', ...running, '--seconds', '600'])
     const before = await soldIn(cluster)

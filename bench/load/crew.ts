@@ -4,7 +4,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Operation } from '../../core/outcomes.ts'
 import { compiled } from '../harness/server-under-test.ts'
 import { type LatencySummary, mergeHistograms, summarize } from '../report/latencies.ts'
+import type { Reading } from '../report/report.ts'
 import type { Done, FromGenerator, Second, ToGenerator } from './generator-process.ts'
+import { Readers } from './readers.ts'
 import type { Settings } from './settings.ts'
 import type { Sale } from './shop.ts'
 
@@ -30,20 +32,23 @@ export interface Latencies {
 }
 
 export interface CrewResult extends Latencies {
+  /** Of each generator, and of the readers. */
   readonly cpuSeconds: readonly number[]
   readonly peakBytes: number
   readonly neverSent: number
   readonly usedUpSecond: number | undefined
   readonly lastPurchase: Done['lastPurchase']
+  readonly reading: Reading | undefined
 }
 
-/** The generator processes of one run. */
+/** The generator processes of one run, and the one that reads beside them. */
 export class Crew {
   /** On the system's monotonic clock. */
   readonly startMs: number
   readonly endMs: number
   readonly #children: readonly ChildProcess[]
   readonly #done: Promise<Done>[]
+  readonly #readers: Readers | undefined
 
   /** @throws when a generator does not come to life */
   static async start(options: CrewOptions): Promise<Crew> {
@@ -53,19 +58,22 @@ export class Crew {
     try {
       const ready = children.map((child) => once(child, 'message', { signal: AbortSignal.timeout(readyMsMax) }))
       await Promise.all(ready)
-      return new Crew(children, options)
+      return new Crew(children, options.settings.reads > 0 ? await Readers.start() : undefined, options)
     } catch (cause) {
       for (const child of children) child.kill('SIGKILL')
       throw new Error('a generator did not start', { cause })
     }
   }
 
-  private constructor(children: readonly ChildProcess[], { settings, url, sale, onSecond }: CrewOptions) {
+  private constructor(children: readonly ChildProcess[], readers: Readers | undefined, options: CrewOptions) {
+    const { settings, url, sale, onSecond } = options
     this.startMs = monotonicMs() + orderMs + settings.warmup * 1_000
     this.endMs = this.startMs + settings.seconds * 1_000
     this.#children = children
+    this.#readers = readers
     this.#done = children.map((child) => whenDone(child, onSecond))
     const { startMs, endMs } = this
+    readers?.read({ settings, url, sale, startMs, endMs })
     for (const [generator, child] of children.entries())
       tell(child, { type: 'order', order: { settings, url, sale, generator, startMs, endMs } })
   }
@@ -77,9 +85,11 @@ export class Crew {
   /** Ends the load now; what was counted so far is the result. */
   stop(): void {
     for (const child of this.#children) tell(child, { type: 'stop' })
+    this.#readers?.stop()
   }
 
   kill(): void {
+    this.#readers?.kill()
     for (const child of this.#children) child.kill('SIGKILL')
   }
 
@@ -91,7 +101,9 @@ export class Crew {
       throw new Error('a generator did not come to its end')
     }
     try {
-      return merge(await Promise.race([Promise.all(this.#done), deadline()]))
+      const all = Promise.all([Promise.all(this.#done), this.#readers?.result()])
+      const [done, reading] = await Promise.race([all, deadline()])
+      return merge(done, reading)
     } finally {
       hung.abort()
       this.kill()
@@ -121,7 +133,7 @@ function whenDone(child: ChildProcess, onSecond: (second: Second) => void): Prom
   })
 }
 
-function merge(all: readonly Done[]): CrewResult {
+function merge(all: readonly Done[], reading: Reading | undefined): CrewResult {
   const merged = (of: 'latencies' | 'uncorrected') => {
     const operation = (name: Operation) => summarize(mergeHistograms(all.map((done) => done[of][name])))
     return { checkout: operation('checkout'), purchase: operation('purchase') }
@@ -130,7 +142,8 @@ function merge(all: readonly Done[]): CrewResult {
   return {
     latency: merged('latencies'),
     uncorrected: merged('uncorrected'),
-    cpuSeconds: all.map((done) => done.cpuSeconds),
+    cpuSeconds: [...all, ...(reading ? [reading] : [])].map(({ cpuSeconds }) => cpuSeconds),
+    reading,
     peakBytes: total('peakBytes'),
     neverSent: total('neverSent'),
     usedUpSecond: least(all.flatMap(({ usedUpSecond }) => usedUpSecond ?? [])),

@@ -18,6 +18,7 @@ const usual: Settings = {
   users: 500_000,
   timeout: 10,
   generators: 1,
+  reads: 0,
   seed: 1,
   items: 1_000_000,
   userLimit: 10,

@@ -33,6 +33,8 @@ export interface Settings {
   readonly users: number
   readonly timeout: number
   readonly generators: number
+  /** Reads of items and records a second beside all that, on schedule. */
+  readonly reads: number
   readonly seed: number
   /** From here on: of the server, when it is started for the run. */
   readonly items: number
@@ -82,6 +84,14 @@ export const settingLimits: Readonly<Record<NumberSetting, Limits>> = {
   users: { flag: 'users', unit: '', min: 1, max: 100_000_000, ...whole, help: 'different users' },
   timeout: { flag: 'timeout', unit: 's', min: 1, max: 600, ...whole, help: 'patience for one answer' },
   generators: { flag: 'workers', unit: '', min: 1, max: 64, ...whole, help: 'generator processes' },
+  reads: {
+    flag: 'reads',
+    unit: 'requests/s',
+    min: 0,
+    max: 100_000,
+    isWhole: false,
+    help: 'items and records read beside the buying, on schedule, by a process of their own',
+  },
   seed: { flag: 'seed', unit: '', min: 0, max: 4_294_967_295, ...whole, help: 'of what the buyers draw' },
   items: { flag: 'items', unit: '', min: 1, max: 1_000_000, ...whole, help: 'stock of the sale' },
   userLimit: { flag: 'user-limit', unit: 'items', min: 1, max: 1_000, ...whole, help: 'items that one user may have' },

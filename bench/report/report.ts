@@ -70,6 +70,21 @@ export interface AuditVerdict {
   readonly breaches?: readonly string[]
 }
 
+/** What was read beside the selling, in the measurement. */
+export interface Reading {
+  readonly offeredPerSecond: number
+  readonly answeredPerSecond: number
+  readonly ok: number
+  /** 503. */
+  readonly turnedAway: number
+  readonly other: number
+  readonly unanswered: number
+  /** From when a request was due. */
+  readonly latency: LatencySummary
+  /** Of the process that reads. */
+  readonly cpuSeconds: number
+}
+
 export interface SaleCounts {
   readonly items: number
   readonly held: number
@@ -104,6 +119,8 @@ export interface Run {
   /** From the sending; open loop only. */
   readonly uncorrected?: Readonly<Record<Operation, LatencySummary>>
   readonly timeline: Timeline
+  /** With `reads` alone. */
+  readonly reading?: Reading
   readonly sellOut?: SellOut
   /** By role; absent when the server's processes could not be seen. */
   readonly use?: Readonly<Record<string, RoleUse>>

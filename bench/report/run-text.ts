@@ -1,7 +1,7 @@
 import type { Settings } from '../load/settings.ts'
 import { formatBytes, formatCount, formatMs, formatPercent } from './format.ts'
 import type { LatencySummary } from './latencies.ts'
-import type { Run } from './report.ts'
+import type { Reading, Run } from './report.ts'
 import { accepted, answered, sum } from './tally.ts'
 import { textTable } from './text-table.ts'
 
@@ -41,13 +41,27 @@ export function aftermathText(run: Run): string {
   return `${lines.join('\n')}\n`
 }
 
-function rateLines({ tally, seconds, offeredPerSecond, achievedPerSecond }: Loaded, settings: Settings): string[] {
+function rateLines(
+  { tally, seconds, offeredPerSecond, achievedPerSecond, reading }: Loaded,
+  settings: Settings,
+): string[] {
   const perSecond = (times: number): string => formatCount(times / Math.max(seconds, 1e-3))
   const kind = settings.rate > 0 ? 'offered on schedule' : 'sent, as answers came'
   return [
     `requests  ${formatCount(offeredPerSecond)}/s ${kind}; ${formatCount(achievedPerSecond)}/s answered, over ${seconds.toFixed(1)} s`,
     `goodput   ${perSecond(tally.holds)} holds/s, ${perSecond(tally.purchases)} purchases/s` +
       (tally.repeats > 0 ? `, ${perSecond(tally.repeats)} repeats/s` : ''),
+    ...readingLines(reading),
+  ]
+}
+
+function readingLines(reading: Reading | undefined): string[] {
+  if (reading === undefined) return []
+  const { offeredPerSecond, answeredPerSecond, ok, turnedAway, other, unanswered, latency } = reading
+  return [
+    `reading   ${formatCount(offeredPerSecond)}/s offered, ${formatCount(answeredPerSecond)}/s answered: ` +
+      `${formatCount(ok)} ok, ${formatCount(turnedAway)} turned away, ${formatCount(other + unanswered)} failed; ` +
+      `p50 ${formatMs(latency.p50Us)}, p99 ${formatMs(latency.p99Us)} ms`,
   ]
 }
 
