@@ -55,9 +55,9 @@ type Opened<Extra> = PrimaryOptions & Extra
  */
 export async function startPrimary(options: PrimaryOptions): Promise<RollingReload> {
   const startedMs = performance.now()
-  const { config, log, shutdown } = options
-  for (const warning of config.warnings) log.warn(warning)
-  const { app } = config
+  const { log, shutdown } = options
+  for (const warning of options.config.warnings) log.warn(warning)
+  const { app } = options.config
   await assertPortFree({ host: app.host, port: app.port, setting: 'APP_PORT' })
   await assertPortFree({ host: app.metricsHost, port: app.metricsPort, setting: 'APP_METRICS_PORT' })
 
@@ -68,20 +68,23 @@ export async function startPrimary(options: PrimaryOptions): Promise<RollingRelo
   const isDurable = await assertDurable({ ...effective, store })
   await migrateSchema(effective)
 
+  // What may change tables goes no further than here.
+  const config = { ...effective.config, db: { ...effective.config.db, ownerUser: '', ownerPassword: '' } }
+  const serving = { ...effective, config: Object.freeze(config) }
   const seen = new SeenPositions()
-  const { supervisor, metrics } = await openMetrics({ ...effective, store, seen })
+  const { supervisor, metrics } = await openMetrics({ ...serving, store, seen })
   metrics.setDurable(isDurable)
-  const guard = await openGuard({ ...effective, store, supervisor, metrics, seen })
-  openChildren({ ...effective, store, supervisor, hasServices: services.areThere })
+  const guard = await openGuard({ ...serving, store, supervisor, metrics, seen })
+  openChildren({ ...serving, store, supervisor, hasServices: services.areThere })
   guard.run().catch((error: unknown) => shutdown.onFault(error))
   await supervisor.allReady(shutdown.signal)
 
   const number = Math.floor(Date.now() / 1_000 / app.saleIntervalSeconds)
   const sale = await store.saleState(number).catch(() => undefined) // Redis is away just now: the rest is still true
-  greet({ config: effective.config, log, sale, tookMs: Math.round(performance.now() - startedMs) })
+  greet({ config, log, sale, tookMs: Math.round(performance.now() - startedMs) })
   return new RollingReload({
     supervisor,
-    config: effective.config,
+    config,
     readConfig: options.readConfig,
     log,
     signal: shutdown.signal,

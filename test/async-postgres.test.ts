@@ -3,7 +3,8 @@ import { after, type TestContext, test } from 'node:test'
 
 import type { Statement } from '../core/postgres/async-connection.ts'
 import { AsyncPostgres, type AsyncPostgresOptions } from '../core/postgres/async-postgres.ts'
-import type { EmbeddedPostgres } from '../ops/embedded/facts.ts'
+import type { PostgresSettings } from '../core/postgres/conninfo.ts'
+import { asOwner } from '../core/postgres/schema.ts'
 import { eventually } from './helpers/eventually.ts'
 import { openPostgres } from './helpers/record.ts'
 import { startPostgres } from './helpers/services.ts'
@@ -14,7 +15,7 @@ const one: Statement = { name: 'one', text: 'select $1::int as one' }
 const sleep: Statement = { text: 'select pg_sleep(60)' }
 const unavailable = { code: 'HC_POSTGRES_UNAVAILABLE' }
 
-function openAsync(t: TestContext, options: Partial<AsyncPostgresOptions> = {}, settings: EmbeddedPostgres = db) {
+function openAsync(t: TestContext, options: Partial<AsyncPostgresOptions> = {}, settings: PostgresSettings = db) {
   // A busy machine may take long over what no test here waits for.
   const postgres = new AsyncPostgres(settings, { applicationName: t.name, deadlineMs: 30_000, ...options })
   t.after(() => postgres.close())
@@ -87,7 +88,7 @@ test('a refused statement keeps its sqlstate, and the connection works on', asyn
 })
 
 test('a transaction is all or nothing, and has its connection alone', async (t) => {
-  const postgres = openAsync(t)
+  const postgres = openAsync(t, {}, asOwner(db))
   await postgres.query({ text: 'create table counted (n integer)' })
   await postgres.query({ text: 'insert into counted values (0)' })
   const increment = () =>

@@ -105,11 +105,11 @@ async function start(t: TestContext) {
   const store = new SaleStore(redis.admin, { name: 'hotcakes test' })
   t.after(() => store.close())
   await store.connect()
-  const postgres = openPostgres(t, service.connection)
+  const postgres = openPostgres(t, { ...service.connection, ownerUser: '' })
   const setRedisPassword = (password: string) =>
     store.redis.call('ACL', 'SETUSER', redis.connection.user, 'resetpass', `>${password}`)
   const setPostgresPassword = (password: string): void => {
-    postgres.query(`alter role ${service.connection.user} password ${literal(postgres, password)}`)
+    postgres.query(`alter role current_user password ${literal(postgres, password)}`)
   }
   await setRedisPassword(around(redisCore))
   setPostgresPassword(around(postgresCore))

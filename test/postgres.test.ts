@@ -34,9 +34,9 @@ test('a password with quotes, spaces and backslashes is the password', (t) => {
   const setPassword = (literal: string) => postgres.query(`alter role current_user password ${literal}`)
   setPassword(String.raw`E'it\'s "a\\ b\''`)
   try {
-    openPostgres(t, { ...db, password: String.raw`it's "a\ b'` }).query('select 1')
+    openPostgres(t, { ...db, ownerPassword: String.raw`it's "a\ b'` }).query('select 1')
   } finally {
-    setPassword(`'${db.password}'`)
+    setPassword(`'${db.ownerPassword}'`)
   }
 })
 

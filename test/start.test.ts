@@ -140,7 +140,16 @@ test('a Redis that forgets is refused, unless that is what is wanted: then it is
 
 test('a server that waits for its database says so, and a refused start leaves nothing running', async (t) => {
   const redis = await startRedis(t)
-  const db = { host: '127.0.0.1', port: 1, user: 'nobody', password: 'x', name: 'none', sslMode: 'disable' as const }
+  const db = {
+    host: '127.0.0.1',
+    port: 1,
+    user: 'nobody',
+    password: 'x',
+    ownerUser: '',
+    ownerPassword: '',
+    name: 'none',
+    sslMode: 'disable' as const,
+  }
   const env = servicesEnv({ redis: redis.connection, db })
   const cluster = await startCluster(t, { env, awaitReady: false })
   const waiting = () => cluster.logLines().some((line) => line.includes('HC_POSTGRES_UNAVAILABLE'))

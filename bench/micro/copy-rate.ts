@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { loadConfig } from '../../core/config/load.ts'
 import { connectPostgres, type Postgres } from '../../core/postgres/connection.ts'
 import type { PostgresSettings } from '../../core/postgres/conninfo.ts'
+import { asOwner, type SchemaSettings } from '../../core/postgres/schema.ts'
 import { gatherChunk } from '../../workers/log-chunk.ts'
 import { checkoutColumns, RowEncoder } from '../../workers/row-encoder.ts'
 import { startHotcakes } from '../harness/server-under-test.ts'
@@ -28,12 +29,12 @@ const recreate = `
 /** DB_HOST and its like if they are set, otherwise the PostgreSQL of a hotcakes that is started for it. */
 async function somePostgres(): Promise<{ settings: PostgresSettings; stop: () => Promise<void> }> {
   const { db } = loadConfig({ env: process.env })
-  if (!db.embedded) return { settings: db, stop: () => Promise.resolve() }
+  if (!db.embedded) return { settings: asOwner(db), stop: () => Promise.resolve() }
   const hotcakes = await startHotcakes({ APP_WORKERS: '1', APP_SALE_INTERVAL_SECONDS: '86400' })
   try {
     const facts = readFileSync(join(hotcakes.env['APP_DATA_DIR'] as string, 'embedded.json'), 'utf8')
-    const { postgres } = JSON.parse(facts) as { postgres: { connection: PostgresSettings } }
-    return { settings: postgres.connection, stop: () => hotcakes.stop() }
+    const { postgres } = JSON.parse(facts) as { postgres: { connection: SchemaSettings } }
+    return { settings: asOwner(postgres.connection), stop: () => hotcakes.stop() }
   } catch (error) {
     await hotcakes.stop()
     throw error

@@ -137,7 +137,16 @@ function settingsWithoutEffect({ db, redis }: SettingValues, variables: Variable
     if (idle.length > 0)
       warnings.push(`without ${hostName} an embedded server is used: ${idle.join(', ')} has no effect`)
   }
-  if (db.host === '') warn('DB_HOST', ['DB_PORT', 'DB_USER', 'DB_PASSWORD', 'DB_NAME', 'DB_SSL_MODE'])
+  if (db.host === '')
+    warn('DB_HOST', [
+      'DB_PORT',
+      'DB_USER',
+      'DB_PASSWORD',
+      'DB_OWNER_USER',
+      'DB_OWNER_PASSWORD',
+      'DB_NAME',
+      'DB_SSL_MODE',
+    ])
   if (redis.host === '') warn('REDIS_HOST', ['REDIS_PORT', 'REDIS_USER', 'REDIS_PASSWORD', 'REDIS_TLS'])
   return warnings
 }

@@ -191,6 +191,22 @@ export const settings = {
       defaultMeans: 'none',
       doc: 'Password of that user.',
     },
+    ownerUser: {
+      format: 'hotcakes-text',
+      env: 'DB_OWNER_USER',
+      default: '',
+      defaultMeans: 'DB_USER',
+      pattern: identifier.pattern,
+      allowed: identifier.allowed,
+      doc: 'User that owns the tables and sets them up at start, so that DB_USER need not be able to: see ops/postgres/access.',
+    },
+    ownerPassword: {
+      ...secret,
+      env: 'DB_OWNER_PASSWORD',
+      default: '',
+      defaultMeans: 'none',
+      doc: 'Password of the owner.',
+    },
     name: {
       ...identifier,
       env: 'DB_NAME',

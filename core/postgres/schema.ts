@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { Fault } from '../faults.ts'
 import { schemaStatementTimeoutMs } from '../limits.ts'
@@ -23,19 +23,33 @@ interface AppliedMigration {
 /** Any number that nobody else takes in this database: 'hotcakes' in a phone's letters. */
 const advisoryLock = 46822537
 
+export interface SchemaSettings extends PostgresSettings {
+  /** Who owns the tables; '' when that is `user`. */
+  readonly ownerUser: string
+  readonly ownerPassword: string
+}
+
+/** To connect as the owner of the tables. */
+export function asOwner(settings: SchemaSettings): PostgresSettings {
+  const { ownerUser, ownerPassword } = settings
+  return ownerUser === '' ? settings : { ...settings, user: ownerUser, password: ownerPassword }
+}
+
 /**
  * Brings the database to the schema of the files in `folder`: each that is missing is applied in a transaction of its
- * own, under a lock that makes a second server wait. Blocks. Answers the names of the files it applied.
- * @throws Fault HC_SCHEMA when the database knows a file that we don't, or a file was changed after it was applied;
- *   HC_POSTGRES_UNAVAILABLE | HC_POSTGRES_REFUSED
+ * own, under a lock that makes a second server wait. The owner then grants what access/grants.sql names. Blocks.
+ * Answers the names of the files it applied.
+ * @throws Fault HC_SCHEMA when the database knows a file that we don't, a file was changed after it was applied, or one
+ *   is missing and the user may not apply it; HC_POSTGRES_UNAVAILABLE | HC_POSTGRES_REFUSED
  */
 export function migrate(
-  settings: PostgresSettings,
+  settings: SchemaSettings,
   folder: URL,
   say: (event: string, details: { migration: string }) => void,
 ): string[] {
   const migrations = readMigrations(folder)
-  const postgres = connectPostgres(settings, {
+  const owner = asOwner(settings)
+  const postgres = connectPostgres(owner, {
     applicationName: 'hotcakes schema',
     statementTimeoutMs: schemaStatementTimeoutMs,
   })
@@ -43,10 +57,14 @@ export function migrate(
     // The lock is the session's: it goes when the connection closes, whatever happens.
     postgres.query('select pg_advisory_lock($1)', [advisoryLock])
     const missing = missingMigrations(migrations, appliedMigrations(postgres))
+    const isOwner = mayChange(postgres)
+    if (missing.length > 0 && !isOwner) throw notOwner(owner, missing)
     for (const migration of missing) {
       postgres.transaction(() => apply(postgres, migration))
       say('schema file applied', { migration: migration.name })
     }
+    const grants = new URL('access/grants.sql', folder)
+    if (isOwner && existsSync(grants)) postgres.query(readFileSync(grants, 'utf8'))
     return missing.map(({ name }) => name)
   } finally {
     postgres.close()
@@ -90,6 +108,7 @@ function appliedMigrations(postgres: Postgres): AppliedMigration[] {
   // Looked up first, so that a user who may not create tables can start on a database that is set up.
   const [found] = postgres.query<{ exists: boolean }>("select to_regclass('schema_migrations') is not null as exists")
   if (found?.exists !== true) {
+    if (!mayChange(postgres)) return []
     postgres.query(`
       create table schema_migrations (
         number integer primary key, name text not null, digest text not null,
@@ -98,6 +117,26 @@ function appliedMigrations(postgres: Postgres): AppliedMigration[] {
       comment on table schema_migrations is 'The files of ops/postgres that were applied, with the SHA-256 of each.'`)
   }
   return postgres.query<AppliedMigration>('select number, name, digest from schema_migrations order by number', [])
+}
+
+/** Whether the user owns the tables or, before there are any, may make them. */
+function mayChange(postgres: Postgres): boolean {
+  const [may] = postgres.query<{ change: boolean }>(
+    `select case when to_regclass('schema_migrations') is null
+       then coalesce(has_schema_privilege(current_schema(), 'create'), false)
+       else (select pg_has_role(relowner, 'usage') from pg_class where oid = to_regclass('schema_migrations'))
+     end as change`,
+  )
+  return may?.change === true
+}
+
+function notOwner({ user, name }: PostgresSettings, missing: readonly Migration[]): Fault {
+  const files = missing.map((migration) => migration.name).join(', ')
+  return new Fault(
+    'HC_SCHEMA',
+    `database ${name} lacks ${files}, and user ${user} may not set up its tables: give the server their owner as ` +
+      'DB_OWNER_USER and DB_OWNER_PASSWORD for one start, or for every one',
+  )
 }
 
 function apply(postgres: Postgres, { number, name, sql, digest }: Migration): void {

@@ -123,11 +123,13 @@ function startRedis(options: { dataDir: string; facts: EmbeddedFacts; record: Re
 }
 
 function startPostgres(options: { dataDir: string; facts: EmbeddedFacts; record: Recorder; durable: boolean }) {
-  const known = options.facts.postgres?.connection.password
+  // Facts of an older version name no owner.
+  const known: Partial<EmbeddedPostgres> = options.facts.postgres?.connection ?? {}
+  const { password, ownerPassword } = known
   return startPostgresService({
     dataDir: options.dataDir,
-    password: known ?? newPassword(),
-    passwordIsNew: known === undefined,
+    passwords: { service: password ?? newPassword(), owner: ownerPassword ?? newPassword() },
+    passwordsAreNew: password === undefined || ownerPassword === undefined,
     durable: options.durable,
     onLaunch: (connection, process) => options.record({ postgres: { connection, process } }),
   })

@@ -9,6 +9,8 @@ export interface EmbeddedPostgres {
   readonly port: number
   readonly user: string
   readonly password: string
+  readonly ownerUser: string
+  readonly ownerPassword: string
   readonly name: string
   readonly sslMode: 'disable'
 }

@@ -13,9 +13,15 @@ import { postgresAnswers } from './probes.ts'
 import type { ProcessIdentity } from './process-identity.ts'
 import { EmbeddedService } from './service.ts'
 
-/** The role and the database of the service. The superuser has no password and so no way in from outside. */
+/** The roles of ops/postgres/access. The superuser has no password and so no way in from outside. */
 const roleName = 'hotcakes'
+const ownerName = 'hotcakes_owner'
 const databaseName = 'hotcakes'
+
+export interface PostgresPasswords {
+  readonly service: string
+  readonly owner: string
+}
 
 interface Binaries {
   readonly initdb: string
@@ -68,34 +74,46 @@ function serverSettings(options: { port: number; durable: boolean }): readonly s
 /**
  * Starts PostgreSQL with its data in `<dataDir>/postgres`, set up first if there is none.
  * @param options.durable `false` switches fsync off: for tests that are not about durability
- * @param options.password the role's password; `passwordIsNew` when the data may have another one
+ * @param options.passwordsAreNew when the data may have others, or may not know one of the roles yet
  * @throws Fault HC_EMBEDDED_FAILED or, when somebody else runs on the data, HC_DATA_DIR_IN_USE
  */
 export async function startPostgresService(options: {
   dataDir: string
-  password: string
-  passwordIsNew: boolean
+  passwords: PostgresPasswords
+  passwordsAreNew: boolean
   durable: boolean
   port?: number
   onLaunch: (connection: EmbeddedPostgres, process: ProcessIdentity) => void
 }): Promise<{ service: EmbeddedService; connection: EmbeddedPostgres }> {
-  const { dataDir, password, durable } = options
+  const { dataDir, passwords, durable } = options
   const { initdb, postgres } = await findBinaries()
   const launcher = postgresLauncher({ program: postgres, dataDir })
   const folder = join(dataDir, 'postgres')
   if (!existsSync(folder)) {
-    await initialize({ launcher, initdb, postgres, folder, password, durable })
+    await initialize({ launcher, initdb, postgres, folder, passwords, durable })
   } else {
     checkOwner(folder, launcher)
     await waitForPredecessor(folder)
-    if (options.passwordIsNew) {
-      await runSingleUser({ launcher, postgres, folder, statements: [`ALTER ROLE ${roleName} PASSWORD '${password}'`] })
+    if (options.passwordsAreNew) {
+      await runSingleUser({ launcher, postgres, folder, statements: accessStatements(passwords) })
+      // Data of a version in which the service's role owned everything.
+      const statements = [`REASSIGN OWNED BY ${roleName} TO ${ownerName}`]
+      await runSingleUser({ launcher, postgres, folder, statements, database: databaseName })
     }
   }
+  const users = `${roleName},${ownerName}`
+  writeFileSync(join(folder, 'pg_hba.conf'), `host ${databaseName} ${users} 127.0.0.1/32 scram-sha-256\n`)
 
-  const connectionTo = (port: number): EmbeddedPostgres => {
-    return { host: '127.0.0.1', port, user: roleName, password, name: databaseName, sslMode: 'disable' }
-  }
+  const connectionTo = (port: number): EmbeddedPostgres => ({
+    host: '127.0.0.1',
+    port,
+    user: roleName,
+    password: passwords.service,
+    ownerUser: ownerName,
+    ownerPassword: passwords.owner,
+    name: databaseName,
+    sslMode: 'disable',
+  })
   const service = await EmbeddedService.start({
     name: 'embedded PostgreSQL',
     launcher,
@@ -117,7 +135,7 @@ async function initialize(options: {
   initdb: string
   postgres: string
   folder: string
-  password: string
+  passwords: PostgresPasswords
   durable: boolean
 }): Promise<void> {
   const { launcher, postgres } = options
@@ -128,13 +146,24 @@ async function initialize(options: {
   const initOptions = ['--username=postgres', '--auth=reject', '--encoding=UTF8', '--no-locale', '--no-instructions']
   if (!options.durable) initOptions.push('--no-sync')
   await runTool({ launcher, command: [options.initdb, '-D', folder, ...initOptions] })
-  writeFileSync(join(folder, 'pg_hba.conf'), `host all ${roleName} 127.0.0.1/32 scram-sha-256\n`)
-  const statements = [
-    `CREATE ROLE ${roleName} LOGIN PASSWORD '${options.password}'`,
-    `CREATE DATABASE ${databaseName} OWNER ${roleName}`,
-  ]
+  const made = [`CREATE ROLE ${roleName} LOGIN`, `CREATE DATABASE ${databaseName}`]
+  const statements = [...made, ...accessStatements(options.passwords)]
   await runSingleUser({ launcher, postgres, folder, statements })
   renameSync(folder, options.folder)
+}
+
+/** What roles.sql does, for the roles that the server itself uses. */
+function accessStatements(passwords: PostgresPasswords): string[] {
+  const isThere = `SELECT FROM pg_roles WHERE rolname = '${ownerName}'`
+  return [
+    `DO $$ BEGIN IF NOT EXISTS (${isThere}) THEN CREATE ROLE ${ownerName} LOGIN; END IF; END $$`,
+    `ALTER ROLE ${ownerName} PASSWORD '${passwords.owner}'`,
+    `ALTER ROLE ${roleName} PASSWORD '${passwords.service}'`,
+    `ALTER DATABASE ${databaseName} OWNER TO ${ownerName}`,
+    `REVOKE ALL ON DATABASE ${databaseName} FROM PUBLIC`,
+    `GRANT CONNECT ON DATABASE ${databaseName} TO ${roleName}`,
+    `GRANT ${roleName} TO ${ownerName}`,
+  ]
 }
 
 /** Runs statements, one a line, without a server: through standard input, so that no password is on a command line. */
@@ -143,11 +172,12 @@ async function runSingleUser(options: {
   postgres: string
   folder: string
   statements: readonly string[]
+  database?: string
 }): Promise<void> {
-  const { launcher, postgres, folder, statements } = options
+  const { launcher, postgres, folder, statements, database = 'postgres' } = options
   // exit_on_error: otherwise a failed statement is only a line of output.
   const flags = ['-c', 'exit_on_error=on', '-c', 'log_min_messages=error', '-c', 'password_encryption=scram-sha-256']
-  const command = [postgres, '--single', '-D', folder, ...flags, 'postgres']
+  const command = [postgres, '--single', '-D', folder, ...flags, database]
   await runTool({ launcher, command, input: `${statements.join('\n')}\n` })
 }
 

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 
 import type { LogPosition } from '../../core/log-position.ts'
 import { AsyncPostgres } from '../../core/postgres/async-postgres.ts'
+import { asOwner } from '../../core/postgres/schema.ts'
 import { readRecordHead } from '../../core/recovery/record-head.ts'
 import { SaleStore } from '../../core/redis/sale-store.ts'
 import type { EmbeddedPostgres } from '../../ops/embedded/facts.ts'
@@ -107,7 +108,7 @@ export class Arena {
     scope.after(() => store.close())
     await store.connect()
     // Never the blocking kind: this process is the network that the server's own statements go through.
-    const database = new AsyncPostgres(postgres.connection, {
+    const database = new AsyncPostgres(asOwner(postgres.connection), {
       applicationName: 'hotcakes check',
       deadlineMs: recoveryMsMax,
     })

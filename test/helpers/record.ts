@@ -2,16 +2,19 @@ import assert from 'node:assert/strict'
 
 import { outcomes } from '../../core/outcomes.ts'
 import { connectPostgres, type Postgres } from '../../core/postgres/connection.ts'
-import { migrate } from '../../core/postgres/schema.ts'
+import { asOwner, migrate } from '../../core/postgres/schema.ts'
 import type { EmbeddedPostgres } from '../../ops/embedded/facts.ts'
 import type { Scope } from './scope.ts'
 
 /** Beside the compiled helper, where the build copies the SQL files to. */
 export const schemaFolder = new URL('../../ops/postgres/', import.meta.url)
 
-/** A connection of a test's own. Only on the main thread of a test file: see core/postgres/connection.ts. */
+/**
+ * A connection of a test's own, as the owner of the tables: the service may do less. Only on the main thread of a test
+ * file: see core/postgres/connection.ts.
+ */
 export function openPostgres(scope: Scope, db: EmbeddedPostgres): Postgres {
-  const postgres = connectPostgres(db, { applicationName: 'hotcakes test' })
+  const postgres = connectPostgres(asOwner(db), { applicationName: 'hotcakes test' })
   scope.after(() => postgres.close())
   return postgres
 }

@@ -59,10 +59,10 @@ export function startPostgres(
   scope: Scope,
   { durable = false, folder }: { durable?: boolean; folder?: string } = {},
 ): Promise<TestService<EmbeddedPostgres>> {
-  const password = newPassword()
+  const passwords = { service: newPassword(), owner: newPassword() }
   return control(scope, folder, (dataDir, port) => {
     const fixedPort = port === undefined ? {} : { port }
-    const options = { dataDir, password, passwordIsNew: false, durable, onLaunch: () => undefined }
+    const options = { dataDir, passwords, passwordsAreNew: false, durable, onLaunch: () => undefined }
     return startPostgresService({ ...options, ...fixedPort })
   })
 }
@@ -75,6 +75,8 @@ export function servicesEnv(services: { db: EmbeddedPostgres; redis: EmbeddedRed
     DB_PORT: String(db.port),
     DB_USER: db.user,
     DB_PASSWORD: db.password,
+    DB_OWNER_USER: db.ownerUser,
+    DB_OWNER_PASSWORD: db.ownerPassword,
     DB_NAME: db.name,
     DB_SSL_MODE: db.sslMode,
     REDIS_HOST: redis.host,

@@ -1,0 +1,24 @@
+-- What the roles of roles.sql may do, as far as they exist. Run by the owner of the tables after the numbered files, at
+-- each start; it only adds, so it may be repeated. What stands here is all: nobody but the owner may change or remove a
+-- row of the record. A table that a numbered file adds needs its line here.
+
+do $$
+begin
+  if to_regrole('hotcakes') <> current_user::regrole then
+    grant usage on schema public to hotcakes;
+    grant select, insert on checkout_attempts, purchase_attempts, purchases, audits to hotcakes;
+    grant select, insert, update on sales to hotcakes;
+    grant select, update on log_offsets to hotcakes;
+    grant select on outcomes, attempts, schema_migrations to hotcakes;
+    grant execute on function ensure_attempts_partitions(date) to hotcakes;
+  end if;
+  if to_regrole('hotcakes_reader') <> current_user::regrole then
+    grant usage on schema public to hotcakes_reader;
+    grant select on checkout_attempts, purchase_attempts, purchases, sales, outcomes, attempts, audits, log_offsets,
+      schema_migrations to hotcakes_reader;
+  end if;
+  if to_regrole('hotcakes_audit') <> current_user::regrole then
+    grant insert on audits to hotcakes_audit;
+  end if;
+end
+$$;
