@@ -206,6 +206,7 @@ export class Arena {
     const decided = () => this.client.history.filter(({ answer }) => typeof answer === 'object').length
     const enough = decided() + 50
     await eventually(() => decided() >= enough, { what: '50 more decisions' })
+    for (const loss of this.losses) loss.recoveredMs = Math.min(loss.recoveredMs, performance.now())
   }
 
   /** How far the log is in Postgres. */
@@ -217,8 +218,9 @@ export class Arena {
   /** Has Redis lose data: what is in the log by then and not in Postgres may be lost with it. */
   async loseData(action: () => Promise<unknown>): Promise<void> {
     const committed = await this.committed()
+    const begunMs = performance.now()
     await action()
-    this.losses.push({ committed, doneMs: performance.now() })
+    this.losses.push({ committed, begunMs, doneMs: performance.now(), recoveredMs: Infinity })
   }
 
   /** What there is to judge, once the log is drained; nobody may be shopping. @throws AssertionError */
@@ -232,7 +234,8 @@ export class Arena {
       { deadlineMs: recoveryMsMax, what: 'a drained log' },
     )
     const stores = await gatherFromStores(this.database, this.#store)
-    return { history: this.client.history, ...stores, losses: this.losses, ack: this.ack }
+    const { history, looks } = this.client
+    return { history, looks, ...stores, losses: this.losses, ack: this.ack }
   }
 
   /** Everything that is left is sold, to buyers of its own. @throws AssertionError when it is not exactly the stock */

@@ -57,8 +57,8 @@ async function recordARun(): Promise<Evidence> {
   await store.connect()
   const database = new AsyncPostgres(postgres.connection, { applicationName: 'hotcakes test' })
   after(() => database.close())
-  const { history } = client
-  return { history, ...(await gatherFromStores(database, store)), losses: [], ack: 'redis' }
+  const { history, looks } = client
+  return { history, looks, ...(await gatherFromStores(database, store)), losses: [], ack: 'redis' }
 }
 
 function assertBroken(promise: Promised, evidence: Partial<Evidence>): void {
@@ -97,6 +97,7 @@ test('a right run breaks no promise, and has a bit of everything', () => {
   assert.deepEqual(judgement.breaches, [])
   assert.equal(judgement.decisions, right.attempts.length)
   assert.equal(judgement.answered, right.history.length)
+  assert.ok(right.looks.some(({ state }) => state === 'sold'))
   const outcomes = new Set(right.attempts.map(({ outcome }) => outcome))
   for (const outcome of ['held', 'held_again', 'item_sold', 'item_held', 'user_limit_reached', 'item_unknown'] as const)
     assert.ok(outcomes.has(outcome), outcome)
@@ -200,6 +201,22 @@ test('a stale read is found: a checkout sent after a purchase was acknowledged i
   assertBroken('order_broken', { history: historyWith(stale, { sentMs: bought.answer.receivedMs + 0.001 }) })
 })
 
+test('a stale look is found: an item is seen as free after its purchase was acknowledged, or as sold before', () => {
+  const { request } = answered('purchased')
+  const { sale, index, answer } = request
+  const late = {
+    sale,
+    index,
+    sentMs: answer.receivedMs + 1,
+    receivedMs: answer.receivedMs + 2,
+    state: 'held',
+  } as const
+  assertBroken('read_stale', { looks: [late] })
+  assertBroken('read_stale', { looks: [{ ...late, sentMs: 0, receivedMs: 1, state: 'sold' }] })
+  const during = [{ ...late, sentMs: answer.receivedMs - 0.001 }]
+  assert.deepEqual(judge({ ...right, looks: during }, intervalMs).breaches, [])
+})
+
 test('an order violation is found, also by a request whose answer was lost', () => {
   const { request } = answered('item_sold', 'item_held')
   const longAfter = (right.history.at(-1)?.sentMs ?? 0) + 60_000
@@ -228,7 +245,7 @@ test('a loss of Redis excuses what Postgres did not have by then, and nothing el
   const { request, row } = answered('purchased')
   const attempts = rowsWith(row, () => [])
   const isExcused = (seq: number, { ack, doneMs }: { ack: Evidence['ack']; doneMs: number }) => {
-    const losses = [{ committed: { epoch: row.epoch, seq }, doneMs }]
+    const losses = [{ committed: { epoch: row.epoch, seq }, begunMs: 0, doneMs, recoveredMs: doneMs }]
     const { breaches } = judge({ ...right, attempts, losses, ack }, intervalMs)
     return !breaches.some(({ promise }) => promise === 'purchase_missing')
   }

@@ -1,6 +1,7 @@
 import { checkAnswers } from './answer-check.ts'
 import { type Evidence, isAnswered } from './evidence.ts'
 import { type Breach, Findings } from './findings.ts'
+import { checkLooks } from './look-check.ts'
 import { checkOrder } from './order-check.ts'
 import { checkRecord } from './record-check.ts'
 import { checkRules } from './rules-check.ts'
@@ -26,6 +27,7 @@ export function judge(evidence: Evidence, intervalMs: number): Judgement {
   const findings = new Findings()
   const floors = checkOrder(evidence, findings)
   const lost = checkAnswers(evidence, floors, findings)
+  checkLooks(evidence, findings)
   checkRecord(evidence, findings)
   checkRules(evidence, intervalMs, findings)
   const answered = evidence.history.filter(isAnswered).length

@@ -37,6 +37,15 @@ export interface SentRequest {
   answer: Answer | 'unknown' | 'refused'
 }
 
+/** An item as somebody saw it. */
+export interface Look {
+  readonly sale: number
+  readonly index: string
+  readonly sentMs: number
+  readonly receivedMs: number
+  readonly state: 'available' | 'held' | 'sold'
+}
+
 /** A row of one of the two tables of attempts. */
 export interface AttemptRow extends Place {
   readonly outcome: Outcome
@@ -59,16 +68,19 @@ export interface PurchaseRow extends Place {
 
 /**
  * Redis lost its data, when Postgres had the log at least up to `committed`. What was asked before `doneMs` and decided
- * after that position may be gone, all of it from some entry on.
+ * after that position may be gone, all of it from some entry on. What is seen of items may be wrong until `recoveredMs`.
  */
 export interface Loss {
   readonly committed: LogPosition
+  readonly begunMs: number
   readonly doneMs: number
+  recoveredMs: number
 }
 
 /** Everything that is known after a run: what clients saw, and what the two stores hold once the log is drained. */
 export interface Evidence {
   readonly history: readonly SentRequest[]
+  readonly looks: readonly Look[]
   readonly attempts: readonly AttemptRow[]
   readonly purchases: readonly PurchaseRow[]
   readonly sales: readonly SaleTerms[]

@@ -5,6 +5,7 @@ export const promises = {
   answer_doubled: 'a decision is answered once',
   answer_differs: 'an answer says what its row says',
   order_broken: 'what was answered before a request was sent stands before it in the log',
+  read_stale: 'an item whose purchase was acknowledged is seen as sold, and no other one is',
   row_unasked: 'a row without an answer is that of a request whose outcome is unknown',
   place_doubled: 'a place in the log has one row',
   place_missing: 'entries of an epoch and places of an entry follow one another, up to the offset',

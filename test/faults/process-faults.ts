@@ -24,9 +24,17 @@ export const processFaults = {
   kill_primary: {
     targets: ['primary', 'http', 'persister'],
     inject: async (arena) => {
-      await arena.killServer()
-      await arena.startServer()
-      return 'killed the primary, whose children ended; started the server again'
+      const endedMs = await tookMs(() => arena.killServer())
+      const startedMs = await tookMs(() => arena.startServer())
+      return `killed the primary, whose children ended in ${endedMs} ms; the server started again in ${startedMs} ms`
+    },
+  },
+  reload: {
+    targets: ['http', 'primary'],
+    inject: async (arena, random) => {
+      signal(arena.primaryPid, 'SIGHUP')
+      await delay(random.between(0, 1_500))
+      return 'had the HTTP workers replaced one by one'
     },
   },
   kill_redis: {
@@ -87,6 +95,12 @@ async function paralyse(who: string, pids: readonly number[], random: SeededRand
   await delay(ms)
   for (const pid of pids) signal(pid, 'SIGCONT')
   return `stopped ${who} (${pids.length}) for ${ms} ms`
+}
+
+async function tookMs(action: () => Promise<void>): Promise<number> {
+  const startMs = performance.now()
+  await action()
+  return Math.round(performance.now() - startMs)
 }
 
 function signal(pid: number, name: NodeJS.Signals): void {

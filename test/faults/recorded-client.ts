@@ -5,7 +5,7 @@ import { formatCode, formatItemId, type HoldCode, parseCode } from '../../core/i
 import type { Operation } from '../../core/outcomes.ts'
 import { checkoutPath, purchasePath } from '../helpers/items.ts'
 import type { Scope } from '../helpers/scope.ts'
-import type { Answer, Place, SentRequest } from './evidence.ts'
+import type { Answer, Look, Place, SentRequest } from './evidence.ts'
 
 /** A client that waited so long goes away: soon enough to try again within a round, late for a server that is well. */
 const patienceMs = 1_500
@@ -17,6 +17,7 @@ type Wanted = Pick<SentRequest, 'operation' | 'sale' | 'index' | 'user' | 'nonce
 /** Sends requests and remembers each, with its times and what came of it. Never sends one again by itself. */
 export class RecordedClient {
   readonly history: SentRequest[] = []
+  readonly looks: Look[] = []
   readonly #baseUrl: string
   readonly #agent: Agent
 
@@ -38,11 +39,24 @@ export class RecordedClient {
     )
   }
 
+  /** What anybody can see of an item. */
+  async look(sale: number, index: string): Promise<void> {
+    const sentMs = performance.now()
+    try {
+      const { response, text } = await this.#request('GET', `/items/${formatItemId(sale, index)}`)
+      if (response.statusCode !== 200) return
+      const { state } = JSON.parse(text) as Look
+      this.looks.push({ sale, index, sentMs, receivedMs: performance.now(), state })
+    } catch {
+      // No answer: nothing was seen.
+    }
+  }
+
   async #send(wanted: Wanted, path: string): Promise<SentRequest> {
     const sent: SentRequest = { ...wanted, sentMs: performance.now(), answer: 'unknown' }
     this.history.push(sent)
     try {
-      const { response, text } = await this.#post(path)
+      const { response, text } = await this.#request('POST', path)
       sent.answer = readAnswer(sent.operation, response, text)
     } catch (error) {
       if (error instanceof assert.AssertionError) throw error
@@ -51,9 +65,9 @@ export class RecordedClient {
     return sent
   }
 
-  #post(path: string): Promise<{ response: IncomingMessage; text: string }> {
+  #request(method: string, path: string): Promise<{ response: IncomingMessage; text: string }> {
     return new Promise((resolve, reject) => {
-      const outgoing = httpRequest(`${this.#baseUrl}${path}`, { method: 'POST', agent: this.#agent }, (response) => {
+      const outgoing = httpRequest(`${this.#baseUrl}${path}`, { method, agent: this.#agent }, (response) => {
         let text = ''
         response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk))
         response.on('error', settle(reject))

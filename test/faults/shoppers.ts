@@ -77,6 +77,7 @@ export class Shoppers {
     const random = this.#random
     const mood = random.next()
     if (mood < 0.08) return await this.#redeem(this.#oldCode())
+    if (mood < 0.12) return await this.#options.client.look(this.sale.id, this.#wish())
     const held = await this.#untilDecided(this.#checkout(`user-${random.below(this.#options.users)}`, this.#wish()))
     if (held === undefined || !isHeld(held)) return
     if (mood < 0.2) this.#unredeemed.push(held)
@@ -85,6 +86,7 @@ export class Shoppers {
       if (mood < 0.4) await this.#untilDecided(this.#checkout(held.user, held.index))
       await this.#redeem(held)
       if (mood > 0.9) await this.#redeem(held)
+      if (mood > 0.8) await this.#options.client.look(this.sale.id, held.index)
     }
   }
 
