@@ -1,4 +1,5 @@
 import { formatItemId } from '../../core/ids.ts'
+import { itemPaths, recordPaths } from './reading-operations.ts'
 import { headers, schemas } from './schemas.ts'
 import { healthPaths, sellingPaths } from './selling-operations.ts'
 
@@ -25,9 +26,15 @@ export function openApiDocument({ version, sale, baseUrl }: DocumentFacts): stri
     servers: [{ url: '/', description: 'The server that this description comes from' }],
     tags: [
       { name: 'Selling', description: 'Every attempt is decided once, in one order, and goes on record.' },
+      { name: 'Items', description: 'What there is to buy. Nobody sees who has it.' },
+      {
+        name: 'Records',
+        description:
+          'Out of Postgres, and out of Redis what has not got there yet. `Hotcakes-Lag` says how old an answer may be.',
+      },
       { name: 'Operating', description: 'For load balancers and process supervisors.' },
     ],
-    paths: { ...sellingPaths(itemId), ...healthPaths },
+    paths: { ...sellingPaths(itemId), ...itemPaths(sale), ...recordPaths(sale), ...healthPaths },
     components: { schemas, headers },
   })
 }

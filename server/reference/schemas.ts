@@ -22,6 +22,18 @@ const ref = (name: string) => ({ $ref: `#/components/schemas/${name}` })
 
 const check = { type: 'object', required: ['status'], properties: { status: { type: 'string' } } }
 
+const nextPage = { type: ['string', 'null'], description: 'Path of the next page; null after the last.' }
+
+const saleTerms = {
+  id: ref('SaleId'),
+  state: { enum: ['upcoming', 'open', 'closed'] },
+  opens_at: time('When it opens.'),
+  closes_at: time('When it closes.'),
+  items: integer('How many items it has.', 1),
+  user_limit: integer('Live holds and purchases together that one user may have.', 1),
+  hold_seconds: { type: 'number', exclusiveMinimum: 0, description: 'How long a checkout holds its item.' },
+}
+
 export const schemas = {
   SaleId: integer('Seconds since 1970 at which the sale opened, divided by the seconds between sales.'),
   ItemId: {
@@ -80,6 +92,51 @@ export const schemas = {
     first_item_id: ref('ItemId'),
     last_item_id: ref('ItemId'),
   }),
+  Item: record({
+    id: ref('ItemId'),
+    sale_id: ref('SaleId'),
+    index: integer('Its number in the sale.', 1),
+    name: { type: 'string', minLength: 1 },
+    picture: { type: 'string', description: 'Path of its picture.', pattern: '^/items/[0-9-]+/picture[.]svg$' },
+    state: { enum: ['available', 'held', 'sold'] },
+    hold_expires_at: { ...time('When its hold ends, unless it is purchased until then.'), type: ['string', 'null'] },
+  }),
+  ItemPage: record({ sale_id: ref('SaleId'), items: { type: 'array', items: ref('Item') }, next: nextPage }),
+  SaleTerms: record(saleTerms),
+  SalePage: record({ sales: { type: 'array', items: ref('SaleTerms') }, next: nextPage }),
+  SaleRecord: record({
+    ...saleTerms,
+    attempts: integer('Decided checkouts and purchases, accepted or not.'),
+    holds: integer('Checkouts that got an item.'),
+    purchases: integer('Items that were sold.'),
+    repeats: integer('Attempts that were answered as the first time.'),
+    rejections: {
+      type: 'object',
+      description: 'Code of the problem -> attempts that were answered with it.',
+      propertyNames: { enum: problemCodes },
+      additionalProperties: { type: 'integer', minimum: 1 },
+    },
+    sold_out_at: { ...time('When the last item was sold.'), type: ['string', 'null'] },
+    audit: {
+      description: 'The last audit that looked at it.',
+      anyOf: [
+        { type: 'null' },
+        record({
+          verdict: { enum: ['passed', 'breached', 'incomplete'] },
+          at: time('When it began.'),
+          position: { type: 'string', description: 'How far Postgres had the log.' },
+        }),
+      ],
+    },
+  }),
+  PurchasePage: record({
+    user_id: ref('UserId'),
+    purchases: {
+      type: 'array',
+      items: record({ item_id: ref('ItemId'), sale_id: ref('SaleId'), purchased_at: time('When it was decided.') }),
+    },
+    next: nextPage,
+  }),
   Live: record({ status: { const: 'live' } }),
   Readiness: record({
     status: {
@@ -104,6 +161,16 @@ export const headers = {
     description: `Seconds to wait before the same request again. After a 503 between ${retryAfterSecondsMin} and ${retryAfterSecondsMax}, varying, so that a crowd does not come back together.`,
     schema: { type: 'integer', minimum: 1 },
   },
+  Lag: {
+    description:
+      'Seconds: everything that was decided longer ago is in the answer. 0 where it comes from Redis; absent while that is not known.',
+    schema: { type: 'number', minimum: 0 },
+  },
+  Position: {
+    description: 'Place in the log, `<epoch>-<entry>`, up to which everything is in the answer.',
+    schema: { type: 'string', pattern: '^[0-9]+-[0-9]+$' },
+  },
+  ETag: { description: 'For If-None-Match.', required: true, schema: { type: 'string' } },
   Allow: { description: 'The methods that the resource has.', required: true, schema: { type: 'string' } },
   RateLimit: {
     description: 'What the address has left (draft-ietf-httpapi-ratelimit-headers).',

@@ -1,21 +1,7 @@
+import { json, queryParameter, ref } from './parts.ts'
 import { problemResponses } from './problem-responses.ts'
 
-const ref = (kind: 'schemas' | 'headers', name: string) => ({ $ref: `#/components/${kind}/${name}` })
-
-export function json(schema: string, description: string, headers?: object): object {
-  return {
-    description,
-    ...(headers && { headers }),
-    content: { 'application/json': { schema: ref('schemas', schema) } },
-  }
-}
-
-export function queryParameter(name: string, schema: string | object, options: object = {}): object {
-  const described = typeof schema === 'string' ? ref('schemas', schema) : schema
-  return { name, in: 'query', schema: described, ...options }
-}
-
-const decided = { 'Hotcakes-Decision': { ...ref('headers', 'Decision') } }
+const decided = { 'Hotcakes-Decision': ref('headers', 'Decision') }
 const retry = { 'Retry-After': ref('headers', 'RetryAfter') }
 /** What any operation of a buyer can be answered when it was not looked at, or when nobody knows what came of it. */
 const turnedAway = ['rate_limited', 'overloaded', 'unavailable', 'shutting_down'] as const

@@ -127,7 +127,7 @@ function codesOf({ content }: ResponseDescription): (string | undefined)[] {
 }
 
 function isNumeric(text: string): boolean {
-  return /^\d+$/.test(text)
+  return /^\d+([.]\d+)?$/.test(text)
 }
 
 /** The description that a server gives of itself. */

@@ -1,0 +1,24 @@
+/** A reference to one of the components of the document. */
+export function ref(kind: 'schemas' | 'headers', name: string): object {
+  return { $ref: `#/components/${kind}/${name}` }
+}
+
+/** A response with a JSON body. */
+export function json(schema: string, description: string, headers?: object): object {
+  return {
+    description,
+    ...(headers && { headers }),
+    content: { 'application/json': { schema: ref('schemas', schema) } },
+  }
+}
+
+/** @param schema the name of a component, or the schema itself; @param options further members */
+export function queryParameter(name: string, schema: string | object, options: object = {}): object {
+  const described = typeof schema === 'string' ? ref('schemas', schema) : schema
+  return { name, in: 'query', schema: described, ...options }
+}
+
+export function pathParameter(name: string, schema: string, example?: string | number): object {
+  const shown = example === undefined ? {} : { example }
+  return { name, in: 'path', required: true, schema: ref('schemas', schema), ...shown }
+}
