@@ -22,8 +22,10 @@ export class Crowd {
     this.#order = shuffled(sale.items)
   }
 
-  static async at(url: string): Promise<Crowd> {
-    return new Crowd(url, (await (await fetch(`${url}/sale`)).json()) as Sale)
+  /** `kept`: the last items of the sale, which it leaves to others. */
+  static async at(url: string, { kept }: { kept: number }): Promise<Crowd> {
+    const { id, items } = (await (await fetch(`${url}/sale`)).json()) as Sale
+    return new Crowd(url, { id, items: items - kept })
   }
 
   /** Takes so many more items at this pace, and purchases that share of them. */

@@ -3,8 +3,9 @@
 
 import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import type { Browser, Page } from 'playwright-core'
+import type { Page } from 'playwright-core'
 
 import { launchBrowser } from '../harness/browser.ts'
 import { startHotcakes } from '../harness/server-under-test.ts'
@@ -25,8 +26,8 @@ const folder = resolve(values.out)
 mkdirSync(folder, { recursive: true })
 const browser = await launchBrowser()
 try {
-  await wholeSale(browser, 10_000)
-  await soldOut(browser, 120)
+  await wholeSale(10_000)
+  await soldOut(120)
 } finally {
   await browser.close()
 }
@@ -51,17 +52,21 @@ async function shoot(pages: ReadonlyMap<string, Page>, state: string): Promise<v
   }
 }
 
-async function wholeSale(_browser: Browser, items: number): Promise<void> {
+async function wholeSale(items: number): Promise<void> {
   const server = await startHotcakes({ ...env, APP_ITEM_NUMBER: String(items), APP_WORKERS: '1' })
   try {
     const pages = await openAll(server.url)
     await shoot(pages, '1-idle')
-    const crowd = await Crowd.at(server.url)
-    await crowd.buy({ count: Math.round(items * 0.2), perSecond: 400, purchased: 0.75 })
-    const busy = crowd.buy({ count: Math.round(items * 0.45), perSecond: 450, purchased: 0.8 })
-    await new Promise((wake) => setTimeout(wake, 5_000))
+    const crowd = await Crowd.at(server.url, { kept: pages.size })
+    await crowd.buy({ count: items * 0.3, perSecond: 400, purchased: 0.75 })
+    const busy = crowd.buy({ count: items * 0.4, perSecond: 200, purchased: 0.8 })
+    await delay(3_000)
     await shoot(pages, '2-busy')
-    for (const page of pages.values()) await page.locator('.view-empty button').click()
+    for (const [n, page] of [...pages.values()].entries()) {
+      await page.getByLabel('Item', { exact: true }).fill(String(items - n))
+      await page.getByRole('button', { name: 'Go', exact: true }).click()
+      await page.locator('#name').filter({ hasNotText: /^Item/ }).waitFor()
+    }
     await shoot(pages, '3-picked')
     for (const page of pages.values()) await page.getByRole('button', { name: 'Check out' }).click()
     for (const page of pages.values()) await page.locator('#hold').waitFor()
@@ -69,11 +74,11 @@ async function wholeSale(_browser: Browser, items: number): Promise<void> {
     for (const page of pages.values()) await page.getByRole('button', { name: 'Purchase' }).click()
     for (const page of pages.values()) await page.getByText('It is yours.').waitFor()
     await busy
-    await new Promise((wake) => setTimeout(wake, 1_500))
+    await delay(1_500)
     await shoot(pages, '5-yours')
     await server.stop()
     for (const page of pages.values()) await page.locator('[data-link="stale"]').waitFor({ state: 'attached' })
-    await new Promise((wake) => setTimeout(wake, 1_000))
+    await delay(4_000)
     await shoot(pages, '6-stale')
     for (const page of pages.values()) await page.context().close()
   } finally {
@@ -81,15 +86,20 @@ async function wholeSale(_browser: Browser, items: number): Promise<void> {
   }
 }
 
-async function soldOut(_browser: Browser, items: number): Promise<void> {
+async function soldOut(items: number): Promise<void> {
   const server = await startHotcakes({ ...env, APP_ITEM_NUMBER: String(items), APP_WORKERS: '1' })
   try {
     const pages = await openAll(server.url)
-    const crowd = await Crowd.at(server.url)
+    const crowd = await Crowd.at(server.url, { kept: 0 })
     await crowd.buy({ count: items / 2, perSecond: 40, purchased: 0.7 })
     await shoot(pages, '7-small')
     await crowd.buy({ count: items / 2, perSecond: 40, purchased: 1 })
-    await shoot(pages, '8-nearly')
+    await crowd.makeUpItsMind()
+    for (const page of pages.values()) await page.locator('.view-sold-out').waitFor()
+    await delay(1_000)
+    await shoot(pages, '8-sold-out')
+    for (const page of pages.values()) await page.getByRole('button', { name: 'When is the next sale?' }).click()
+    await shoot(pages, '9-next-sale')
     for (const page of pages.values()) await page.context().close()
   } finally {
     await server.stop()

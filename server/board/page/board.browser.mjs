@@ -44,6 +44,7 @@ function showMoment() {
   if (terms === undefined) return
   const { held, sold, now } = moment
   const available = terms.items - held - sold
+  set('goal', `of ${formatNumber(terms.items)}`)
   set('sold', sold >= terms.items ? 'Sold out' : formatNumber(sold))
   set(
     'of-items',
@@ -76,7 +77,7 @@ function showClocks() {
     set('next-in', formatClock(left))
     set('next-at', `at ${formatTime(terms.closesAtMs)}, with fresh items`)
   }
-  if (feed.link === 'stale') set('link', `Stale: last news ${formatSpan(Math.round(feed.silence) * 1_000)} ago`)
+  if (feed.link === 'stale') set('link', `Stale: last news ${formatClock(feed.silence * 1_000)} ago`)
 }
 
 feed.addEventListener('state', ({ detail }) => {
