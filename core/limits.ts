@@ -185,6 +185,14 @@ export const retireListenMsMax = 2_000
  * just as its client sends loses that request.
  */
 export const retireIdleMs = 5_000
+/**
+ * A file above the first size is sent at most so many bytes at once and so many a second, by each worker: a client that asks
+ * and doesn't read leaves all of it in the kernel's memory, of which 1,000 sockets could take all with a file of 1.7 MB.
+ * Who has the file asks for it with its ETag, which is not counted.
+ */
+export const largeFileBytesMin = 64 * 1024
+export const largeFileBurstBytes = 40 * 1024 * 1024
+export const largeFileBytesPerSecond = 5 * 1024 * 1024
 /** How often a draining worker looks whether it is done: each look is a few comparisons. */
 export const drainCheckMs = 20
 /** A worker whose primary is gone may take this long to finish what it accepted. */

@@ -1,6 +1,8 @@
+import { largeFileBytesMin } from '../core/limits.ts'
 import { entityTag, namesTag } from './entity-tag.ts'
 import type { Exchange } from './exchange.ts'
 import { replyHead } from './replies.ts'
+import { SendBudget } from './send-budget.ts'
 
 export interface StaticFileOptions {
   readonly mediaType: string
@@ -20,8 +22,10 @@ export function staticFile(bytes: Buffer, options: StaticFileOptions): (exchange
   ].join('\r\n')
   const ok = replyHead(200, `200 OK\r\nContent-Type: ${options.mediaType}\r\n${validity}`)
   const notModified = replyHead(304, `304 Not Modified\r\n${validity}`)
+  const budget = bytes.length < largeFileBytesMin ? undefined : new SendBudget(bytes.length)
   return (exchange) => {
     if (namesTag(exchange.ifNoneMatch, tag)) exchange.answer(notModified, '')
-    else exchange.answer(ok, bytes)
+    else if (budget === undefined || budget.takes(exchange.startedMs)) exchange.answer(ok, bytes)
+    else exchange.shed('overloaded')
   }
 }

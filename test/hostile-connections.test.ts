@@ -4,8 +4,10 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { after, test } from 'node:test'
 
+import { largeFileBurstBytes, largeFileBytesPerSecond } from '../core/limits.ts'
 import { eventually } from './helpers/eventually.ts'
 import { metricValue, startHttpWorker } from './helpers/http-worker.ts'
+import { checkout, currentSale } from './helpers/items.ts'
 import { openConnection, type RawConnection, requestText } from './helpers/raw-http.ts'
 import type { Scope } from './helpers/scope.ts'
 import { startRedis } from './helpers/services.ts'
@@ -127,6 +129,18 @@ test('a client that is silent, or sends a byte at a time, is closed, and no byte
   assert.equal((await worker.http.get('/livez')).status, 200)
 })
 
+test('thousands of idle connections cost nobody an answer, and are closed', async (t) => {
+  const usual = await startHttpWorker(t, redis, { env: { APP_SALE_INTERVAL_SECONDS: String(30 * 86_400) } })
+  const openAtUsual = async () => metricValue(await usual.metrics(), 'hotcakes_http_connections')
+  for (const from of ['127.0.5.1', '127.0.5.2', '127.0.5.3']) {
+    for (let n = 0; n < 1_000; n++) await openConnection(t, usual.port, from)
+  }
+  assert.ok((await openAtUsual()) > 2_000)
+  const sale = await currentSale(usual)
+  for (let n = 1; n <= 50; n++) assert.equal((await checkout(usual, `idle-${n}`, `${sale}-${n}`)).status, 200)
+  await eventually(async () => (await openAtUsual()) < 10, { deadlineMs: 30_000, what: 'closed connections' })
+})
+
 test('a client that asks and does not read is closed before its answers fill the memory', async (t) => {
   const rssMb = () =>
     Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${worker.process.pid}/status`, 'latin1'))?.[1]) / 1_024
@@ -141,4 +155,23 @@ test('a client that asks and does not read is closed before its answers fill the
   await eventually(async () => (await open()) <= 1, { deadlineMs: 30_000, what: 'closed connections' })
   assert.ok(rssMb() - before < 100, `${before} MB -> ${rssMb()} MB`)
   assert.equal((await worker.http.get('/livez')).status, 200)
+})
+
+test('a large file is sent so often at once, and who has it gets its 304 nevertheless', async (t) => {
+  const path = '/docs/swagger-ui-bundle.js'
+  const { headers, text } = await worker.http.get(path)
+  const startedMs = performance.now()
+  const deaf = [...(await openMany(t, perAddress, '127.0.6.1')), ...(await openMany(t, perAddress, '127.0.6.2'))]
+  for (const connection of deaf) {
+    connection.pause()
+    await connection.send(requestText('GET', path))
+  }
+  const answers = async (status: number) =>
+    metricValue(await worker.metrics(), 'hotcakes_http_requests_total', { route: path, status })
+  await eventually(async () => (await answers(200)) + (await answers(503)) > deaf.length)
+  const seconds = (performance.now() - startedMs) / 1_000
+  const sentBytes = Buffer.byteLength(text) * (await answers(200))
+  assert.ok(sentBytes <= largeFileBurstBytes + largeFileBytesPerSecond * (seconds + 1), `${sentBytes} in ${seconds} s`)
+  assert.ok(seconds > 3 || (await answers(503)) > 0)
+  assert.equal((await worker.http.get(path, { headers: { 'If-None-Match': headers.etag } })).status, 304)
 })
