@@ -66,7 +66,7 @@ function recordCheck({ isRecordSound, recordReport }: HealthFacts): { status: st
   return recordReport === undefined || recordReport.status === 'sound' ? { status: 'unverified' } : recordReport
 }
 
-/** Known from what the persister says in Redis: this process has no connection to Postgres. */
+/** Known from what the persister says in Redis: this process has a connection to Postgres only while it reads. */
 function postgresStatus(logState: LogState | undefined): 'up' | 'away' | 'unknown' {
   if (logState?.persister === undefined) return 'unknown'
   return logState.persister.state === 'away' ? 'away' : 'up'

@@ -10,6 +10,7 @@ import { codeParse } from './code-parse.ts'
 import { copyEncode } from './copy-encode.ts'
 import { copyRate } from './copy-rate.ts'
 import { eventDecode } from './event-decode.ts'
+import { itemLook } from './item-look.ts'
 import { type MeasuredCase, type MeasureSettings, measureCase } from './measure.ts'
 import { metricsOverhead } from './metrics-overhead.ts'
 import { rateLimit } from './rate-limit.ts'
@@ -33,6 +34,7 @@ const subjects: readonly Subject[] = [
   eventDecode,
   copyEncode,
   copyRate,
+  itemLook,
 ]
 
 const usage = `npm run bench:micro -- [options]
