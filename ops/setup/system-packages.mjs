@@ -26,7 +26,7 @@ function hasLibpqHeaders() {
 }
 
 /** Program -> Debian package. */
-const testTools = { chromium: 'chromium' }
+const testTools = { chromium: 'chromium', curl: 'curl' }
 
 function missingPackages({ build, redis, tests }) {
   const missing = []
