@@ -36,7 +36,8 @@ export class Reading {
   readonly #postgres: AsyncPostgres
   readonly #slow: AsyncPostgres
 
-  constructor(db: Config['db'], { store, clock, logState, currentSale, onFault, registry }: ReadingOptions) {
+  constructor({ app, db }: Config, { store, clock, logState, currentSale, onFault, registry }: ReadingOptions) {
+    const { ack } = app
     const name = `hotcakes http ${process.pid}`
     this.#postgres = new AsyncPostgres(db, { applicationName: name, connectionsMax: postgresReadsInFlightMax })
     this.#slow = new AsyncPostgres(db, { applicationName: name, connectionsMax: 1, deadlineMs: saleCountsDeadlineMs })
@@ -52,7 +53,16 @@ export class Reading {
     const record = new RecordReader({ postgres: this.#postgres, slow: this.#slow })
     const summaries = new SaleSummaries({ store, record, freshness })
     const items = new ItemRoutes({ store, gate: gates.redis, pictureGate: gates.pictures, currentSale })
-    const records = new RecordRoutes({ store, record, summaries, freshness, gate: gates.postgres, clock, currentSale })
+    const records = new RecordRoutes({
+      store,
+      record,
+      summaries,
+      freshness,
+      gate: gates.postgres,
+      clock,
+      currentSale,
+      ack,
+    })
     this.routes = [...items.routes, ...records.routes]
   }
 
