@@ -283,6 +283,11 @@ export const predecessorStopMsMax = 15_000
 /** A taken-over lock is looked at again after this long: whoever else took it over has written its own by then. */
 export const lockSettleMs = 50
 
+// --- containers ---
+
+/** How long a container's health check waits for its answer. */
+export const healthcheckMsMax = 3_000
+
 // --- reload ---
 
 /** How long `npm run reload` waits for the end: each worker waits for its connections to say something, then for its successor. */

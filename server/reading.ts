@@ -36,8 +36,7 @@ export class Reading {
   readonly #postgres: AsyncPostgres
   readonly #slow: AsyncPostgres
 
-  constructor({ app, db }: Config, { store, clock, logState, currentSale, onFault, registry }: ReadingOptions) {
-    const { ack } = app
+  constructor(db: Config['db'], { store, clock, logState, currentSale, onFault, registry }: ReadingOptions) {
     const name = `hotcakes http ${process.pid}`
     this.#postgres = new AsyncPostgres(db, { applicationName: name, connectionsMax: postgresReadsInFlightMax })
     this.#slow = new AsyncPostgres(db, { applicationName: name, connectionsMax: 1, deadlineMs: saleCountsDeadlineMs })
@@ -53,16 +52,7 @@ export class Reading {
     const record = new RecordReader({ postgres: this.#postgres, slow: this.#slow })
     const summaries = new SaleSummaries({ store, record, freshness })
     const items = new ItemRoutes({ store, gate: gates.redis, pictureGate: gates.pictures, currentSale })
-    const records = new RecordRoutes({
-      store,
-      record,
-      summaries,
-      freshness,
-      gate: gates.postgres,
-      clock,
-      currentSale,
-      ack,
-    })
+    const records = new RecordRoutes({ store, record, summaries, freshness, gate: gates.postgres, clock, currentSale })
     this.routes = [...items.routes, ...records.routes]
   }
 

@@ -1,4 +1,3 @@
-import type { Config } from '../../core/config/load.ts'
 import { formatItemId, type HoldCode, isUserId, parseCode, parseItemId, userIdLengthMax } from '../../core/ids.ts'
 import type { SaleStore } from '../../core/redis/sale-store.ts'
 import type { Exchange } from '../exchange.ts'
@@ -27,7 +26,6 @@ export interface RecordRoutesOptions {
   readonly freshness: Freshness
   /** For reads of Postgres. */
   readonly gate: ReadGate
-  readonly ack: Config['app']['ack']
   readonly clock: RedisClock
   /** Of the current sale; `undefined` before Redis has told the time. */
   readonly currentSale: () => number | undefined
@@ -109,19 +107,16 @@ export class RecordRoutes {
     else this.#options.gate.offer(exchange, `code ${exchange.parameter}`, () => this.#purchaseBy(code))
   }
 
-  /**
-   * The body that the purchase was answered with. Redis knows it the moment it was made, Postgres for ever; where the
-   * buyer isn't answered before Postgres has it, this doesn't tell it any sooner.
-   */
+  /** The body that the purchase was answered with. Redis knows it the moment it was made, Postgres for ever. */
   async #purchaseBy(code: HoldCode): Promise<ReadReply> {
-    const { store, record, freshness, ack } = this.#options
+    const { store, record, freshness } = this.#options
     const { sale, index } = code
     const found = store.isUp ? await store.someItems(sale, Number(index), 1) : undefined
     if (found !== undefined) {
       const [item] = found.items
       if (item?.state !== 'sold' || item.nonce !== code.nonce) return problemReplies.purchase_unknown
-      const body = purchaseBody({ sale, index, user: item.user, purchasedAt: new Date(item.atMs).toISOString() })
-      if (ack === 'redis') return { head: okHead, body, headers: upToDate }
+      const purchasedAt = new Date(item.atMs).toISOString()
+      return { head: okHead, body: purchaseBody({ sale, index, user: item.user, purchasedAt }), headers: upToDate }
     }
     const row = await record.purchase(code)
     if (row === undefined) return problemReplies.purchase_unknown

