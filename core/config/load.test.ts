@@ -112,8 +112,11 @@ test('no secret appears in a fault, a warning or the redacted configuration', ()
     port: 5432,
     user: 'hotcakes',
     password: 'set',
+    ownerUser: '',
+    ownerPassword: 'not set',
     name: 'hotcakes',
     sslMode: 'prefer',
+    sslRootCert: '',
   })
   assert.equal(redacted(config)['redis']?.['password'], 'not set')
   const withoutHost = loadConfig({ env: { DB_PASSWORD: secret, REDIS_PASSWORD: secret } })
@@ -126,6 +129,12 @@ test('settings that exclude each other are named together', () => {
   assert.match(ports.message, /APP_METRICS_PORT must differ from APP_PORT/)
   const keys = faultOf(() => loadConfig({ env: { REDIS_TTL: '1', APP_HOLD_SECONDS: '3601' } }))
   assert.match(keys.message, /REDIS_TTL must be at least as long as a hold/)
+})
+
+test('a file that cannot be read is named with its setting', () => {
+  const files = { DB_SSL_ROOT_CERT: '/nowhere/root.crt', REDIS_TLS_CA: '/nowhere/ca.crt' }
+  const { message } = faultOf(() => loadConfig({ env: files }))
+  assert.match(message, /^DB_SSL_ROOT_CERT must be a file .*root\.crt.*\nREDIS_TLS_CA must be a file .*ca\.crt/)
 })
 
 test('unknown names in the file are warned about, with the one that was probably meant', (t) => {

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { accessSync, constants, readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 
 import convict from 'convict'
@@ -59,7 +59,7 @@ export function loadConfig(options: { env: Variables; dotenvFile?: string }): Re
   const problems = settingPlaces.flatMap(
     ({ group, name, setting }) => problemOf(setting, valueAt(values, group, name)) ?? [],
   )
-  if (problems.length === 0) problems.push(...problemsBetween(values))
+  if (problems.length === 0) problems.push(...problemsBetween(values), ...unreadableFiles(values))
   if (problems.length > 0) throw new Fault('HC_CONFIG', problems.join('\n'))
   loaded.validate({ allowed: 'strict' })
 
@@ -116,6 +116,18 @@ function problemsBetween({ app, redis }: SettingValues): string[] {
   return problems
 }
 
+function unreadableFiles({ db, redis }: SettingValues): string[] {
+  const files = { DB_SSL_ROOT_CERT: db.sslRootCert, REDIS_TLS_CA: redis.tlsCa }
+  return Object.entries(files).flatMap(([name, path]) => {
+    try {
+      if (path !== '') accessSync(path, constants.R_OK)
+      return []
+    } catch (error) {
+      return [`${name} must be a file that can be read: ${(error as Error).message}`]
+    }
+  })
+}
+
 /** Only the file is looked through: the environment holds variables of others, which may begin alike. */
 function unknownNames(file: Variables, path: string): string[] {
   const names = settingPlaces.map(({ setting }) => setting.env)
@@ -146,8 +158,9 @@ function settingsWithoutEffect({ db, redis }: SettingValues, variables: Variable
       'DB_OWNER_PASSWORD',
       'DB_NAME',
       'DB_SSL_MODE',
+      'DB_SSL_ROOT_CERT',
     ])
-  if (redis.host === '') warn('REDIS_HOST', ['REDIS_PORT', 'REDIS_USER', 'REDIS_PASSWORD', 'REDIS_TLS'])
+  if (redis.host === '') warn('REDIS_HOST', ['REDIS_PORT', 'REDIS_USER', 'REDIS_PASSWORD', 'REDIS_TLS', 'REDIS_TLS_CA'])
   return warnings
 }
 

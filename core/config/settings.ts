@@ -14,6 +14,11 @@ const secret = {
   allowed: 'at most 1024 characters, none of them a control character',
   sensitive: true,
 } as const
+const file = {
+  format: 'hotcakes-text',
+  pattern: /^[^\p{Cc}]{1,1024}$/u,
+  allowed: 'a path of at most 1024 characters',
+} as const
 const identifier = {
   format: 'hotcakes-text',
   pattern: /^[^\p{Cc}]{1,63}$/u,
@@ -218,7 +223,14 @@ export const settings = {
       env: 'DB_SSL_MODE',
       default: 'prefer',
       choices: ['disable', 'prefer', 'require', 'verify-ca', 'verify-full'],
-      doc: 'Encryption to PostgreSQL, as libpq means it. verify-* checks against ~/.postgresql/root.crt or PGSSLROOTCERT.',
+      doc: 'Encryption to PostgreSQL, as libpq means it. Only verify-full keeps out who stands between.',
+    },
+    sslRootCert: {
+      ...file,
+      env: 'DB_SSL_ROOT_CERT',
+      default: '',
+      defaultMeans: 'PGSSLROOTCERT, else ~/.postgresql/root.crt',
+      doc: 'File with the authorities (PEM) that DB_SSL_MODE=verify-* trusts.',
     },
   },
   redis: {
@@ -250,7 +262,14 @@ export const settings = {
       format: 'hotcakes-boolean',
       env: 'REDIS_TLS',
       default: false,
-      doc: 'Encryption to Redis. The certificate is checked; NODE_EXTRA_CA_CERTS names a private authority.',
+      doc: 'Encryption to Redis. Its certificate and name are always checked.',
+    },
+    tlsCa: {
+      ...file,
+      env: 'REDIS_TLS_CA',
+      default: '',
+      defaultMeans: 'those that Node.js knows, and NODE_EXTRA_CA_CERTS',
+      doc: 'File with the authorities (PEM) that REDIS_TLS trusts.',
     },
     ttlHours: {
       format: 'hotcakes-integer',

@@ -14,6 +14,8 @@ export interface PostgresSettings {
   readonly password: string
   readonly name: string
   readonly sslMode: 'disable' | 'prefer' | 'require' | 'verify-ca' | 'verify-full'
+  /** File with the authorities that verify-* trusts; '' or absent: where libpq looks by itself. */
+  readonly sslRootCert?: string
 }
 
 export interface PostgresOptions {
@@ -34,6 +36,7 @@ export function conninfo(settings: PostgresSettings, options: PostgresOptions): 
     ...(settings.password === '' ? {} : { password: settings.password }),
     dbname: settings.name,
     sslmode: settings.sslMode,
+    ...((settings.sslRootCert ?? '') === '' ? {} : { sslrootcert: settings.sslRootCert }),
     connect_timeout: postgresConnectTimeoutSeconds,
     application_name: options.applicationName,
     client_encoding: 'UTF8',

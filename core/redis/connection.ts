@@ -1,3 +1,7 @@
+import { readFileSync } from 'node:fs'
+import { isIP } from 'node:net'
+import type { ConnectionOptions as TlsOptions } from 'node:tls'
+
 import { Redis, type RedisOptions } from 'ioredis'
 import { Fault } from '../faults.ts'
 import { redisCommandTimeoutMs, redisConnectTimeoutMs, redisReconnectDelayMsMax } from '../limits.ts'
@@ -12,6 +16,8 @@ export interface RedisSettings {
   readonly user: string
   readonly password: string
   readonly tls: boolean
+  /** File with the authorities that are trusted; '' or absent: those that Node.js knows. */
+  readonly tlsCa?: string
 }
 
 export interface ConnectionOptions {
@@ -36,7 +42,7 @@ export function connectRedis(settings: RedisSettings, options: ConnectionOptions
     port: settings.port,
     ...(settings.user === '' ? {} : { username: settings.user }),
     ...(settings.password === '' ? {} : { password: settings.password }),
-    ...(settings.tls ? { tls: { servername: settings.host } } : {}),
+    ...(settings.tls ? { tls: tlsOptions(settings) } : {}),
     connectionName: options.name,
     commandTimeout: options.commandTimeoutMs ?? redisCommandTimeoutMs,
   })
@@ -56,6 +62,14 @@ export function connectRedis(settings: RedisSettings, options: ConnectionOptions
     options.onState?.('down', lastFault)
   })
   return redis
+}
+
+/** The name in the certificate is checked against the host, be it a name or an address; only a name may be sent ahead. */
+function tlsOptions({ host, tlsCa = '' }: RedisSettings): TlsOptions {
+  return {
+    ...(isIP(host) === 0 ? { servername: host } : {}),
+    ...(tlsCa === '' ? {} : { ca: readFileSync(tlsCa) }),
+  }
 }
 
 const neverTwice = {

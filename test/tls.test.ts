@@ -1,0 +1,134 @@
+// Goal: what travels to Redis and Postgres is encrypted for the servers that the operator means, and for nobody else.
+// Method: real certificates for the name localhost. The same servers under their address are then servers with the wrong
+// name, and to who trusts another authority they are strangers.
+
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { appendFileSync, chownSync, copyFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+
+import { connectPostgres } from '../core/postgres/connection.ts'
+import { connectRedis, firstConnect, type RedisSettings } from '../core/redis/connection.ts'
+import { freePort } from '../ops/embedded/free-port.ts'
+import { startCluster } from './helpers/cluster.ts'
+import { eventually } from './helpers/eventually.ts'
+import { checkoutPath, codeOf, currentSale, purchasePath } from './helpers/items.ts'
+import { openPostgres } from './helpers/record.ts'
+import { createFolder, removeFolder, temporaryFolder } from './helpers/scope.ts'
+import { openRedis, servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
+
+const folder = temporaryFolder({ after })
+const [ca, certificate, key] = ['ca.crt', 'server.crt', 'server.key'].map((name) => join(folder, name)) as Files
+const strangers = join(folder, 'strangers.crt')
+type Files = [ca: string, certificate: string, key: string]
+
+makeCertificate('ca', [])
+makeCertificate('strangers', [])
+makeCertificate('server', ['-addext', 'subjectAltName=DNS:localhost', '-CA', ca, '-CAkey', join(folder, 'ca.key')])
+
+const redis = await startTlsRedis()
+const db = { ...(await startTlsPostgres()), host: 'localhost', sslMode: 'verify-full' as const, sslRootCert: ca }
+
+/** Signed by itself, unless the options name an authority. */
+function makeCertificate(name: string, options: readonly string[]): void {
+  const kind = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '1']
+  const files = ['-keyout', join(folder, `${name}.key`), '-out', join(folder, `${name}.crt`)]
+  execFileSync('openssl', ['req', ...kind, '-subj', `/CN=${name}`, ...files, ...options], { stdio: 'pipe' })
+}
+
+async function startTlsRedis(): Promise<RedisSettings> {
+  const service = await startRedis({ after })
+  const admin = await openRedis({ after }, service.admin)
+  const port = await freePort()
+  const files = ['tls-cert-file', certificate, 'tls-key-file', key, 'tls-ca-cert-file', ca]
+  await admin.call('CONFIG', 'SET', ...files, 'tls-auth-clients', 'no', 'tls-port', port, 'port', 0)
+  return { ...service.connection, host: 'localhost', port, tls: true, tlsCa: ca }
+}
+
+async function startTlsPostgres() {
+  const data = createFolder()
+  const service = await startPostgres({ after }, { folder: data })
+  after(() => removeFolder(data))
+  await service.stop()
+  const home = join(data, 'postgres')
+  for (const file of [certificate, key]) {
+    const copy = join(home, file === key ? 'server.key' : 'server.crt')
+    copyFileSync(file, copy)
+    chownSync(copy, statSync(home).uid, statSync(home).gid)
+  }
+  appendFileSync(join(home, 'postgresql.conf'), '\nssl = on\n')
+  await service.start()
+  return service.connection
+}
+
+async function connect(settings: RedisSettings): Promise<void> {
+  const client = connectRedis(settings, { name: 'hotcakes test' })
+  try {
+    await firstConnect(client, settings)
+  } finally {
+    client.disconnect()
+  }
+}
+
+test('a server sells over encrypted connections alone', async (t) => {
+  const { user, password, port } = redis
+  const cluster = await startCluster(t, {
+    env: {
+      ...servicesEnv({
+        db: { ...db, sslMode: 'disable' },
+        redis: { host: 'localhost', port, user, password, tls: false },
+      }),
+      DB_SSL_MODE: 'verify-full',
+      DB_SSL_ROOT_CERT: ca,
+      REDIS_TLS: 'true',
+      REDIS_TLS_CA: ca,
+      APP_SALE_INTERVAL_SECONDS: String(30 * 86_400),
+    },
+  })
+  const code = codeOf(await cluster.http.post(checkoutPath('ann', `${await currentSale(cluster)}-1`)))
+  assert.equal((await cluster.http.post(purchasePath(code))).status, 200)
+  const postgres = openPostgres(t, { ...db, sslMode: 'disable' })
+  await eventually(() => postgres.query('select from purchases').length === 1)
+  const sessions = postgres.query<{ ssl: boolean }>(
+    'select ssl from pg_stat_ssl join pg_stat_activity using (pid) where usename = $1',
+    [db.user],
+  )
+  assert.ok(sessions.length > 0)
+  assert.ok(sessions.every(({ ssl }) => ssl))
+})
+
+const unavailable = (message: RegExp) => ({ code: /^HC_(REDIS|POSTGRES)_UNAVAILABLE$/, message })
+
+test('a Postgres with another name, or of another authority, is refused', () => {
+  const named = { applicationName: 'hotcakes test' }
+  connectPostgres(db, named).close()
+  assert.throws(
+    () => connectPostgres({ ...db, host: '127.0.0.1' }, named),
+    unavailable(/"localhost".*does not match host/),
+  )
+  assert.throws(
+    () => connectPostgres({ ...db, sslRootCert: strangers }, named),
+    unavailable(/certificate verify failed/),
+  )
+})
+
+test('a Redis with another name, or of another authority, is refused', async () => {
+  await connect(redis)
+  await assert.rejects(connect({ ...redis, host: '127.0.0.1' }), unavailable(/127\.0\.0\.1 is not in the cert/))
+  await assert.rejects(connect({ ...redis, tlsCa: strangers }), unavailable(/unable to verify|self.signed/))
+  await assert.rejects(connect({ ...redis, tls: false }), unavailable(/closed|ECONNRESET/))
+})
+
+test('a server that was given the wrong authority says so and does not start', async (t) => {
+  const { user, password, port } = redis
+  const settings = {
+    db: { ...db, sslMode: 'disable' as const },
+    redis: { host: 'localhost', port, user, password, tls: false as const },
+  }
+  const env = { ...servicesEnv(settings), REDIS_TLS: 'true', REDIS_TLS_CA: strangers }
+  const cluster = await startCluster(t, { env, awaitReady: false })
+  const complaint = () => cluster.logLines().find((line) => line.includes('waiting up to'))
+  assert.match(await eventually(complaint), /unable to verify|self.signed/)
+  assert.equal((await cluster.stop()).code, 0)
+})
