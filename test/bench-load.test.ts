@@ -114,14 +114,17 @@ test('a running server, at a fixed rate, and ended by Ctrl+C', async (t) => {
     assert.deepEqual(run.missing, [])
   })
 
-  await t.test('what is read beside the buying is counted apart', async (t2) => {
-    const bench = startBench(t2, ['steady', ...running, '--seconds', '2', '--rate', '50', '--reads', '100'])
+  await t.test('what is read and looked at beside the buying is counted apart', async (t2) => {
+    const beside = ['--reads', '100', '--viewers', '5']
+    const bench = startBench(t2, ['steady', ...running, '--seconds', '2', '--rate', '50', ...beside])
     assert.equal(await bench.ended(), 0, bench.text())
-    const { reading, tally, generator } = onlyRun(bench.report())
+    const { reading, viewing, tally, generator } = onlyRun(bench.report())
     assert.ok(reading && reading.ok > 0)
     assert.deepEqual([reading.other, reading.unanswered], [0, 0])
     assert.ok(tally.sent <= 101)
-    assert.equal(generator.cpuSeconds.length, 2)
+    assert.deepEqual([viewing?.viewers, viewing?.closed], [5, 0])
+    assert.ok(viewing && viewing.messagesPerSecond > 0)
+    assert.equal(generator.cpuSeconds.length, 3)
     assert.match(bench.text(), /reading {3}100\/s offered/)
   })
 

@@ -4,9 +4,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Operation } from '../../core/outcomes.ts'
 import { compiled } from '../harness/server-under-test.ts'
 import { type LatencySummary, mergeHistograms, summarize } from '../report/latencies.ts'
-import type { Reading } from '../report/report.ts'
+import type { Reading, Viewing } from '../report/report.ts'
+import { Companion } from './companion.ts'
 import type { Done, FromGenerator, Second, ToGenerator } from './generator-process.ts'
-import { Readers } from './readers.ts'
 import type { Settings } from './settings.ts'
 import type { Sale } from './shop.ts'
 
@@ -32,23 +32,29 @@ export interface Latencies {
 }
 
 export interface CrewResult extends Latencies {
-  /** Of each generator, and of the readers. */
+  /** Of each generator, of the readers and of the viewers. */
   readonly cpuSeconds: readonly number[]
   readonly peakBytes: number
   readonly neverSent: number
   readonly usedUpSecond: number | undefined
   readonly lastPurchase: Done['lastPurchase']
-  readonly reading: Reading | undefined
+  /** What went on beside the buying. */
+  readonly besides: { readonly reading?: Reading; readonly viewing?: Viewing }
 }
 
-/** The generator processes of one run, and the one that reads beside them. */
+interface Companions {
+  readonly readers: Companion<Reading> | undefined
+  readonly viewers: Companion<Viewing> | undefined
+}
+
+/** The generator processes of one run, and those that read and look beside them. */
 export class Crew {
   /** On the system's monotonic clock. */
   readonly startMs: number
   readonly endMs: number
   readonly #children: readonly ChildProcess[]
   readonly #done: Promise<Done>[]
-  readonly #readers: Readers | undefined
+  readonly #companions: Companions
 
   /** @throws when a generator does not come to life */
   static async start(options: CrewOptions): Promise<Crew> {
@@ -58,24 +64,33 @@ export class Crew {
     try {
       const ready = children.map((child) => once(child, 'message', { signal: AbortSignal.timeout(readyMsMax) }))
       await Promise.all(ready)
-      return new Crew(children, options.settings.reads > 0 ? await Readers.start() : undefined, options)
+      const { reads, viewers } = options.settings
+      const companions = {
+        readers: reads > 0 ? await Companion.start<Reading>('reader') : undefined,
+        viewers: viewers > 0 ? await Companion.start<Viewing>('viewer') : undefined,
+      }
+      return new Crew(children, companions, options)
     } catch (cause) {
       for (const child of children) child.kill('SIGKILL')
       throw new Error('a generator did not start', { cause })
     }
   }
 
-  private constructor(children: readonly ChildProcess[], readers: Readers | undefined, options: CrewOptions) {
+  private constructor(children: readonly ChildProcess[], companions: Companions, options: CrewOptions) {
     const { settings, url, sale, onSecond } = options
     this.startMs = monotonicMs() + orderMs + settings.warmup * 1_000
     this.endMs = this.startMs + settings.seconds * 1_000
     this.#children = children
-    this.#readers = readers
+    this.#companions = companions
     this.#done = children.map((child) => whenDone(child, onSecond))
     const { startMs, endMs } = this
-    readers?.read({ settings, url, sale, startMs, endMs })
+    for (const companion of this.#besides) companion.begin({ settings, url, sale, startMs, endMs })
     for (const [generator, child] of children.entries())
       tell(child, { type: 'order', order: { settings, url, sale, generator, startMs, endMs } })
+  }
+
+  get #besides(): Companion<unknown>[] {
+    return Object.values(this.#companions).filter((companion) => companion !== undefined)
   }
 
   openSale(sale: Sale): void {
@@ -85,11 +100,11 @@ export class Crew {
   /** Ends the load now; what was counted so far is the result. */
   stop(): void {
     for (const child of this.#children) tell(child, { type: 'stop' })
-    this.#readers?.stop()
+    for (const companion of this.#besides) companion.stop()
   }
 
   kill(): void {
-    this.#readers?.kill()
+    for (const companion of this.#besides) companion.kill()
     for (const child of this.#children) child.kill('SIGKILL')
   }
 
@@ -101,9 +116,10 @@ export class Crew {
       throw new Error('a generator did not come to its end')
     }
     try {
-      const all = Promise.all([Promise.all(this.#done), this.#readers?.result()])
-      const [done, reading] = await Promise.race([all, deadline()])
-      return merge(done, reading)
+      const { readers, viewers } = this.#companions
+      const all = Promise.all([Promise.all(this.#done), readers?.result(), viewers?.result()])
+      const [done, reading, viewing] = await Promise.race([all, deadline()])
+      return merge(done, { ...(reading && { reading }), ...(viewing && { viewing }) })
     } finally {
       hung.abort()
       this.kill()
@@ -133,7 +149,7 @@ function whenDone(child: ChildProcess, onSecond: (second: Second) => void): Prom
   })
 }
 
-function merge(all: readonly Done[], reading: Reading | undefined): CrewResult {
+function merge(all: readonly Done[], besides: CrewResult['besides']): CrewResult {
   const merged = (of: 'latencies' | 'uncorrected') => {
     const operation = (name: Operation) => summarize(mergeHistograms(all.map((done) => done[of][name])))
     return { checkout: operation('checkout'), purchase: operation('purchase') }
@@ -142,8 +158,8 @@ function merge(all: readonly Done[], reading: Reading | undefined): CrewResult {
   return {
     latency: merged('latencies'),
     uncorrected: merged('uncorrected'),
-    cpuSeconds: [...all, ...(reading ? [reading] : [])].map(({ cpuSeconds }) => cpuSeconds),
-    reading,
+    cpuSeconds: [...all, ...Object.values(besides)].map(({ cpuSeconds }) => cpuSeconds),
+    besides,
     peakBytes: total('peakBytes'),
     neverSent: total('neverSent'),
     usedUpSecond: least(all.flatMap(({ usedUpSecond }) => usedUpSecond ?? [])),

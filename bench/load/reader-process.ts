@@ -6,30 +6,16 @@ import autocannon from 'autocannon'
 import { newHistogram, summarize } from '../report/latencies.ts'
 import type { Reading } from '../report/report.ts'
 import { attach } from './autocannon-wire.ts'
+import { type CompanionOrder, serveCompanion } from './companion.ts'
 import { nextLook } from './reader.ts'
 import { FixedRate, type Sender } from './schedule.ts'
-import type { Settings } from './settings.ts'
-import { type Sale, seededRandom } from './shop.ts'
-
-export interface ReaderOrder {
-  readonly settings: Pick<Settings, 'reads' | 'seed' | 'timeout' | 'users'>
-  readonly url: string
-  readonly sale: Sale
-  /** On the system's monotonic clock, which all processes share. Reading begins at once: the warm-up is the buyers'. */
-  readonly startMs: number
-  readonly endMs: number
-}
-
-export type ToReaders = { readonly type: 'order'; readonly order: ReaderOrder } | { readonly type: 'stop' }
-export type FromReaders = { readonly type: 'ready' } | { readonly type: 'done'; readonly reading: Reading }
+import { seededRandom } from './shop.ts'
 
 const connections = 32
 const foreverSeconds = 2_000_000
 const clockOffsetMs = Number(process.hrtime.bigint()) / 1e6 - performance.now()
 
-const ended = new AbortController()
-
-async function read({ settings, url, sale, startMs, endMs }: ReaderOrder): Promise<Reading> {
+async function read({ settings, url, sale, startMs, endMs }: CompanionOrder, ended: AbortSignal): Promise<Reading> {
   const latency = newHistogram()
   const counts = { ok: 0, turnedAway: 0, other: 0, unanswered: 0 }
   const random = seededRandom(settings.seed)
@@ -62,9 +48,9 @@ async function read({ settings, url, sale, startMs, endMs }: ReaderOrder): Promi
   }
   const options = { url, connections, duration: foreverSeconds, timeout: settings.timeout, setupClient }
   const load = autocannon(options, () => undefined)
-  await delay(Math.max(0, from - performance.now()), undefined, ended).catch(() => undefined) // stopped
+  await delay(Math.max(0, from - performance.now()), undefined, { signal: ended }).catch(() => undefined) // stopped
   const cpuBefore = process.cpuUsage()
-  await delay(endMs - clockOffsetMs - performance.now(), undefined, ended).catch(() => undefined) // stopped
+  await delay(endMs - clockOffsetMs - performance.now(), undefined, { signal: ended }).catch(() => undefined) // stopped
   const seconds = Math.max(1e-3, (performance.now() - from) / 1_000)
   const { user, system } = process.cpuUsage(cpuBefore)
   schedule.close()
@@ -78,17 +64,4 @@ async function read({ settings, url, sale, startMs, endMs }: ReaderOrder): Promi
   }
 }
 
-async function runToEnd(order: ReaderOrder): Promise<void> {
-  const reading = await read(order)
-  process.send?.({ type: 'done', reading } satisfies FromReaders, () => process.exit())
-}
-
-process.on('message', (message: ToReaders) => {
-  if (message.type === 'stop') ended.abort()
-  else void runToEnd(message.order)
-})
-// A terminal's Ctrl+C reaches the whole process group; the parent alone decides what it means.
-process.on('SIGINT', () => undefined)
-process.on('SIGTERM', () => undefined)
-process.on('disconnect', () => process.exit())
-process.send?.({ type: 'ready' } satisfies FromReaders)
+serveCompanion(read)

@@ -132,7 +132,7 @@ async function load(options: RunOptions) {
       timeline: measurement.timeline(Math.floor(seconds + 1e-6)),
       ...(roles && { use: roles }),
       ...(others && { others }),
-      ...(crewResult.reading && { reading: crewResult.reading }),
+      ...crewResult.besides,
       generator: { cpuSeconds: crewResult.cpuSeconds, peakBytes: crewResult.peakBytes },
       ...(log && { log }),
     }

@@ -19,6 +19,7 @@ const usual: Settings = {
   timeout: 10,
   generators: 1,
   reads: 0,
+  viewers: 0,
   seed: 1,
   items: 1_000_000,
   userLimit: 10,

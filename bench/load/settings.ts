@@ -35,6 +35,8 @@ export interface Settings {
   readonly generators: number
   /** Reads of items and records a second beside all that, on schedule. */
   readonly reads: number
+  /** Sale boards that are open meanwhile. */
+  readonly viewers: number
   readonly seed: number
   /** From here on: of the server, when it is started for the run. */
   readonly items: number
@@ -91,6 +93,14 @@ export const settingLimits: Readonly<Record<NumberSetting, Limits>> = {
     max: 100_000,
     isWhole: false,
     help: 'items and records read beside the buying, on schedule, by a process of their own',
+  },
+  viewers: {
+    flag: 'viewers',
+    unit: '',
+    min: 0,
+    max: 20_000,
+    ...whole,
+    help: 'sale boards that are open meanwhile, all in a process of their own',
   },
   seed: { flag: 'seed', unit: '', min: 0, max: 4_294_967_295, ...whole, help: 'of what the buyers draw' },
   items: { flag: 'items', unit: '', min: 1, max: 1_000_000, ...whole, help: 'stock of the sale' },

@@ -85,6 +85,17 @@ export interface Reading {
   readonly cpuSeconds: number
 }
 
+/** What the open boards were told, in the measurement. */
+export interface Viewing {
+  readonly viewers: number
+  /** Of these, closed by the server before the end. */
+  readonly closed: number
+  readonly messagesPerSecond: number
+  readonly bytesPerSecond: number
+  /** Of the process that has them open. */
+  readonly cpuSeconds: number
+}
+
 export interface SaleCounts {
   readonly items: number
   readonly held: number
@@ -121,6 +132,8 @@ export interface Run {
   readonly timeline: Timeline
   /** With `reads` alone. */
   readonly reading?: Reading
+  /** With `viewers` alone. */
+  readonly viewing?: Viewing
   readonly sellOut?: SellOut
   /** By role; absent when the server's processes could not be seen. */
   readonly use?: Readonly<Record<string, RoleUse>>

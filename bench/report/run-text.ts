@@ -1,7 +1,7 @@
 import type { Settings } from '../load/settings.ts'
 import { formatBytes, formatCount, formatMs, formatPercent } from './format.ts'
 import type { LatencySummary } from './latencies.ts'
-import type { Reading, Run } from './report.ts'
+import type { Reading, Run, Viewing } from './report.ts'
 import { accepted, answered, sum } from './tally.ts'
 import { textTable } from './text-table.ts'
 
@@ -42,7 +42,7 @@ export function aftermathText(run: Run): string {
 }
 
 function rateLines(
-  { tally, seconds, offeredPerSecond, achievedPerSecond, reading }: Loaded,
+  { tally, seconds, offeredPerSecond, achievedPerSecond, reading, viewing }: Loaded,
   settings: Settings,
 ): string[] {
   const perSecond = (times: number): string => formatCount(times / Math.max(seconds, 1e-3))
@@ -52,6 +52,7 @@ function rateLines(
     `goodput   ${perSecond(tally.holds)} holds/s, ${perSecond(tally.purchases)} purchases/s` +
       (tally.repeats > 0 ? `, ${perSecond(tally.repeats)} repeats/s` : ''),
     ...readingLines(reading),
+    ...viewingLines(viewing),
   ]
 }
 
@@ -62,6 +63,15 @@ function readingLines(reading: Reading | undefined): string[] {
     `reading   ${formatCount(offeredPerSecond)}/s offered, ${formatCount(answeredPerSecond)}/s answered: ` +
       `${formatCount(ok)} ok, ${formatCount(turnedAway)} turned away, ${formatCount(other + unanswered)} failed; ` +
       `p50 ${formatMs(latency.p50Us)}, p99 ${formatMs(latency.p99Us)} ms`,
+  ]
+}
+
+function viewingLines(viewing: Viewing | undefined): string[] {
+  if (viewing === undefined) return []
+  const { viewers, closed, messagesPerSecond, bytesPerSecond, cpuSeconds } = viewing
+  return [
+    `viewing   ${formatCount(viewers)} boards, ${formatCount(closed)} of them closed by the server: ` +
+      `${formatCount(messagesPerSecond)} messages/s, ${formatCount(bytesPerSecond / 1_024)} KiB/s; ${cpuSeconds.toFixed(1)} s of CPU`,
   ]
 }
 

@@ -50,6 +50,7 @@ function showMoment() {
     'of-items',
     sold >= terms.items ? `all ${formatNumber(terms.items)} items` : `of ${formatNumber(terms.items)} sold`,
   )
+  for (const id of ['any', 'any-too']) byId(id).disabled = available === 0
   for (const [name, count] of Object.entries({ available, held, sold })) set(`count-${name}`, formatNumber(count))
   byId('bar-sold').style.width = `${(sold / terms.items) * 100}%`
   byId('bar-held').style.width = `${(held / terms.items) * 100}%`
