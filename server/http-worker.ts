@@ -227,7 +227,7 @@ export class HttpWorker {
   }
 
   #newReading(): Reading {
-    return new Reading(this.#config.db, {
+    return new Reading(this.#config, {
       store: this.#store,
       clock: this.#clock,
       logState: () => this.#watch.state,

@@ -20,8 +20,11 @@ export interface ReadGateOptions {
   readonly deadlineMs: number
 }
 
+/** What a gate needs of the request. */
+type Reader = Pick<Exchange, 'answer' | 'shed' | 'startedMs'>
+
 interface Read {
-  readonly exchanges: Exchange[]
+  readonly exchanges: Reader[]
   readonly run: () => ReadReply | Promise<ReadReply>
 }
 
@@ -46,7 +49,7 @@ export class ReadGate {
   }
 
   /** `key` names what is asked for; `run` reads it, and may throw a Fault. */
-  offer(exchange: Exchange, key: string, run: () => ReadReply | Promise<ReadReply>): void {
+  offer(exchange: Reader, key: string, run: () => ReadReply | Promise<ReadReply>): void {
     if (this.#requests >= this.#options.waitingMax) {
       exchange.shed('overloaded')
       return
@@ -80,7 +83,7 @@ export class ReadGate {
   }
 
   /** Turns away who is not. */
-  #isInTime(exchange: Exchange): boolean {
+  #isInTime(exchange: Reader): boolean {
     const isInTime = performance.now() - exchange.startedMs <= this.#options.deadlineMs
     if (!isInTime) exchange.shed('late')
     return isInTime

@@ -15,7 +15,6 @@ import type { LogState, SaleStore } from '../core/redis/sale-store.ts'
 import type { Route } from './http-server.ts'
 import { ItemRoutes } from './items/item-routes.ts'
 import { ReadGate } from './read-gate.ts'
-import { Freshness } from './records/freshness.ts'
 import { RecordReader } from './records/record-reader.ts'
 import { RecordRoutes } from './records/record-routes.ts'
 import { SaleSummaries } from './records/sale-summaries.ts'
@@ -36,7 +35,10 @@ export class Reading {
   readonly #postgres: AsyncPostgres
   readonly #slow: AsyncPostgres
 
-  constructor(db: Config['db'], { store, clock, logState, currentSale, onFault, registry }: ReadingOptions) {
+  constructor(
+    { db, redis: { ttlHours } }: Pick<Config, 'db' | 'redis'>,
+    { store, clock, logState, currentSale, onFault, registry }: ReadingOptions,
+  ) {
     const name = `hotcakes http ${process.pid}`
     this.#postgres = new AsyncPostgres(db, { applicationName: name, connectionsMax: postgresReadsInFlightMax })
     this.#slow = new AsyncPostgres(db, { applicationName: name, connectionsMax: 1, deadlineMs: saleCountsDeadlineMs })
@@ -48,11 +50,10 @@ export class Reading {
       pictures: gate(picturesDrawnAtOnceMax),
     }
     registerGauge(registry, gates)
-    const freshness = new Freshness(logState, clock)
     const record = new RecordReader({ postgres: this.#postgres, slow: this.#slow })
-    const summaries = new SaleSummaries({ store, record, freshness })
+    const summaries = new SaleSummaries({ store, record, ttlMs: ttlHours * 3_600_000 })
     const items = new ItemRoutes({ store, gate: gates.redis, pictureGate: gates.pictures, currentSale })
-    const records = new RecordRoutes({ store, record, summaries, freshness, gate: gates.postgres, clock, currentSale })
+    const records = new RecordRoutes({ store, record, summaries, logState, gate: gates.postgres, clock, currentSale })
     this.routes = [...items.routes, ...records.routes]
   }
 

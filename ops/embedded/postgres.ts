@@ -57,8 +57,8 @@ function serverSettings(options: { port: number; durable: boolean }): readonly s
     synchronous_commit: 'on',
     password_encryption: 'scram-sha-256',
     timezone: 'UTC',
-    // A worker holds one connection, the persister one, the audit a few.
-    max_connections: 100,
+    // An HTTP worker holds up to three connections, the rest of the service some eight.
+    max_connections: 300,
     shared_buffers: '128MB',
     // Checkpoints by time rather than after every GB of a busy sale: each makes the WAL carry full pages again.
     max_wal_size: '2GB',

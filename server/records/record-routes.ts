@@ -1,5 +1,5 @@
 import { formatItemId, type HoldCode, isUserId, parseCode, parseItemId, userIdLengthMax } from '../../core/ids.ts'
-import type { SaleStore } from '../../core/redis/sale-store.ts'
+import type { LogState, SaleStore } from '../../core/redis/sale-store.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Route } from '../http-server.ts'
 import { problemReplies, problemReply } from '../problems.ts'
@@ -7,7 +7,7 @@ import { idMax, parseInteger, pathWith, QueryParameters } from '../query-paramet
 import type { ReadGate, ReadReply } from '../read-gate.ts'
 import type { RedisClock } from '../redis-clock.ts'
 import { okHead, purchaseBody } from '../replies.ts'
-import { type Freshness, upToDate } from './freshness.ts'
+import { Freshness, upToDate } from './freshness.ts'
 import type { RecordReader } from './record-reader.ts'
 import { describeSale, rowOf, type SaleSummaries } from './sale-summaries.ts'
 
@@ -23,7 +23,7 @@ export interface RecordRoutesOptions {
   readonly store: Pick<SaleStore, 'saleState' | 'someItems' | 'isUp'>
   readonly record: RecordReader
   readonly summaries: SaleSummaries
-  readonly freshness: Freshness
+  readonly logState: () => LogState | undefined
   /** For reads of Postgres. */
   readonly gate: ReadGate
   readonly clock: RedisClock
@@ -55,6 +55,7 @@ export class RecordRoutes {
 
   async #salesPage(after: number | undefined, limit: number): Promise<ReadReply> {
     const { record, store, currentSale } = this.#options
+    const freshness = this.#freshness()
     const rows = await record.sales(after ?? idMax, limit + 1)
     const current = currentSale()
     if (after === undefined && store.isUp && current !== undefined && (rows[0]?.id ?? -1) < current) {
@@ -63,7 +64,7 @@ export class RecordRoutes {
     }
     const page = rows.slice(0, limit)
     const next = rows.length > limit ? pathWith('/sales', { after: page.at(-1)?.id, limit }) : null
-    return this.#answer({ sales: page.map((row) => describeSale(row, this.#nowMs())), next })
+    return answer({ sales: page.map((row) => describeSale(row, this.#nowMs())), next }, freshness)
   }
 
   #sale(exchange: Exchange): void {
@@ -73,8 +74,11 @@ export class RecordRoutes {
   }
 
   async #saleSummary(sale: number): Promise<ReadReply> {
-    const summary = await this.#options.summaries.of(sale, this.#nowMs())
-    return summary === undefined ? problemReplies.sale_unknown : this.#answer(summary)
+    const freshness = this.#freshness()
+    const nowMs = this.#nowMs()
+    const drainedUntilMs = nowMs - (freshness.lagMs ?? Number.POSITIVE_INFINITY)
+    const summary = await this.#options.summaries.of(sale, { nowMs, drainedUntilMs })
+    return summary === undefined ? problemReplies.sale_unknown : answer(summary, freshness)
   }
 
   #purchasesOf(exchange: Exchange): void {
@@ -92,13 +96,14 @@ export class RecordRoutes {
   }
 
   async #purchasesPage(user: string, after: { sale: number; index: number }, limit: number): Promise<ReadReply> {
+    const freshness = this.#freshness()
     const rows = await this.#options.record.purchasesOf(user, after, limit + 1)
     const purchases = rows.slice(0, limit).map(({ sale, index, at }) => {
       return { item_id: formatItemId(sale, index), sale_id: sale, purchased_at: at }
     })
     const path = `/users/${encodeURIComponent(user)}/purchases`
     const next = rows.length > limit ? pathWith(path, { after: purchases.at(-1)?.item_id, limit }) : null
-    return this.#answer({ user_id: user, purchases, next })
+    return answer({ user_id: user, purchases, next }, freshness)
   }
 
   #purchase(exchange: Exchange): void {
@@ -109,7 +114,8 @@ export class RecordRoutes {
 
   /** The body that the purchase was answered with. Redis knows it the moment it was made, Postgres for ever. */
   async #purchaseBy(code: HoldCode): Promise<ReadReply> {
-    const { store, record, freshness } = this.#options
+    const { store, record } = this.#options
+    const freshness = this.#freshness()
     const { sale, index } = code
     const found = store.isUp ? await store.someItems(sale, Number(index), 1) : undefined
     if (found !== undefined) {
@@ -124,11 +130,16 @@ export class RecordRoutes {
     return { head: okHead, body, headers: freshness.headers }
   }
 
-  #answer(body: object): ReadReply {
-    return { head: okHead, body: JSON.stringify(body), headers: this.#options.freshness.headers }
+  /** Taken before Postgres is asked: what it knows may then only be too old. */
+  #freshness(): Freshness {
+    return new Freshness(this.#options.logState(), this.#options.clock)
   }
 
   #nowMs(): number {
     return this.#options.clock.now() ?? Date.now()
   }
+}
+
+function answer(body: object, freshness: Freshness): ReadReply {
+  return { head: okHead, body: JSON.stringify(body), headers: freshness.headers }
 }

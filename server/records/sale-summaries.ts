@@ -4,7 +4,6 @@ import { saleCountsFreshMs, saleCountsKeptMax } from '../../core/limits.ts'
 import { type Outcome, outcomeByCode } from '../../core/outcomes.ts'
 import type { SaleStore } from '../../core/redis/sale-store.ts'
 import { problemByOutcome } from '../problems.ts'
-import type { Freshness } from './freshness.ts'
 import type { RecordedSale, RecordReader } from './record-reader.ts'
 
 type Counts = ReadonlyMap<number, number>
@@ -12,7 +11,14 @@ type Counts = ReadonlyMap<number, number>
 export interface SaleSummariesOptions {
   readonly store: Pick<SaleStore, 'saleCounts' | 'isUp'>
   readonly record: RecordReader
-  readonly freshness: Freshness
+  /** How long after its end Redis keeps a sale. */
+  readonly ttlMs: number
+}
+
+export interface Moment {
+  readonly nowMs: number
+  /** Everything that was decided before is in Postgres. */
+  readonly drainedUntilMs: number
 }
 
 /** What became of a sale. */
@@ -28,29 +34,28 @@ export class SaleSummaries {
   }
 
   /** `undefined`: neither Redis nor Postgres knows the sale. @throws Fault */
-  async of(sale: number, nowMs: number): Promise<object | undefined> {
+  async of(sale: number, moment: Moment): Promise<object | undefined> {
     const { store, record } = this.#options
     const listed = store.isUp ? await store.saleCounts(sale) : undefined
     const terms = listed === undefined ? await record.sale(sale) : rowOf(listed.terms)
     if (terms === undefined) return undefined
-    const counts = listed?.counts ?? (await this.#recordedCounts(terms, nowMs))
+    const counts = listed?.counts ?? (await this.#recordedCounts(terms, moment))
     const audit = await record.audit(sale, terms.opens_at)
     const summary = summarise(counts)
     const soldOutAt = summary.purchases < terms.items ? undefined : await this.#soldOutAt(terms)
-    return { ...describeSale(terms, nowMs), ...summary, sold_out_at: soldOutAt ?? null, audit: audit ?? null }
+    return { ...describeSale(terms, moment.nowMs), ...summary, sold_out_at: soldOutAt ?? null, audit: audit ?? null }
   }
 
-  /** For sales that Redis has dropped: counted once, because nothing is added to them any more. */
-  async #recordedCounts(sale: RecordedSale, nowMs: number): Promise<Counts> {
-    const { record, freshness, store } = this.#options
+  /** For sales that Redis does not list. Once it has dropped one, nothing is added to it: then it is counted once. */
+  async #recordedCounts(sale: RecordedSale, { nowMs, drainedUntilMs }: Moment): Promise<Counts> {
+    const { record, ttlMs } = this.#options
     const kept = this.#kept.get(sale.id)
     if (kept !== undefined && nowMs < kept.untilMs) return kept.counts
     if (this.#counting) throw new Fault('HC_POSTGRES_BUSY', 'the attempts of another sale are being counted')
     this.#counting = true
     try {
-      const { lagMs = Number.POSITIVE_INFINITY } = freshness
       const counts = await record.outcomeCounts(sale.id)
-      const isFinal = store.isUp && sale.closes_at.getTime() + sale.hold_seconds * 1_000 + lagMs < nowMs
+      const isFinal = sale.closes_at.getTime() + sale.hold_seconds * 1_000 + ttlMs < drainedUntilMs
       keep(this.#kept, sale.id, { counts, untilMs: isFinal ? Number.POSITIVE_INFINITY : nowMs + saleCountsFreshMs })
       return counts
     } finally {
