@@ -296,6 +296,9 @@ export const reloadWaitMsMax = 120_000
 export const reloadPollMs = 200
 export const reloadProbeMsMax = 5_000
 
+/** How long `npm run recover` waits, unless told otherwise, for a server to copy the rest of the log to Postgres. */
+export const recoverWaitSecondsDefault = 30
+
 // --- audit ---
 
 /** How often the primary looks for the verdict of a new audit: audits run by the hour or the day. */

@@ -3,7 +3,10 @@
 // Method: the real server. Redis is emptied, restarted, restored from an old copy; the same buyers come back.
 
 import assert from 'node:assert/strict'
+import { cpSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 
 import { breachesIn, runAuditJson } from './helpers/audit.ts'
 import { type Cluster, startCluster } from './helpers/cluster.ts'
@@ -11,14 +14,23 @@ import { eventually } from './helpers/eventually.ts'
 import { HttpClient } from './helpers/http-client.ts'
 import { assertProblem, checkout, codeOf, currentSale, hold, purchase } from './helpers/items.ts'
 import { scrape } from './helpers/metrics.ts'
+import { temporaryFolder } from './helpers/scope.ts'
 import { openRedis, servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
+import { startTcpSwitch } from './helpers/tcp-switch.ts'
+import { runTool } from './helpers/tool.ts'
+
+const recoverTool = fileURLToPath(new URL('../ops/recover/main.js', import.meta.url))
 
 const saleEnv = { APP_SALE_INTERVAL_SECONDS: String(30 * 86_400), APP_USER_LIMIT: '3', APP_WORKERS: '1' }
 
-async function startAll(t: TestContext, options: { env?: Readonly<Record<string, string>> } = {}) {
-  const [redis, postgres] = await Promise.all([startRedis(t), startPostgres(t, { durable: true })])
-  const env = { ...saleEnv, ...servicesEnv({ redis: redis.connection, db: postgres.connection }), ...options.env }
-  return { redis, postgres, cluster: await startCluster(t, { env }) }
+async function startAll(t: TestContext, options: { env?: Readonly<Record<string, string>>; folder?: string } = {}) {
+  const { env = {}, folder } = options
+  const [redis, postgres] = await Promise.all([
+    startRedis(t, folder === undefined ? {} : { folder }),
+    startPostgres(t, { durable: true }),
+  ])
+  const services = servicesEnv({ redis: redis.connection, db: postgres.connection })
+  return { redis, postgres, cluster: await startCluster(t, { env: { ...saleEnv, ...services, ...env } }) }
 }
 
 /** What two buyers were told, and is in Postgres: one item sold, two held. */
@@ -65,14 +77,20 @@ async function untilSelling(cluster: Cluster): Promise<void> {
 
 async function untilRecovered(t: TestContext, cluster: Cluster, recoveries: number): Promise<void> {
   const metrics = new HttpClient(t, { baseUrl: cluster.metricsUrl })
-  const isRecovered = async () => (await scrape(metrics)).value('hotcakes_recoveries_total') === recoveries
+  const isRecovered = async () => {
+    const seen = await scrape(metrics)
+    return seen.value('hotcakes_recoveries_total') === recoveries && seen.value('hotcakes_record_sound') === 1
+  }
   await eventually(isRecovered, { what: 'the recovery' })
   await untilSelling(cluster)
-  assert.equal((await scrape(metrics)).value('hotcakes_record_sound'), 1)
 }
 
 function linesWith(cluster: Cluster, text: string): string[] {
   return cluster.logLines().filter((line) => line.includes('"process":"primary"') && line.includes(text))
+}
+
+async function recordStatus(cluster: Cluster): Promise<unknown> {
+  return (await readiness(cluster))['record']?.['status']
 }
 
 test('a Redis that is emptied under a selling server is rebuilt from Postgres', async (t) => {
@@ -84,4 +102,133 @@ test('a Redis that is emptied under a selling server is rebuilt from Postgres', 
   await assertAudited(cluster)
   assert.equal(linesWith(cluster, 'HC_LOG_LOST').length, 1, cluster.logLines().join('\n'))
   assert.equal((await cluster.stop()).code, 0)
+})
+
+test('a Redis that comes back without its disk is rebuilt from Postgres, also by a server that starts then', async (t) => {
+  const { redis, cluster } = await startAll(t)
+  const told = await sellSome(cluster)
+  await redis.loseDisk()
+  await redis.start()
+  await untilRecovered(t, cluster, 1)
+  await assertHonoured(cluster, told)
+  assert.equal((await cluster.stop()).code, 0)
+
+  await redis.loseDisk()
+  await redis.start()
+  const again = await startCluster(t, { env: cluster.env })
+  await untilRecovered(t, again, 1)
+  assert.equal((await purchase(again, told.bought)).text, told.receipt.text)
+  await assertAudited(again)
+})
+
+test('a Redis that is restarted with its log goes on where it was, in the same epoch, once Postgres was asked', async (t) => {
+  const { redis, postgres, cluster } = await startAll(t)
+  const told = await sellSome(cluster)
+  await postgres.stop()
+  await hold(cluster, 'dora', `${told.sale}-9`)
+  await redis.stop()
+  await redis.start()
+  await eventually(async () => (await recordStatus(cluster)) === 'unverified', { what: 'that nobody knows' })
+  const { fault } = (await readiness(cluster))['record'] ?? {}
+  assert.ok(fault === undefined || fault === 'HC_POSTGRES_UNAVAILABLE', String(fault))
+  assertProblem(await checkout(cluster, 'carl', `${told.sale}-8`), 503, 'recovering')
+
+  await postgres.start()
+  await untilSelling(cluster)
+  assertProblem(await checkout(cluster, 'carl', `${told.sale}-9`), 409, 'item_held')
+  const reply = await checkout(cluster, 'carl', `${told.sale}-8`)
+  assert.match(String(reply.headers['hotcakes-decision']), /^1-/)
+  await untilRecovered(t, cluster, 0)
+  await assertAudited(cluster)
+})
+
+test('a Redis that went back to an old copy is not sold from: it is rebuilt', async (t) => {
+  const folder = temporaryFolder(t)
+  const { redis, cluster } = await startAll(t, { folder })
+  const [data, copy] = [join(folder, 'redis'), join(folder, 'copy')]
+  await hold(cluster, 'zoe', `${await currentSale(cluster)}-7`)
+  cpSync(data, copy, { recursive: true })
+  const told = await sellSome(cluster)
+  await redis.stop()
+  rmSync(data, { recursive: true })
+  cpSync(copy, data, { recursive: true })
+  await redis.start()
+  await untilRecovered(t, cluster, 1)
+  assertProblem(await checkout(cluster, 'carl', `${told.sale}-7`), 409, 'item_held')
+  assert.deepEqual((await cluster.http.get('/sale')).json?.['held'], 3)
+  assert.equal((await purchase(cluster, told.held)).status, 200)
+  assert.equal((await purchase(cluster, told.bought)).text, told.receipt.text)
+  await assertAudited(cluster)
+})
+
+test('a replica without the newest entries takes over: what it has is kept, and the rest is given up for ever', async (t) => {
+  const [main, replica, postgres] = await Promise.all([
+    startRedis(t),
+    startRedis(t),
+    startPostgres(t, { durable: true }),
+  ])
+  const address = await startTcpSwitch(t, main.connection.port)
+  const services = servicesEnv({ redis: { ...main.connection, port: address.port }, db: postgres.connection })
+  const follower = await openRedis(t, replica.admin)
+  await follower.config('SET', 'masterauth', main.admin.password)
+  await follower.replicaof('127.0.0.1', main.connection.port)
+  const { password, user } = main.connection
+  await follower.acl('SETUSER', user, 'resetpass', `>${password}`)
+  const cluster = await startCluster(t, { env: { ...saleEnv, ...services } })
+  const told = await sellSome(cluster)
+
+  await postgres.stop()
+  const replicated = await hold(cluster, 'dora', `${told.sale}-8`)
+  await (await openRedis(t, main.admin)).wait(1, 10_000)
+  await follower.replicaof('NO', 'ONE')
+  const gone = await hold(cluster, 'emil', `${told.sale}-9`)
+  assert.equal((await purchase(cluster, gone)).status, 200)
+  await main.stop()
+  address.leadTo(replica.connection.port)
+  await postgres.start()
+
+  await untilRecovered(t, cluster, 1)
+  assertProblem(await purchase(cluster, gone), 404, 'code_unknown')
+  assert.equal((await purchase(cluster, replicated)).status, 200)
+  assert.equal((await purchase(cluster, told.bought)).text, told.receipt.text)
+  const reply = await checkout(cluster, 'carl', `${told.sale}-9`)
+  assert.match(String(reply.headers['hotcakes-decision']), /^2-/)
+  await assertAudited(cluster)
+})
+
+test('with APP_RECOVERY=manual nothing is sold until somebody runs npm run recover', async (t) => {
+  const { redis, cluster } = await startAll(t, { env: { APP_RECOVERY: 'manual' } })
+  const told = await sellSome(cluster)
+  const idle = await runTool(recoverTool, cluster.env)
+  assert.deepEqual([idle.status, idle.stdout], [0, ''], idle.stderr)
+  assert.match(idle.stderr, /nothing to do/)
+
+  await redis.loseDisk()
+  await redis.start()
+  await eventually(async () => (await recordStatus(cluster)) === 'lost', { what: 'that it is lost' })
+  assertProblem(await checkout(cluster, 'carl', `${told.sale}-1`), 503, 'recovering')
+  assert.equal(linesWith(cluster, 'npm run recover').length, 1)
+  const runs = await Promise.all([runTool(recoverTool, cluster.env), runTool(recoverTool, cluster.env)])
+  for (const { status, stderr } of runs) assert.equal(status, 0, stderr)
+  assert.ok(runs.some(({ stderr }) => /rebuilt 1 live sales with 1 items sold and 2 held/.test(stderr)))
+  await untilRecovered(t, cluster, 0)
+  await assertHonoured(cluster, told)
+  await assertAudited(cluster)
+})
+
+test('npm run recover says what it does, and leaves a Redis of another database alone', async (t) => {
+  const help = await runTool(recoverTool, {}, ['--help'])
+  assert.deepEqual([help.status, help.stderr], [0, ''])
+  assert.match(help.stdout, /exit status/)
+  const wrong = await runTool(recoverTool, {}, ['--now'])
+  assert.equal(wrong.status, 3)
+
+  const { redis, cluster } = await startAll(t)
+  await sellSome(cluster)
+  await cluster.stop()
+  const other = await startAll(t)
+  const env = { ...other.cluster.env, ...servicesEnv({ redis: redis.connection, db: other.postgres.connection }) }
+  const refused = await runTool(recoverTool, env)
+  assert.equal(refused.status, 1, refused.stderr)
+  assert.match(refused.stderr, /HC_RECORD_FOREIGN/)
 })

@@ -1,3 +1,4 @@
+import type { Fault } from '../faults.ts'
 import { rebuildLockMsMax } from '../limits.ts'
 import { compareLogPositions, type LogPosition } from '../log-position.ts'
 import { shardOf } from '../redis/keys.ts'
@@ -6,7 +7,7 @@ import type { SaleStore } from '../redis/sale-store.ts'
 import { RebuiltSale } from './rebuilt-sale.ts'
 import { type RecordDatabase, readRecordHead, type Session } from './record-head.ts'
 import { liveSales } from './sales-on-record.ts'
-import { judge, type Verdict } from './verdict.ts'
+import { judge } from './verdict.ts'
 
 /** Any two numbers that nobody else takes for a lock in this database. */
 const recoveryLock = [46822537, 2] as const
@@ -24,12 +25,13 @@ export interface RecoverOptions {
 
 /**
  * busy: another process is at it. undrained: Redis still has log entries that Postgres lacks; a persister has to copy them
- * first. unneeded: Redis is sound, or nothing that a rebuild may touch.
+ * first. unneeded: Redis is sound, or by its fault nothing that a rebuild may touch.
  */
 export type Recovery =
-  | { readonly kind: 'busy' | 'begun' }
+  | { readonly kind: 'begun' }
+  | { readonly kind: 'busy' }
   | { readonly kind: 'undrained'; readonly entries: number }
-  | { readonly kind: 'unneeded'; readonly verdict: Verdict }
+  | { readonly kind: 'unneeded'; readonly fault: Fault | undefined }
   | {
       readonly kind: 'rebuilt'
       readonly epoch: number
@@ -75,7 +77,8 @@ async function inTransaction(session: Session, writer: RebuildWriter, options: R
   const verdict = judge({ redis, before: head, after: head, seen })
   const epoch = 1 + Math.max(head.committed.epoch, redis.last.epoch, seen?.epoch ?? 0)
   const result = (recovery: Recovery): Done => ({ recovery, epoch, record: head.id })
-  if (verdict.kind === 'sound' || verdict.kind === 'refused') return result({ kind: 'unneeded', verdict })
+  if (verdict.kind === 'sound') return result({ kind: 'unneeded', fault: undefined })
+  if (verdict.kind === 'refused') return result({ kind: 'unneeded', fault: verdict.fault })
   const isUndrained = redis.backlogEntries > 0 && compareLogPositions(redis.last, head.committed) > 0
   if (isUndrained) return result({ kind: 'undrained', entries: redis.backlogEntries })
 

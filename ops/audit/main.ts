@@ -6,7 +6,7 @@ import { auditRedisTimeoutMs, auditStatementTimeoutMs } from '../../core/limits.
 import { connectPostgres, type Postgres } from '../../core/postgres/connection.ts'
 import { PostgresFault } from '../../core/postgres/postgres-fault.ts'
 import { SaleStore } from '../../core/redis/sale-store.ts'
-import { attachEmbedded } from '../embedded/embedded.ts'
+import { withServices } from '../embedded/with-services.ts'
 import { type AuditArguments, helpText, parseArguments } from './arguments.ts'
 import { audit } from './audit.ts'
 import { type AuditReport, reportAsJson, reportAsText } from './report.ts'
@@ -25,7 +25,7 @@ async function main(args: readonly string[]): Promise<number> {
       return exitStatus.passed
     }
     const config = loadConfig({ env: process.env, dotenvFile: '.env' })
-    const report = await withServices(config, (effective) => auditOnce(effective, asked))
+    const report = await withServices(config, say, (effective) => auditOnce(effective, asked))
     process.stdout.write(asked.json ? reportAsJson(report) : reportAsText(report))
     return exitStatus[report.verdict]
   } catch (error) {
@@ -42,22 +42,6 @@ async function main(args: readonly string[]): Promise<number> {
 /** Progress and complaints go to stderr: stdout has the report and nothing else. */
 function say(text: string): void {
   process.stderr.write(`${text.replaceAll(/^/gm, 'hotcakes audit: ')}\n`)
-}
-
-async function withServices<Result>(config: Config, work: (effective: Config) => Promise<Result>): Promise<Result> {
-  const { app, db, redis } = config
-  if (!db.embedded && !redis.embedded) return await work(config)
-  const services = await attachEmbedded({
-    dataDir: app.dataDir,
-    postgres: db.embedded,
-    redis: redis.embedded,
-    log: { info: () => undefined, warn: (fields, message) => say(`${message} ${JSON.stringify(fields)}`) },
-  })
-  try {
-    return await work({ ...config, db: { ...db, ...services.db }, redis: { ...redis, ...services.redis } })
-  } finally {
-    await services.stop()
-  }
 }
 
 async function auditOnce(config: Config, asked: AuditArguments): Promise<AuditReport> {

@@ -1,7 +1,6 @@
-import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
-import { createFolder, removeFolder } from './scope.ts'
+import { runTool, type ToolRun } from './tool.ts'
 
 const executable = fileURLToPath(new URL('../../ops/audit/main.js', import.meta.url))
 
@@ -31,33 +30,9 @@ export interface AuditJson {
   readonly fault?: { readonly code: string | null; readonly message: string }
 }
 
-export interface AuditRun {
-  readonly status: number | null
-  readonly stdout: string
-  readonly stderr: string
-}
-
 /** Runs the audit as a user would, in a folder without a .env file. */
-export async function runAudit(env: Readonly<Record<string, string>>, args: readonly string[] = []): Promise<AuditRun> {
-  const folder = createFolder()
-  try {
-    const child = spawn(process.execPath, [executable, ...args], {
-      cwd: folder,
-      env: { PATH: process.env['PATH'] ?? '', ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
-    const output = { stdout: '', stderr: '' }
-    for (const name of ['stdout', 'stderr'] as const) {
-      child[name].setEncoding('utf8').on('data', (text: string) => (output[name] += text))
-    }
-    const status = await new Promise<number | null>((resolve, reject) => {
-      child.on('error', reject)
-      child.on('close', resolve)
-    })
-    return { status, ...output }
-  } finally {
-    removeFolder(folder)
-  }
+export async function runAudit(env: Readonly<Record<string, string>>, args: readonly string[] = []): Promise<ToolRun> {
+  return await runTool(executable, env, args)
 }
 
 export async function runAuditJson(
