@@ -12,7 +12,7 @@ const mine = Uint8Array.of(10, 0, 0, 1)
 const other = Uint8Array.of(10, 0, 0, 2)
 
 test('an address is refused what exceeds its bound, and another one is not', () => {
-  const counts = new AddressCounts({ max: 3, look: () => new Promise(() => undefined) })
+  const counts = new AddressCounts({ max: 3, workers: 1, look: () => new Promise(() => undefined) })
   const answers = Array.from({ length: 5 }, () => counts.opened(mine.buffer))
   assert.deepEqual(answers, [true, true, true, false, false])
   assert.equal(counts.opened(other.buffer), true)
@@ -21,7 +21,7 @@ test('an address is refused what exceeds its bound, and another one is not', () 
 test('closed connections count until the next look, and no longer', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] })
   const open = new Map([[addressKey(mine), 0]])
-  const counts = new AddressCounts({ max: 3, look: () => Promise.resolve(new Map(open)) })
+  const counts = new AddressCounts({ max: 3, workers: 1, look: () => Promise.resolve(new Map(open)) })
   for (let n = 0; n < 4; n++) counts.opened(mine.buffer)
   assert.equal(counts.opened(mine.buffer), false, 'all of them are closed, but this is not known yet')
   await nextTurn()
@@ -36,8 +36,20 @@ test('closed connections count until the next look, and no longer', async (t) =>
   assert.equal(counts.opened(mine.buffer), false, 'those that are open stay counted')
 })
 
+test('what one worker is given, the others are taken to be given as well, until the next look', async () => {
+  const open = new Map([[addressKey(mine), 9]])
+  const counts = new AddressCounts({ max: 16, workers: 4, look: () => Promise.resolve(new Map(open)) })
+  assert.deepEqual(
+    Array.from({ length: 5 }, () => counts.opened(mine.buffer)),
+    [true, true, true, true, false],
+  )
+  await nextTurn()
+  // The third one made it look: 9, and 4 for each of the two that came after.
+  assert.equal(counts.opened(mine.buffer), false)
+})
+
 test('a system that cannot say refuses nobody for long', async () => {
-  const counts = new AddressCounts({ max: 2, look: () => Promise.reject(new Error('ENOENT')) })
+  const counts = new AddressCounts({ max: 2, workers: 1, look: () => Promise.reject(new Error('ENOENT')) })
   assert.equal(counts.opened(mine.buffer), true)
   assert.equal(counts.opened(mine.buffer), true)
   await nextTurn()

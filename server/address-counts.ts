@@ -2,8 +2,9 @@ import { addressesCountedMax, addressLookIntervalMs } from '../core/limits.ts'
 import { addressKey } from './client-address.ts'
 
 export interface AddressCountsOptions {
-  /** Connections that one client address may have. */
+  /** Connections that one client address may have with all workers. */
   readonly max: number
+  readonly workers: number
   /** Counts the open connections of each address. An error: the system can't say. */
   readonly look: () => Promise<Map<string, number>>
 }
@@ -11,11 +12,12 @@ export interface AddressCountsOptions {
 /**
  * Which addresses have as many connections as they may. A socket that is closed no longer says whose it was, so
  * connections can't be counted down. They are counted up, which costs nothing for each request, and while an address is
- * above half of its bound the kernel is asked how many it really has.
+ * above half of its bound the kernel is asked how many it really has. The other workers are taken to get as many as this
+ * one in between: the kernel deals connections out evenly.
  */
 export class AddressCounts {
   readonly #options: AddressCountsOptions
-  /** At least as many as each address has: what the last look found, and what was opened since it began. */
+  /** About as many as each address has, or more: what the last look found, and what was opened since it began. */
   #counts = new Map<string, number>()
   /** What was opened since the look that is under way began. */
   #sinceLook: Map<string, number> | undefined
@@ -28,10 +30,11 @@ export class AddressCounts {
   /** Counts a new connection. `false`: it is one too many. @param address in network order */
   opened(address: ArrayBuffer): boolean {
     const key = addressKey(new Uint8Array(address))
-    const count = add(this.#counts, key, 1)
-    if (this.#sinceLook !== undefined) add(this.#sinceLook, key, 1)
+    const { max, workers } = this.#options
+    const count = add(this.#counts, key, workers)
+    if (this.#sinceLook !== undefined) add(this.#sinceLook, key, workers)
     if (!this.#isWatching && (this.#isNear(count) || this.#counts.size > addressesCountedMax)) void this.#watch()
-    return count <= this.#options.max
+    return count <= max
   }
 
   /** Looks now, and again until no address is near its bound: a count that is too high must not outlive its cause. */

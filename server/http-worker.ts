@@ -313,11 +313,12 @@ export class HttpWorker {
   }
 
   #boundConnections(): Connections {
-    const { connectionsMax, connectionsPerAddressMax: max, port } = this.#config.app
+    const { connectionsMax, connectionsPerAddressMax: max, port, workers } = this.#config.app
     const possible = connectionsPossible(connectionsMax)
     if (possible < connectionsMax)
       this.#log.warn({ connections: possible }, 'fewer open files than APP_CONNECTIONS_MAX')
-    const addresses = max === 0 ? undefined : new AddressCounts({ max, look: () => connectionsByAddress(port) })
+    const addresses =
+      max === 0 ? undefined : new AddressCounts({ max, workers, look: () => connectionsByAddress(port) })
     return new Connections(this.registry, { max: possible, addresses })
   }
 

@@ -18,6 +18,7 @@ const perAddress = 20
 const worker = await startHttpWorker({ after }, redis, {
   env: {
     APP_SALE_INTERVAL_SECONDS: String(30 * 86_400),
+    APP_WORKERS: '1',
     APP_CONNECTIONS_MAX: String(perWorker),
     APP_CONNECTIONS_PER_ADDRESS_MAX: String(perAddress),
   },
