@@ -3,6 +3,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { Fault, type FaultCode } from '../core/faults.ts'
 import type { Exchange } from './exchange.ts'
 import type { Reply } from './replies.ts'
+import type { ShedReason } from './request-metrics.ts'
 import { retryLater } from './turned-away.ts'
 
 /** `headers` as Exchange.answer takes them. */
@@ -48,10 +49,16 @@ export class ReadGate {
     return this.#requests
   }
 
+  /** For Route.refusal, which turns a request away for next to nothing. */
+  readonly refusal = (): ShedReason | undefined => {
+    return this.#requests >= this.#options.waitingMax ? 'overloaded' : undefined
+  }
+
   /** `key` names what is asked for; `run` reads it, and may throw a Fault. */
   offer(exchange: Reader, key: string, run: () => ReadReply | Promise<ReadReply>): void {
-    if (this.#requests >= this.#options.waitingMax) {
-      exchange.shed('overloaded')
+    const refusal = this.refusal()
+    if (refusal !== undefined) {
+      exchange.shed(refusal)
       return
     }
     this.#requests += 1

@@ -48,16 +48,18 @@ interface AskedPage {
 
 /** `GET /items`, `GET /items/{id}`, `GET /items/{id}/picture.svg`: what people see of an item. Nobody's id, no code. */
 export class ItemRoutes {
-  readonly routes: readonly Route[] = [
-    { path: '/items', method: 'GET', handle: (exchange) => this.#list(exchange) },
-    { path: '/items/:id', method: 'GET', handle: (exchange) => this.#item(exchange) },
-    { path: '/items/:id/picture.svg', method: 'GET', isTagged: true, handle: (exchange) => this.#picture(exchange) },
-  ]
+  readonly routes: readonly Route[]
   readonly #options: ItemRoutesOptions
   readonly #pictures = new ItemPictures()
 
   constructor(options: ItemRoutesOptions) {
     this.#options = options
+    const { refusal } = options.gate
+    this.routes = [
+      { path: '/items', method: 'GET', refusal, handle: (exchange) => this.#list(exchange) },
+      { path: '/items/:id', method: 'GET', refusal, handle: (exchange) => this.#item(exchange) },
+      { path: '/items/:id/picture.svg', method: 'GET', isTagged: true, handle: (exchange) => this.#picture(exchange) },
+    ]
   }
 
   #list(exchange: Exchange): void {

@@ -33,16 +33,18 @@ export interface RecordRoutesOptions {
 
 /** What is on record: out of Postgres, and out of Redis what may not have got there yet. */
 export class RecordRoutes {
-  readonly routes: readonly Route[] = [
-    { path: '/sales', method: 'GET', handle: (exchange) => this.#sales(exchange) },
-    { path: '/sales/:id', method: 'GET', handle: (exchange) => this.#sale(exchange) },
-    { path: '/users/:user_id/purchases', method: 'GET', handle: (exchange) => this.#purchasesOf(exchange) },
-    { path: '/purchases/:code', method: 'GET', handle: (exchange) => this.#purchase(exchange) },
-  ]
+  readonly routes: readonly Route[]
   readonly #options: RecordRoutesOptions
 
   constructor(options: RecordRoutesOptions) {
     this.#options = options
+    const { refusal } = options.gate
+    this.routes = [
+      { path: '/sales', method: 'GET', refusal, handle: (exchange) => this.#sales(exchange) },
+      { path: '/sales/:id', method: 'GET', refusal, handle: (exchange) => this.#sale(exchange) },
+      { path: '/users/:user_id/purchases', method: 'GET', refusal, handle: (exchange) => this.#purchasesOf(exchange) },
+      { path: '/purchases/:code', method: 'GET', refusal, handle: (exchange) => this.#purchase(exchange) },
+    ]
   }
 
   #sales(exchange: Exchange): void {
