@@ -172,6 +172,22 @@ export class Arena {
     void this.#watch(this.#cluster)
   }
 
+  /** A server of its own on the same services, to which some shoppers go; `action` must end it. */
+  async besideSecondServer(action: (pid: number) => Promise<void>): Promise<void> {
+    const [port, metricsPort] = [await freePort(), await freePort()]
+    const env = {
+      ...this.#cluster.env,
+      APP_PORT: String(port),
+      APP_METRICS_PORT: String(metricsPort),
+      APP_WORKERS: '1',
+    }
+    const second = await startCluster(this.#scope, { env })
+    this.client.secondServer(second.baseUrl)
+    await action(second.pid)
+    await second.exited
+    this.client.secondServer(undefined)
+  }
+
   /** Starts Redis if it has died, and waits until it answers. Answers how it was found. */
   reviveRedis(): Promise<string> {
     return revive(this.redis, () => this.#store.logState())

@@ -117,16 +117,19 @@ function pass(client: Socket, link: { upstreamPort: number; passages: Set<Passag
   const upstream = connect({ port: link.upstreamPort, host: '127.0.0.1', allowHalfOpen: true })
   const passage: Passage = { client, upstream, greeting: '', awaitsLoss: false }
   passages.add(passage)
-  for (const socket of [client, upstream]) {
+  const [there, back] = [new Lane(weather), new Lane(weather)]
+  for (const [socket, lane, other] of [
+    [client, there, upstream],
+    [upstream, back, client],
+  ] as const) {
     socket.setNoDelay(true)
     socket.on('error', () => undefined) // 'close' follows, and is passed on
     socket.on('close', () => {
       passages.delete(passage)
-      client.destroy()
-      upstream.destroy()
+      // What a process had sent before it died still arrives.
+      lane.send(() => other.destroy())
     })
   }
-  const [there, back] = [new Lane(weather), new Lane(weather)]
   client.on('data', (data) => {
     if (passage.greeting.length < greetingBytesMax) passage.greeting += data.toString('latin1')
     if (weather.claims(data)) passage.awaitsLoss = true

@@ -29,6 +29,18 @@ export const processFaults = {
       return `killed the primary, whose children ended in ${endedMs} ms; the server started again in ${startedMs} ms`
     },
   },
+  /** Two servers on the same services for a while: both sell, and their persisters compete. */
+  second_server: {
+    targets: ['primary'],
+    inject: async (arena, random) => {
+      const [ms, end] = [random.between(300, 1_500), random.pick(['SIGTERM', 'SIGKILL'] as const)]
+      await arena.besideSecondServer(async (pid) => {
+        await delay(ms)
+        signal(pid, end)
+      })
+      return `had a second server beside it for ${ms} ms, ended by ${end}`
+    },
+  },
   reload: {
     targets: ['http', 'primary'],
     inject: async (arena, random) => {

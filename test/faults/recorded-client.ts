@@ -18,13 +18,19 @@ type Wanted = Pick<SentRequest, 'operation' | 'sale' | 'index' | 'user' | 'nonce
 export class RecordedClient {
   readonly history: SentRequest[] = []
   readonly looks: Look[] = []
-  readonly #baseUrl: string
+  /** Where the server is, and a second one while there is one. */
+  #baseUrls: readonly string[]
   readonly #agent: Agent
 
   constructor(scope: Scope, options: { baseUrl: string; connections: number }) {
-    this.#baseUrl = options.baseUrl
+    this.#baseUrls = [options.baseUrl]
     this.#agent = new Agent({ keepAlive: true, maxSockets: options.connections, scheduling: 'fifo' })
     scope.after(() => this.#agent.destroy())
+  }
+
+  /** Requests go to this server too, in turn, or no longer to any but the first. */
+  secondServer(baseUrl: string | undefined): void {
+    this.#baseUrls = [...this.#baseUrls.slice(0, 1), ...(baseUrl === undefined ? [] : [baseUrl])]
   }
 
   checkout(user: string, sale: number, index: string): Promise<SentRequest> {
@@ -66,8 +72,9 @@ export class RecordedClient {
   }
 
   #request(method: string, path: string): Promise<{ response: IncomingMessage; text: string }> {
+    const baseUrl = this.#baseUrls[this.history.length % this.#baseUrls.length]
     return new Promise((resolve, reject) => {
-      const outgoing = httpRequest(`${this.#baseUrl}${path}`, { method, agent: this.#agent }, (response) => {
+      const outgoing = httpRequest(`${baseUrl}${path}`, { method, agent: this.#agent }, (response) => {
         let text = ''
         response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk))
         response.on('error', settle(reject))

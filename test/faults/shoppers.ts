@@ -10,6 +10,8 @@ const thinkMsMax = 16
 /** After an answer that leaves the outcome open: sooner than is asked for, to have many tries during a fault. */
 const retryDelayMs = 40
 const hotItems = 16
+/** They come so often that the limit stops them. */
+const greedyUsers = 40
 
 export interface ShoppersOptions {
   readonly client: RecordedClient
@@ -78,7 +80,8 @@ export class Shoppers {
     const mood = random.next()
     if (mood < 0.08) return await this.#redeem(this.#oldCode())
     if (mood < 0.12) return await this.#options.client.look(this.sale.id, this.#wish())
-    const held = await this.#untilDecided(this.#checkout(`user-${random.below(this.#options.users)}`, this.#wish()))
+    const user = `user-${random.below(random.chance(0.2) ? greedyUsers : this.#options.users)}`
+    const held = await this.#untilDecided(this.#checkout(user, this.#wish()))
     if (held === undefined || !isHeld(held)) return
     if (mood < 0.2) this.#unredeemed.push(held)
     else if (mood < 0.3) await Promise.all([this.#redeem(held), this.#redeem(held)])
