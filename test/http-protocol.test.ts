@@ -103,6 +103,15 @@ test('pipelined requests are answered in order while answers come at once, and e
   assert.equal((await worker.http.post(path)).status, 200, 'asking again is safe, whatever became of the first')
 })
 
+test('a client that closes its side is closed, with or without its answer, and may ask again', async (t) => {
+  const path = checkoutPath('leaving', `${sale}-7`)
+  const connection = await openConnection(t, worker.port)
+  await connection.send(requestText('POST', path))
+  connection.end()
+  await eventually(() => connection.isClosed)
+  assert.equal((await worker.http.post(path)).status, 200)
+})
+
 test('bytes that are no text, and methods that nobody has, get the answers of others like them', async (t) => {
   for (const [method, path, status] of [
     ['POST', `/checkout?user_id=\xff\xfe&id=${sale}-6`, 400],

@@ -59,7 +59,9 @@ export class Conversation {
       if (!this.#isClosed) this.#socket.write(piece)
     }
     if (attempt.leaves) {
-      this.destroy()
+      // With a reset, or in good manners.
+      if (attempt.number % 2 === 0) this.destroy()
+      else this.#socket.destroySoon()
       return undefined
     }
     return attempt.expects === 'answer' ? this.#answer(attempt) : this.#whatever(attempt)

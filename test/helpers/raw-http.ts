@@ -60,6 +60,11 @@ export class RawConnection {
     this.#socket.pause()
   }
 
+  /** Closes this side alone: nothing more will be sent, an answer could still come. */
+  end(): void {
+    this.#socket.end()
+  }
+
   /** Resets the connection: the client is gone. */
   destroy(): void {
     this.#socket.resetAndDestroy()
