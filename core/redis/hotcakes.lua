@@ -64,6 +64,7 @@ log_state: Returns {now_ms, entries, last id, ms when the oldest entry was decid
 item_records ARGV: sale, first index, count (at most 8,000). Returns {sale's field or false, now_ms, records}: of each index
   its record, or false where nobody touched the item.
 sale_counts ARGV: sale. Returns {sale's field or false, counts (flat)}.
+missing_rights: Returns the names of the commands in this file that the caller may not use on these keys.
 audit_sale ARGV: sale. Returns {now_ms, last id, field, items, users, counts} (the last three flat lists), one moment.
 
 A script that fails is not rolled back: decide takes every decision before its first write.
@@ -579,6 +580,22 @@ local function audit_sale(keys, args)
   }
 end
 
+local COMMANDS = {
+  'APPEND', 'DEL', 'EXISTS', 'EXPIREAT', 'GETRANGE', 'HDEL', 'HGET', 'HGETALL', 'HINCRBY', 'HKEYS', 'HMGET', 'HSET',
+  'SADD', 'SISMEMBER', 'STRLEN', 'TIME', 'UNLINK', 'XADD', 'XDEL', 'XINFO', 'XLEN', 'XRANGE',
+}
+
+-- Asked before anything else: a right that is missing would otherwise end a function after its first write.
+local function missing_rights(keys)
+  local missing = {}
+  for _, name in ipairs(COMMANDS) do
+    local may
+    if name == 'XINFO' then may = redis.acl_check_cmd(name, 'STREAM', keys[2]) else may = redis.acl_check_cmd(name, keys[2]) end
+    if not may then missing[#missing + 1] = name end
+  end
+  return missing
+end
+
 redis.register_function('@LIBRARY@_decide', decide)
 redis.register_function('@LIBRARY@_open', open)
 redis.register_function('@LIBRARY@_claim_epoch', claim_epoch)
@@ -590,6 +607,7 @@ redis.register_function('@LIBRARY@_rebuild_put', rebuild_put)
 redis.register_function('@LIBRARY@_rebuild_end', rebuild_end)
 redis.register_function('@LIBRARY@_sale_state', sale_state)
 redis.register_function('@LIBRARY@_watch', watch)
+redis.register_function({ function_name = '@LIBRARY@_missing_rights', callback = missing_rights, flags = { 'no-writes' } })
 redis.register_function({ function_name = '@LIBRARY@_log_state', callback = log_state, flags = { 'no-writes' } })
 redis.register_function({ function_name = '@LIBRARY@_item_records', callback = item_records, flags = { 'no-writes' } })
 redis.register_function({ function_name = '@LIBRARY@_sale_counts', callback = sale_counts, flags = { 'no-writes' } })

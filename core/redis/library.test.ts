@@ -33,6 +33,14 @@ test('the codes in the Lua source are those of its header', () => {
   assert.deepEqual(table, Object.fromEntries(Object.entries(outcomes).map(([name, { code }]) => [name, code])))
 })
 
+test('every command of the functions is among those whose rights are checked', () => {
+  const list = /^local COMMANDS = \{([^}]*)\}/m.exec(source)?.[1] ?? ''
+  const calls = [...source.matchAll(/\bcall\(([^,)]*)/g)].map(([, first]) => first ?? '')
+  const called = new Set(calls.flatMap((first) => [...first.matchAll(/'([A-Z]+)'/g)].map(([, name]) => name)))
+  const listed = [...list.matchAll(/'([A-Z]+)'/g)].map(([, name]) => name)
+  assert.deepEqual(new Set(listed), called)
+})
+
 test('the library is named by the digest of its source', () => {
   assert.match(libraryName, /^hotcakes_[0-9a-f]{12}$/)
 })

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { Redis } from 'ioredis'
+import { Fault } from '../faults.ts'
 import { redisFault } from './connection.ts'
 import type { ShardKeys } from './keys.ts'
 
@@ -11,6 +12,10 @@ const digest = createHash('sha256').update(source).digest('hex').slice(0, 12)
 export const libraryName = `hotcakes_${digest}`
 
 const librarySource = source.replaceAll('@LIBRARY@', libraryName)
+
+/** Registered with no-writes: who may only read may call these. */
+const readOnlyNames = ['missing_rights', 'log_state', 'item_records', 'sale_counts', 'audit_sale'] as const
+type ReadOnlyName = (typeof readOnlyNames)[number]
 
 type FunctionName =
   | 'decide'
@@ -24,15 +29,14 @@ type FunctionName =
   | 'rebuild_end'
   | 'sale_state'
   | 'watch'
-  | 'log_state'
-  | 'item_records'
-  | 'sale_counts'
-  | 'audit_sale'
+  | ReadOnlyName
 
 /** The name under which Redis knows one of the functions that hotcakes.lua documents. */
 export function functionName(name: FunctionName): string {
   return `${libraryName}_${name}`
 }
+
+const readOnly: ReadonlySet<string> = new Set(readOnlyNames.map(functionName))
 
 /** Loads the functions; does nothing if they are there. @throws Fault */
 export async function loadLibrary(redis: Redis): Promise<void> {
@@ -51,12 +55,13 @@ export async function callFunction(
   name: string,
   args: readonly (string | number | Buffer)[],
 ): Promise<unknown> {
+  const command = readOnly.has(name) ? 'FCALL_RO' : 'FCALL'
   try {
-    return await redis.callBuffer('FCALL', name, 2, keys.sales, keys.log, ...args)
+    return await redis.callBuffer(command, name, 2, keys.sales, keys.log, ...args)
   } catch (error) {
     if (isFunctionMissing(error)) {
       await loadLibrary(redis)
-      return await redis.callBuffer('FCALL', name, 2, keys.sales, keys.log, ...args).catch((again: unknown) => {
+      return await redis.callBuffer(command, name, 2, keys.sales, keys.log, ...args).catch((again: unknown) => {
         throw redisFault(again)
       })
     }
@@ -66,6 +71,17 @@ export async function callFunction(
     if (fault.message === 'Command timed out' || fault.message.startsWith('READONLY')) redis.disconnect(true)
     throw fault
   }
+}
+
+/**
+ * A function that lacks a right fails where it needs it, after what it has written before: so all rights are there, or
+ * none of the functions is used.
+ * @throws Fault HC_REDIS_REFUSED
+ */
+export async function assertRights(redis: Redis, keys: ShardKeys): Promise<void> {
+  const missing = (await callFunction(redis, keys, functionName('missing_rights'), [])) as Buffer[]
+  if (missing.length === 0) return
+  throw new Fault('HC_REDIS_REFUSED', `Redis' user lacks the right to ${missing.join(', ')}: see ops/ACCESS.md`)
 }
 
 /** Redis lost its functions (it was emptied, or a replica of an older state took over). The call had no effect. */

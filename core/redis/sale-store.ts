@@ -7,7 +7,7 @@ import { type DecodedItem, decodeItem } from './decoded-item.ts'
 import { type Durability, inspectDurability } from './durability.ts'
 import { readMemoryShare } from './info.ts'
 import { type ShardKeys, shardKeys } from './keys.ts'
-import { callFunction, functionName, loadLibrary } from './library.ts'
+import { assertRights, callFunction, functionName, loadLibrary } from './library.ts'
 import { type PersisterState, readPersisterState } from './persister-state.ts'
 
 const msPerSecond = 1_000
@@ -112,6 +112,7 @@ export class SaleStore {
   async connect(): Promise<void> {
     await firstConnect(this.redis, this.#settings)
     await loadLibrary(this.redis)
+    await assertRights(this.redis, this.keys)
     await this.#identified
     if (!this.isUp) throw new Fault('HC_REDIS_UNAVAILABLE', 'the connection was lost at once')
   }

@@ -5,6 +5,7 @@ import { Fault } from '../../core/faults.ts'
 import { auditRedisTimeoutMs, auditStatementTimeoutMs } from '../../core/limits.ts'
 import { connectPostgres, type Postgres } from '../../core/postgres/connection.ts'
 import { PostgresFault } from '../../core/postgres/postgres-fault.ts'
+import { firstConnect } from '../../core/redis/connection.ts'
 import { SaleStore } from '../../core/redis/sale-store.ts'
 import { withServices } from '../embedded/with-services.ts'
 import { type AuditArguments, helpText, parseArguments } from './arguments.ts'
@@ -51,7 +52,8 @@ async function auditOnce(config: Config, asked: AuditArguments): Promise<AuditRe
   })
   const store = new SaleStore(config.redis, { name: 'hotcakes audit', commandTimeoutMs: auditRedisTimeoutMs })
   try {
-    await store.connect()
+    // Not store.connect(): that needs the rights of the service, and the audit only reads.
+    await firstConnect(store.redis, config.redis)
     const report = await audit(
       { store, postgres },
       {
