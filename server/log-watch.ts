@@ -54,7 +54,8 @@ export class LogWatch {
     const { signal } = this.#stopping
     while (!signal.aborted) {
       await this.look()
-      const pauseMs = this.#options.record.isSound ? logStateIntervalMs : recordLookMs
+      const isWell = this.#fault === undefined && this.#options.record.isSound
+      const pauseMs = isWell ? logStateIntervalMs : recordLookMs
       await delay(pauseMs, undefined, { signal }).catch(() => undefined) // stopped
     }
   }

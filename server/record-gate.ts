@@ -7,11 +7,11 @@ import type { LogState, SaleStore } from '../core/redis/sale-store.ts'
  * it the calls, and adds what only this worker knows: which decisions it has answered. A Redis without them has lost some.
  */
 export class RecordGate {
-  readonly #store: Pick<SaleStore, 'run'>
+  readonly #store: Pick<SaleStore, 'isUp' | 'run'>
   #seen: LogPosition | undefined
   #isSound = true
 
-  constructor(store: Pick<SaleStore, 'run'>) {
+  constructor(store: Pick<SaleStore, 'isUp' | 'run'>) {
     this.#store = store
   }
 
@@ -42,7 +42,7 @@ export class RecordGate {
 
   /** @param seen from before Redis was asked: it may have decided more since */
   looked({ last, epoch, admittedRun }: LogState, seen: LogPosition | undefined): void {
-    const isAdmitted = epoch !== undefined && admittedRun === this.#store.run
+    const isAdmitted = epoch !== undefined && this.#store.isUp && admittedRun === this.#store.run
     this.#isSound = isAdmitted && (seen === undefined || compareLogPositions(last, seen) >= 0)
   }
 }

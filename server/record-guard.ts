@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
-import { Fault } from '../core/faults.ts'
+import { Fault, type FaultCode } from '../core/faults.ts'
 import type { RecordReport } from '../core/ipc.ts'
 import { logStateIntervalMs, recordLookMs } from '../core/limits.ts'
 import type { Log } from '../core/log.ts'
@@ -40,6 +40,9 @@ export class RecordGuard {
   /** Of the Redis that was last found sound: it changes when the data was exchanged below the same run. */
   #replicationId: string | undefined
 
+  /** Why the last rebuild failed: said once. */
+  #rebuildFault: FaultCode | undefined
+
   constructor(options: RecordGuardOptions) {
     this.#options = options
   }
@@ -53,11 +56,12 @@ export class RecordGuard {
   /** Compares, and recovers where it is to, until `stop()`. Never rejects for a Fault. */
   async run(): Promise<void> {
     const { signal } = this.#stopping
+    let verdict: Verdict | undefined
     while (!signal.aborted) {
-      const pauseMs = this.#report.status === 'unverified' ? recordLookMs : logStateIntervalMs
+      const pauseMs = verdict === undefined ? recordLookMs : logStateIntervalMs
       await delay(pauseMs, undefined, { signal }).catch(() => undefined) // stopped
       if (signal.aborted) return
-      const verdict = await this.#look()
+      verdict = await this.#look()
       if (verdict?.kind === 'lost' && this.#options.isAutomatic) await this.#recover()
     }
   }
@@ -132,12 +136,15 @@ export class RecordGuard {
       const say = (progress: string): void => log.info(progress)
       const recovery = await recover({ store, database, ttlSeconds, seen: newestSeen(), say })
       if (recovery.kind !== 'rebuilt') return // not possible yet, or no longer needed: the next look will tell
+      this.#rebuildFault = undefined
       onRecovery()
       log.warn(recovery, 'the live sales were rebuilt from Postgres')
       await this.#look()
     } catch (error) {
       if (!(error instanceof Fault)) throw error
-      log.warn({ code: error.code, reason: error.message }, 'Redis could not be rebuilt: it is tried again')
+      const { code, message: reason } = error
+      if (code !== this.#rebuildFault) log.warn({ code, reason }, 'Redis could not be rebuilt: it is tried again')
+      this.#rebuildFault = code
     }
   }
 
@@ -162,6 +169,6 @@ const whatNext = {
   refused: 'Nothing is sold until a person has looked at it',
 } as const
 
-function told({ code, message }: Fault): { fault: Fault['code']; reason: string } {
+function told({ code, message }: Fault): { fault: FaultCode; reason: string } {
   return { fault: code, reason: message }
 }

@@ -41,7 +41,7 @@ export class SeenPositions {
         this.#whenAllTold = resolve
       })
       for (const child of children) child.send({ type: 'seen' })
-      await Promise.race([all, delay(seenGatherMsMax, undefined, { ref: false })])
+      await Promise.race([all, delay(seenGatherMsMax)])
     }
     return this.#newest
   }

@@ -50,42 +50,42 @@ export type Recovery =
 export async function recover(options: RecoverOptions): Promise<Recovery> {
   const { store, database } = options
   const writer = new RebuildWriter(store)
-  const done = await database.transaction((session) => inTransaction(session, writer, options))
+  const recovery = await database.transaction((session) => inTransaction(session, writer, options))
   // Only after the commit: from here on a persister of the time before finds that the offset has moved.
-  if (done.recovery.kind === 'begun') await store.claimEpoch(done.epoch, done.record)
-  else if (done.recovery.kind === 'rebuilt') await writer.end(done.epoch)
-  return done.recovery
+  if (recovery.kind === 'rebuilt') await writer.end(recovery.epoch)
+  return recovery
 }
 
-interface Done {
-  readonly recovery: Recovery
-  readonly epoch: number
-  readonly record: string
-}
-
-async function inTransaction(session: Session, writer: RebuildWriter, options: RecoverOptions): Promise<Done> {
+async function inTransaction(session: Session, writer: RebuildWriter, options: RecoverOptions): Promise<Recovery> {
   const { store, seen } = options
   const startedMs = performance.now()
   const shard = shardOf(0)
   const text = 'select pg_try_advisory_xact_lock($1, $2) as mine'
   const [lock] = await session.query<{ mine: boolean }>({ text }, recoveryLock)
-  if (lock?.mine !== true) return { recovery: { kind: 'busy' }, epoch: 0, record: '' }
+  if (lock?.mine !== true) return { kind: 'busy' }
   await session.query({ text: `set local lock_timeout = ${rebuildLockMsMax}` })
   // From here on no persister commits, and what is read below is all there is.
   const head = await readRecordHead(session, shard, 'for update')
   const redis = await store.logState()
   const verdict = judge({ redis, before: head, after: head, seen })
   const epoch = 1 + Math.max(head.committed.epoch, redis.last.epoch, seen?.epoch ?? 0)
-  const result = (recovery: Recovery): Done => ({ recovery, epoch, record: head.id })
-  if (verdict.kind === 'sound') return result({ kind: 'unneeded', fault: undefined })
-  if (verdict.kind === 'refused') return result({ kind: 'unneeded', fault: verdict.fault })
+  if (verdict.kind === 'sound') return { kind: 'unneeded', fault: undefined }
+  if (verdict.kind === 'refused') return { kind: 'unneeded', fault: verdict.fault }
   const isUndrained = redis.backlogEntries > 0 && compareLogPositions(redis.last, head.committed) > 0
-  if (isUndrained) return result({ kind: 'undrained', entries: redis.backlogEntries })
+  if (isUndrained) return { kind: 'undrained', entries: redis.backlogEntries }
 
-  const rebuilt = verdict.kind === 'lost' ? await rebuild(session, writer, { ...options, record: head.id }) : undefined
+  if (verdict.kind === 'new') {
+    await store.claimEpoch(epoch, head.id)
+    await beginEpoch(session, shard, epoch)
+    return { kind: 'begun' }
+  }
+  const rebuilt = await rebuild(session, writer, { ...options, record: head.id })
+  await beginEpoch(session, shard, epoch)
+  return { kind: 'rebuilt', epoch, ...rebuilt, seconds: (performance.now() - startedMs) / 1_000 }
+}
+
+async function beginEpoch(session: Session, shard: number, epoch: number): Promise<void> {
   await session.query({ text: 'update log_offsets set epoch = $1, seq = 0 where shard = $2' }, [epoch, shard])
-  if (rebuilt === undefined) return result({ kind: 'begun' })
-  return result({ kind: 'rebuilt', epoch, ...rebuilt, seconds: (performance.now() - startedMs) / 1_000 })
 }
 
 async function rebuild(session: Session, writer: RebuildWriter, options: RecoverOptions & { record: string }) {

@@ -121,8 +121,9 @@ export class SaleStore {
     return this.#run !== '' && this.redis.status === 'ready'
   }
 
-  /** The run_id of the Redis process that the connection leads to; '' while there is none. */
+  /** The run_id of the Redis process that the connection leads to. @throws Fault HC_REDIS_UNAVAILABLE while there is none */
   get run(): string {
+    if (this.#run === '') throw new Fault('HC_REDIS_UNAVAILABLE', 'no connection')
     return this.#run
   }
 
@@ -172,7 +173,7 @@ export class SaleStore {
 
   /** Lets an empty Redis decide, in that epoch. Does nothing to one that has any state; answers the epoch in force. */
   async claimEpoch(epoch: number, record = ''): Promise<number> {
-    return Number(String(await this.#call(functionName('claim_epoch'), epoch, this.#run, record)))
+    return Number(String(await this.#call(functionName('claim_epoch'), epoch, this.run, record)))
   }
 
   /**
