@@ -15,6 +15,7 @@ import { runAuditJson } from './helpers/audit.ts'
 import { startCluster } from './helpers/cluster.ts'
 import { eventually } from './helpers/eventually.ts'
 import { checkoutPath, codeOf, currentSale, purchasePath } from './helpers/items.ts'
+import { listeningAddresses } from './helpers/listeners.ts'
 import { emptyDatabase, schemaFolder } from './helpers/record.ts'
 import { createFolder, removeFolder, type Scope } from './helpers/scope.ts'
 import { openRedis, servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
@@ -92,6 +93,7 @@ test('with the documented users and roles the server sells, and the audit reads'
   await admin.call('ACL', 'LOG', 'RESET')
   const env = { ...servicesEnv({ db, redis }), APP_SALE_INTERVAL_SECONDS: String(30 * 86_400) }
   const first = await startCluster(t, { env })
+  assert.deepEqual(listeningAddresses(Number(new URL(first.metricsUrl).port)), ['127.0.0.1'])
   const sale = await currentSale(first)
   const code = codeOf(await first.http.post(checkoutPath('ann', `${sale}-1`)))
   assert.equal((await first.http.post(purchasePath(code))).status, 200)

@@ -10,6 +10,8 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
 import { Fault } from '../core/faults.ts'
+import { connectPostgres } from '../core/postgres/connection.ts'
+import { SaleStore } from '../core/redis/sale-store.ts'
 import { DataLock } from '../ops/embedded/data-lock.ts'
 import type { Embedded } from '../ops/embedded/embedded.ts'
 import { attachEmbedded, startEmbedded } from '../ops/embedded/embedded.ts'
@@ -19,9 +21,12 @@ import type { ProcessIdentity } from '../ops/embedded/process-identity.ts'
 import { identityOf, isAlive } from '../ops/embedded/process-identity.ts'
 import type { ServiceExit } from '../ops/embedded/service.ts'
 import { eventually } from './helpers/eventually.ts'
+import { listeningAddresses } from './helpers/listeners.ts'
+import { openPostgres } from './helpers/record.ts'
 import { temporaryFolder } from './helpers/scope.ts'
 
 const log = { info: () => undefined, warn: () => undefined }
+const named = { applicationName: 'hotcakes test' }
 const holder = fileURLToPath(new URL('helpers/embedded-holder.js', import.meta.url))
 
 async function start(t: TestContext, dataDir: string): Promise<Embedded> {
@@ -71,6 +76,45 @@ test('passwords are in no command line, and in no file that others may read', as
     assert.equal(statSync(join(dataDir, file)).mode & 0o077, 0, file)
   }
   for (const data of ['redis', 'postgres']) assert.equal(statSync(join(dataDir, data)).mode & 0o777, 0o700, data)
+})
+
+test('both listen on the loopback interface alone, and turn away who has no password', async (t) => {
+  const embedded = await start(t, join(temporaryFolder(t), 'data'))
+  const { db, redis } = embedded
+  assert.ok(db !== undefined && redis !== undefined)
+  for (const { port } of [db, redis]) assert.deepEqual(listeningAddresses(port), ['127.0.0.1'])
+  for (const wrong of [{ password: 'wrong' }, { user: 'default' }, { user: '', password: '' }]) {
+    const client = new SaleStore({ ...redis, ...wrong }, { name: 'hotcakes test' })
+    t.after(() => client.close())
+    await assert.rejects(client.connect(), { code: 'HC_REDIS_REFUSED' })
+  }
+  for (const wrong of [{ password: 'wrong' }, { password: '' }, { user: 'postgres' }, { name: 'postgres' }]) {
+    assert.throws(() => connectPostgres({ ...db, ...wrong }, named), { code: 'HC_POSTGRES_UNAVAILABLE' })
+  }
+  await embedded.stop()
+})
+
+test('data of a version that knew one role, and no user of Redis, goes on with both', async (t) => {
+  const dataDir = join(temporaryFolder(t), 'data')
+  const first = await start(t, dataDir)
+  assert.ok(first.db !== undefined)
+  const owner = openPostgres(t, first.db)
+  owner.query('grant create on schema public to hotcakes')
+  owner.query('create table kept (); alter table kept owner to hotcakes')
+  await first.stop()
+  const { postgres, redis } = readFacts(dataDir)
+  assert.ok(postgres && redis)
+  const { ownerUser, ownerPassword, ...db } = postgres.connection
+  const { user, ...cache } = redis.connection
+  const older = { postgres: { ...postgres, connection: db }, redis: { ...redis, connection: cache } }
+  writeFileSync(join(dataDir, 'embedded.json'), JSON.stringify(older))
+
+  const second = await start(t, dataDir)
+  assert.ok(second.db !== undefined)
+  assert.deepEqual([second.db.ownerUser, second.redis?.user], [ownerUser, user])
+  assert.notEqual(second.db.ownerPassword, ownerPassword)
+  openPostgres(t, second.db).query('drop table kept')
+  await second.stop()
 })
 
 test('a second start goes on with the data and the passwords; losing embedded.json loses no data', async (t) => {

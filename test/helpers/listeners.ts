@@ -1,0 +1,19 @@
+import { readFileSync } from 'node:fs'
+
+const listening = '0A'
+
+/** The addresses on which something listens on the port, as Linux has them: '127.0.0.1', or the hexadecimal of IPv6. */
+export function listeningAddresses(port: number): string[] {
+  const rows = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((file) => readFileSync(file, 'latin1').split('\n').slice(1))
+  const found = rows.flatMap((row) => {
+    const [, local = '', , state] = row.trim().split(/\s+/)
+    const [address = '', localPort = ''] = local.split(':')
+    return state === listening && Number.parseInt(localPort, 16) === port ? [readable(address)] : []
+  })
+  return [...new Set(found)]
+}
+
+/** IPv4 stands there in the byte order of the machine. */
+function readable(hex: string): string {
+  return hex.length === 8 ? Buffer.from(hex, 'hex').toReversed().join('.') : hex
+}
