@@ -8,7 +8,8 @@ RUN apt-get update \
   && rm -rf /var/lib/apt/lists/*
 WORKDIR /app
 COPY package.json package-lock.json ./
-RUN npm ci --no-audit --no-fund
+# Node's own headers: node-gyp would download them.
+RUN npm_config_nodedir=$(dirname "$(dirname "$(command -v node)")") npm ci --no-audit --no-fund
 COPY . .
 RUN node ops/setup/build.mjs \
   && npm prune --omit=dev --no-audit --no-fund \
