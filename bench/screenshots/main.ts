@@ -59,7 +59,7 @@ async function wholeSale(items: number): Promise<void> {
     await shoot(pages, '1-idle')
     const crowd = await Crowd.at(server.url, { kept: pages.size })
     await crowd.buy({ count: items * 0.3, perSecond: 400, purchased: 0.75 })
-    const busy = crowd.buy({ count: items * 0.4, perSecond: 200, purchased: 0.8 })
+    const busy = crowd.buy({ count: items * 0.2, perSecond: 200, purchased: 0.8 })
     await delay(3_000)
     await shoot(pages, '2-busy')
     for (const [n, page] of [...pages.values()].entries()) {
@@ -70,10 +70,12 @@ async function wholeSale(items: number): Promise<void> {
     await shoot(pages, '3-picked')
     for (const page of pages.values()) await page.getByRole('button', { name: 'Check out' }).click()
     for (const page of pages.values()) await page.locator('#hold').waitFor()
+    const busier = crowd.buy({ count: items * 0.1, perSecond: 150, purchased: 0.8 })
+    await delay(2_500)
     await shoot(pages, '4-held')
     for (const page of pages.values()) await page.getByRole('button', { name: 'Purchase' }).click()
     for (const page of pages.values()) await page.getByText('It is yours.').waitFor()
-    await busy
+    await Promise.all([busy, busier])
     await delay(1_500)
     await shoot(pages, '5-yours')
     await server.stop()
