@@ -218,10 +218,13 @@ export const boardViewersMax = 5_000
 export const boardReceivedBytesMax = 128
 /** A viewer that does not answer a ping within so long is gone. */
 export const boardIdleSecondsMax = 60
-/** What may wait for a slow viewer: one whole state (two bits an item) and some ten seconds of changes. */
-export function boardBufferedBytesMax(items: number): number {
-  return Math.ceil(items / 4) + 65_536
-}
+/**
+ * Items that the board shows, the first ones of a larger sale: more can't be told apart on a screen, and it is what
+ * bounds a message. A whole state of them is 10 KB, a tick in which each changed some 40 KB.
+ */
+export const boardItemsMax = 40_000
+/** What may wait for a slow viewer: a whole state and some ten seconds of changes at a usual pace. */
+export const boardBufferedBytesMax = 131_072
 
 // --- supervision ---
 

@@ -95,7 +95,6 @@ export class HttpWorker {
       store: this.#store,
       clock: this.#clock,
       intervalMs,
-      items: app.itemNumber,
       registry: this.registry,
     })
     this.#reading = this.#newReading()

@@ -2,10 +2,15 @@
 // that is slow, or late, or a log that is long gone, makes no difference to that.
 // Method: real workers on one Redis, and viewers that follow the protocol as the page does.
 
+import { App } from 'uWebSockets.js'
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 
-import { boardTickMs } from '../core/limits.ts'
+import { Viewer } from '../bench/board/viewer.ts'
+import { boardBufferedBytesMax, boardItemsMax } from '../core/limits.ts'
+import { freePort } from '../ops/embedded/free-port.ts'
+import { BoardSocket } from '../server/board/board-socket.ts'
+import { admitRun } from './helpers/admit-run.ts'
 import { BoardView } from './helpers/board.ts'
 import { eventually } from './helpers/eventually.ts'
 import { metricValue, startHttpWorker } from './helpers/http-worker.ts'
@@ -87,28 +92,50 @@ test('when what was noted is gone, and when Redis was away, the viewers get the 
 
   await own.stop()
   await own.start()
+  await admitRun(worker.store)
   await eventually(async () => (await checkout(worker, 'ann', `${sale}-2`)).status === 200)
   await eventually(() => view.state(2) === 'held')
   assert.equal(view.count('state'), 3)
 })
 
-test('a viewer that reads nothing is closed before much waits for it, and the others are not held up', async (t) => {
+test('a large sale counts all of its items and shows the first ones', async (t) => {
   const own = await startRedis(t)
-  // The board of a large sale: its whole state is 250 KB, which soon fills what the kernel takes.
   const worker = await startHttpWorker(t, own, { env: { ...env, APP_ITEM_NUMBER: '1000000' } })
-  const slow = await BoardView.open(t, worker.baseUrl)
-  slow.viewer.pause()
-  const live = await BoardView.open(t, worker.baseUrl)
-  await eventually(() => live.last)
-  // Each time, all viewers get a whole state.
-  const renew = async () => {
-    await worker.store.redis.hdel(worker.store.keys.sales, 'watched_since', 'watched_until')
-    return metricValue(await worker.metrics(), 'hotcakes_board_viewers') === 1
-  }
-  await eventually(renew, { deadlineMs: 60_000, what: 'the end of the slow viewer' })
-  assert.ok(!live.viewer.isClosed)
-  const before = live.heads.length
-  await eventually(() => live.heads.length > before + 2, { deadlineMs: 100 * boardTickMs })
+  const sale = await currentSale(worker)
+  const view = await BoardView.open(t, worker.baseUrl, { isWhole: false })
+  await eventually(() => view.last)
+  assert.equal(view.states.length, boardItemsMax)
+  for (const item of [1, boardItemsMax, boardItemsMax + 1, 1_000_000]) await hold(worker, 'ann', `${sale}-${item}`)
+  await eventually(() => view.last?.held === 4)
+  assert.deepEqual([view.state(1), view.state(boardItemsMax)], ['held', 'held'])
+})
+
+test('a viewer that reads nothing is closed when much waits for it, and the others are not held up', async (t) => {
+  const socket = new BoardSocket({ onJoin: () => undefined, onLeave: () => (left += 1) })
+  let left = 0
+  const app = App()
+  socket.attach(app, () => undefined)
+  t.after(() => app.close())
+  const port = await freePort()
+  await new Promise((resolve) => app.listen('127.0.0.1', port, resolve))
+  const received = { slow: 0, live: 0 }
+  const open = (name: 'slow' | 'live') =>
+    Viewer.open(`http://127.0.0.1:${port}/board/feed`, ({ length }) => (received[name] += length))
+  const [slow, live] = await Promise.all([open('slow'), open('live')])
+  t.after(() => [slow, live].forEach((viewer) => viewer.close()))
+  slow.pause()
+  const message = Buffer.alloc(boardBufferedBytesMax / 2)
+  let published = 0
+  // The kernel takes some megabytes before the first one waits.
+  await eventually(() => {
+    if (left > 0) return true
+    socket.publish(message)
+    published += message.length
+    return false
+  })
+  assert.ok(published < 32 * 2 ** 20, `${published} bytes were taken`)
+  await eventually(() => received.live === published)
+  assert.ok(!live.isClosed)
 })
 
 test('the page and its parts are served with their tags, and nothing of other origins may run in it', async (t) => {

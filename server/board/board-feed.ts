@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { SaleTerms } from '../../core/decisions.ts'
 import {
   boardChangesBytesMax,
+  boardItemsMax,
   boardRateWindowMs,
   boardScanItems,
   boardSilenceMs,
@@ -122,7 +123,7 @@ export class BoardFeed {
 
   /** All of a sale: its items as they are, on which what was noted from then on will follow. */
   async #read({ terms, nowMs, sinceMs, end }: WatchedSale): Promise<Shown> {
-    const states = new ItemStates(terms.items)
+    const states = new ItemStates(terms.items, boardItemsMax)
     const soldAtMs: number[] = []
     let cursor = '0'
     do {

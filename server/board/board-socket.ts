@@ -15,8 +15,6 @@ const topic = 'board'
 const goingAway = 1_001
 
 export interface BoardSocketOptions {
-  /** Items of a sale: what a whole state's size depends on. */
-  readonly items: number
   /** A viewer has come: what it is sent first, if anything. */
   readonly onJoin: () => Buffer | undefined
   readonly onLeave: () => void
@@ -42,7 +40,7 @@ export class BoardSocket {
     app.ws(boardSocketPath, {
       maxPayloadLength: boardReceivedBytesMax,
       idleTimeout: boardIdleSecondsMax,
-      maxBackpressure: boardBufferedBytesMax(this.#options.items),
+      maxBackpressure: boardBufferedBytesMax,
       closeOnBackpressureLimit: true,
       upgrade: (res, req, context) => this.#upgrade(res, req, context),
       open: (viewer) => this.#open(viewer),

@@ -12,7 +12,6 @@ export interface BoardOptions {
   readonly store: SaleStore
   readonly clock: RedisClock
   readonly intervalMs: number
-  readonly items: number
   readonly registry: Registry
 }
 
@@ -22,10 +21,10 @@ export class Board {
   readonly #socket: BoardSocket
   readonly #feed: BoardFeed
 
-  constructor({ store, clock, intervalMs, items, registry }: BoardOptions) {
+  constructor({ store, clock, intervalMs, registry }: BoardOptions) {
     const feed = new BoardFeed({ store, clock, intervalMs, publish: (message) => this.#socket.publish(message) })
     this.#feed = feed
-    this.#socket = new BoardSocket({ items, onJoin: () => feed.join(), onLeave: () => feed.leave() })
+    this.#socket = new BoardSocket({ onJoin: () => feed.join(), onLeave: () => feed.leave() })
     registry.registerMetric(
       new Gauge({
         name: 'hotcakes_board_viewers',

@@ -7,6 +7,8 @@ type ItemState = (typeof itemState)[keyof typeof itemState]
 /** The states of a sale's items as a worker shows them, and which have changed since it last told. */
 export class ItemStates {
   readonly count: number
+  /** The first so many are told of; all of them count. */
+  readonly shown: number
   held = 0
   sold = 0
   /** By index - 1, like all of these. */
@@ -15,12 +17,14 @@ export class ItemStates {
   readonly #expiries: Uint32Array
   readonly #isChanged: Uint8Array
   #changed: number[] = []
+  #packed: Buffer | undefined
 
-  constructor(count: number) {
+  constructor(count: number, shown = count) {
     this.count = count
+    this.shown = Math.min(count, shown)
     this.#states = new Uint8Array(count)
     this.#expiries = new Uint32Array(count)
-    this.#isChanged = new Uint8Array(count)
+    this.#isChanged = new Uint8Array(this.shown)
   }
 
   hold(index: number, expiryMs: number): void {
@@ -32,7 +36,7 @@ export class ItemStates {
     this.#set(index - 1, itemState.sold)
   }
 
-  /** Frees what is held no longer: nothing in Redis changes when a hold expires. Some 1 ms for a million items. */
+  /** Frees what is held no longer: nothing in Redis changes when a hold expires. Some 4 ms for a million items. */
   expire(nowMs: number): void {
     if (this.held === 0) return
     for (let at = 0; at < this.count; at++) {
@@ -41,11 +45,13 @@ export class ItemStates {
     }
   }
 
-  /** All states, two bits each, the first item in the lowest bits of the first byte. */
+  /** The shown states, two bits each, the first item in the lowest bits of the first byte. Kept until one changes. */
   pack(): Buffer {
-    const packed = Buffer.alloc(Math.ceil(this.count / 4))
-    for (let at = 0; at < this.count; at++)
+    if (this.#packed !== undefined) return this.#packed
+    const packed = Buffer.alloc(Math.ceil(this.shown / 4))
+    for (let at = 0; at < this.shown; at++)
       packed[at >> 2] = (packed[at >> 2] as number) | ((this.#states[at] as number) << ((at & 3) * 2))
+    this.#packed = packed
     return packed
   }
 
@@ -75,6 +81,8 @@ export class ItemStates {
     if (old === itemState.sold) this.sold -= 1
     if (state === itemState.sold) this.sold += 1
     this.#states[at] = state
+    if (at >= this.shown) return
+    this.#packed = undefined
     if (this.#isChanged[at] === 1) return
     this.#isChanged[at] = 1
     this.#changed.push(at)

@@ -94,8 +94,8 @@ feed.addEventListener('state', ({ detail }) => {
     grid.pick(-1)
   }
   grid.show(feed.states)
-  byId('beyond').hidden = grid.shown === terms.items
-  set('beyond', `These are the first ${formatNumber(grid.shown)}; every other item can be found by its number.`)
+  byId('beyond').hidden = feed.states.length === terms.items
+  set('beyond', `These are the first ${formatNumber(feed.states.length)}; every other item can be found by its number.`)
 })
 feed.addEventListener('changes', ({ detail }) => grid.change(detail))
 feed.addEventListener('moment', showMoment)

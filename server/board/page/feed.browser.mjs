@@ -10,7 +10,7 @@ const retryMsMax = 8_000
 export class Feed extends EventTarget {
   /** @type {Terms | undefined} */
   terms
-  /** State of each item: 0 available, 1 held, 2 sold. */
+  /** State of each item that is shown, which are the first ones: 0 available, 1 held, 2 sold. */
   states = new Uint8Array(0)
   /** The numbers of the last message. */
   moment = { now: 0, held: 0, sold: 0, holdsPerSecond: 0, purchasesPerSecond: 0 }
@@ -112,8 +112,8 @@ export class Feed extends EventTarget {
 }
 
 function unpacked(payload, items) {
-  const states = new Uint8Array(items)
-  for (let at = 0; at < items; at++) states[at] = (payload[at >> 2] >> ((at & 3) * 2)) & 3
+  const states = new Uint8Array(Math.min(items, payload.length * 4))
+  for (let at = 0; at < states.length; at++) states[at] = (payload[at >> 2] >> ((at & 3) * 2)) & 3
   return states
 }
 

@@ -3,7 +3,6 @@
 
 import { frames, Sprites } from './sprites.browser.mjs'
 
-const itemsMax = 40_000 // more could not be told apart, nor drawn in time
 const cellMin = 5
 const cellMax = 64
 const numberCellMin = 30
@@ -47,15 +46,10 @@ export class Grid extends EventTarget {
     element.addEventListener('focus', () => this.#moveTo(this.#at))
   }
 
-  /** How many of the sale's items are shown: the first ones. */
-  get shown() {
-    return this.#shown
-  }
-
   show(states) {
     const isOther = states.length !== this.#states.length
     this.#states = states
-    this.#shown = Math.min(states.length, itemsMax)
+    this.#shown = states.length
     this.#changing.clear()
     if (isOther) {
       this.#at = 0
@@ -67,7 +61,7 @@ export class Grid extends EventTarget {
   change(places) {
     const startMs = performance.now()
     const spread = this.#calm.matches ? 0 : spreadMs
-    for (const place of places) if (place < this.#shown) this.#changing.set(place, startMs + Math.random() * spread)
+    for (const place of places) this.#changing.set(place, startMs + Math.random() * spread)
     if (places.includes(this.#at)) this.#describe()
     if (!this.#isDrawing) this.#draw()
   }

@@ -17,6 +17,8 @@ export class Panel extends EventTarget {
   /** Id of the picked item. @type {string | undefined} */
   #id
   #index = 0
+  /** State of an item that the board does not show, as it was when it was picked. */
+  #stateBeyond = 0
   #isBusy = false
   #wasHeld = false
   #announce
@@ -44,6 +46,7 @@ export class Panel extends EventTarget {
     this.#id = id
     this.#index = index
     this.#wasHeld = false
+    this.#stateBeyond = 0
     this.#problem(undefined)
     byId('name').textContent = `Item ${formatNumber(index)}`
     byId('item-id').textContent = id
@@ -75,7 +78,7 @@ export class Panel extends EventTarget {
     const isHeld = deal !== undefined && !isYours && deal.expiresAtMs > nowMs
     if (this.#wasHeld && !isHeld && !isYours) this.#expired()
     this.#wasHeld = isHeld
-    const state = this.#id.startsWith(`${terms?.sale}-`) ? (this.#feed.states[this.#index - 1] ?? 0) : 0
+    const state = this.#id.startsWith(`${terms?.sale}-`) ? (this.#feed.states[this.#index - 1] ?? this.#stateBeyond) : 0
     this.#element.dataset.deal = isYours ? 'yours' : isHeld ? 'held' : 'none'
     byId('checkout').hidden = isYours || isHeld || state !== 0
     byId('hold').hidden = !isHeld
@@ -181,6 +184,8 @@ export class Panel extends EventTarget {
 
   async #name(id) {
     const item = await describeItem(id).catch(() => undefined) // the number will do
-    if (item?.name && this.#id === id) byId('name').textContent = item.name
+    if (item === undefined || this.#id !== id) return
+    byId('name').textContent = item.name
+    this.#stateBeyond = Math.max(0, stateNames.indexOf(item.state))
   }
 }
