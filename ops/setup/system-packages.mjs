@@ -26,7 +26,7 @@ function hasLibpqHeaders() {
 }
 
 /** Program -> Debian package. */
-const testTools = { chromium: 'chromium', curl: 'curl' }
+const testTools = { chromium: 'chromium', curl: 'curl', openssl: 'openssl' }
 
 function missingPackages({ build, redis, tests }) {
   const missing = []
