@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { appendFileSync, readdirSync, readFileSync } from 'node:fs'
+import { appendFileSync, existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 
@@ -172,6 +172,16 @@ test('every right at Redis is one that the code uses', () => {
     return (isCalled && isPartUsed) || byItself.has(right) ? [] : [right]
   })
   assert.deepEqual(unused, [])
+})
+
+test('every test that SECURITY.md and ops/ACCESS.md name is there', () => {
+  const text = readFileSync(join(root, 'SECURITY.md'), 'utf8') + documented
+  const named = [...text.matchAll(/`([a-z/-]+\.test\.ts)`/g)].map(([, file = '']) => file)
+  assert.ok(named.length > 20)
+  assert.deepEqual(
+    named.filter((file) => !existsSync(join(root, file))),
+    [],
+  )
 })
 
 test('a right that is missing is named, and nothing is decided without it', async (t) => {
