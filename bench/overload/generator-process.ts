@@ -30,7 +30,8 @@ const lastAnswersMs = 5_000
 class Clients implements ConnectionEvents {
   readonly #url: URL
   readonly #errands: Errands
-  readonly #idle: Connection[] = []
+  /** Those that have been idle the longest first: the server closes who is silent for long. */
+  readonly #idle = new Set<Connection>()
   #slices = new Slices(0)
   #record: PhaseRecord | undefined
   #startMs = 0
@@ -83,7 +84,7 @@ class Clients implements ConnectionEvents {
       this.#errands.turnedAway(errand)
     }
     connection.errand = undefined
-    if (!this.#sendOn(connection, nowMs)) this.#idle.push(connection)
+    if (!this.#sendOn(connection, nowMs)) this.#idle.add(connection)
   }
 
   lost(connection: Connection): void {
@@ -91,20 +92,18 @@ class Clients implements ConnectionEvents {
       this.#out -= 1
       connection.phase.lost += 1
     }
-    const at = this.#idle.indexOf(connection)
-    if (at >= 0) this.#idle.splice(at, 1)
+    this.#idle.delete(connection)
     setTimeout(() => this.#connect(), reconnectMs)
   }
 
   #connect(): void {
-    this.#idle.push(new Connection(this.#url, this))
+    this.#idle.add(new Connection(this.#url, this))
   }
 
   #sendDue(): void {
-    for (let connection = this.#idle.pop(); connection !== undefined; connection = this.#idle.pop()) {
-      if (this.#sendOn(connection, performance.now())) continue
-      this.#idle.push(connection)
-      return
+    for (const connection of this.#idle) {
+      if (!this.#sendOn(connection, performance.now())) return
+      this.#idle.delete(connection)
     }
   }
 
