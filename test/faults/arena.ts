@@ -156,13 +156,16 @@ export class Arena {
   async killServer(): Promise<void> {
     const pids = processTree(this.primaryPid)
     process.kill(this.primaryPid, 'SIGKILL')
-    await eventually(
-      () => {
-        assert.deepEqual(stillRunning(pids), [])
-        return true
-      },
-      { deadlineMs: orphanMsMax, what: 'the end of the children of a killed primary' },
-    )
+    const areGone = () => {
+      assert.deepEqual(stillRunning(pids), [])
+      return true
+    }
+    try {
+      await eventually(areGone, { deadlineMs: orphanMsMax, what: 'the end of the children of a killed primary' })
+    } catch (error) {
+      for (const line of stillRunning(pids)) process.kill(Number.parseInt(line, 10), 'SIGKILL')
+      throw error
+    }
     await this.#cluster.exited
   }
 

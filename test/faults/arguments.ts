@@ -30,7 +30,7 @@ A round depends on its seed, --kinds and --ack: with the same, --seed S --rounds
 themselves.
 
 kinds
-${faultNames.map((name) => `  ${name}`).join('\n')}
+${faultNames.map((name) => `  ${name.padEnd(20)}${faults[name].about}`).join('\n')}
 
 exit status
   0  every promise held in every round

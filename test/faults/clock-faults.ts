@@ -10,6 +10,7 @@ const stepsMs = [150, 30_000, 3_600_000, 40 * 86_400_000] as const
 /** The app machines' clocks jump, each to another time. Those of Redis and Postgres stay. */
 export const clockFaults = {
   step_clocks: {
+    about: "the wall clocks of the server's processes jump, each to another time, by up to 40 days",
     targets: ['clock'],
     inject: async (arena, random) => {
       const steps: ClockSteps = { http: draw(random), persister: draw(random), primary: draw(random) }

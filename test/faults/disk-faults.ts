@@ -6,6 +6,7 @@ import { mountObstacle } from './small-disk.ts'
 /** A disk is full for a while; whoever died of it is started again. */
 export const diskFaults = {
   fill_redis_disk: {
+    about: 'the disk under Redis is full, which it dies of',
     targets: ['redis'],
     obstacle: () => mountObstacle,
     inject: async (arena, random) => {
@@ -17,6 +18,7 @@ export const diskFaults = {
     },
   },
   fill_postgres_disk: {
+    about: 'the disk under Postgres is full',
     targets: ['postgres'],
     obstacle: () => mountObstacle,
     inject: async (arena, random) => {

@@ -3,6 +3,8 @@ import type { Arena } from './arena.ts'
 import type { Target } from './turns.ts'
 
 export interface FaultKind {
+  /** For people: what is done. */
+  readonly about: string
   /** Nobody else may break these meanwhile. */
   readonly targets: readonly Target[]
   /** Why it can't be done on this machine; undefined when it can. */

@@ -17,6 +17,7 @@ const targets = ['redis', 'primary', 'http', 'persister', 'postgres'] as const
 
 export const lossFaults = {
   empty_redis: {
+    about: 'FLUSHALL under the running server',
     targets,
     inject: async (arena) => {
       const scope = new Releases()
@@ -30,6 +31,7 @@ export const lossFaults = {
     },
   },
   lose_redis_disk: {
+    about: 'Redis dies and comes back with nothing',
     targets,
     inject: async (arena, random) => {
       await arena.loseData(() => arena.redis.loseDisk())
@@ -40,6 +42,7 @@ export const lossFaults = {
   },
   /** The log is read back from what it was a while ago. */
   old_redis_copy: {
+    about: "Redis' data is what it was a while ago",
     targets,
     inject: async (arena, random) => {
       const [data, copy] = [join(arena.redisFolder, 'redis'), join(arena.redisFolder, 'redis.copy')]

@@ -11,6 +11,7 @@ const names = [/hotcakes-http/, /hotcakes persister/, /hotcakes primary/, /hotca
 /** Trouble on the way between the server's processes and their services. */
 export const networkFaults = {
   net_delay: {
+    about: 'every byte to and from Redis or Postgres is late',
     targets: ['network'],
     inject: async (arena, random) => {
       const { link, service } = pickLink(arena, random)
@@ -21,8 +22,8 @@ export const networkFaults = {
       return `delayed everything to and from ${service} by ${ms} ms for ${lengthMs} ms`
     },
   },
-  /** Longer than anybody waits for an answer. What was under way arrives after all, when nobody expects it any more. */
   net_silence: {
+    about: 'nothing arrives for longer than anybody waits, and then all of it does',
     targets: ['network'],
     inject: async (arena, random) => {
       const { link, service } = pickLink(arena, random)
@@ -35,6 +36,7 @@ export const networkFaults = {
     },
   },
   net_cut: {
+    about: 'connections are reset, and often new ones refused',
     targets: ['network'],
     inject: async (arena, random) => {
       const { link, service } = pickLink(arena, random)
@@ -51,6 +53,7 @@ export const networkFaults = {
     },
   },
   net_half_close: {
+    about: 'connections are closed in one direction',
     targets: ['network'],
     inject: async (arena, random) => {
       const { link, service } = pickLink(arena, random)
@@ -60,18 +63,18 @@ export const networkFaults = {
       return `half-closed ${count} connections of ${name.source} to ${service}, on behalf of the ${side}`
     },
   },
-  /** Redis has decided, and its answer never arrives. */
   lose_decisions: {
+    about: 'Redis has decided, and its answer never arrives',
     targets: ['network'],
     inject: async (arena, random) => await lose(arena.redisLink, { word: '_decide', what: 'decisions' }, random),
   },
-  /** Postgres has committed, and the persister never hears of it. */
   lose_commits: {
+    about: 'Postgres has committed, and the persister never hears of it',
     targets: ['network'],
     inject: async (arena, random) => await lose(arena.postgresLink, { word: 'commit', what: 'commits' }, random),
   },
-  /** The log was trimmed, and the persister never hears of it. */
   lose_trims: {
+    about: 'the log was trimmed, and the persister never hears of it',
     targets: ['network'],
     inject: async (arena, random) => await lose(arena.redisLink, { word: 'XTRIM', what: 'trims of the log' }, random),
   },

@@ -6,6 +6,7 @@ import type { FaultKind } from './fault-kind.ts'
 /** Death and paralysis of every process that there is. */
 export const processFaults = {
   kill_http: {
+    about: 'SIGKILL of one or all HTTP workers',
     targets: ['http'],
     inject: async (arena, random) => {
       const pids = await arena.childPids('http')
@@ -15,6 +16,7 @@ export const processFaults = {
     },
   },
   kill_persister: {
+    about: 'SIGKILL of the persister',
     targets: ['persister'],
     inject: async (arena) => {
       for (const pid of await arena.childPids('persister')) signal(pid, 'SIGKILL')
@@ -22,6 +24,7 @@ export const processFaults = {
     },
   },
   kill_primary: {
+    about: 'SIGKILL of the primary: its children must end, then the server is started again',
     targets: ['primary', 'http', 'persister'],
     inject: async (arena) => {
       const endedMs = await tookMs(() => arena.killServer())
@@ -29,8 +32,8 @@ export const processFaults = {
       return `killed the primary, whose children ended in ${endedMs} ms; the server started again in ${startedMs} ms`
     },
   },
-  /** Two servers on the same services for a while: both sell, and their persisters compete. */
   second_server: {
+    about: 'a second server on the same services sells beside it, then is stopped or killed',
     targets: ['primary'],
     inject: async (arena, random) => {
       const [ms, end] = [random.between(300, 1_500), random.pick(['SIGTERM', 'SIGKILL'] as const)]
@@ -42,6 +45,7 @@ export const processFaults = {
     },
   },
   reload: {
+    about: 'SIGHUP: the HTTP workers are replaced one by one',
     targets: ['http', 'primary'],
     inject: async (arena, random) => {
       signal(arena.primaryPid, 'SIGHUP')
@@ -50,6 +54,7 @@ export const processFaults = {
     },
   },
   kill_redis: {
+    about: 'SIGKILL of Redis, started again from its append-only file',
     targets: ['redis'],
     inject: async (arena, random) => {
       signal(arena.redis.pid(), 'SIGKILL')
@@ -60,6 +65,7 @@ export const processFaults = {
     },
   },
   kill_postgres: {
+    about: 'SIGKILL of Postgres, or of one of its processes',
     targets: ['postgres'],
     inject: async (arena, random) => {
       const [postmaster = 0, ...others] = processTree(arena.postgres.pid())
@@ -76,6 +82,7 @@ export const processFaults = {
     },
   },
   stop_http: {
+    about: 'SIGSTOP to SIGCONT of HTTP workers; the longer ones are killed for their silence',
     targets: ['http'],
     inject: async (arena, random) => {
       const pids = await arena.childPids('http')
@@ -83,18 +90,22 @@ export const processFaults = {
     },
   },
   stop_persister: {
+    about: 'SIGSTOP to SIGCONT of the persister',
     targets: ['persister'],
     inject: async (arena, random) => await paralyse('the persister', await arena.childPids('persister'), random),
   },
   stop_primary: {
+    about: 'SIGSTOP to SIGCONT of the primary',
     targets: ['primary'],
     inject: async (arena, random) => await paralyse('the primary', [arena.primaryPid], random),
   },
   stop_redis: {
+    about: 'SIGSTOP to SIGCONT of Redis: calls that timed out are carried out later',
     targets: ['redis'],
     inject: async (arena, random) => await paralyse('Redis', [arena.redis.pid()], random),
   },
   stop_postgres: {
+    about: 'SIGSTOP to SIGCONT of all processes of Postgres',
     targets: ['postgres'],
     inject: async (arena, random) => await paralyse('Postgres', processTree(arena.postgres.pid()), random),
   },

@@ -6,6 +6,7 @@ import type { FaultKind } from './fault-kind.ts'
 /** Postgres answers, and does not take the rows. */
 export const recordFaults = {
   reject_row: {
+    about: 'Postgres refuses rows by a constraint',
     targets: ['postgres'],
     inject: async (arena, random) => {
       const table = random.pick(['purchases', 'checkout_attempts', 'purchase_attempts'])
