@@ -155,6 +155,11 @@ export const itemsScannedMax = 500
 export const redisReadsInFlightMax = 1
 export const postgresReadsInFlightMax = 2
 export const picturesDrawnAtOnceMax = 1
+/**
+ * While as many checkouts and purchases wait as a second call to Redis needs, the next read begins so much later: fifty a
+ * second of each kind and worker then, and any number who ask for the same.
+ */
+export const readPauseMs = 20
 /** Requests that wait for each of these three; above it 503 at once. Some 0.1 to 0.5 s of reading. */
 export const readRequestsWaitingMax = 256
 /** Who has waited longer when his read's turn comes is turned away: reading is slow only when something is wrong. */

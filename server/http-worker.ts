@@ -232,6 +232,7 @@ export class HttpWorker {
       logState: () => this.#watch.state,
       currentSale: () => this.#rotation.current,
       onFault: (code) => this.#metrics.fault(code),
+      isSellingBusy: () => this.#batcher.waiting >= batchOverlapCommandsMin,
       registry: this.registry,
     })
   }

@@ -1,6 +1,7 @@
-import { setImmediate as turn } from 'node:timers/promises'
+import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises'
 
 import { Fault, type FaultCode } from '../core/faults.ts'
+import { readPauseMs } from '../core/limits.ts'
 import type { Exchange } from './exchange.ts'
 import type { Reply } from './replies.ts'
 import type { ShedReason } from './request-metrics.ts'
@@ -13,6 +14,8 @@ export interface ReadReply extends Reply {
 
 export interface ReadGateOptions {
   readonly onFault: (code: FaultCode) => void
+  /** Whether so much selling waits that reading has to give way. */
+  readonly isSellingBusy: () => boolean
   /** Reads under way at once. */
   readonly inFlightMax: number
   /** Requests that wait, those under way included; above it 503 at once. */
@@ -30,8 +33,8 @@ interface Read {
 }
 
 /**
- * What reading may take from selling: few reads at once, at most one begun in a turn of the event loop for each of them,
- * and a bounded number that wait, in the order in which they came. Who asks for what somebody already waits for is
+ * What reading may take from selling: few reads at once, each begun in a turn of the event loop of its own, and after a
+ * pause while selling is busy; and a bounded number that wait, in the order in which they came. Who asks for what somebody already waits for is
  * answered with him; not with a read under way, whose answer might be older than what that client has just done.
  */
 export class ReadGate {
@@ -72,7 +75,7 @@ export class ReadGate {
   async #work(): Promise<void> {
     this.#inFlight += 1
     for (let read = this.#takeNext(); read !== undefined; read = this.#takeNext()) {
-      await turn()
+      await (this.#options.isSellingBusy() ? delay(readPauseMs) : turn())
       const exchanges = read.exchanges.filter((exchange) => this.#isInTime(exchange))
       const reply = exchanges.length === 0 ? undefined : await this.#reply(read)
       for (const exchange of exchanges) if (reply) exchange.answer(reply.head, reply.body, reply.headers)

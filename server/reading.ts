@@ -26,6 +26,7 @@ export interface ReadingOptions {
   readonly logState: () => LogState | undefined
   readonly currentSale: () => number | undefined
   readonly onFault: (code: FaultCode) => void
+  readonly isSellingBusy: () => boolean
   readonly registry: Registry
 }
 
@@ -37,13 +38,13 @@ export class Reading {
 
   constructor(
     { db, redis: { ttlHours } }: Pick<Config, 'db' | 'redis'>,
-    { store, clock, logState, currentSale, onFault, registry }: ReadingOptions,
+    { store, clock, logState, currentSale, registry, ...gateOptions }: ReadingOptions,
   ) {
     const name = `hotcakes http ${process.pid}`
     this.#postgres = new AsyncPostgres(db, { applicationName: name, connectionsMax: postgresReadsInFlightMax })
     this.#slow = new AsyncPostgres(db, { applicationName: name, connectionsMax: 1, deadlineMs: saleCountsDeadlineMs })
     const gate = (inFlightMax: number) =>
-      new ReadGate({ onFault, inFlightMax, waitingMax: readRequestsWaitingMax, deadlineMs: readDeadlineMs })
+      new ReadGate({ ...gateOptions, inFlightMax, waitingMax: readRequestsWaitingMax, deadlineMs: readDeadlineMs })
     const gates = {
       redis: gate(redisReadsInFlightMax),
       postgres: gate(postgresReadsInFlightMax),

@@ -6,11 +6,17 @@ import { ReadGate, type ReadReply } from '../server/read-gate.ts'
 import { okHead } from '../server/replies.ts'
 import { eventually } from './helpers/eventually.ts'
 
-function setUp({ inFlightMax = 1, waitingMax = 10, deadlineMs = 60_000 } = {}) {
+function setUp({ inFlightMax = 1, waitingMax = 10, deadlineMs = 60_000, isBusy = false } = {}) {
   const said: string[] = []
   const faults: FaultCode[] = []
   const reads: { readonly key: string; readonly end: (reply: ReadReply | Error) => void }[] = []
-  const gate = new ReadGate({ inFlightMax, waitingMax, deadlineMs, onFault: (code) => faults.push(code) })
+  const gate = new ReadGate({
+    inFlightMax,
+    waitingMax,
+    deadlineMs,
+    isSellingBusy: () => isBusy,
+    onFault: (code) => faults.push(code),
+  })
   const ask = (who: string, key: string, startedMs = performance.now()) => {
     const exchange = {
       startedMs,
@@ -73,6 +79,18 @@ test('more than may wait are turned away at once, and who waited too long in his
   await eventually(() => said.length === 4)
   assert.deepEqual(said.slice(1), ['ann x', 'bob late', 'carl z'])
   assert.equal(reads.length, 2)
+})
+
+test('while selling is busy reading goes on, one after the other', async () => {
+  const { ask, said, underWay, end } = setUp({ isBusy: true })
+  ask('ann', 'x')
+  ask('bob', 'y')
+  await underWay(1)
+  end('x')
+  await underWay(2)
+  end('y')
+  await eventually(() => said.length === 2)
+  assert.deepEqual(said, ['ann x', 'bob y'])
 })
 
 test('a fault is a 503 that says what is away, and the next read is tried', async () => {
