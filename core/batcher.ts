@@ -64,8 +64,7 @@ export class Batcher {
   readonly #bound: QueueBound
   /**
    * Half the deadline. The other half is for the wait that nobody sees: what comes in while this process is busy stays in
-   * the kernel's buffers for as long as a turn through all connections takes, and that is no longer than the commands
-   * that are taken in on the way need to be answered.
+   * the kernel's buffers until it has come to it.
    */
   readonly #waitMsMax: number
 
@@ -182,7 +181,7 @@ export class Batcher {
     this.#inFlightCommands -= batch.length
     // A small batch says little of what a command costs in a large one.
     if (!(reply instanceof Fault) && batch.length >= this.#options.batchOverlapCommandsMin)
-      this.#bound.observe(batch.length, nowMs - Math.max(sentMs, this.#lastAnswerMs))
+      this.#bound.observe(batch.length, { ms: nowMs - Math.max(sentMs, this.#lastAnswerMs), callMs: nowMs - sentMs })
     this.#lastAnswerMs = nowMs
     // The next batch leaves before this one's replies are written: Redis works while this process writes sockets.
     if (this.#queue.length > 0) this.#flush()

@@ -8,6 +8,7 @@ export class QueueBound {
   readonly #least: number
   readonly #most: number
   #msPerCommand = 0
+  #callMs = 0
   #commands: number
 
   /** @param options.least so many may always wait; @param options.most and never more */
@@ -22,11 +23,16 @@ export class QueueBound {
     return this.#commands
   }
 
-  /** So many commands were answered in so many ms, all the while there was something to do. */
-  observe(commandCount: number, ms: number): void {
+  /**
+   * A call with so many commands was answered after `callMs`, and `ms` after the one before it, all the while there was
+   * something to do. What a call takes, a request may have waited in the kernel before it was seen: both wait there for
+   * this process to come to them.
+   */
+  observe(commandCount: number, { ms, callMs }: { ms: number; callMs: number }): void {
     const sample = ms / commandCount
     this.#msPerCommand = this.#msPerCommand === 0 ? sample : this.#msPerCommand + (sample - this.#msPerCommand) * weight
-    const commands = Math.floor(this.#waitMs / this.#msPerCommand)
+    this.#callMs += (callMs - this.#callMs) * weight
+    const commands = Math.floor((this.#waitMs - this.#callMs) / this.#msPerCommand)
     this.#commands = Math.max(this.#least, Math.min(this.#most, commands))
   }
 }

@@ -77,7 +77,7 @@ async function main(): Promise<number> {
   const machine = benchedMachine()
   const outcome = await runExperiment(options, (text) => process.stderr.write(`${text}\n`))
   const goals = goalsOf(outcome, options)
-  const problems = problemsOf(outcome)
+  const problems = problemsOf(outcome, options)
   const start = startedAt.slice(0, 19).replaceAll(/[-:]/g, '')
   mkdirSync(out, { recursive: true })
   const report = {

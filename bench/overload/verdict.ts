@@ -8,6 +8,8 @@ export interface Goal {
 
 const goodputShareMin = 0.8
 const recoveryMsMax = 1_000
+/** More than this, and the numbers say more of the others than of the server. */
+const othersCoresMax = 0.2
 /** Of what the HTTP workers had in the middle of the overload; a heap grows and is collected in between. */
 const growthMax = 1.25
 
@@ -42,8 +44,11 @@ export function goalsOf(outcome: Outcome, options: Options): Goal[] {
 }
 
 /** Why the numbers are no result; empty when they are one. */
-export function problemsOf({ overload, probes, before, after, isUsedUp, audit }: Outcome): string[] {
+export function problemsOf(outcome: Outcome, { isSmoke }: Options): string[] {
+  const { overload, probes, before, after, isUsedUp, audit, othersCores = 0 } = outcome
   const problems: string[] = []
+  if (!isSmoke && othersCores > othersCoresMax)
+    problems.push(`others used ${othersCores.toFixed(2)} cores in the overload`)
   if (audit.verdict !== 'passed') problems.push(`the audit: ${audit.verdict}`)
   if (isUsedUp) problems.push('the items were used up')
   for (const { name, accepted, other, lost } of [...probes, before, overload, after]) {
