@@ -53,7 +53,7 @@ async function readiness(cluster: Cluster): Promise<Record<string, Record<string
 }
 
 /** They come back: everything they were told still holds, and so do the rules. */
-async function assertHonoured(cluster: Cluster, told: Sold): Promise<void> {
+async function assertHonoured(cluster: Cluster, told: Sold, { otherHolds = 0 } = {}): Promise<void> {
   const { sale, bought, receipt, held, heldByBob } = told
   assert.equal((await purchase(cluster, bought)).text, receipt.text)
   assertProblem(await checkout(cluster, 'bob', `${sale}-1`), 409, 'item_sold')
@@ -63,12 +63,14 @@ async function assertHonoured(cluster: Cluster, told: Sold): Promise<void> {
   await hold(cluster, 'ann', `${sale}-4`)
   assertProblem(await checkout(cluster, 'ann', `${sale}-5`), 409, 'user_limit_reached')
   const state = (await cluster.http.get('/sale')).json
-  assert.deepEqual([state?.['sold'], state?.['held']], [2, 2])
+  assert.deepEqual([state?.['sold'], state?.['held']], [2, 2 + otherHolds])
 }
 
-async function assertAudited(cluster: Cluster): Promise<void> {
+/** The last word of each test: without a stop before the services go, the server would wait for them for long. */
+async function assertAuditedAndStop(cluster: Cluster): Promise<void> {
   const audit = await runAuditJson(cluster.env)
   assert.deepEqual([audit.verdict, breachesIn(audit)], ['passed', {}])
+  assert.equal((await cluster.stop()).code, 0)
 }
 
 async function untilSelling(cluster: Cluster): Promise<void> {
@@ -99,9 +101,8 @@ test('a Redis that is emptied under a selling server is rebuilt from Postgres', 
   await (await openRedis(t, redis.admin)).flushall()
   await untilRecovered(t, cluster, 1)
   await assertHonoured(cluster, told)
-  await assertAudited(cluster)
   assert.equal(linesWith(cluster, 'HC_LOG_LOST').length, 1, cluster.logLines().join('\n'))
-  assert.equal((await cluster.stop()).code, 0)
+  await assertAuditedAndStop(cluster)
 })
 
 test('a Redis that comes back without its disk is rebuilt from Postgres, also by a server that starts then', async (t) => {
@@ -118,7 +119,7 @@ test('a Redis that comes back without its disk is rebuilt from Postgres, also by
   const again = await startCluster(t, { env: cluster.env })
   await untilRecovered(t, again, 1)
   assert.equal((await purchase(again, told.bought)).text, told.receipt.text)
-  await assertAudited(again)
+  await assertAuditedAndStop(again)
 })
 
 test('a Redis that is restarted with its log goes on where it was, in the same epoch, once Postgres was asked', async (t) => {
@@ -139,7 +140,7 @@ test('a Redis that is restarted with its log goes on where it was, in the same e
   const reply = await checkout(cluster, 'carl', `${told.sale}-8`)
   assert.match(String(reply.headers['hotcakes-decision']), /^1-/)
   await untilRecovered(t, cluster, 0)
-  await assertAudited(cluster)
+  await assertAuditedAndStop(cluster)
 })
 
 test('a Redis that went back to an old copy is not sold from: it is rebuilt', async (t) => {
@@ -158,28 +159,53 @@ test('a Redis that went back to an old copy is not sold from: it is rebuilt', as
   assert.deepEqual((await cluster.http.get('/sale')).json?.['held'], 3)
   assert.equal((await purchase(cluster, told.held)).status, 200)
   assert.equal((await purchase(cluster, told.bought)).text, told.receipt.text)
-  await assertAudited(cluster)
+  await assertAuditedAndStop(cluster)
 })
 
-test('a replica without the newest entries takes over: what it has is kept, and the rest is given up for ever', async (t) => {
+/** A server whose Redis has a replica that could take over. */
+async function startReplicated(t: TestContext) {
   const [main, replica, postgres] = await Promise.all([
     startRedis(t),
     startRedis(t),
     startPostgres(t, { durable: true }),
   ])
   const address = await startTcpSwitch(t, main.connection.port)
-  const services = servicesEnv({ redis: { ...main.connection, port: address.port }, db: postgres.connection })
-  const follower = await openRedis(t, replica.admin)
-  await follower.config('SET', 'masterauth', main.admin.password)
+  const redis = { ...main.connection, port: address.port }
+  const env = { ...saleEnv, ...servicesEnv({ redis, db: postgres.connection }) }
+  const [leader, follower] = [await openRedis(t, main.admin), await openRedis(t, replica.admin)]
+  for (const [from, to] of [
+    [follower, main],
+    [leader, replica],
+  ] as const) {
+    await from.config('SET', 'masterauth', to.admin.password)
+  }
+  await follower.acl('SETUSER', redis.user, 'resetpass', `>${redis.password}`)
   await follower.replicaof('127.0.0.1', main.connection.port)
-  const { password, user } = main.connection
-  await follower.acl('SETUSER', user, 'resetpass', `>${password}`)
-  const cluster = await startCluster(t, { env: { ...saleEnv, ...services } })
+  return { main, replica, postgres, address, leader, follower, cluster: await startCluster(t, { env }) }
+}
+
+test('a replica that has everything takes over while the connections stay: selling goes on in the same epoch', async (t) => {
+  const { replica, address, leader, follower, cluster } = await startReplicated(t)
+  const told = await sellSome(cluster)
+  await leader.wait(1, 10_000)
+  address.leadTo(replica.connection.port, 'stay')
+  await follower.replicaof('NO', 'ONE')
+  await leader.replicaof('127.0.0.1', replica.connection.port)
+  await eventually(async () => (await checkout(cluster, 'carl', `${told.sale}-9`)).status === 200, { what: 'selling' })
+  await untilRecovered(t, cluster, 0)
+  await assertHonoured(cluster, told, { otherHolds: 1 })
+  const reply = await checkout(cluster, 'carl', `${told.sale}-9`)
+  assert.match(String(reply.headers['hotcakes-decision']), /^1-/)
+  await assertAuditedAndStop(cluster)
+})
+
+test('a replica without the newest entries takes over: what it has is kept, and the rest is given up for ever', async (t) => {
+  const { main, replica, postgres, address, leader, follower, cluster } = await startReplicated(t)
   const told = await sellSome(cluster)
 
   await postgres.stop()
   const replicated = await hold(cluster, 'dora', `${told.sale}-8`)
-  await (await openRedis(t, main.admin)).wait(1, 10_000)
+  await leader.wait(1, 10_000)
   await follower.replicaof('NO', 'ONE')
   const gone = await hold(cluster, 'emil', `${told.sale}-9`)
   assert.equal((await purchase(cluster, gone)).status, 200)
@@ -193,7 +219,7 @@ test('a replica without the newest entries takes over: what it has is kept, and 
   assert.equal((await purchase(cluster, told.bought)).text, told.receipt.text)
   const reply = await checkout(cluster, 'carl', `${told.sale}-9`)
   assert.match(String(reply.headers['hotcakes-decision']), /^2-/)
-  await assertAudited(cluster)
+  await assertAuditedAndStop(cluster)
 })
 
 test('with APP_RECOVERY=manual nothing is sold until somebody runs npm run recover', async (t) => {
@@ -213,7 +239,7 @@ test('with APP_RECOVERY=manual nothing is sold until somebody runs npm run recov
   assert.ok(runs.some(({ stderr }) => /rebuilt 1 live sales with 1 items sold and 2 held/.test(stderr)))
   await untilRecovered(t, cluster, 0)
   await assertHonoured(cluster, told)
-  await assertAudited(cluster)
+  await assertAuditedAndStop(cluster)
 })
 
 test('npm run recover says what it does, and leaves a Redis of another database alone', async (t) => {
@@ -231,4 +257,5 @@ test('npm run recover says what it does, and leaves a Redis of another database 
   const refused = await runTool(recoverTool, env)
   assert.equal(refused.status, 1, refused.stderr)
   assert.match(refused.stderr, /HC_RECORD_FOREIGN/)
+  await other.cluster.stop()
 })

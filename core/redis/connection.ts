@@ -101,6 +101,11 @@ export function redisFault(error: unknown): Fault {
   return new Fault('HC_REDIS_UNAVAILABLE', message === '' ? 'connection failed' : message)
 }
 
+/** A replica takes no writes: a new connection may lead to the one that was promoted in its place. */
+export function isFromReplica({ message }: Fault): boolean {
+  return message.startsWith('READONLY')
+}
+
 /** Connects for the first time. @throws Fault HC_REDIS_UNAVAILABLE | HC_REDIS_REFUSED */
 export async function firstConnect(redis: Redis, settings: RedisSettings): Promise<void> {
   let refused: Fault | undefined

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { Redis } from 'ioredis'
 import { Fault } from '../faults.ts'
-import { redisFault } from './connection.ts'
+import { isFromReplica, redisFault } from './connection.ts'
 import type { ShardKeys } from './keys.ts'
 
 const source = readFileSync(new URL('./hotcakes.lua', import.meta.url), 'utf8')
@@ -66,9 +66,8 @@ export async function callFunction(
       })
     }
     const fault = redisFault(error)
-    // A reply that is overdue may mean a connection that is dead without a word. A new one is told at once. And a
-    // replica takes no writes: a new connection may lead to the one that was promoted in its place.
-    if (fault.message === 'Command timed out' || fault.message.startsWith('READONLY')) redis.disconnect(true)
+    // A reply that is overdue may mean a connection that is dead without a word. A new one is told at once.
+    if (fault.message === 'Command timed out' || isFromReplica(fault)) redis.disconnect(true)
     throw fault
   }
 }

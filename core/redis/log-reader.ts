@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis'
 import { Fault } from '../faults.ts'
 import { formatLogPosition, type LogPosition, parseLogPosition } from '../log-position.ts'
-import { redisFault } from './connection.ts'
+import { isFromReplica, redisFault } from './connection.ts'
 import type { ShardKeys } from './keys.ts'
 
 /** One entry of the log: a decided batch with its results, or an opened sale (then there are no results). */
@@ -57,7 +57,8 @@ export class LogReader {
     } catch (error) {
       const fault = redisFault(error)
       // No reply in time on a connection that looks well: it may be dead without a word, so the next is a new one.
-      if (fault.code === 'HC_REDIS_UNAVAILABLE' && this.#redis.status === 'ready') this.#redis.disconnect(true)
+      const isDead = fault.code === 'HC_REDIS_UNAVAILABLE' && this.#redis.status === 'ready'
+      if (isDead || isFromReplica(fault)) this.#redis.disconnect(true)
       throw fault
     }
   }

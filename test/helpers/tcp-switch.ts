@@ -5,8 +5,8 @@ import type { Scope } from './scope.ts'
 /** An address that leads to one service, and from some moment on to another: what a failover looks like to a client. */
 export interface TcpSwitch {
   readonly port: number
-  /** Breaks all connections; new ones lead to this port. */
-  leadTo(port: number): void
+  /** New connections lead to this port. Those there are break, or stay where they are. */
+  leadTo(port: number, others?: 'break' | 'stay'): void
 }
 
 export async function startTcpSwitch(scope: Scope, first: number): Promise<TcpSwitch> {
@@ -35,9 +35,9 @@ export async function startTcpSwitch(scope: Scope, first: number): Promise<TcpSw
   })
   return {
     port: (server.address() as AddressInfo).port,
-    leadTo: (other) => {
+    leadTo: (other, others = 'break') => {
       port = other
-      breakAll()
+      if (others === 'break') breakAll()
     },
   }
 }
