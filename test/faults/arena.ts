@@ -6,7 +6,6 @@ import { AsyncPostgres } from '../../core/postgres/async-postgres.ts'
 import { asOwner } from '../../core/postgres/schema.ts'
 import { readRecordHead } from '../../core/recovery/record-head.ts'
 import { SaleStore } from '../../core/redis/sale-store.ts'
-import type { EmbeddedPostgres } from '../../ops/embedded/facts.ts'
 import { freePort } from '../../ops/embedded/free-port.ts'
 import { breachesIn, runAuditJson } from '../helpers/audit.ts'
 import { type Cluster, startCluster } from '../helpers/cluster.ts'
@@ -16,14 +15,13 @@ import { currentSale } from '../helpers/items.ts'
 import { scrape } from '../helpers/metrics.ts'
 import { childrenOf, processTree, stillRunning } from '../helpers/processes.ts'
 import { type Scope, temporaryFolder } from '../helpers/scope.ts'
-import { servicesEnv, startPostgres, startRedis, type TestRedis, type TestService } from '../helpers/services.ts'
+import { servicesEnv } from '../helpers/services.ts'
+import { type ArenaServices, revive, startArenaServices } from './arena-services.ts'
 import type { Judgement } from './checker.ts'
 import type { Evidence, Loss } from './evidence.ts'
 import { gatherFromStores } from './gather.ts'
-import { Link } from './link.ts'
 import { RecordedClient } from './recorded-client.ts'
 import { Shoppers } from './shoppers.ts'
-import { mountObstacle, SmallDisk } from './small-disk.ts'
 
 /** No new sale in the middle of a run. */
 export const intervalMs = 30 * 86_400_000
@@ -38,22 +36,8 @@ const recoveryMsMax = 30_000
 const orphanMsMax = 8_000
 const shard = 0
 
-/** Enough for what a group of rounds writes; quick to fill. */
-const redisDiskMegabytes = 64
-const postgresDiskMegabytes = 256
-
-interface Services {
-  readonly redis: TestRedis
-  readonly redisFolder: string
-  readonly postgres: TestService<EmbeddedPostgres>
-  readonly redisLink: Link
-  readonly postgresLink: Link
-  /** Where a file system can be mounted. */
-  readonly redisDisk: SmallDisk | undefined
-  readonly postgresDisk: SmallDisk | undefined
-}
-
-interface ArenaParts extends Services {
+interface ArenaParts {
+  readonly services: ArenaServices
   readonly cluster: Cluster
   readonly clockFile: string
   readonly store: SaleStore
@@ -68,14 +52,7 @@ interface ArenaParts extends Services {
  * services are not the server's own: they outlive it.
  */
 export class Arena {
-  readonly redis: TestRedis
-  /** Its data is in `redis` below it. */
-  readonly redisFolder: string
-  readonly postgres: TestService<EmbeddedPostgres>
-  readonly redisLink: Link
-  readonly postgresLink: Link
-  readonly redisDisk: SmallDisk | undefined
-  readonly postgresDisk: SmallDisk | undefined
+  readonly services: ArenaServices
   /** Written to, it steps the clocks of the server's processes: see stepped-clock.ts. */
   readonly clockFile: string
   /** What the server's answers promise. */
@@ -94,14 +71,8 @@ export class Arena {
   #end: string | undefined
 
   static async start(scope: Scope, { seed, ack }: { seed: number; ack: Evidence['ack'] }): Promise<Arena> {
-    const redisDisk = mountObstacle === undefined ? SmallDisk.mount(scope, redisDiskMegabytes) : undefined
-    const postgresDisk = mountObstacle === undefined ? SmallDisk.mount(scope, postgresDiskMegabytes) : undefined
-    const redisFolder = redisDisk?.folder ?? temporaryFolder(scope)
-    const redis = await startRedis(scope, { folder: redisFolder })
-    const postgres = await startPostgres(scope, postgresDisk)
-    const redisLink = await Link.start(scope, redis.connection.port)
-    const postgresLink = await Link.start(scope, postgres.connection.port)
-    const services = { redis, redisFolder, postgres, redisLink, postgresLink, redisDisk, postgresDisk }
+    const services = await startArenaServices(scope)
+    const { redis, postgres } = services
     const clockFile = join(temporaryFolder(scope), 'clock.json')
     const cluster = await startCluster(scope, { env: await serverEnv(services, { clockFile, ack }) })
     const store = new SaleStore(redis.connection, { name: 'hotcakes check' })
@@ -114,18 +85,12 @@ export class Arena {
     })
     scope.after(() => database.close())
     const sale = { id: await currentSale(cluster), items }
-    return new Arena(scope, { ...services, cluster, clockFile, store, database, sale, seed, ack })
+    return new Arena(scope, { services, cluster, clockFile, store, database, sale, seed, ack })
   }
 
   private constructor(scope: Scope, parts: ArenaParts) {
     this.#scope = scope
-    this.redis = parts.redis
-    this.redisFolder = parts.redisFolder
-    this.postgres = parts.postgres
-    this.redisLink = parts.redisLink
-    this.postgresLink = parts.postgresLink
-    this.redisDisk = parts.redisDisk
-    this.postgresDisk = parts.postgresDisk
+    this.services = parts.services
     this.clockFile = parts.clockFile
     this.ack = parts.ack
     this.#cluster = parts.cluster
@@ -191,13 +156,13 @@ export class Arena {
     this.client.secondServer(undefined)
   }
 
-  /** Starts Redis if it has died, and waits until it answers. Answers how it was found. */
+  /** See `revive`. */
   reviveRedis(): Promise<string> {
-    return revive(this.redis, () => this.#store.logState())
+    return revive(this.services.redis, { ask: () => this.#store.logState(), deadlineMs: recoveryMsMax })
   }
 
   revivePostgres(): Promise<string> {
-    return revive(this.postgres, () => this.committed())
+    return revive(this.services.postgres, { ask: () => this.committed(), deadlineMs: recoveryMsMax })
   }
 
   /** Everybody is there again and sells. @throws AssertionError when that takes too long */
@@ -224,7 +189,7 @@ export class Arena {
     assert.equal(this.#end, undefined)
     const decided = () => this.client.history.filter(({ answer }) => typeof answer === 'object').length
     const enough = decided() + 50
-    await eventually(() => decided() >= enough, { what: '50 more decisions' })
+    await eventually(() => decided() >= enough, { deadlineMs: recoveryMsMax, what: '50 more decisions' })
     for (const loss of this.losses) loss.recoveredMs = Math.min(loss.recoveredMs, performance.now())
   }
 
@@ -288,7 +253,7 @@ export class Arena {
 }
 
 async function serverEnv(
-  { redis, postgres, redisLink, postgresLink }: Services,
+  { redis, postgres, redisLink, postgresLink }: ArenaServices,
   { clockFile, ack }: { clockFile: string; ack: Evidence['ack'] },
 ): Promise<Record<string, string>> {
   const [port, metricsPort] = [await freePort(), await freePort()]
@@ -309,21 +274,4 @@ async function serverEnv(
     HOTCAKES_TEST_CLOCK: clockFile,
     NODE_OPTIONS: `--import ${new URL('stepped-clock.js', import.meta.url).href}`,
   }
-}
-
-/** A service may live for a while after the fault that it dies of. */
-async function revive(service: TestService<unknown>, ask: () => Promise<unknown>): Promise<string> {
-  let starts = 0
-  await eventually(
-    async () => {
-      if (stillRunning([service.pid()]).length === 0) {
-        starts++
-        await service.start()
-      }
-      await ask()
-      return true
-    },
-    { deadlineMs: recoveryMsMax, what: 'a service that answers' },
-  )
-  return starts === 0 ? 'survived' : 'died and was started again'
 }

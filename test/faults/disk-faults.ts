@@ -11,9 +11,9 @@ export const diskFaults = {
     obstacle: () => mountObstacle,
     inject: async (arena, random) => {
       const ms = random.between(100, 1_500)
-      arena.redisDisk?.fill()
+      arena.services.redisDisk?.fill()
       await delay(ms)
-      arena.redisDisk?.free()
+      arena.services.redisDisk?.free()
       return `filled the disk of Redis for ${ms} ms, which ${await arena.reviveRedis()}`
     },
   },
@@ -23,9 +23,9 @@ export const diskFaults = {
     obstacle: () => mountObstacle,
     inject: async (arena, random) => {
       const ms = random.between(500, 2_500)
-      arena.postgresDisk?.fill()
+      arena.services.postgresDisk?.fill()
       await delay(ms)
-      arena.postgresDisk?.free()
+      arena.services.postgresDisk?.free()
       return `filled the disk of Postgres for ${ms} ms, which ${await arena.revivePostgres()}`
     },
   },

@@ -22,7 +22,7 @@ export const lossFaults = {
     inject: async (arena) => {
       const scope = new Releases()
       try {
-        const redis = await openRedis(scope, arena.redis.admin)
+        const redis = await openRedis(scope, arena.services.redis.admin)
         await arena.loseData(() => redis.flushall())
       } finally {
         await scope.release()
@@ -34,9 +34,9 @@ export const lossFaults = {
     about: 'Redis dies and comes back with nothing',
     targets,
     inject: async (arena, random) => {
-      await arena.loseData(() => arena.redis.loseDisk())
+      await arena.loseData(() => arena.services.redis.loseDisk())
       await delay(random.between(0, 800))
-      await arena.redis.start()
+      await arena.services.redis.start()
       return 'lost the disk of Redis'
     },
   },
@@ -45,17 +45,17 @@ export const lossFaults = {
     about: "Redis' data is what it was a while ago",
     targets,
     inject: async (arena, random) => {
-      const [data, copy] = [join(arena.redisFolder, 'redis'), join(arena.redisFolder, 'redis.copy')]
+      const [data, copy] = [join(arena.services.redisFolder, 'redis'), join(arena.services.redisFolder, 'redis.copy')]
       cpSync(data, copy, { recursive: true })
       const ms = random.between(200, 1_200)
       await delay(ms)
       await arena.loseData(async () => {
-        process.kill(arena.redis.pid(), 'SIGKILL')
-        await arena.redis.stop()
+        process.kill(arena.services.redis.pid(), 'SIGKILL')
+        await arena.services.redis.stop()
         rmSync(data, { recursive: true })
       })
       renameSync(copy, data)
-      await arena.redis.start()
+      await arena.services.redis.start()
       return `put a copy of Redis' data back that was ${ms} ms old`
     },
   },

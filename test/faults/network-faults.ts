@@ -66,24 +66,27 @@ export const networkFaults = {
   lose_decisions: {
     about: 'Redis has decided, and its answer never arrives',
     targets: ['network'],
-    inject: async (arena, random) => await lose(arena.redisLink, { word: '_decide', what: 'decisions' }, random),
+    inject: async (arena, random) =>
+      await lose(arena.services.redisLink, { word: '_decide', what: 'decisions' }, random),
   },
   lose_commits: {
     about: 'Postgres has committed, and the persister never hears of it',
     targets: ['network'],
-    inject: async (arena, random) => await lose(arena.postgresLink, { word: 'commit', what: 'commits' }, random),
+    inject: async (arena, random) =>
+      await lose(arena.services.postgresLink, { word: 'commit', what: 'commits' }, random),
   },
   lose_trims: {
     about: 'the log was trimmed, and the persister never hears of it',
     targets: ['network'],
-    inject: async (arena, random) => await lose(arena.redisLink, { word: 'XTRIM', what: 'trims of the log' }, random),
+    inject: async (arena, random) =>
+      await lose(arena.services.redisLink, { word: 'XTRIM', what: 'trims of the log' }, random),
   },
 } as const satisfies Record<string, FaultKind>
 
 function pickLink(arena: Arena, random: SeededRandom): { link: Link; service: string } {
   return random.chance(0.5)
-    ? { link: arena.redisLink, service: 'Redis' }
-    : { link: arena.postgresLink, service: 'Postgres' }
+    ? { link: arena.services.redisLink, service: 'Redis' }
+    : { link: arena.services.postgresLink, service: 'Postgres' }
 }
 
 async function lose(link: Link, { word, what }: { word: string; what: string }, random: SeededRandom): Promise<string> {

@@ -57,10 +57,10 @@ export const processFaults = {
     about: 'SIGKILL of Redis, started again from its append-only file',
     targets: ['redis'],
     inject: async (arena, random) => {
-      signal(arena.redis.pid(), 'SIGKILL')
+      signal(arena.services.redis.pid(), 'SIGKILL')
       const ms = random.between(0, 800)
       await delay(ms)
-      await arena.redis.start()
+      await arena.services.redis.start()
       return `killed Redis, started again after ${ms} ms`
     },
   },
@@ -68,7 +68,7 @@ export const processFaults = {
     about: 'SIGKILL of Postgres, or of one of its processes',
     targets: ['postgres'],
     inject: async (arena, random) => {
-      const [postmaster = 0, ...others] = processTree(arena.postgres.pid())
+      const [postmaster = 0, ...others] = processTree(arena.services.postgres.pid())
       const ms = random.between(0, 800)
       if (random.chance(0.3)) {
         // The postmaster then ends all others and recovers by itself.
@@ -77,7 +77,7 @@ export const processFaults = {
       }
       for (const pid of [postmaster, ...others]) signal(pid, 'SIGKILL')
       await delay(ms)
-      await arena.postgres.start()
+      await arena.services.postgres.start()
       return `killed Postgres, started again after ${ms} ms`
     },
   },
@@ -102,12 +102,12 @@ export const processFaults = {
   stop_redis: {
     about: 'SIGSTOP to SIGCONT of Redis: calls that timed out are carried out later',
     targets: ['redis'],
-    inject: async (arena, random) => await paralyse('Redis', [arena.redis.pid()], random),
+    inject: async (arena, random) => await paralyse('Redis', [arena.services.redis.pid()], random),
   },
   stop_postgres: {
     about: 'SIGSTOP to SIGCONT of all processes of Postgres',
     targets: ['postgres'],
-    inject: async (arena, random) => await paralyse('Postgres', processTree(arena.postgres.pid()), random),
+    inject: async (arena, random) => await paralyse('Postgres', processTree(arena.services.postgres.pid()), random),
   },
 } as const satisfies Record<string, FaultKind>
 
