@@ -38,7 +38,7 @@ test('a purchase goes from a click on the griddle to "yours"', async (t) => {
   await eventually(async () => (await board.count('sold')) === 1, { deadlineMs })
 
   await board.page.reload()
-  await board.button('1 yours').click()
+  await board.button('Item 1, yours').click()
   await board.page.getByText('It is yours.').waitFor()
   assert.equal(await board.page.getByLabel('Your user id').inputValue(), 'ann', 'the user id is remembered')
   board.assertNoComplaints()

@@ -1,5 +1,5 @@
 // Takes a picture of every state of the sale board, light and dark, on a desk and on a phone.
-// usage: npm run screenshots [-- --out DIR]
+// usage: npm run screenshots [-- --out DIR] [--look desk-light]
 
 import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
@@ -21,7 +21,9 @@ const looks = {
 } as const
 const env = { APP_SALE_INTERVAL_SECONDS: '3600', APP_USER_LIMIT: '20', APP_HOLD_SECONDS: '600' }
 
-const { values } = parseArgs({ options: { out: { type: 'string', default: '.out/screenshots' } } })
+const { values } = parseArgs({
+  options: { out: { type: 'string', default: '.out/screenshots' }, look: { type: 'string' } },
+})
 const folder = resolve(values.out)
 mkdirSync(folder, { recursive: true })
 const browser = await launchBrowser()
@@ -36,6 +38,7 @@ try {
 async function openAll(url: string): Promise<Map<string, Page>> {
   const pages = new Map<string, Page>()
   for (const [name, look] of Object.entries(looks)) {
+    if (values.look !== undefined && values.look !== name) continue
     const page = await (await browser.newContext(look)).newPage()
     await page.goto(url)
     await page.locator('[data-link="live"]').waitFor({ state: 'attached' })

@@ -2,6 +2,7 @@
 
 const staleMs = 3_000 // the server says something every second
 const deadMs = 10_000 // an open connection that brings nothing for so long is given up
+const driftMs = 2 // a message
 const retryMsMin = 400
 const retryMsMax = 8_000
 
@@ -86,7 +87,9 @@ export class Feed extends EventTarget {
     const head = JSON.parse(new TextDecoder().decode(new Uint8Array(data, 4, headLength)))
     const payload = new Uint8Array(data, 4 + headLength)
     this.#heardMs = performance.now()
-    this.#offsetMs = head.now - this.#heardMs
+    // A message that was long on its way makes the clock late, so the quickest counts; less and less, for clocks drift.
+    const offsetMs = head.now - this.#heardMs
+    this.#offsetMs = head.type === 'state' ? offsetMs : Math.max(offsetMs, this.#offsetMs - driftMs)
     this.#retryMs = retryMsMin
     const { now, held, sold, holdsPerSecond, purchasesPerSecond } = head
     this.moment = { now, held, sold, holdsPerSecond, purchasesPerSecond }

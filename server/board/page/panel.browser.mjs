@@ -96,7 +96,7 @@ export class Panel extends EventTarget {
   }
 
   #renderHold({ expiresAtMs }, nowMs, terms) {
-    const leftMs = expiresAtMs - nowMs
+    const leftMs = Math.min(expiresAtMs - nowMs, terms?.holdMs ?? Number.POSITIVE_INFINITY)
     byId('hold-left').textContent = formatClock(leftMs)
     byId('ring').style.strokeDashoffset = String(1 - Math.min(1, leftMs / (terms?.holdMs ?? leftMs)))
     byId('hold').classList.toggle('is-short', leftMs < shortMs)
@@ -117,7 +117,7 @@ export class Panel extends EventTarget {
     const button = document.createElement('button')
     button.type = 'button'
     button.className = purchasedAtMs ? 'is-yours' : 'is-held'
-    button.textContent = `${formatNumber(Number(number))} ${purchasedAtMs ? 'yours' : 'held'}`
+    button.textContent = `Item ${formatNumber(Number(number))}, ${purchasedAtMs ? 'yours' : 'held'}`
     button.addEventListener('click', () =>
       this.dispatchEvent(new CustomEvent('revisit', { detail: { id, index: Number(number) } })),
     )
