@@ -30,11 +30,8 @@ export class ItemPictures {
   /** A Map is in the order of insertion, so the first one is the one that nobody has asked for the longest. */
   #keep(id: string, picture: Picture): void {
     this.#kept.delete(id)
-    if (this.#kept.size >= picturesKeptMax)
-      for (const oldest of this.#kept.keys()) {
-        this.#kept.delete(oldest)
-        break
-      }
     this.#kept.set(id, picture)
+    const [oldest] = this.#kept.keys()
+    if (this.#kept.size > picturesKeptMax && oldest !== undefined) this.#kept.delete(oldest)
   }
 }
