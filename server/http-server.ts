@@ -25,7 +25,7 @@ export interface Route {
   readonly method: 'GET' | 'POST'
   /** Answers the exchange, now or later. A GET route serves HEAD as well. */
   readonly handle: (exchange: Exchange) => void
-  /** Asked before anything else is done for a request. A reason turns it away. */
+  /** Asked before anything else is done for a request, but for HEAD. A reason turns it away. */
   readonly refusal?: () => ShedReason | undefined
   /** Its answers have an ETag, and its exchanges `ifNoneMatch`. */
   readonly isTagged?: boolean
@@ -219,9 +219,11 @@ export class HttpServer implements ExchangeHost {
 
   /** Everything is read from `req` here: it is gone when this returns. */
   #admitted({ handle, refusal, place, kind, isTagged = false, hasParameter = false }: Registered): Entry {
+    // A HEAD is turned away by its handler: an answer without its body takes an exchange.
+    const turnsAway = kind === 'head' ? undefined : refusal
     return (res, req) => {
       const startedMs = this.#clock.now()
-      const reason = refusal?.()
+      const reason = turnsAway?.()
       if (reason !== undefined) {
         this.#lastRequestMs = startedMs
         this.#turnAway(res, place, { reason, closes: hasBody(req) })

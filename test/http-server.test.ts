@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { Registry } from 'prom-client'
+
+import { freePort } from '../ops/embedded/free-port.ts'
+import { Connections } from '../server/connections.ts'
+import { HttpServer, type Route, routeLabels } from '../server/http-server.ts'
+import { RequestMetrics } from '../server/request-metrics.ts'
+import { TurnClock } from '../server/turn-clock.ts'
+import { eventually } from './helpers/eventually.ts'
+import { assertProblem } from './helpers/items.ts'
+import { openConnection, requestText } from './helpers/raw-http.ts'
+
+async function serve(t: TestContext, route: Route): Promise<number> {
+  const registry = new Registry()
+  const server = new HttpServer({
+    routes: [route],
+    metrics: new RequestMetrics(registry, routeLabels([route])),
+    clock: new TurnClock(),
+    connections: new Connections(registry, { max: 10, addresses: undefined }),
+    rateLimit: undefined,
+  })
+  const port = await freePort()
+  await server.listen('127.0.0.1', port)
+  t.after(() => server.stop(0))
+  return port
+}
+
+test('who is turned away gets a problem, and to a HEAD its headers alone', async (t) => {
+  const port = await serve(t, {
+    path: '/busy',
+    method: 'GET',
+    refusal: () => 'overloaded',
+    handle: (exchange) => exchange.shed('overloaded'),
+  })
+  const connection = await openConnection(t, port)
+  await connection.send(requestText('GET', '/busy'))
+  assertProblem(await connection.reply(), 503, 'overloaded')
+  await connection.send(requestText('HEAD', '/busy'))
+  await eventually(() => connection.unread.includes('\r\n\r\n'))
+  await connection.send(requestText('GET', '/nothing'))
+  await eventually(() => connection.unread.includes('404 Not Found'))
+  assert.match(connection.unread, /^HTTP\/1\.1 503 [^{]*\r\n\r\nHTTP\/1\.1 404 /)
+})
