@@ -37,7 +37,7 @@ export class Reading {
   readonly #slow: AsyncPostgres
 
   constructor(
-    { db, redis: { ttlHours } }: Pick<Config, 'db' | 'redis'>,
+    { app: { ack }, db, redis: { ttlHours } }: Config,
     { store, clock, logState, currentSale, registry, ...gateOptions }: ReadingOptions,
   ) {
     const name = `hotcakes http ${process.pid}`
@@ -54,7 +54,16 @@ export class Reading {
     const record = new RecordReader({ postgres: this.#postgres, slow: this.#slow })
     const summaries = new SaleSummaries({ store, record, ttlMs: ttlHours * 3_600_000 })
     const items = new ItemRoutes({ store, gate: gates.redis, pictureGate: gates.pictures, currentSale })
-    const records = new RecordRoutes({ store, record, summaries, logState, gate: gates.postgres, clock, currentSale })
+    const records = new RecordRoutes({
+      store,
+      record,
+      summaries,
+      logState,
+      gate: gates.postgres,
+      ack,
+      clock,
+      currentSale,
+    })
     this.routes = [...items.routes, ...records.routes]
   }
 

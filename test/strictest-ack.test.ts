@@ -71,10 +71,12 @@ test('a purchase is not answered while its row cannot be committed, and is with 
   await hold(cluster, 'ann', second)
   assert.equal(answered, undefined)
   assert.equal(isRecorded(record, first), false)
+  assertProblem(await cluster.http.get(`/purchases/${code}`), 404, 'purchase_unknown')
   unblock()
   const reply = await pending
   assert.equal(isRecorded(record, first), true)
   assert.equal(reply.status, 200)
+  assert.equal((await cluster.http.get(`/purchases/${code}`)).text, reply.text)
   assert.deepEqual(await cluster.stop(), { code: 0, signal: null })
 })
 

@@ -1,3 +1,4 @@
+import type { Config } from '../../core/config/load.ts'
 import { formatItemId, type HoldCode, isUserId, parseCode, parseItemId, userIdLengthMax } from '../../core/ids.ts'
 import type { LogState, SaleStore } from '../../core/redis/sale-store.ts'
 import type { Exchange } from '../exchange.ts'
@@ -26,6 +27,7 @@ export interface RecordRoutesOptions {
   readonly logState: () => LogState | undefined
   /** For reads of Postgres. */
   readonly gate: ReadGate
+  readonly ack: Config['app']['ack']
   readonly clock: RedisClock
   /** Of the current sale; `undefined` before Redis has told the time. */
   readonly currentSale: () => number | undefined
@@ -114,15 +116,18 @@ export class RecordRoutes {
     else this.#options.gate.offer(exchange, `code ${exchange.parameter}`, () => this.#purchaseBy(code))
   }
 
-  /** The body that the purchase was answered with. Redis knows it the moment it was made, Postgres for ever. */
+  /**
+   * The body that the purchase was answered with. Redis knows it the moment it was made, Postgres for ever; where the
+   * buyer isn't answered before Postgres has it, this doesn't tell of it any sooner. What Redis doesn't know may be
+   * what it has forgotten.
+   */
   async #purchaseBy(code: HoldCode): Promise<ReadReply> {
-    const { store, record } = this.#options
+    const { store, record, ack } = this.#options
     const freshness = this.#freshness()
     const { sale, index } = code
-    const found = store.isUp ? await store.someItems(sale, Number(index), 1) : undefined
-    if (found !== undefined) {
-      const [item] = found.items
-      if (item?.state !== 'sold' || item.nonce !== code.nonce) return problemReplies.purchase_unknown
+    const found = ack === 'redis' && store.isUp ? await store.someItems(sale, Number(index), 1) : undefined
+    const item = found?.items[0]
+    if (item?.state === 'sold' && item.nonce === code.nonce) {
       const purchasedAt = new Date(item.atMs).toISOString()
       return { head: okHead, body: purchaseBody({ sale, index, user: item.user, purchasedAt }), headers: upToDate }
     }
