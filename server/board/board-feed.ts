@@ -4,10 +4,12 @@ import type { SaleTerms } from '../../core/decisions.ts'
 import {
   boardChangesBytesMax,
   boardItemsMax,
+  boardMessagesPerSecond,
   boardRateWindowMs,
   boardScanItems,
   boardSilenceMs,
-  boardTickMs,
+  boardTickMsMax,
+  boardTickMsMin,
 } from '../../core/limits.ts'
 import type { SaleStore, WatchedSale } from '../../core/redis/sale-store.ts'
 import type { RedisClock } from '../redis-clock.ts'
@@ -92,10 +94,16 @@ export class BoardFeed {
       const startedMs = performance.now()
       // Without Redis there is nothing to say, and the viewers will notice.
       if (this.#options.store.isUp) await this.#tick().catch(() => this.forget())
-      await delay(Math.max(0, startedMs + boardTickMs - performance.now()))
+      await delay(Math.max(0, startedMs + this.#tickMs() - performance.now()))
     }
     this.#isRunning = false
     this.#shown = undefined
+  }
+
+  /** A crowd hears less often, so that what it costs is bounded and selling does not feel it. */
+  #tickMs(): number {
+    const affordableMs = (this.#viewers * 1_000) / boardMessagesPerSecond
+    return Math.min(boardTickMsMax, Math.max(boardTickMsMin, affordableMs))
   }
 
   async #tick(): Promise<void> {
@@ -174,7 +182,7 @@ export class BoardFeed {
     if (marks.at(-1)?.nowMs !== nowMs) marks.push({ nowMs, holds, purchases })
     while (marks.length > 2 && nowMs - (marks[1] as Mark).nowMs >= boardRateWindowMs) marks.shift()
     const [oldest] = marks as [Mark]
-    const seconds = Math.max(nowMs - oldest.nowMs, boardTickMs) / 1_000
+    const seconds = Math.max(nowMs - oldest.nowMs, boardTickMsMin) / 1_000
     return {
       holdsPerSecond: Math.round((holds - oldest.holds) / seconds),
       purchasesPerSecond: Math.round((purchases - oldest.purchases) / seconds),

@@ -7,8 +7,8 @@ const cellMin = 5
 const cellMax = 64
 const numberCellMin = 30
 const changeMs = 620
-/** Changes come four times a second; spread over that time they look like what they are, one after the other. */
-const spreadMs = 220
+/** Changes come together, up to four times a second; spread over that time they look like what they are, one after the other. */
+const spreadMsMax = 900
 const stateNames = ['available', 'held', 'sold']
 
 export class Grid extends EventTarget {
@@ -27,6 +27,7 @@ export class Grid extends EventTarget {
   #turn = 0
   /** Place -> when its change begins to show. */
   #changing = new Map()
+  #changedMs = 0
   #isDrawing = false
   #sprites
   #calm = matchMedia('(prefers-reduced-motion: reduce)')
@@ -60,7 +61,8 @@ export class Grid extends EventTarget {
 
   change(places) {
     const startMs = performance.now()
-    const spread = this.#calm.matches ? 0 : spreadMs
+    const spread = this.#calm.matches ? 0 : Math.min(spreadMsMax, startMs - this.#changedMs)
+    this.#changedMs = startMs
     for (const place of places) this.#changing.set(place, startMs + Math.random() * spread)
     if (places.includes(this.#at)) this.#describe()
     if (!this.#isDrawing) this.#draw()
