@@ -25,6 +25,14 @@ async function start(t: TestContext) {
   return { redis, postgres, store, shop, drain, env: servicesEnv({ db, redis }) }
 }
 
+/** Lets the time come at which Redis drops the sale. */
+async function expire({ redis, keys }: SaleStore, sale: number): Promise<void> {
+  const terms = await redis.hget(keys.sales, String(sale))
+  await redis.hset(keys.sales, sale, terms?.replace(/\d+$/, '1') ?? '')
+  for (const part of ['items', 'users', 'counts', 'holds', 'lapsed'])
+    await redis.expireat(`${keys.prefix}sale:${sale}:${part}`, 1)
+}
+
 const drained = { code: 0, signal: null }
 
 test('a sale that is recorded as it was decided passes', async (t) => {
@@ -150,21 +158,22 @@ test('a sale that Redis has dropped is checked in Postgres alone', async (t) => 
   const { store, shop, drain, env, postgres } = await start(t)
   const { nowMs } = await store.logState()
   const sale = shop.sale - 1
-  const terms = { sale, opensAtMs: nowMs - 10_000, closesAtMs: nowMs + 1_000, items: 5, userLimit: 3, holdMs: 500 }
-  await store.openSale(terms, 1)
+  const terms = { sale, opensAtMs: nowMs - 10_000, closesAtMs: nowMs + 4_000, items: 5, userLimit: 3, holdMs: 60_000 }
+  await store.openSale(terms, 3_600)
   const old = new Shop(store, sale)
   const { nonces } = await old.decide([{ item: 1, user: 'ann' }])
   assert.deepEqual((await old.decide([{ item: 1, nonce: nonces[0] ?? '' }])).outcomes, ['purchased'])
   await drain()
   assert.equal((await runAuditJson(env)).sales[0]?.state, 'compared')
 
-  await eventually(async () => (await store.redis.exists(`${store.keys.prefix}sale:${sale}:items`)) === 0)
+  await eventually(async () => (await store.logState()).nowMs > terms.closesAtMs)
+  await expire(store, sale)
   const report = await runAuditJson(env)
   assert.equal(report.verdict, 'passed')
   assert.deepEqual(report.sales[0], { ...report.sales[0], state: 'postgres_alone', redis: null })
 
   // The next sale's opening takes it off the list.
-  await store.openSale({ ...terms, sale: sale + 2, opensAtMs: nowMs, closesAtMs: nowMs + 60_000 }, 1)
+  await store.openSale({ ...terms, sale: sale + 2, opensAtMs: nowMs, closesAtMs: nowMs + 3_600_000 }, 1)
   assert.equal((await store.listSales()).length, 2)
   await drain()
   assert.equal((await runAuditJson(env)).verdict, 'passed')
