@@ -68,5 +68,7 @@ async function end(finish: () => Promise<void> | undefined, exitCode = 0): Promi
   if (isEnding && exitCode === 0) return
   isEnding = true
   await finish()
+  // What it has answered since its last heartbeat would otherwise be known to nobody.
+  sendToPrimary({ type: 'seen', seen: worker?.seen })
   process.exit(exitCode)
 }

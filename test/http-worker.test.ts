@@ -6,6 +6,7 @@ import { createServer } from 'node:net'
 import { after, test } from 'node:test'
 
 import { heartbeatIntervalMs } from '../core/limits.ts'
+import { formatLogPosition } from '../core/log-position.ts'
 import { outcomes } from '../core/outcomes.ts'
 import { freePort } from '../ops/embedded/free-port.ts'
 import { eventually } from './helpers/eventually.ts'
@@ -65,12 +66,17 @@ test('a drained worker answers what it had accepted and what still comes, and cl
 
   await idle.send(requestText('POST', newPath(sale)))
   decide()
+  const seen: string[] = []
   for (const connection of [...connections, idle]) {
     const reply = await connection.reply()
     assert.deepEqual([reply.status, reply.headers['connection']], [200, 'close'])
+    seen.push(String(reply.headers['hotcakes-decision']).replace(/-\d+$/, ''))
     await eventually(() => connection.isClosed)
   }
   assert.deepEqual(await worker.exited, { code: 0, signal: null })
+  const last = worker.messages.at(-1)
+  assert.ok(last?.type === 'seen' && last.seen !== undefined, 'the last that it says is what it has answered')
+  assert.ok(seen.includes(formatLogPosition(last.seen)))
 })
 
 test('drained under load, a worker leaves no request without its answer, and no decision without its client', async (t) => {
