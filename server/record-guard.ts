@@ -6,7 +6,7 @@ import { logStateIntervalMs, recordLookMs } from '../core/limits.ts'
 import type { Log } from '../core/log.ts'
 import { compareLogPositions, type LogPosition } from '../core/log-position.ts'
 import { type RecordDatabase, readRecordHead } from '../core/recovery/record-head.ts'
-import { recover } from '../core/recovery/recover.ts'
+import { type Recovery, recover } from '../core/recovery/recover.ts'
 import { judge, type Verdict } from '../core/recovery/verdict.ts'
 import { shardOf } from '../core/redis/keys.ts'
 import type { SaleStore } from '../core/redis/sale-store.ts'
@@ -76,8 +76,8 @@ export class RecordGuard {
       const isUnchanged = this.#report.status === 'sound' && (await this.#isUnchanged())
       const verdict: Verdict = isUnchanged ? { kind: 'sound' } : await this.#compare()
       if (verdict.kind !== 'new') return verdict
-      await this.#begin()
-      return await this.#look()
+      // While another server begins the record, the next look will tell.
+      return (await this.#begin()) === 'busy' ? undefined : await this.#look()
     } catch (error) {
       if (!(error instanceof Fault)) throw error
       const { code, message } = error
@@ -125,9 +125,10 @@ export class RecordGuard {
     return verdict
   }
 
-  async #begin(): Promise<void> {
+  async #begin(): Promise<Recovery['kind']> {
     const { store, rebuildDatabase: database, ttlSeconds } = this.#options
-    await recover({ store, database, ttlSeconds, seen: undefined, say: () => undefined })
+    const { kind } = await recover({ store, database, ttlSeconds, seen: undefined, say: () => undefined })
+    return kind
   }
 
   async #recover(): Promise<void> {
