@@ -34,12 +34,12 @@ test('who has to wait is woken when the next request is due, the longest idle fi
     const sender = (name: string) => {
       const own = {
         wake: () => {
-          const due = schedule.take(own)
-          assert.ok(due !== undefined)
           woken.push(name)
-          late.push(performance.now() - due)
+          // On a busy machine more than one may be due by now: idle again is who has sent them all.
+          for (let due = schedule.take(own); due !== undefined; due = schedule.take(own)) {
+            late.push(performance.now() - due)
+          }
           if (woken.length === 4) resolve()
-          else schedule.take(own)
         },
       }
       return own
@@ -47,7 +47,7 @@ test('who has to wait is woken when the next request is due, the longest idle fi
     for (const name of ['a', 'b']) schedule.take(sender(name))
   })
   assert.deepEqual(woken, ['a', 'b', 'a', 'b'])
-  assert.ok(late.every((ms) => ms >= 0))
+  assert.ok(late.length >= 4 && late.every((ms) => ms >= 0))
 })
 
 test('the timer’s own lateness is forgiven only when a connection was free', () => {
