@@ -1,5 +1,6 @@
 import cluster, { type Worker } from 'node:cluster'
 
+import { secretNames } from '../core/config/secret-files.ts'
 import type { ChildKind, FromChild, ToChild } from '../core/ipc.ts'
 
 export interface ChildOptions {
@@ -9,6 +10,9 @@ export interface ChildOptions {
   /** Once, when the process has ended and its last message was delivered. */
   readonly onGone: (child: Child) => void
 }
+
+/** It gets what it may know over its channel: the environment also has the password of the tables' owner. */
+const withoutSecrets = Object.fromEntries(secretNames.map((name) => [name, '']))
 
 /** One forked process, from its fork to its end. The supervisor decides; this only tells and does. */
 export class Child {
@@ -31,7 +35,7 @@ export class Child {
   constructor(options: ChildOptions) {
     this.kind = options.kind
     cluster.setupPrimary({ exec: options.executable, args: [] })
-    this.#worker = cluster.fork()
+    this.#worker = cluster.fork(withoutSecrets)
     this.pid = this.#worker.process.pid ?? 0
     const gone = once(() => options.onGone(this))
     this.#worker.on('message', (message: FromChild) => options.onMessage(this, message))

@@ -68,9 +68,8 @@ export async function startPrimary(options: PrimaryOptions): Promise<RollingRelo
   const isDurable = await assertDurable({ ...effective, store })
   await migrateSchema(effective)
 
-  // What may change tables goes no further than here.
-  const config = { ...effective.config, db: { ...effective.config.db, ownerUser: '', ownerPassword: '' } }
-  const serving = { ...effective, config: Object.freeze(config) }
+  const config = withoutOwner(effective.config)
+  const serving = { ...effective, config }
   const seen = new SeenPositions()
   const { supervisor, metrics } = await openMetrics({ ...serving, store, seen })
   metrics.setDurable(isDurable)
@@ -85,11 +84,16 @@ export async function startPrimary(options: PrimaryOptions): Promise<RollingRelo
   return new RollingReload({
     supervisor,
     config,
-    readConfig: options.readConfig,
+    readConfig: () => withoutOwner(options.readConfig()),
     log,
     signal: shutdown.signal,
     onEnd: (result) => metrics.reloaded(result),
   })
+}
+
+/** What may change tables goes no further than the start. */
+function withoutOwner(config: Config): Config {
+  return Object.freeze({ ...config, db: { ...config.db, ownerUser: '', ownerPassword: '' } })
 }
 
 /** The configuration with the connection settings of what is embedded, and whether that is still there. */

@@ -16,6 +16,7 @@ import { startCluster } from './helpers/cluster.ts'
 import { eventually } from './helpers/eventually.ts'
 import { checkoutPath, codeOf, currentSale, purchasePath } from './helpers/items.ts'
 import { listeningAddresses } from './helpers/listeners.ts'
+import { processTree } from './helpers/processes.ts'
 import { emptyDatabase, schemaFolder } from './helpers/record.ts'
 import { createFolder, removeFolder, type Scope } from './helpers/scope.ts'
 import { openRedis, servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
@@ -97,6 +98,17 @@ test('with the documented users and roles the server sells, and the audit reads'
   const sale = await currentSale(first)
   const code = codeOf(await first.http.post(checkoutPath('ann', `${sale}-1`)))
   assert.equal((await first.http.post(purchasePath(code))).status, 200)
+  process.kill(first.pid, 'SIGHUP')
+  await eventually(() => first.logLines().some((line) => /"reloaded"/.test(line)), {
+    deadlineMs: 60_000,
+    what: 'a reload',
+  })
+  assert.deepEqual(
+    first.logLines().filter((line) => /take effect at the next start/.test(line)),
+    [],
+  )
+  for (const pid of processTree(first.pid).filter((each) => each !== first.pid))
+    assert.ok(!readFileSync(`/proc/${pid}/environ`, 'latin1').includes(passwords.owner), `process ${pid}`)
   assert.equal((await first.stop()).code, 0)
 
   makeUsers() // repeated, as for an upgrade

@@ -5,10 +5,13 @@ import { settingPlaces } from './settings.ts'
 
 const suffix = '_FILE'
 
-/** The variables that name the file of a secret instead of holding it, as container platforms hand secrets over. */
-export const secretFileNames: readonly string[] = settingPlaces
+/** The variables that hold a secret. */
+export const secretNames: readonly string[] = settingPlaces
   .filter(({ setting }) => setting.sensitive === true)
-  .map(({ setting }) => `${setting.env}${suffix}`)
+  .map(({ setting }) => setting.env)
+
+/** The variables that name the file of a secret instead of holding it, as container platforms hand secrets over. */
+export const secretFileNames: readonly string[] = secretNames.map((name) => `${name}${suffix}`)
 
 /**
  * The variables with each secret that is named by its file; a line break at the end of the file is no part of it.
