@@ -20,7 +20,7 @@ export class Tally {
 
   /** A line on the round, and one on each breach that is shown. */
   round(report: RoundReport): string[] {
-    const { seed, requests, undecided, decisions, answered, breachCount, breaches, lost, tookMs } = report
+    const { seed, requests, undecided, decisions, unseen, breachCount, breaches, lost, tookMs } = report
     this.#rounds += 1
     this.#requests += requests
     this.#undecided += undecided
@@ -34,7 +34,7 @@ export class Tally {
       of.breaches += breachCount
       this.#byKind.set(name, of)
     }
-    const sale = `sale so far: ${decisions} decisions, ${answered} answers${lost > 0 ? ` (${lost} lost, as they may be)` : ''}`
+    const sale = `sale so far: ${decisions} decisions checked, ${unseen} of them never answered${lost > 0 ? `; ${lost} answers lost, as they may be` : ''}`
     return [
       `seed ${seed} ack ${report.ack}  ${report.faults.join('+')}: ${report.events.join('; ')}. ${requests} requests, ${undecided} left open; ` +
         `${sale}; ${breachCount} breaches; ${(tookMs / 1_000).toFixed(1)} s`,
