@@ -7,7 +7,7 @@ import type { Supervisor } from './supervisor.ts'
 export type ReloadResult = 'done' | 'failed'
 
 export interface RollingReloadOptions {
-  readonly supervisor: Pick<Supervisor, 'ready' | 'supersede' | 'reconfigure'>
+  readonly supervisor: Pick<Supervisor, 'count' | 'ready' | 'supersede' | 'reconfigure'>
   /** What is in force, with the connections of embedded services. */
   readonly config: Config
   /** The settings as they stand now. @throws Fault HC_CONFIG */
@@ -55,6 +55,12 @@ export class RollingReload {
     const { supervisor, log, signal } = this.#options
     const startedMs = performance.now()
     const before = this.#config
+    const starting = supervisor.count('http', 'starting')
+    if (starting > 0) {
+      // With the settings of before, and for as long as Redis is away: neither to be replaced nor to be waited for.
+      log.error({ starting }, 'not reloaded, everything stays as it is: HTTP workers are still starting')
+      return 'failed'
+    }
     try {
       this.#config = this.#readSettings()
     } catch (error) {

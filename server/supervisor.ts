@@ -63,7 +63,7 @@ export class Supervisor {
   }
 
   start(kind: ChildKind, count: number): void {
-    for (let n = 0; n < count; n++) this.#fork(kind)
+    for (let n = 0; n < count; n++) this.#forkOrReplace(kind)
   }
 
   /**
@@ -107,7 +107,10 @@ export class Supervisor {
   async supersede(old: Child): Promise<boolean> {
     if (!this.#places.ready.has(old)) return true // it has died meanwhile, and whoever replaced it is new
     const successor = this.#fork(old.kind)
-    if (successor === undefined) return false
+    if (successor instanceof Error) {
+      this.#options.log.error({ kind: old.kind }, `no process can take the place of another: ${String(successor)}`)
+      return false
+    }
     this.#successors.add(successor)
     await this.#until(() => !this.#places.starting.has(successor))
     if (!this.#successors.delete(successor)) return false
@@ -183,7 +186,13 @@ export class Supervisor {
     clearInterval(this.#watch)
   }
 
-  #fork(kind: ChildKind): Child | undefined {
+  #forkOrReplace(kind: ChildKind): void {
+    const child = this.#fork(kind)
+    if (child instanceof Error) this.#died(kind, { pid: 0, end: `it could not be forked: ${String(child)}` })
+  }
+
+  /** What the operating system says when it can't. */
+  #fork(kind: ChildKind): Child | Error {
     let child: Child
     try {
       child = new Child({
@@ -193,8 +202,7 @@ export class Supervisor {
         onGone: (gone) => this.#gone(gone),
       })
     } catch (error) {
-      this.#died(kind, { pid: 0, end: `it could not be forked: ${String(error)}` })
-      return undefined
+      return error as Error
     }
     this.#places.starting.add(child)
     this.#options.log.debug({ kind, child: child.pid }, 'a process was forked')
@@ -297,7 +305,7 @@ export class Supervisor {
 
   #replace(kind: ChildKind): void {
     this.#options.onRestart(kind)
-    this.#fork(kind)
+    this.#forkOrReplace(kind)
     this.#changed()
   }
 
