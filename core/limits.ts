@@ -61,6 +61,11 @@ export const drainRetryDelayMsMax = 2_000
 export const drainStandbyMs = 1_000
 /** A transaction that runs longer makes the persister say that Postgres is away: it may hang without an error. */
 export const copyHangMs = 10_000
+/**
+ * The object of a connection to Postgres that is closed is kept for so long: the addon still uses it in the next turn of
+ * the event loop.
+ */
+export const endedClientKeptMs = 60_000
 /** A persister whose primary is gone lets its transaction finish for so long. To be killed in it is safe as well. */
 export const orphanGraceMs = 5_000
 /** A log that was too full takes entries again below this share of its bound: room for the crowd that comes back. */
@@ -141,7 +146,7 @@ export const saleRequestsWaitingMax = 8_192
  * long that opened more than its bound and has closed them again since the last look.
  */
 export const addressLookIntervalMs = 500
-/** Addresses whose connections are counted, at some 100 bytes each; above it those that have none are looked for and forgotten. */
+/** Addresses whose connections are counted, at some 100 bytes each; above it those that have none any more are forgotten. */
 export const addressesCountedMax = 50_000
 /** Rows in one page of a list. A page of items is one HMGET, of records one walk along an index. */
 export const pageRowsMax = 100
@@ -278,7 +283,10 @@ export const forcedEndMsMax = 2_000
 
 /** Longest wait for an embedded service to answer. Redis reads its whole append-only file first, Postgres may have to recover. */
 export const embeddedStartMsMax = 120_000
-/** Starts of one embedded service before giving up: the free port may be taken in between, or a dead predecessor's memory still be in use. */
+/**
+ * Starts of one embedded service before giving up: the free port may be taken in between, or a dead predecessor's memory
+ * still be in use.
+ */
 export const embeddedStartAttempts = 3
 /** Waits before the next of those attempts. */
 export const embeddedRetryDelayMs = 1_000
@@ -302,7 +310,7 @@ export const healthcheckMsMax = 3_000
 
 // --- reload ---
 
-/** How long `npm run reload` waits for the end: each worker waits for its connections to say something, then for its successor. */
+/** How long `npm run reload` waits: each worker waits for its successor, and then for its connections to say something. */
 export const reloadWaitMsMax = 120_000
 /** How often it looks, and how long it waits for the answer to one look. */
 export const reloadPollMs = 200

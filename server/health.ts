@@ -36,8 +36,8 @@ export interface HealthReport {
 
 /**
  * Selling needs Redis, an open sale and room in the log. It doesn't need Postgres, unless purchases have to be in there
- * before they are answered: while it is away the log grows, and only when it has grown past its bound, or Redis is near the end of its memory, no more may
- * come in.
+ * before they are answered: while it is away the log grows, and only when it has grown past its bound, or Redis is near
+ * the end of its memory, no more may come in.
  */
 export function judgeHealth(facts: HealthFacts): HealthReport {
   const { logState, logLack, backlogMax } = facts

@@ -34,8 +34,9 @@ interface Read {
 
 /**
  * What reading may take from selling: few reads at once, each begun in a turn of the event loop of its own, and after a
- * pause while selling is busy; and a bounded number that wait, in the order in which they came. Who asks for what somebody already waits for is
- * answered with him; not with a read under way, whose answer might be older than what that client has just done.
+ * pause while selling is busy; and a bounded number that wait, in the order in which they came. Who asks for what somebody
+ * already waits for is answered with him; not with a read under way, whose answer might be older than what that client
+ * has just done.
  */
 export class ReadGate {
   readonly #options: ReadGateOptions

@@ -88,9 +88,9 @@ const neverTwice = {
 const unsoundReplies = /^HC(?:EPOCH|RUN) /
 
 /**
- * Redis' own refusals (a script error, out of memory, read-only, wrong password), ours that its state may not be sold from, and everything else (no
- * connection, no reply). ioredis hangs the command with its arguments on its errors, the password among them, so the
- * original error is not kept as a cause.
+ * Redis' own refusals (a script error, out of memory, read-only, wrong password), ours that its state may not be sold
+ * from, and everything else (no connection, no reply). ioredis hangs the command with its arguments on its errors, the
+ * password among them, so the original error is not kept as a cause.
  */
 export function redisFault(error: unknown): Fault {
   if (error instanceof Fault) return error
