@@ -87,7 +87,13 @@ test('a worker that starts while Redis is away answers 503, and is ready when Re
   await redis.start()
   await eventually(() => worker.messages.some(({ type }) => type === 'ready'), { what: 'ready' })
   await admitRun(first.store)
-  await eventually(async () => (await purchase(worker, code)).status === 200, { what: 'the purchase' })
+  const isPurchased = async () => (await purchase(worker, code)).status === 200
+  await eventually(isPurchased, { what: 'the purchase' })
+
+  await redis.stop()
+  await redis.start()
+  await admitRun(first.store)
+  await eventually(isPurchased, { what: 'the worker to come back from a later loss as well' })
 })
 
 test('an emptied Redis gives no decisions until somebody claims it, then its sale is opened again', async (t) => {

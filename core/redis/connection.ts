@@ -33,11 +33,16 @@ export interface ConnectionOptions {
  * A connection that never runs a command twice. ioredis would by default queue commands while it is offline and
  * resend those whose reply was lost; a batch that Redis already decided would then be decided again. Here such a
  * command fails, and the client is told that a retry is safe because the operations themselves are idempotent.
- * It reconnects for ever.
+ * Once it was connected it reconnects for ever.
  */
 export function connectRedis(settings: RedisSettings, options: ConnectionOptions): Redis {
+  let wasUp = false
   const redis = new Redis({
     ...neverTwice,
+    // Until then each attempt is one of firstConnect's. Ended by disconnect() instead, it would leave a mark in ioredis,
+    // which takes it for the reason to give up the connection that a later attempt made, the first time that it is lost.
+    retryStrategy: (attempt: number) =>
+      wasUp ? Math.min(50 * 2 ** Math.min(attempt, 10), redisReconnectDelayMsMax) : null,
     host: settings.host,
     port: settings.port,
     ...(settings.user === '' ? {} : { username: settings.user }),
@@ -50,6 +55,7 @@ export function connectRedis(settings: RedisSettings, options: ConnectionOptions
   let lastFault: Fault | undefined
   redis.on('ready', () => {
     up = true
+    wasUp = true
     lastFault = undefined
     options.onState?.('up')
   })
@@ -81,7 +87,6 @@ const neverTwice = {
   autoResubscribe: false,
   maxRetriesPerRequest: 0,
   connectTimeout: redisConnectTimeoutMs,
-  retryStrategy: (attempt: number) => Math.min(50 * 2 ** Math.min(attempt, 10), redisReconnectDelayMsMax),
 } as const satisfies RedisOptions
 
 /** The error codes with which hotcakes.lua refuses who may not decide. */
@@ -106,7 +111,7 @@ export function isFromReplica({ message }: Fault): boolean {
   return message.startsWith('READONLY')
 }
 
-/** Connects for the first time. @throws Fault HC_REDIS_UNAVAILABLE | HC_REDIS_REFUSED */
+/** Connects for the first time: one attempt, which may be repeated when it has failed. @throws Fault HC_REDIS_UNAVAILABLE | HC_REDIS_REFUSED */
 export async function firstConnect(redis: Redis, settings: RedisSettings): Promise<void> {
   let refused: Fault | undefined
   const remember = (error: Error): void => {
@@ -117,7 +122,6 @@ export async function firstConnect(redis: Redis, settings: RedisSettings): Promi
     await redis.connect()
   } catch (error) {
     const fault = refused ?? redisFault(error)
-    redis.disconnect()
     throw new Fault(fault.code, `Redis at ${settings.host}:${settings.port}: ${fault.message}`)
   } finally {
     redis.off('error', remember)
