@@ -11,6 +11,7 @@ import {
 } from '../core/limits.ts'
 import type { Log } from '../core/log.ts'
 import { compareLogPositions, formatLogPosition, type LogPosition } from '../core/log-position.ts'
+import { missingEntries } from '../core/recovery/verdict.ts'
 import { publishCommitted } from '../core/redis/committed-channel.ts'
 import type { LogReader } from '../core/redis/log-reader.ts'
 import { type PersisterState, publishPersisterState } from '../core/redis/persister-state.ts'
@@ -301,10 +302,9 @@ function checkNothingLost({ last }: LogState, position: LogPosition): void {
   throw new Fault('HC_LOG_LOST', `the log ends at ${end}, but Postgres is at ${committed}`)
 }
 
-function checkNothingMissing({ last, backlogEntries }: LogState, position: LogPosition): void {
-  // Entries up to the position that were not trimmed yet, those of older epochs too, only make this smaller.
-  const missing = last.seq - backlogEntries - (last.epoch === position.epoch ? position.seq : 0)
+function checkNothingMissing(state: LogState, position: LogPosition): void {
+  const missing = missingEntries(state, position)
   if (missing <= 0) return
-  const [end, committed] = [formatLogPosition(last), formatLogPosition(position)]
+  const [end, committed] = [formatLogPosition(state.last), formatLogPosition(position)]
   throw new Fault('HC_LOG_GAP', `the log ends at ${end}, and ${missing} entries after ${committed} are missing`)
 }

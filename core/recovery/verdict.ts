@@ -55,8 +55,11 @@ function lossOf({ last, epoch }: RedisSide, committed: LogPosition, seen: LogPos
   return epoch === undefined ? 'Redis was emptied or fenced off, and not rebuilt since' : undefined
 }
 
-/** How many entries Redis has trimmed that are not in Postgres. */
-function missingEntries({ last, backlogEntries }: RedisSide, committed: LogPosition): number {
+/** How many entries Redis has trimmed that are not in Postgres: none when it is not above 0. */
+export function missingEntries(
+  { last, backlogEntries }: Pick<LogState, 'last' | 'backlogEntries'>,
+  committed: LogPosition,
+): number {
   if (compareLogPositions(last, committed) <= 0) return 0
   // Entries up to the position that were not trimmed yet, those of older epochs too, only make this smaller.
   return last.seq - backlogEntries - (last.epoch === committed.epoch ? committed.seq : 0)
