@@ -25,7 +25,7 @@ import { Troubles } from './troubles.ts'
 const stateSentences = {
   active: 'this persister drains the log',
   standby: 'another persister drains the log, this one stands by',
-  away: 'Postgres does not take the log: it waits in Redis',
+  away: 'this persister gets nothing into Postgres at the moment',
 } as const
 
 export interface PersisterParts {
