@@ -90,6 +90,8 @@ export const recordLookMs = 100
 export const seenGatherMsMax = 1_000
 /** How often every process learns the state of the log, and the persister publishes its own. */
 export const logStateIntervalMs = 1_000
+/** After so long without a word from it the persister counts as gone: ten of these intervals. */
+export const persisterSilenceMsMax = 10_000
 /** Longest wait for a TCP connection to Postgres. */
 export const postgresConnectTimeoutSeconds = 3
 /**

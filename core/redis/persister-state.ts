@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis'
+import { persisterSilenceMsMax } from '../limits.ts'
 import { formatLogPosition, type LogPosition, parseLogPosition } from '../log-position.ts'
 import { redisFault } from './connection.ts'
 import type { ShardKeys } from './keys.ts'
@@ -13,16 +14,13 @@ export interface PersisterState {
   readonly pid: number
 }
 
-/** After so long without word the persister counts as gone. Ten of its intervals. */
-const silenceMsMax = 10_000
-
 /** @throws Fault */
 export async function publishPersisterState(redis: Redis, keys: ShardKeys, state: PersisterState): Promise<void> {
   const fields = { state: state.state, position: formatLogPosition(state.position), host: state.host, pid: state.pid }
   await redis
     .multi()
     .hset(keys.persister, fields)
-    .pexpire(keys.persister, silenceMsMax)
+    .pexpire(keys.persister, persisterSilenceMsMax)
     .exec()
     .catch((error: unknown) => {
       throw redisFault(error)
