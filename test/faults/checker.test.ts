@@ -215,6 +215,12 @@ test('a stale look is found: an item is seen as free after its purchase was ackn
   assertBroken('read_stale', { looks: [{ ...late, sentMs: 0, receivedMs: 1, state: 'sold' }] })
   const during = [{ ...late, sentMs: answer.receivedMs - 0.001 }]
   assert.deepEqual(judge({ ...right, looks: during }, intervalMs).breaches, [])
+  const isStale = (evidence: Partial<Evidence>) => {
+    const { breaches } = judge({ ...right, looks: [late], ...evidence }, intervalMs)
+    return breaches.some(({ promise }) => promise === 'read_stale')
+  }
+  const boughtLater = right.purchases.map((one) => (one.index === index ? { ...one, nonce: 'another_nonce_16' } : one))
+  assert.ok(!isStale({ purchases: boughtLater }), 'that purchase was lost, and is on record by another')
 })
 
 test('an order violation is found, also by a request whose answer was lost', () => {

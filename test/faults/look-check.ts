@@ -6,12 +6,13 @@ import type { Findings } from './findings.ts'
  * bought by then.
  */
 export function checkLooks({ history, looks, purchases, losses }: Evidence, findings: Findings): void {
-  const bought = new Set(purchases.map(({ sale, index }) => `${sale}-${index}`))
+  // Of an item that was bought again after its purchase was lost, only the one that is on record counts.
+  const boughtBy = new Map(purchases.map(({ sale, index, nonce }) => [`${sale}-${index}`, nonce]))
   const askedMs = new Map<string, number>()
   const knownMs = new Map<string, number>()
   for (const request of history) {
     const item = `${request.sale}-${request.index}`
-    if (request.operation !== 'purchase' || !bought.has(item)) continue
+    if (request.operation !== 'purchase' || boughtBy.get(item) !== request.nonce) continue
     askedMs.set(item, Math.min(request.sentMs, askedMs.get(item) ?? Infinity))
     if (isAnswered(request) && request.answer.verdict === 'accepted')
       knownMs.set(item, Math.min(request.answer.receivedMs, knownMs.get(item) ?? Infinity))
