@@ -48,7 +48,10 @@ export class Conversation {
   }
 
   destroy(): void {
-    if (!this.#isClosed) this.#socket.resetAndDestroy()
+    if (this.#isClosed) return
+    // Node.js can't reset a socket that is just being shut down, and would keep it open for ever.
+    if (this.#socket.writableEnded) this.#socket.destroy()
+    else this.#socket.resetAndDestroy()
   }
 
   /** Does what the attempt says, and says what is wrong with what came of it. */
