@@ -229,6 +229,7 @@ export class HttpWorker {
     return new Reading(this.#config, {
       store: this.#store,
       clock: this.#clock,
+      isRecordSound: () => this.#record.isSound,
       logState: () => this.#watch.state,
       currentSale: () => this.#rotation.current,
       onFault: (code) => this.#metrics.fault(code),
@@ -304,7 +305,7 @@ export class HttpWorker {
     const handlers = {
       checkout: { handle: new CheckoutRoute(selling).handle, refusal },
       purchase: { handle: new PurchaseRoute(selling).handle, refusal },
-      sale: { handle: this.#saleView.handle },
+      sale: { handle: this.#saleView.handle, refusal: () => (this.#record.isSound ? undefined : 'record_unsound') },
       livez: { handle: answerLive, isProbe: true },
       readyz: { handle: readiness, isProbe: true },
       health: { handle: readiness, isProbe: true },

@@ -19,9 +19,11 @@ import { RecordReader } from './records/record-reader.ts'
 import { RecordRoutes } from './records/record-routes.ts'
 import { SaleSummaries } from './records/sale-summaries.ts'
 import type { RedisClock } from './redis-clock.ts'
+import type { ShedReason } from './request-metrics.ts'
 
 export interface ReadingOptions {
   readonly store: SaleStore
+  readonly isRecordSound: () => boolean
   readonly clock: RedisClock
   readonly logState: () => LogState | undefined
   readonly currentSale: () => number | undefined
@@ -38,7 +40,7 @@ export class Reading {
 
   constructor(
     { app: { ack }, db, redis: { ttlHours } }: Config,
-    { store, clock, logState, currentSale, registry, ...gateOptions }: ReadingOptions,
+    { store, isRecordSound, clock, logState, currentSale, registry, ...gateOptions }: ReadingOptions,
   ) {
     const name = `hotcakes http ${process.pid}`
     this.#postgres = new AsyncPostgres(db, { applicationName: name, connectionsMax: postgresReadsInFlightMax })
@@ -52,10 +54,13 @@ export class Reading {
     }
     registerGauge(registry, gates)
     const record = new RecordReader({ postgres: this.#postgres, slow: this.#slow })
-    const summaries = new SaleSummaries({ store, record, ttlMs: ttlHours * 3_600_000 })
-    const items = new ItemRoutes({ store, gate: gates.redis, pictureGate: gates.pictures, currentSale })
+    const isRedisSound = (): boolean => store.isUp && isRecordSound()
+    const refusal = (): ShedReason | undefined => (isRecordSound() ? undefined : 'record_unsound')
+    const summaries = new SaleSummaries({ store, isRedisSound, record, ttlMs: ttlHours * 3_600_000 })
+    const items = new ItemRoutes({ store, gate: gates.redis, pictureGate: gates.pictures, currentSale, refusal })
     const records = new RecordRoutes({
       store,
+      isRedisSound,
       record,
       summaries,
       logState,

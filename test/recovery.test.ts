@@ -233,6 +233,12 @@ test('with APP_RECOVERY=manual nothing is sold until somebody runs npm run recov
   await redis.start()
   await eventually(async () => (await recordStatus(cluster)) === 'lost', { what: 'that it is lost' })
   assertProblem(await checkout(cluster, 'carl', `${told.sale}-1`), 503, 'recovering')
+  // What an empty Redis says of an item is not told either; what is on record is.
+  for (const path of ['/sale', '/items', `/items/${told.sale}-1`]) {
+    // Each worker learns of it when it looks or is refused, within a second.
+    await eventually(async () => (await cluster.http.get(path)).json?.['code'] === 'recovering', { what: path })
+  }
+  assert.equal((await cluster.http.get(`/sales/${told.sale}`)).json?.['purchases'], 1)
   assert.equal(linesWith(cluster, 'npm run recover').length, 1)
   const runs = await Promise.all([runTool(recoverTool, cluster.env), runTool(recoverTool, cluster.env)])
   for (const { status, stderr } of runs) assert.equal(status, 0, stderr)

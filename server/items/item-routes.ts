@@ -10,6 +10,7 @@ import { problemReplies, problemReply } from '../problems.ts'
 import { idMax, pathWith, QueryParameters } from '../query-parameters.ts'
 import type { ReadGate, ReadReply } from '../read-gate.ts'
 import { okHead, replyHead } from '../replies.ts'
+import type { ShedReason } from '../request-metrics.ts'
 import { itemName } from './item-name.ts'
 import { ItemPictures, type Picture } from './item-pictures.ts'
 
@@ -36,6 +37,8 @@ export interface ItemRoutesOptions {
   readonly pictureGate: ReadGate
   /** Of the current sale; `undefined` before Redis has told the time. */
   readonly currentSale: () => number | undefined
+  /** Why nothing is read in Redis at the moment: what it says of an item could be untrue. */
+  readonly refusal: () => ShedReason | undefined
 }
 
 interface AskedPage {

@@ -21,7 +21,9 @@ const userMalformed = pathMalformed(`a user: 1 to ${userIdLengthMax} characters 
 const codeMalformed = pathMalformed('a code that a checkout answered')
 
 export interface RecordRoutesOptions {
-  readonly store: Pick<SaleStore, 'saleState' | 'someItems' | 'isUp'>
+  readonly store: Pick<SaleStore, 'saleState' | 'someItems'>
+  /** Whether Redis is there and has everything. */
+  readonly isRedisSound: () => boolean
   readonly record: RecordReader
   readonly summaries: SaleSummaries
   readonly logState: () => LogState | undefined
@@ -62,7 +64,7 @@ export class RecordRoutes {
     const freshness = this.#freshness()
     const rows = await record.sales(after ?? idMax, limit + 1)
     const current = currentSale()
-    if (after === undefined && store.isUp && current !== undefined && (rows[0]?.id ?? -1) < current) {
+    if (after === undefined && this.#options.isRedisSound() && current !== undefined && (rows[0]?.id ?? -1) < current) {
       const state = await store.saleState(current)
       if (state !== undefined) rows.splice(0, 0, rowOf(state))
     }
@@ -125,7 +127,8 @@ export class RecordRoutes {
     const { store, record, ack } = this.#options
     const freshness = this.#freshness()
     const { sale, index } = code
-    const found = ack === 'redis' && store.isUp ? await store.someItems(sale, Number(index), 1) : undefined
+    const found =
+      ack === 'redis' && this.#options.isRedisSound() ? await store.someItems(sale, Number(index), 1) : undefined
     const item = found?.items[0]
     if (item?.state === 'sold' && item.nonce === code.nonce) {
       const purchasedAt = new Date(item.atMs).toISOString()

@@ -9,7 +9,9 @@ import type { RecordedSale, RecordReader } from './record-reader.ts'
 type Counts = ReadonlyMap<number, number>
 
 export interface SaleSummariesOptions {
-  readonly store: Pick<SaleStore, 'saleCounts' | 'isUp'>
+  readonly store: Pick<SaleStore, 'saleCounts'>
+  /** Whether Redis is there and has everything. */
+  readonly isRedisSound: () => boolean
   readonly record: RecordReader
   /** How long after its end Redis keeps a sale. */
   readonly ttlMs: number
@@ -36,7 +38,7 @@ export class SaleSummaries {
   /** `undefined`: neither Redis nor Postgres knows the sale. @throws Fault */
   async of(sale: number, moment: Moment): Promise<object | undefined> {
     const { store, record } = this.#options
-    const listed = store.isUp ? await store.saleCounts(sale) : undefined
+    const listed = this.#options.isRedisSound() ? await store.saleCounts(sale) : undefined
     const terms = listed === undefined ? await record.sale(sale) : rowOf(listed.terms)
     if (terms === undefined) return undefined
     const counts = listed?.counts ?? (await this.#recordedCounts(terms, moment))

@@ -37,7 +37,7 @@ export function itemPaths(sale: number): Record<string, object> {
         ],
         responses: {
           200: json('ItemPage', 'A page of items.'),
-          ...problemResponses(['invalid_request', 'sale_unknown', ...turnedAway]),
+          ...problemResponses(['invalid_request', 'sale_unknown', ...turnedAway, 'recovering']),
         },
       },
     },
@@ -49,7 +49,7 @@ export function itemPaths(sale: number): Record<string, object> {
         parameters: [id],
         responses: {
           200: json('Item', 'The item as it is now.'),
-          ...problemResponses(['invalid_request', 'sale_unknown', 'item_unknown', ...turnedAway]),
+          ...problemResponses(['invalid_request', 'sale_unknown', 'item_unknown', ...turnedAway, 'recovering']),
         },
       },
     },

@@ -66,7 +66,7 @@ export function sellingPaths(itemId: string): Record<string, object> {
         summary: 'The current sale',
         responses: {
           200: json('Sale', 'The sale that is open now.'),
-          ...problemResponses(turnedAway),
+          ...problemResponses([...turnedAway, 'recovering']),
         },
       },
     },
