@@ -57,7 +57,7 @@ export class ItemRoutes {
 
   constructor(options: ItemRoutesOptions) {
     this.#options = options
-    const { refusal } = options.gate
+    const refusal = (): ShedReason | undefined => options.refusal() ?? options.gate.refusal()
     this.routes = [
       { path: '/items', method: 'GET', refusal, handle: (exchange) => this.#list(exchange) },
       { path: '/items/:id', method: 'GET', refusal, handle: (exchange) => this.#item(exchange) },
