@@ -36,10 +36,11 @@ async function main(args: readonly string[]): Promise<number> {
   const shutdown = new Shutdown({ log, deadlineMs: config.app.shutdownSeconds * 1_000 })
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => shutdown.onSignal(signal))
   let reload: RollingReload | undefined
+  let isReloadWanted = false
   const beganInTerminal = hasTerminal()
   process.on('SIGHUP', () => {
     if (beganInTerminal && !hasTerminal()) shutdown.onSignal('SIGHUP')
-    else if (reload === undefined) log.warn('not reloading: the server is still starting')
+    else if (reload === undefined) isReloadWanted = true
     else reload.request()
   })
   process.on('uncaughtException', (error) => shutdown.onFault(error))
@@ -59,6 +60,7 @@ async function main(args: readonly string[]): Promise<number> {
         startEmbedded({ dataDir: app.dataDir, postgres: db.embedded, redis: redis.embedded, log }),
       readConfig,
     })
+    if (isReloadWanted) reload.request()
   }
   return await shutdown.run(start())
 }
