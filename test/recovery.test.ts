@@ -178,6 +178,8 @@ async function startReplicated(t: TestContext) {
     [leader, replica],
   ] as const) {
     await from.config('SET', 'masterauth', to.admin.password)
+    // Otherwise the first copy waits 5 s for further replicas, longer than a command may take here.
+    await from.config('SET', 'repl-diskless-sync-delay', 0)
   }
   await follower.acl('SETUSER', redis.user, 'resetpass', `>${redis.password}`)
   await follower.replicaof('127.0.0.1', main.connection.port)
