@@ -51,7 +51,7 @@ async function shoot(pages: ReadonlyMap<string, Page>, state: string): Promise<v
   for (const [look, page] of pages) {
     const path = join(folder, `${state}-${look}.png`)
     await page.screenshot({ path })
-    console.log(path)
+    process.stdout.write(`${path}\n`)
   }
 }
 
