@@ -114,8 +114,21 @@ export const asyncPostgresDeadlineMs = 2_000
 /** After a failed attempt to connect, statements are refused at once for so long: it grows from the first to the second. */
 export const asyncPostgresRetryDelayMsMin = 100
 export const asyncPostgresRetryDelayMsMax = 2_000
+/** Connections of one HTTP worker: two for reading, and one for counts that take longer. */
+export const postgresConnectionsPerWorker = 3
+/** Of the primary (four while it starts), the persister, an audit and a recovery, with room for people. */
+export const postgresConnectionsBeside = 12
 /** A schema file may build an index over a table that has long been in use, or wait for another server's migration. */
 export const schemaStatementTimeoutMs = 600_000
+/**
+ * Longest wait of a schema file for the lock of one table. While it waits, whoever else wants the table waits behind it: a
+ * minute outlasts reports and dumps of a shop's size, and the start can be repeated.
+ */
+export const schemaLockMsMax = 60_000
+/** Longest wait of the start's proof for one lock: selling can begin without it, as the log waits in Redis. */
+export const proofLockMsMax = 5_000
+/** A wait that lasts longer says what it waits for. */
+export const waitSayMs = 1_000
 
 // --- acknowledgement, with APP_ACK=postgres ---
 
@@ -244,6 +257,9 @@ export const boardItemsMax = 40_000
 export const boardBufferedBytesMax = 131_072
 
 // --- supervision ---
+
+/** HTTP workers: as many as the largest machines have cores. */
+export const workersMax = 256
 
 /** How often a child tells the primary that its event loop turns. */
 export const heartbeatIntervalMs = 1_000

@@ -57,7 +57,13 @@ async function main(args: readonly string[]): Promise<number> {
       },
       schemaFolder: new URL('../ops/postgres/', import.meta.url),
       startServices: ({ app, db, redis }) =>
-        startEmbedded({ dataDir: app.dataDir, postgres: db.embedded, redis: redis.embedded, log }),
+        startEmbedded({
+          dataDir: app.dataDir,
+          postgres: db.embedded,
+          redis: redis.embedded,
+          log,
+          signal: shutdown.signal,
+        }),
       readConfig,
     })
     if (isReloadWanted) reload.request()

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import type { ChildProcess } from 'node:child_process'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -26,6 +26,7 @@ import { openPostgres } from './helpers/record.ts'
 import { temporaryFolder } from './helpers/scope.ts'
 
 const log = { info: () => undefined, warn: () => undefined }
+const waiting = { say: () => undefined, signal: new AbortController().signal }
 const named = { applicationName: 'hotcakes test' }
 const holder = fileURLToPath(new URL('helpers/embedded-holder.js', import.meta.url))
 
@@ -204,14 +205,44 @@ test('a lock whose pid belongs to another process by now is not believed', async
   const dataDir = temporaryFolder(t)
   const { pid, startTicks } = identityOf(process.pid)
   writeFileSync(join(dataDir, 'lock'), JSON.stringify({ pid, startTicks: startTicks - 1, stopping: false }))
-  const lock = await DataLock.acquire(dataDir)
+  const lock = await DataLock.acquire(dataDir, waiting)
   t.after(() => lock.release())
-  await assert.rejects(DataLock.acquire(dataDir), { code: 'HC_DATA_DIR_IN_USE' })
+  await assert.rejects(DataLock.acquire(dataDir, waiting), { code: 'HC_DATA_DIR_IN_USE' })
 })
 
 test('of many that find the same stale lock, one gets the data', async (t) => {
   const dataDir = temporaryFolder(t)
   writeFileSync(join(dataDir, 'lock'), 'left by a full disk')
-  const results = await Promise.allSettled(Array.from({ length: 10 }, () => DataLock.acquire(dataDir)))
+  const results = await Promise.allSettled(Array.from({ length: 10 }, () => DataLock.acquire(dataDir, waiting)))
   assert.equal(results.filter(({ status }) => status === 'fulfilled').length, 1)
+})
+
+test('a start that waits for a predecessor names it, and ends when nobody wants it any more', async (t) => {
+  const dataDir = temporaryFolder(t)
+  writeFileSync(join(dataDir, 'lock'), JSON.stringify({ ...identityOf(process.pid), stopping: true }))
+  const said: string[] = []
+  const abort = new AbortController()
+  const acquired = DataLock.acquire(dataDir, { say: (sentence) => said.push(sentence), signal: abort.signal })
+  acquired.catch(() => undefined)
+  await eventually(() => said.length > 0)
+  assert.match(said[0] ?? '', new RegExp(`waiting for process ${process.pid}, which is stopping`))
+  abort.abort(new Error('stopping'))
+  await assert.rejects(acquired)
+  assert.equal(said.length, 1)
+})
+
+test('a start that is ended while it sets up the data leaves nothing running, and the next one succeeds', async (t) => {
+  const dataDir = temporaryFolder(t)
+  const abort = new AbortController()
+  const reason = new Error('stopping')
+  const info = (_fields: object, message: string) => {
+    if (message.startsWith('setting up PostgreSQL')) abort.abort(reason)
+  }
+  const options = { dataDir, redis: true, postgres: true, durable: false }
+  await assert.rejects(startEmbedded({ ...options, log: { ...log, info }, signal: abort.signal }), reason)
+  assert.deepEqual(processesOf(dataDir).map(isAlive), [false])
+  assert.ok(!existsSync(join(dataDir, 'lock')))
+  const next = await start(t, dataDir)
+  assert.ok(await answers(next))
+  await next.stop()
 })

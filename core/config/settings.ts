@@ -1,3 +1,4 @@
+import { workersMax } from '../limits.ts'
 import type { Setting } from './kinds.ts'
 
 const port = { format: 'hotcakes-integer', min: 1, max: 65_535 } as const
@@ -46,7 +47,7 @@ export const settings = {
       default: 0,
       defaultMeans: 'one per core',
       min: 0,
-      max: 256,
+      max: workersMax,
       unit: 'processes',
       doc: 'HTTP worker processes.',
     },

@@ -7,6 +7,7 @@ import { embeddedProbeIntervalMs, lockSettleMs, predecessorStopMsMax } from '../
 import { writePrivateFile } from './private-file.ts'
 import type { ProcessIdentity } from './process-identity.ts'
 import { identityOf, isAlive } from './process-identity.ts'
+import type { Waiting } from './waiting.ts'
 
 interface Holder extends ProcessIdentity {
   /** The holder is on its way out: worth waiting for. */
@@ -28,10 +29,11 @@ export class DataLock {
   }
 
   /** @throws Fault HC_DATA_DIR_IN_USE when another live process has the directory and isn't about to leave it */
-  static async acquire(dataDir: string): Promise<DataLock> {
+  static async acquire(dataDir: string, { say, signal }: Waiting): Promise<DataLock> {
     const path = join(dataDir, 'lock')
     const lock = new DataLock(path, identityOf(process.pid))
     const deadline = Date.now() + predecessorStopMsMax
+    let waitsFor: number | undefined
     for (;;) {
       if (lock.#create()) return lock
       const text = readLock(path)
@@ -40,7 +42,9 @@ export class DataLock {
       if (holder === undefined || !isAlive(holder)) {
         if (await lock.#takeOver(text)) return lock
       } else if (holder.stopping && Date.now() < deadline) {
-        await delay(embeddedProbeIntervalMs)
+        if (waitsFor !== holder.pid) say(`waiting for process ${holder.pid}, which is stopping, to leave ${dataDir}`)
+        waitsFor = holder.pid
+        await delay(embeddedProbeIntervalMs, undefined, { signal })
       } else {
         const state = holder.stopping ? 'is still stopping' : 'is running'
         throw new Fault('HC_DATA_DIR_IN_USE', `${dataDir} belongs to process ${holder.pid}, which ${state}`)

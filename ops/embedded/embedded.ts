@@ -14,6 +14,7 @@ import type { ProcessIdentity } from './process-identity.ts'
 import { isAlive } from './process-identity.ts'
 import { startRedisService } from './redis.ts'
 import type { EmbeddedService, ServiceExit } from './service.ts'
+import type { Waiting } from './waiting.ts'
 
 /** The part of a pino logger that is used here. */
 interface Log {
@@ -30,6 +31,8 @@ export interface EmbeddedOptions {
   readonly log: Log
   /** `false` switches Postgres' fsync off, for tests that are not about durability. */
   readonly durable?: boolean
+  /** Ends the start: what was started by then is stopped. */
+  readonly signal?: AbortSignal
 }
 
 export interface Embedded {
@@ -47,11 +50,13 @@ export interface Embedded {
  * Starts the wanted services with their data below `dataDir` and resolves when both answer. They end with this
  * process, however it ends. Call it on the main thread only: the kernel watches over the thread that started them.
  * @throws Fault HC_DATA_DIR_IN_USE when another live server uses the same data, HC_EMBEDDED_FAILED when a service
- *   does not start; nothing is left running then
+ *   does not start; the signal's reason when it is aborted; nothing is left running then
  */
 export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded> {
   const dataDir = prepareDataDir(options.dataDir)
-  const lock = await DataLock.acquire(dataDir)
+  const { log, signal = new AbortController().signal } = options
+  const waiting: Waiting = { say: (sentence) => log.info({}, sentence), signal }
+  const lock = await DataLock.acquire(dataDir, waiting)
   const services: EmbeddedService[] = []
   const stop = async () => {
     lock.announceStop()
@@ -59,22 +64,25 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
     lock.release()
   }
   try {
-    await endOrphans(dataDir, options.log)
+    await endOrphans(dataDir, { log, signal })
     const facts = readFacts(dataDir)
     const record = (changed: EmbeddedFacts) => writeFacts(dataDir, { ...readFacts(dataDir), ...changed })
     const startedAt = performance.now()
     const results = await Promise.allSettled([
-      options.redis ? startRedis({ dataDir, facts, record }) : undefined,
-      options.postgres ? startPostgres({ dataDir, facts, record, durable: options.durable ?? true }) : undefined,
+      options.redis ? startRedis({ dataDir, facts, record, waiting }) : undefined,
+      options.postgres
+        ? startPostgres({ dataDir, facts, record, waiting, durable: options.durable ?? true })
+        : undefined,
     ])
     const [redis, postgres] = results
     for (const { value } of results.filter((result) => result.status === 'fulfilled')) {
       if (value !== undefined) services.push(value.service)
     }
+    signal.throwIfAborted()
     if (redis.status === 'rejected') throw redis.reason
     if (postgres.status === 'rejected') throw postgres.reason
     const tookMs = Math.round(performance.now() - startedAt)
-    options.log.info({ dataDir, tookMs }, 'embedded services are ready')
+    log.info({ dataDir, tookMs }, 'embedded services are ready')
     return {
       ...(postgres.value === undefined ? {} : { db: postgres.value.connection }),
       ...(redis.value === undefined ? {} : { redis: redis.value.connection }),
@@ -85,6 +93,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
     }
   } catch (error) {
     await stop()
+    signal.throwIfAborted()
     throw asFault(error, 'HC_EMBEDDED_FAILED')
   }
 }
@@ -114,20 +123,29 @@ export async function attachEmbedded(options: EmbeddedOptions): Promise<Embedded
 
 type Recorder = (changed: EmbeddedFacts) => void
 
-function startRedis(options: { dataDir: string; facts: EmbeddedFacts; record: Recorder }) {
+interface ServiceStart {
+  readonly dataDir: string
+  readonly facts: EmbeddedFacts
+  readonly record: Recorder
+  readonly waiting: Waiting
+}
+
+function startRedis(options: ServiceStart) {
   return startRedisService({
     dataDir: options.dataDir,
+    waiting: options.waiting,
     password: options.facts.redis?.connection.password ?? newPassword(),
     onLaunch: (connection, process) => options.record({ redis: { connection, process } }),
   })
 }
 
-function startPostgres(options: { dataDir: string; facts: EmbeddedFacts; record: Recorder; durable: boolean }) {
+function startPostgres(options: ServiceStart & { durable: boolean }) {
   // Facts of an older version name no owner.
   const known: Partial<EmbeddedPostgres> = options.facts.postgres?.connection ?? {}
   const { password, ownerPassword } = known
   return startPostgresService({
     dataDir: options.dataDir,
+    waiting: options.waiting,
     passwords: { service: password ?? newPassword(), owner: ownerPassword ?? newPassword() },
     passwordsAreNew: password === undefined || ownerPassword === undefined,
     durable: options.durable,
@@ -148,26 +166,26 @@ function prepareDataDir(dataDir: string): string {
 }
 
 /** A server that was killed where the kernel could not tell its services (no setpriv) has left them behind. */
-async function endOrphans(dataDir: string, log: Log): Promise<void> {
+async function endOrphans(dataDir: string, options: { log: Log; signal: AbortSignal }): Promise<void> {
   const { redis, postgres } = readFacts(dataDir)
-  await endOrphan(redis?.process, { service: 'Redis', signal: 'SIGTERM', log })
-  await endOrphan(postgres?.process, { service: 'PostgreSQL', signal: 'SIGINT', log })
+  await endOrphan(redis?.process, { service: 'Redis', stopSignal: 'SIGTERM', ...options })
+  await endOrphan(postgres?.process, { service: 'PostgreSQL', stopSignal: 'SIGINT', ...options })
 }
 
 async function endOrphan(
   orphan: ProcessIdentity | undefined,
-  options: { service: string; signal: NodeJS.Signals; log: Log },
+  options: { service: string; stopSignal: NodeJS.Signals; log: Log; signal: AbortSignal },
 ): Promise<void> {
   if (orphan === undefined || !isAlive(orphan)) return
-  const { service, signal, log } = options
+  const { service, stopSignal, log, signal } = options
   log.warn({ service, pid: orphan.pid }, 'waiting for the embedded service of a killed server to end')
-  process.kill(orphan.pid, signal)
+  process.kill(orphan.pid, stopSignal)
   const deadline = Date.now() + predecessorStopMsMax
   while (isAlive(orphan)) {
     if (Date.now() > deadline) {
       throw new Fault('HC_DATA_DIR_IN_USE', `${service} of a killed server, process ${orphan.pid}, does not end`)
     }
-    await delay(embeddedProbeIntervalMs)
+    await delay(embeddedProbeIntervalMs, undefined, { signal })
   }
 }
 

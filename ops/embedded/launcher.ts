@@ -121,17 +121,21 @@ export async function runTool(options: {
   launcher: Launcher
   command: readonly string[]
   input?: string
+  /** Ends it. */
+  signal: AbortSignal
 }): Promise<string> {
   const [command = '', ...args] = [...options.launcher.prefix, ...options.command]
-  const child = spawn(command, args, { cwd: '/', env: childEnvironment, timeout: embeddedToolMsMax })
+  const { signal } = options
+  const child = spawn(command, args, { cwd: '/', env: childEnvironment, timeout: embeddedToolMsMax, signal })
   let output = ''
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding('utf8').on('data', (text: string) => (output += text))
   child.stdin.on('error', () => undefined) // the tool ended without reading: its exit status says why
   child.stdin.end(options.input ?? '')
   const status = await new Promise<number | NodeJS.Signals | null>((resolve, reject) => {
-    child.on('error', reject)
-    child.on('close', (code, signal) => resolve(code ?? signal))
+    // Of one that was ended by the signal the end is worth waiting for.
+    child.on('error', (error) => signal.aborted || reject(error))
+    child.on('close', (code, endSignal) => resolve(code ?? endSignal))
   })
   if (status !== 0) {
     const words = output.trim().slice(-2_000)

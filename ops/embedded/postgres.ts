@@ -5,13 +5,20 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 
 import { Fault } from '../../core/faults.ts'
-import { embeddedProbeIntervalMs, predecessorStopMsMax } from '../../core/limits.ts'
+import {
+  embeddedProbeIntervalMs,
+  postgresConnectionsBeside,
+  postgresConnectionsPerWorker,
+  predecessorStopMsMax,
+  workersMax,
+} from '../../core/limits.ts'
 import type { EmbeddedPostgres } from './facts.ts'
 import type { Launcher } from './launcher.ts'
 import { isRoot, postgresLauncher, runTool } from './launcher.ts'
 import { postgresAnswers } from './probes.ts'
 import type { ProcessIdentity } from './process-identity.ts'
 import { EmbeddedService } from './service.ts'
+import type { Waiting } from './waiting.ts'
 
 /** The roles of ops/postgres/access. The superuser has no password and so no way in from outside. */
 const roleName = 'hotcakes'
@@ -57,8 +64,8 @@ function serverSettings(options: { port: number; durable: boolean }): readonly s
     synchronous_commit: 'on',
     password_encryption: 'scram-sha-256',
     timezone: 'UTC',
-    // An HTTP worker holds up to three connections, the rest of the service some eight.
-    max_connections: 300,
+    // All workers that a server can have, one more during a reload, and twice what is beside them.
+    max_connections: postgresConnectionsPerWorker * (workersMax + 1) + 2 * postgresConnectionsBeside,
     shared_buffers: '128MB',
     // Checkpoints by time rather than after every GB of a busy sale: each makes the WAL carry full pages again.
     max_wal_size: '2GB',
@@ -84,21 +91,24 @@ export async function startPostgresService(options: {
   durable: boolean
   port?: number
   onLaunch: (connection: EmbeddedPostgres, process: ProcessIdentity) => void
+  waiting: Waiting
 }): Promise<{ service: EmbeddedService; connection: EmbeddedPostgres }> {
-  const { dataDir, passwords, durable } = options
+  const { dataDir, passwords, durable, waiting } = options
+  const { signal } = waiting
   const { initdb, postgres } = await findBinaries()
   const launcher = postgresLauncher({ program: postgres, dataDir })
   const folder = join(dataDir, 'postgres')
   if (!existsSync(folder)) {
-    await initialize({ launcher, initdb, postgres, folder, passwords, durable })
+    waiting.say(`setting up PostgreSQL's data in ${folder}`)
+    await initialize({ launcher, initdb, postgres, folder, passwords, durable, signal })
   } else {
     checkOwner(folder, launcher)
-    await waitForPredecessor(folder)
+    await waitForPredecessor(folder, waiting)
     if (options.passwordsAreNew) {
-      await runSingleUser({ launcher, postgres, folder, statements: accessStatements(passwords) })
+      await runSingleUser({ launcher, postgres, folder, statements: accessStatements(passwords), signal })
       // Data of a version in which the service's role owned everything.
       const statements = [`REASSIGN OWNED BY ${roleName} TO ${ownerName}`]
-      await runSingleUser({ launcher, postgres, folder, statements, database: databaseName })
+      await runSingleUser({ launcher, postgres, folder, statements, database: databaseName, signal })
     }
   }
   const users = `${roleName},${ownerName}`
@@ -125,6 +135,7 @@ export async function startPostgresService(options: {
     stopSignals: ['SIGINT', 'SIGQUIT', 'SIGKILL'],
     logFile: join(dataDir, 'postgres.log'),
     onLaunch: ({ identity, port }) => options.onLaunch(connectionTo(port), identity),
+    waiting,
   })
   return { service, connection: connectionTo(service.port) }
 }
@@ -137,18 +148,19 @@ async function initialize(options: {
   folder: string
   passwords: PostgresPasswords
   durable: boolean
+  signal: AbortSignal
 }): Promise<void> {
-  const { launcher, postgres } = options
+  const { launcher, postgres, signal } = options
   const folder = `${options.folder}.new`
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { mode: 0o700 })
   if (launcher.account !== undefined) chownSync(folder, launcher.account.uid, launcher.account.gid)
   const initOptions = ['--username=postgres', '--auth=reject', '--encoding=UTF8', '--no-locale', '--no-instructions']
   if (!options.durable) initOptions.push('--no-sync')
-  await runTool({ launcher, command: [options.initdb, '-D', folder, ...initOptions] })
+  await runTool({ launcher, command: [options.initdb, '-D', folder, ...initOptions], signal })
   const made = [`CREATE ROLE ${roleName} LOGIN`, `CREATE DATABASE ${databaseName}`]
   const statements = [...made, ...accessStatements(options.passwords)]
-  await runSingleUser({ launcher, postgres, folder, statements })
+  await runSingleUser({ launcher, postgres, folder, statements, signal })
   renameSync(folder, options.folder)
 }
 
@@ -173,12 +185,13 @@ async function runSingleUser(options: {
   folder: string
   statements: readonly string[]
   database?: string
+  signal: AbortSignal
 }): Promise<void> {
-  const { launcher, postgres, folder, statements, database = 'postgres' } = options
+  const { launcher, postgres, folder, statements, database = 'postgres', signal } = options
   // exit_on_error: otherwise a failed statement is only a line of output.
   const flags = ['-c', 'exit_on_error=on', '-c', 'log_min_messages=error', '-c', 'password_encryption=scram-sha-256']
   const command = [postgres, '--single', '-D', folder, ...flags, database]
-  await runTool({ launcher, command, input: `${statements.join('\n')}\n` })
+  await runTool({ launcher, command, input: `${statements.join('\n')}\n`, signal })
 }
 
 function checkOwner(folder: string, { account }: Launcher): void {
@@ -197,16 +210,17 @@ function checkOwner(folder: string, { account }: Launcher): void {
  * something else by now: PostgreSQL itself believes any process of that number to be its predecessor, and after a
  * restart of a container the numbers are the same again.
  */
-async function waitForPredecessor(folder: string): Promise<void> {
+async function waitForPredecessor(folder: string, { say, signal }: Waiting): Promise<void> {
   const pidFile = join(folder, 'postmaster.pid')
   if (process.platform !== 'linux' || !existsSync(pidFile)) return
   const pid = Number.parseInt(readFileSync(pidFile, 'utf8'), 10)
   const deadline = Date.now() + predecessorStopMsMax
+  if (runsOn(pid, folder)) say(`waiting for PostgreSQL of a killed server, process ${pid}, to end`)
   while (runsOn(pid, folder)) {
     if (Date.now() > deadline) {
       throw new Fault('HC_DATA_DIR_IN_USE', `PostgreSQL, process ${pid}, still runs on ${folder}`)
     }
-    await delay(embeddedProbeIntervalMs)
+    await delay(embeddedProbeIntervalMs, undefined, { signal })
   }
   rmSync(pidFile, { force: true })
 }

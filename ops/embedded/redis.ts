@@ -10,6 +10,7 @@ import { writePrivateFile } from './private-file.ts'
 import { redisAnswers } from './probes.ts'
 import type { ProcessIdentity } from './process-identity.ts'
 import { EmbeddedService } from './service.ts'
+import type { Waiting } from './waiting.ts'
 
 const programs = ['redis-server', 'valkey-server']
 /** The user of the service, see ops/redis/users.acl. */
@@ -88,6 +89,7 @@ export async function startRedisService(options: {
   adminPassword?: string
   port?: number
   onLaunch: (connection: EmbeddedRedis, process: ProcessIdentity) => void
+  waiting: Waiting
 }): Promise<{ service: EmbeddedService; connection: EmbeddedRedis }> {
   const { dataDir, password } = options
   const folder = join(dataDir, 'redis')
@@ -118,6 +120,7 @@ export async function startRedisService(options: {
     stopSignals: ['SIGTERM', 'SIGKILL'],
     logFile: join(dataDir, 'redis.log'),
     onLaunch: ({ identity, port }) => options.onLaunch(connectionTo(port), identity),
+    waiting: options.waiting,
   })
   return { service, connection: connectionTo(service.port) }
 }

@@ -9,12 +9,14 @@ import {
   embeddedStartAttempts,
   embeddedStartMsMax,
   embeddedStopMsMax,
+  waitSayMs,
 } from '../../core/limits.ts'
 import { freePort } from './free-port.ts'
 import type { Launcher } from './launcher.ts'
 import { launchService } from './launcher.ts'
 import type { ProcessIdentity } from './process-identity.ts'
 import { identityOf } from './process-identity.ts'
+import type { Waiting } from './waiting.ts'
 
 export interface ServiceExit {
   readonly service: string
@@ -37,6 +39,7 @@ export interface ServicePlan {
   readonly logFile: string
   /** Told of each attempt's process before it is ready, so that a successor can find it. */
   readonly onLaunch: (launched: { identity: ProcessIdentity; port: number }) => void
+  readonly waiting: Waiting
 }
 
 /** A service that runs as our child and answers on a port of the loopback interface. */
@@ -59,17 +62,20 @@ export class EmbeddedService {
    * @throws Fault HC_EMBEDDED_FAILED with the end of the service's own log when it does not
    */
   static async start(plan: ServicePlan): Promise<EmbeddedService> {
+    const { say, signal } = plan.waiting
     if (existsSync(plan.logFile)) renameSync(plan.logFile, `${plan.logFile}.last`)
     for (let attempt = 1; ; attempt++) {
       const service = await EmbeddedService.#launch(plan)
       const problem = await service.#untilReady()
       if (problem === undefined) return service
       await service.stop()
+      signal.throwIfAborted()
       if (attempt === embeddedStartAttempts) {
         const words = readFileSync(plan.logFile, 'utf8').trim().slice(-2_000)
         throw new Fault('HC_EMBEDDED_FAILED', `${plan.name} ${problem}; its log (${plan.logFile}) ends: ${words}`)
       }
-      await delay(embeddedRetryDelayMs)
+      say(`${plan.name} ${problem}: it is started again in ${embeddedRetryDelayMs} ms`)
+      await delay(embeddedRetryDelayMs, undefined, { signal })
     }
   }
 
@@ -95,8 +101,16 @@ export class EmbeddedService {
 
   /** What went wrong, `undefined` when it answers. */
   async #untilReady(): Promise<string | undefined> {
-    const deadline = Date.now() + embeddedStartMsMax
+    const { name, logFile, waiting } = this.#plan
+    const startedMs = Date.now()
+    const deadline = startedMs + embeddedStartMsMax
+    let isSaid = false
     while (Date.now() < deadline) {
+      if (waiting.signal.aborted) return 'is not waited for any more'
+      if (!isSaid && Date.now() - startedMs > waitSayMs) {
+        waiting.say(`waiting for ${name}, process ${this.pid}, to read its data (its log: ${logFile})`)
+        isSaid = true
+      }
       if (this.#hasExited()) return `ended at once (${this.#child.exitCode ?? this.#child.signalCode})`
       if (await this.#plan.answers(this.port)) return undefined
       await delay(embeddedProbeIntervalMs)

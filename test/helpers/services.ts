@@ -12,6 +12,8 @@ import type { EmbeddedService } from '../../ops/embedded/service.ts'
 import type { Scope } from './scope.ts'
 import { createFolder, removeFolder } from './scope.ts'
 
+const waiting = { say: () => undefined, signal: new AbortController().signal }
+
 /** A real service of a test's own, on a free port, with its data in a temporary folder. */
 export interface TestService<Connection> {
   readonly connection: Connection
@@ -37,7 +39,7 @@ export async function startRedis(scope: Scope, { folder }: { folder?: string } =
   const [password, adminPassword] = [newPassword(), newPassword()]
   const service = await control(scope, folder, (dataDir, port) => {
     const fixedPort = port === undefined ? {} : { port }
-    return startRedisService({ dataDir, password, adminPassword, ...fixedPort, onLaunch: () => undefined })
+    return startRedisService({ dataDir, password, adminPassword, ...fixedPort, onLaunch: () => undefined, waiting })
   })
   return { ...service, admin: { ...service.connection, user: 'default', password: adminPassword } }
 }
@@ -62,7 +64,7 @@ export function startPostgres(
   const passwords = { service: newPassword(), owner: newPassword() }
   return control(scope, folder, (dataDir, port) => {
     const fixedPort = port === undefined ? {} : { port }
-    const options = { dataDir, passwords, passwordsAreNew: false, durable, onLaunch: () => undefined }
+    const options = { dataDir, passwords, passwordsAreNew: false, durable, onLaunch: () => undefined, waiting }
     return startPostgresService({ ...options, ...fixedPort })
   })
 }
