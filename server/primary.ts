@@ -6,11 +6,11 @@ import type { ChildKind } from '../core/ipc.ts'
 import { leftQueryMsMax, metricsGatherMsMax, metricsRefreshMs, rebuildMsMax } from '../core/limits.ts'
 import type { Log } from '../core/log.ts'
 import { AsyncPostgres } from '../core/postgres/async-postgres.ts'
-import { migrate } from '../core/postgres/schema.ts'
 import { type LogState, SaleStore } from '../core/redis/sale-store.ts'
 import { AuditWatch } from './audit-watch.ts'
 import { ClusterMetrics } from './cluster-metrics.ts'
-import { whenAvailable } from './dependencies.ts'
+import { startDatabase } from './database-start.ts'
+import { patiently, whenAvailable } from './dependencies.ts'
 import { greet } from './greeting.ts'
 import { serveMetrics } from './metrics-server.ts'
 import { assertPortFree } from './port-check.ts'
@@ -66,7 +66,7 @@ export async function startPrimary(options: PrimaryOptions): Promise<RollingRelo
   shutdown.signal.throwIfAborted()
   const store = await openStore(effective)
   const isDurable = await assertDurable({ ...effective, store })
-  await migrateSchema(effective)
+  await openDatabase(effective)
 
   const config = withoutOwner(effective.config)
   const serving = { ...effective, config }
@@ -135,7 +135,9 @@ async function openStore({ config, log, shutdown }: PrimaryOptions): Promise<Sal
       throw error
     }
   }
-  const store = await whenAvailable(connect, { unavailable: 'HC_REDIS_UNAVAILABLE', log, signal: shutdown.signal })
+  const { signal } = shutdown
+  const what = `Redis at ${config.redis.host}:${config.redis.port}`
+  const store = await whenAvailable(connect, { what, unavailable: 'HC_REDIS_UNAVAILABLE', log, signal })
   shutdown.opened({
     name: 'the connection to Redis',
     close: () => {
@@ -147,8 +149,9 @@ async function openStore({ config, log, shutdown }: PrimaryOptions): Promise<Sal
 }
 
 /** Whether Redis keeps what it acknowledges. @throws Fault HC_REDIS_UNSUITABLE when it must and does not */
-async function assertDurable({ config, log, store }: Opened<{ store: SaleStore }>): Promise<boolean> {
-  const { unsuitable, weak } = await store.inspectDurability()
+async function assertDurable({ config, log, shutdown, store }: Opened<{ store: SaleStore }>): Promise<boolean> {
+  const what = 'Redis to say how it keeps its data'
+  const { unsuitable, weak } = await patiently(store.inspectDurability(), { what, log, signal: shutdown.signal })
   if (unsuitable.length > 0 && config.redis.requireDurable) {
     const problems = unsuitable.join('; ')
     throw new Fault('HC_REDIS_UNSUITABLE', `${problems}. REDIS_REQUIRE_DURABLE=false starts nevertheless`)
@@ -157,10 +160,11 @@ async function assertDurable({ config, log, store }: Opened<{ store: SaleStore }
   return unsuitable.length === 0 && weak.length === 0
 }
 
-async function migrateSchema({ config, log, shutdown, schemaFolder }: PrimaryOptions): Promise<void> {
-  const patience = { unavailable: 'HC_POSTGRES_UNAVAILABLE', log, signal: shutdown.signal } as const
-  await whenAvailable(() => migrate(config.db, schemaFolder, (event, details) => log.info(details, event)), patience)
-  shutdown.signal.throwIfAborted()
+async function openDatabase({ config, log, shutdown, schemaFolder }: PrimaryOptions): Promise<void> {
+  const { signal } = shutdown
+  const what = `Postgres at ${config.db.host}:${config.db.port}`
+  const patience = { what, unavailable: 'HC_POSTGRES_UNAVAILABLE', log, signal } as const
+  await whenAvailable(() => startDatabase({ config, log, signal, schemaFolder }), patience)
 }
 
 interface GuardOptions {
@@ -203,7 +207,7 @@ async function openGuard(options: Opened<GuardOptions>): Promise<RecordGuard> {
       return []
     },
   })
-  await guard.start()
+  await patiently(guard.start(), { what: 'the comparison of Redis with Postgres', log, signal: shutdown.signal })
   return guard
 }
 

@@ -8,7 +8,6 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 
 import { connectPostgres, type Postgres } from '../core/postgres/connection.ts'
-import { migrate } from '../core/postgres/schema.ts'
 import { SaleStore } from '../core/redis/sale-store.ts'
 import type { EmbeddedPostgres, EmbeddedRedis } from '../ops/embedded/facts.ts'
 import { runAuditJson } from './helpers/audit.ts'
@@ -17,7 +16,7 @@ import { eventually } from './helpers/eventually.ts'
 import { checkoutPath, codeOf, currentSale, purchasePath } from './helpers/items.ts'
 import { listeningAddresses } from './helpers/listeners.ts'
 import { processTree } from './helpers/processes.ts'
-import { emptyDatabase, schemaFolder } from './helpers/record.ts'
+import { emptyDatabase, migrateNow, schemaFolder } from './helpers/record.ts'
 import { createFolder, removeFolder, type Scope } from './helpers/scope.ts'
 import { openRedis, servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
 
@@ -204,9 +203,9 @@ test('a right that is missing is named, and nothing is decided without it', asyn
   await assert.rejects(store.connect(), { code: 'HC_REDIS_REFUSED', message: /lacks the right to HSET, XADD/ })
 })
 
-test('the service adds to the record and can change none of it; readers read', (t) => {
+test('the service adds to the record and can change none of it; readers read', async (t) => {
   makeRoles()
-  migrate(db, schemaFolder, () => undefined)
+  await migrateNow(db, schemaFolder)
   const service = openAs(t, 'hotcakes', passwords.service)
   const reader = openAs(t, 'hotcakes_reader', passwords.reader)
   const auditor = openAs(t, 'hotcakes_audit', passwords.audit)
@@ -256,25 +255,28 @@ test('the service adds to the record and can change none of it; readers read', (
   assert.deepEqual(superuser.query(mighty), [])
 })
 
-test('a service that may not bring the tables up to date says what is missing', (t) => {
+test('a service that may not bring the tables up to date says what is missing', async (t) => {
   emptyDatabase(t, db)
   const alone = { ...db, ownerUser: '' }
-  const run = () => migrate(alone, schemaFolder, () => undefined)
-  assert.throws(run, { code: 'HC_SCHEMA', message: /lacks 001-record\.sql, .*user hotcakes may not .*DB_OWNER_USER/ })
-  migrate(db, schemaFolder, () => undefined)
-  assert.deepEqual(run(), [])
+  const run = () => migrateNow(alone, schemaFolder)
+  await assert.rejects(run(), {
+    code: 'HC_SCHEMA',
+    message: /lacks 001-record\.sql, .*user hotcakes may not .*DB_OWNER_USER/,
+  })
+  await migrateNow(db, schemaFolder)
+  assert.deepEqual(await run(), [])
 })
 
-test('a database that one role owned is moved to the roles, with its record', (t) => {
+test('a database that one role owned is moved to the roles, with its record', async (t) => {
   superuser.query('drop database hotcakes')
   superuser.query('create database hotcakes owner hotcakes')
-  migrate({ ...db, ownerUser: '' }, schemaFolder, () => undefined)
+  await migrateNow({ ...db, ownerUser: '' }, schemaFolder)
   const before = connectPostgres(db, { applicationName: 'hotcakes test' })
   before.query("select ensure_attempts_partitions('2026-02-01')")
   before.query('update log_offsets set epoch = 1, seq = 7')
   before.close()
   makeRoles()
-  migrate(db, schemaFolder, () => undefined)
+  await migrateNow(db, schemaFolder)
   const service = openAs(t, 'hotcakes', passwords.service)
   assert.deepEqual(service.query('select seq from log_offsets'), [{ seq: '7' }])
   assert.throws(() => service.query('drop table purchases'), { sqlState: '42501' })

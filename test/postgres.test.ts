@@ -1,15 +1,13 @@
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
 import { cpSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { promisify } from 'node:util'
 
 import { outcomes } from '../core/outcomes.ts'
 import { connectPostgres } from '../core/postgres/connection.ts'
-import { migrate } from '../core/postgres/schema.ts'
-import { emptyDatabase, newRecord, openPostgres, schemaFolder } from './helpers/record.ts'
+import { migrate, readMigrations } from '../core/postgres/schema.ts'
+import { emptyDatabase, migrateNow, newRecord, openPostgres, schemaFolder } from './helpers/record.ts'
 import { temporaryFolder } from './helpers/scope.ts'
 import { startPostgres } from './helpers/services.ts'
 
@@ -125,58 +123,50 @@ test('a transaction that hides a refusal inside does not pass for committed', (t
   assert.throws(() => postgres.transaction(hide), { name: 'AssertionError' })
 })
 
-test('the schema is set up once', (t) => {
+test('the schema is set up once', async (t) => {
   emptyDatabase(t, db)
   const told: string[] = []
-  const applied = migrate(db, schemaFolder, (_event, { migration }) => told.push(migration))
+  const { signal } = new AbortController()
+  const options = { signal, onApplied: (name: string) => told.push(name), onWait: () => undefined }
+  const { schema, applied } = await migrate(db, schemaFolder, options)
+  assert.equal(schema, 'public')
   assert.ok(applied.length > 0)
   assert.deepEqual(told, applied)
-  assert.deepEqual(
-    migrate(db, schemaFolder, () => undefined),
-    [],
-  )
+  assert.deepEqual(await migrateNow(db, schemaFolder), [])
 })
 
-test('two servers that start at once set the schema up once', async (t) => {
+test('servers that start at once set the schema up once', async (t) => {
   emptyDatabase(t, db)
-  const schema = new URL('../core/postgres/schema.js', import.meta.url).href
-  const script = `
-    const { migrate } = await import(${JSON.stringify(schema)})
-    const applied = migrate(${JSON.stringify(db)}, new URL(${JSON.stringify(schemaFolder.href)}), () => undefined)
-    process.stdout.write(String(applied.length))`
-  const run = () => promisify(execFile)(process.execPath, ['--input-type=module', '--eval', script])
-  const counts = await Promise.all([run(), run(), run()])
-  const applied = counts.map(({ stdout }) => Number(stdout)).toSorted((a, b) => a - b)
-  assert.deepEqual(applied.slice(0, 2), [0, 0])
-  assert.ok((applied[2] ?? 0) > 0)
+  const all = readMigrations(schemaFolder).map(({ name }) => name)
+  const applied = await Promise.all([1, 2, 3].map(() => migrateNow(db, schemaFolder)))
+  assert.deepEqual(applied.flat().toSorted(), all)
 })
 
-test('a file that fails leaves nothing of itself, and is applied when it is mended', (t) => {
+test('a file that fails leaves nothing of itself, and is applied when it is mended', async (t) => {
   emptyDatabase(t, db)
   const folder = temporaryFolder(t)
   const url = pathToFileURL(`${folder}/`)
   writeFileSync(join(folder, '001-good.sql'), 'create table good ()')
   writeFileSync(join(folder, '002-bad.sql'), 'create table half (); select * from nowhere')
-  const run = () => migrate(db, url, () => undefined)
-  assert.throws(run, { code: 'HC_POSTGRES_REFUSED', sqlState: '42P01' })
+  await assert.rejects(migrateNow(db, url), { code: 'HC_POSTGRES_REFUSED', sqlState: '42P01' })
   const postgres = openPostgres(t, db)
   assert.deepEqual(postgres.query("select to_regclass('good')::text as good, to_regclass('half')::text as half"), [
     { good: 'good', half: null },
   ])
   writeFileSync(join(folder, '002-bad.sql'), 'create table half ()')
-  assert.deepEqual(run(), ['002-bad.sql'])
+  assert.deepEqual(await migrateNow(db, url), ['002-bad.sql'])
 })
 
-test('a schema file that was changed, or is unknown here, stops the start', (t) => {
+test('a schema file that was changed, or is unknown here, stops the start', async (t) => {
   newRecord(t, db)
   const folder = join(temporaryFolder(t), 'schema')
   cpSync(fileURLToPath(schemaFolder), folder, { recursive: true })
   const url = pathToFileURL(`${folder}/`)
   writeFileSync(join(folder, '001-record.sql'), 'select 1')
-  assert.throws(() => migrate(db, url, () => undefined), { code: 'HC_SCHEMA', message: /001-record\.sql/ })
+  await assert.rejects(migrateNow(db, url), { code: 'HC_SCHEMA', message: /001-record\.sql/ })
 
   openPostgres(t, db).query("insert into schema_migrations values (999, '999-later.sql', 'x')")
-  assert.throws(() => migrate(db, schemaFolder, () => undefined), { code: 'HC_SCHEMA', message: /newer.*999-later/ })
+  await assert.rejects(migrateNow(db, schemaFolder), { code: 'HC_SCHEMA', message: /newer.*999-later/ })
 })
 
 test('the outcomes that people read are those that the code decides', (t) => {

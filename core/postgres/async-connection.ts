@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import Client from 'pg-native'
+import { postgresConnectTimeoutSeconds } from '../limits.ts'
 import { endClient } from './client-end.ts'
 import { conninfo, type PostgresOptions, type PostgresSettings } from './conninfo.ts'
 import { type Parameter, parameterText } from './parameter.ts'
 import { PostgresFault, refusal, scrubbed } from './postgres-fault.ts'
+import { assertOneSchema, type SessionRow, sessionParameters, sessionStatement } from './session.ts'
 
-type Answer = Parameters<Client['query']>[2]
+type Answer = Parameters<Client['execute']>[2]
 
 /** One statement. With a name it is prepared once on each connection: one name stands for one text. */
 export interface Statement {
@@ -18,11 +20,33 @@ export interface AsyncConnectionOptions extends PostgresOptions {
   readonly onEnd: (connection: AsyncConnection) => void
 }
 
+const msPerSecond = 1_000
+
 /**
  * Opens a connection without blocking: the wait, up to postgresConnectTimeoutSeconds per address, is a thread's of libuv's pool.
- * @throws PostgresFault HC_POSTGRES_UNAVAILABLE
+ * @throws PostgresFault HC_POSTGRES_UNAVAILABLE; Fault HC_SCHEMA
  */
 export async function connectAsync(
+  settings: PostgresSettings,
+  options: AsyncConnectionOptions,
+): Promise<AsyncConnection> {
+  const connection = await connectBare(settings, options)
+  const late = new PostgresFault(`no answer within ${postgresConnectTimeoutSeconds} s of connecting`)
+  const timer = setTimeout(() => connection.giveUp(late), postgresConnectTimeoutSeconds * msPerSecond)
+  try {
+    const [session] = await connection.query<SessionRow>({ text: sessionStatement }, sessionParameters(options))
+    assertOneSchema(session, settings.user)
+    return connection
+  } catch (error) {
+    connection.giveUp(late)
+    throw error
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** Without what session.ts sets, for whom it doesn't matter. @throws PostgresFault HC_POSTGRES_UNAVAILABLE */
+export async function connectBare(
   settings: PostgresSettings,
   options: AsyncConnectionOptions,
 ): Promise<AsyncConnection> {
@@ -74,6 +98,11 @@ export class AsyncConnection {
       this.#prepared.add(name)
     }
     return this.#run((answer) => this.#client.execute(name, values, answer))
+  }
+
+  /** Several statements without parameters. */
+  async script(text: string): Promise<void> {
+    await this.#run((answer) => this.#client.query(text, answer))
   }
 
   /** As Postgres.transaction. */

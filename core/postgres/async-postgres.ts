@@ -161,7 +161,7 @@ export class AsyncPostgres {
       if (this.#isClosed) connection.giveUp(new PostgresFault('closed'))
       else this.#release(connection)
     } catch (error) {
-      if (!(error instanceof PostgresFault)) throw error
+      if (!(error instanceof Fault)) throw error
       this.#away = { fault: error, until: performance.now() + this.#retryDelayMs }
       this.#retryDelayMs = Math.min(this.#retryDelayMs * 2, asyncPostgresRetryDelayMsMax)
       if (this.#open.size === 0) this.#refuseWaiting(error)

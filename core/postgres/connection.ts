@@ -4,6 +4,7 @@ import { endClient } from './client-end.ts'
 import { conninfo, type PostgresOptions, type PostgresSettings } from './conninfo.ts'
 import { type Parameter, parameterText } from './parameter.ts'
 import { type ErrorFields, PostgresFault, refusal, scrubbed } from './postgres-fault.ts'
+import { assertOneSchema, type SessionRow, sessionParameters, sessionStatement } from './session.ts'
 
 /** libpq's PQTRANS_UNKNOWN: there is no connection any more. */
 const transactionStatusGone = 4
@@ -11,7 +12,7 @@ const transactionStatusGone = 4
 /**
  * Opens a connection, blocking for up to postgresConnectTimeoutSeconds per address.
  * libpq's addon is not context-aware: of all threads of a process only one may ever load this module.
- * @throws PostgresFault HC_POSTGRES_UNAVAILABLE, whatever the reason: libpq gives none but its message
+ * @throws PostgresFault HC_POSTGRES_UNAVAILABLE, whatever the reason: libpq gives none but its message; Fault HC_SCHEMA
  */
 export function connectPostgres(settings: PostgresSettings, options: PostgresOptions): Postgres {
   const client = new Client()
@@ -20,7 +21,15 @@ export function connectPostgres(settings: PostgresSettings, options: PostgresOpt
   } catch (error) {
     throw new PostgresFault(scrubbed((error as Error).message, settings.password))
   }
-  return new Postgres(client, settings.password)
+  const postgres = new Postgres(client, settings.password)
+  try {
+    const [session] = postgres.query<SessionRow>(sessionStatement, sessionParameters(options))
+    assertOneSchema(session, settings.user)
+  } catch (error) {
+    postgres.close()
+    throw error
+  }
+  return postgres
 }
 
 /** A connection. Every call blocks the thread until the server answered or the connection failed. */

@@ -13,13 +13,15 @@ const settings: PostgresSettings = {
 }
 
 test('the connection string carries the settings', () => {
-  const text = conninfo(settings, { applicationName: 'a test', statementTimeoutMs: 1_500 })
+  const text = conninfo(settings, { applicationName: 'a test' })
   for (const part of ["host='db.example'", "port='5432'", "user='hotcakes'", "password='secret'", "dbname='sales'"]) {
     assert.ok(text.includes(part), part)
   }
-  for (const part of ["sslmode='verify-full'", "application_name='a test'", 'statement_timeout=1500']) {
-    assert.ok(text.includes(part), part)
-  }
+  for (const part of ["sslmode='verify-full'", "application_name='a test'"]) assert.ok(text.includes(part), part)
+})
+
+test('a connection brings no settings along, not even those of PGOPTIONS: PgBouncer would refuse it', () => {
+  assert.ok(conninfo(settings, { applicationName: 'test' }).includes("options=''"))
 })
 
 test('quotes, backslashes and spaces in a setting stay part of it', () => {

@@ -3,7 +3,6 @@ import {
   postgresKeepaliveIdleSeconds,
   postgresKeepaliveIntervalSeconds,
   postgresKeepalives,
-  postgresStatementTimeoutMs,
 } from '../limits.ts'
 
 /** As `config.db` has them. */
@@ -47,8 +46,8 @@ export function conninfo(settings: PostgresSettings, options: PostgresOptions): 
     keepalives_interval: postgresKeepaliveIntervalSeconds,
     keepalives_count: postgresKeepalives,
     tcp_user_timeout: unackedMs,
-    // Notices would go to stderr, past the log.
-    options: `-c client_min_messages=warning -c statement_timeout=${options.statementTimeoutMs ?? postgresStatementTimeoutMs}`,
+    // PgBouncer refuses it, and absent it would be what PGOPTIONS says: session.ts sets what is needed.
+    options: '',
   }
   return Object.entries(parameters)
     .map(([name, value]) => `${name}=${quoted(String(value))}`)

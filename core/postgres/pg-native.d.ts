@@ -37,8 +37,10 @@ declare module 'pg-native' {
     querySync(text: string, values?: readonly (string | null)[]): unknown[]
     /** Connects in a thread of libuv's pool; nothing else may be called before its answer, not even end(). */
     connect(conninfo: string, answer: (error?: Error) => void): void
-    /** These three answer once, unless the connection is lost meanwhile: then there is only the event `error`. */
+    /** These answer once, unless the connection is lost meanwhile: then there is only the event `error`. */
     query(text: string, values: readonly (string | null)[], answer: Answer): void
+    /** Without values `text` may hold several statements. */
+    query(text: string, answer: Answer): void
     prepare(name: string, text: string, parameters: number, answer: Answer): void
     execute(name: string, values: readonly (string | null)[], answer: Answer): void
     on(event: 'error', listener: (error: Error) => void): this

@@ -18,6 +18,12 @@ function isUnavailable(sqlState: string | undefined): boolean {
   return sqlState === undefined || sqlState.startsWith('08') || sqlState.startsWith('57P') || sqlState === '53300'
 }
 
+/** SQLSTATE lock_not_available: lock_timeout has passed. */
+export const lockNotAvailable = '55P03'
+/** SQLSTATE read_only_sql_transaction: the server's words don't say why. */
+const readOnly = '25006'
+const readOnlyHint = 'it is a standby, or default_transaction_read_only is on: DB_HOST has to name the primary'
+
 /** The fields of libpq's error that are kept. */
 export type ErrorFields = Readonly<Partial<Record<string, string>>>
 
@@ -28,7 +34,8 @@ export type ErrorFields = Readonly<Partial<Record<string, string>>>
 export function refusal(fields: ErrorFields): PostgresFault {
   const { sqlState, messagePrimary = 'no message', messageDetail, messageHint } = fields
   const detail = messageDetail !== undefined && sqlState?.startsWith('23') === true ? `: ${messageDetail}` : ''
-  const hint = messageHint === undefined ? '' : ` (hint: ${messageHint})`
+  const advice = sqlState === readOnly ? readOnlyHint : messageHint
+  const hint = advice === undefined ? '' : ` (hint: ${advice})`
   return new PostgresFault(`${messagePrimary}${detail}${hint} [${sqlState ?? 'no sqlstate'}]`, sqlState)
 }
 

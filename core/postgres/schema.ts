@@ -2,9 +2,11 @@ import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { Fault } from '../faults.ts'
-import { schemaStatementTimeoutMs } from '../limits.ts'
-import { connectPostgres, type Postgres } from './connection.ts'
+import { schemaLockMsMax, schemaStatementTimeoutMs } from '../limits.ts'
+import { type AsyncConnection, connectAsync } from './async-connection.ts'
 import type { PostgresSettings } from './conninfo.ts'
+import { LockWatch } from './lock-watch.ts'
+import { lockNotAvailable, PostgresFault } from './postgres-fault.ts'
 
 /** One numbered SQL file. `digest` is the SHA-256 of its bytes, hexadecimal. */
 export interface Migration {
@@ -23,6 +25,14 @@ interface AppliedMigration {
 /** Any number that nobody else takes in this database: 'hotcakes' in a phone's letters. */
 const advisoryLock = 46822537
 
+/** The table of what was applied; session.ts finds the schema by it. */
+export const migrationsTable = `
+  create table schema_migrations (
+    number integer primary key, name text not null, digest text not null,
+    applied_at timestamptz not null default now()
+  );
+  comment on table schema_migrations is 'The files of ops/postgres that were applied, with the SHA-256 of each.'`
+
 export interface SchemaSettings extends PostgresSettings {
   /** Who owns the tables; '' when that is `user`. */
   readonly ownerUser: string
@@ -35,39 +45,120 @@ export function asOwner(settings: SchemaSettings): PostgresSettings {
   return ownerUser === '' ? settings : { ...settings, user: ownerUser, password: ownerPassword }
 }
 
+export interface MigrateOptions {
+  /** Of each file that was applied. */
+  readonly onApplied: (migration: string) => void
+  /** What it waits for, in sentences for people. */
+  readonly onWait: (sentence: string) => void
+  /** Ends it: what a statement under way has done is undone. */
+  readonly signal: AbortSignal
+}
+
 /**
  * Brings the database to the schema of the files in `folder`: each that is missing is applied in a transaction of its
- * own, under a lock that makes a second server wait. The owner then grants what access/grants.sql names. Blocks.
- * Answers the names of the files it applied.
+ * own, under a lock that makes a second server wait. The owner then grants what access/grants.sql names.
+ * Answers the schema, and the names of the files it applied.
  * @throws Fault HC_SCHEMA when the database knows a file that we don't, a file was changed after it was applied, or one
- *   is missing and the user may not apply it; HC_POSTGRES_UNAVAILABLE | HC_POSTGRES_REFUSED
+ *   is missing and the user may not apply it; HC_SCHEMA_BUSY | HC_POSTGRES_UNAVAILABLE | HC_POSTGRES_REFUSED; the signal's
+ *   reason
  */
-export function migrate(
+export async function migrate(
   settings: SchemaSettings,
   folder: URL,
-  say: (event: string, details: { migration: string }) => void,
-): string[] {
+  options: MigrateOptions,
+): Promise<{ schema: string; applied: string[] }> {
+  const { signal, onWait } = options
   const migrations = readMigrations(folder)
   const owner = asOwner(settings)
-  const postgres = connectPostgres(owner, {
+  const connection = await connectAsync(owner, {
     applicationName: 'hotcakes schema',
-    statementTimeoutMs: schemaStatementTimeoutMs,
+    // So that a wait for the lock ends first, which says more.
+    statementTimeoutMs: schemaStatementTimeoutMs + schemaLockMsMax,
+    onEnd: () => undefined,
   })
+  const stop = (): void => connection.giveUp(new PostgresFault('given up'))
+  signal.addEventListener('abort', stop)
+  let watch: LockWatch | undefined
   try {
-    // The lock is the session's: it goes when the connection closes, whatever happens.
-    postgres.query('select pg_advisory_lock($1)', [advisoryLock])
-    const missing = missingMigrations(migrations, appliedMigrations(postgres))
-    const isOwner = mayChange(postgres)
-    if (missing.length > 0 && !isOwner) throw notOwner(owner, missing)
-    for (const migration of missing) {
-      postgres.transaction(() => apply(postgres, migration))
-      say('schema file applied', { migration: migration.name })
-    }
+    signal.throwIfAborted()
+    await endWithClient(connection)
+    watch = await LockWatch.over(connection, owner, onWait)
+    const schema = await workingSchema(connection)
+    if (schema === undefined)
+      throw notOwner(owner, migrations, ' (no schema of its search_path is there and its to use)')
     const grants = new URL('access/grants.sql', folder)
-    if (isOwner && existsSync(grants)) postgres.query(readFileSync(grants, 'utf8'))
-    return missing.map(({ name }) => name)
+    const set = { connection, watch, owner, migrations, grants: existsSync(grants) ? readFileSync(grants, 'utf8') : '' }
+    const applied: string[] = []
+    for (let name = await applyNext(set); name !== undefined; name = await applyNext(set)) {
+      options.onApplied(name)
+      applied.push(name)
+    }
+    return { schema, applied }
+  } catch (error) {
+    signal.throwIfAborted()
+    throw error
   } finally {
-    postgres.close()
+    signal.removeEventListener('abort', stop)
+    stop()
+    await watch?.close()
+  }
+}
+
+/** So that a statement whose server was stopped or killed is undone within a second, instead of going on for itself. */
+async function endWithClient(connection: AsyncConnection): Promise<void> {
+  try {
+    await connection.query({ text: `set client_connection_check_interval = '1s'` })
+  } catch (error) {
+    // On some systems Postgres can't: then the statement ends by itself, and its transaction is rolled back.
+    if (!(error instanceof PostgresFault) || error.code !== 'HC_POSTGRES_REFUSED') throw error
+  }
+}
+
+/** The schema that the tables are in or, before there are any, will be in; undefined: the user may use none of its path. */
+async function workingSchema(connection: AsyncConnection): Promise<string | undefined> {
+  const [row] = await connection.query<{ schema: string | null }>({
+    text: `select current_schema() as schema, set_config('search_path', quote_ident(current_schema()) || ', pg_temp', false)`,
+  })
+  return row?.schema ?? undefined
+}
+
+interface MigrationSet {
+  readonly connection: AsyncConnection
+  readonly watch: LockWatch
+  readonly owner: PostgresSettings
+  readonly migrations: readonly Migration[]
+  readonly grants: string
+}
+
+/**
+ * One transaction, and one hold of the lock: a pooler might keep a lock of the session for ever.
+ * @returns the file's name; undefined when none was missing, and the rights are granted
+ */
+async function applyNext({ connection, watch, owner, migrations, grants }: MigrationSet): Promise<string | undefined> {
+  let doing = 'set up the tables'
+  try {
+    return await connection.transaction(async () => {
+      await connection.query({ text: `set local lock_timeout = ${schemaStatementTimeoutMs}` })
+      const locked = connection.query.bind(connection, { text: 'select pg_advisory_xact_lock($1)' }, [advisoryLock])
+      await watch.during(doing, locked)
+      await connection.query({ text: `set local lock_timeout = ${schemaLockMsMax}` })
+      const applied = await appliedMigrations(connection)
+      const isOwner = await mayChange(connection)
+      const missing = missingMigrations(migrations, applied ?? [])
+      const [next] = missing
+      doing = next === undefined ? 'grant the rights to the tables' : `apply ${next.name}`
+      if (next === undefined) {
+        if (isOwner && grants !== '') await watch.during(doing, () => connection.script(grants))
+        return undefined
+      }
+      if (!isOwner) throw notOwner(owner, missing)
+      if (applied === undefined) await connection.script(migrationsTable)
+      await watch.during(doing, () => apply(connection, next))
+      return next.name
+    })
+  } catch (error) {
+    if (!(error instanceof PostgresFault) || error.sqlState !== lockNotAvailable) throw error
+    throw new Fault('HC_SCHEMA_BUSY', `could not ${doing}: the lock was held too long by ${watch.holders}`)
   }
 }
 
@@ -104,42 +195,43 @@ export function missingMigrations(known: readonly Migration[], applied: readonly
   return known.slice(applied.length)
 }
 
-function appliedMigrations(postgres: Postgres): AppliedMigration[] {
+/** undefined: there is no table of them yet. */
+async function appliedMigrations(connection: AsyncConnection): Promise<AppliedMigration[] | undefined> {
   // Looked up first, so that a user who may not create tables can start on a database that is set up.
-  const [found] = postgres.query<{ exists: boolean }>("select to_regclass('schema_migrations') is not null as exists")
-  if (found?.exists !== true) {
-    if (!mayChange(postgres)) return []
-    postgres.query(`
-      create table schema_migrations (
-        number integer primary key, name text not null, digest text not null,
-        applied_at timestamptz not null default now()
-      );
-      comment on table schema_migrations is 'The files of ops/postgres that were applied, with the SHA-256 of each.'`)
-  }
-  return postgres.query<AppliedMigration>('select number, name, digest from schema_migrations order by number', [])
+  const [found] = await connection.query<{ exists: boolean }>({
+    text: "select to_regclass('schema_migrations') is not null as exists",
+  })
+  if (found?.exists !== true) return undefined
+  return connection.query<AppliedMigration>({
+    text: 'select number, name, digest from schema_migrations order by number',
+  })
 }
 
 /** Whether the user owns the tables or, before there are any, may make them. */
-function mayChange(postgres: Postgres): boolean {
-  const [may] = postgres.query<{ change: boolean }>(
-    `select case when to_regclass('schema_migrations') is null
+async function mayChange(connection: AsyncConnection): Promise<boolean> {
+  const [may] = await connection.query<{ change: boolean }>({
+    text: `select case when to_regclass('schema_migrations') is null
        then coalesce(has_schema_privilege(current_schema(), 'create'), false)
        else (select pg_has_role(relowner, 'usage') from pg_class where oid = to_regclass('schema_migrations'))
      end as change`,
-  )
+  })
   return may?.change === true
 }
 
-function notOwner({ user, name }: PostgresSettings, missing: readonly Migration[]): Fault {
+function notOwner({ user, name }: PostgresSettings, missing: readonly Migration[], why = ''): Fault {
   const files = missing.map((migration) => migration.name).join(', ')
   return new Fault(
     'HC_SCHEMA',
-    `database ${name} lacks ${files}, and user ${user} may not set up its tables: give the server their owner as ` +
+    `database ${name} lacks ${files}, and user ${user} may not set up its tables${why}: give the server their owner as ` +
       'DB_OWNER_USER and DB_OWNER_PASSWORD for one start, or for every one',
   )
 }
 
-function apply(postgres: Postgres, { number, name, sql, digest }: Migration): void {
-  postgres.query(sql)
-  postgres.query('insert into schema_migrations (number, name, digest) values ($1, $2, $3)', [number, name, digest])
+async function apply(connection: AsyncConnection, { number, name, sql, digest }: Migration): Promise<void> {
+  await connection.script(sql)
+  await connection.query({ text: 'insert into schema_migrations (number, name, digest) values ($1, $2, $3)' }, [
+    number,
+    name,
+    digest,
+  ])
 }

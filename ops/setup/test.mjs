@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
 
+import { ensurePgbouncer } from './pgbouncer.mjs'
 import { prepare, root } from './prepare.mjs'
 import { runEntry, SetupError } from './progress.mjs'
 import { ensurePromtool } from './promtool.mjs'
@@ -38,6 +39,7 @@ await runEntry(async () => {
   const files = testFiles(filters)
   if (files.length === 0) throw new SetupError(`no test file matches ${filters.join(', ')}`)
   if (files.some((path) => path.includes('prometheus'))) ensurePromtool(join(root, '.tools'))
+  if (files.some((path) => path.includes('pooler'))) ensurePgbouncer(join(root, '.tools'))
   process.chdir(root)
 
   let testCount = 0

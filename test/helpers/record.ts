@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 
 import { outcomes } from '../../core/outcomes.ts'
 import { connectPostgres, type Postgres } from '../../core/postgres/connection.ts'
-import { asOwner, migrate } from '../../core/postgres/schema.ts'
+import { asOwner, migrate, migrationsTable, readMigrations, type SchemaSettings } from '../../core/postgres/schema.ts'
 import type { EmbeddedPostgres } from '../../ops/embedded/facts.ts'
 import type { Scope } from './scope.ts'
 
@@ -24,11 +25,26 @@ export function emptyDatabase(scope: Scope, db: EmbeddedPostgres): void {
   openPostgres(scope, db).query('drop schema public cascade; create schema public')
 }
 
-/** An empty database with the schema of this version; answers a connection to it. */
+/** An empty database with the schema of this version, which `migrate` then leaves alone; answers a connection to it. */
 export function newRecord(scope: Scope, db: EmbeddedPostgres): Postgres {
   emptyDatabase(scope, db)
-  migrate(db, schemaFolder, () => undefined)
-  return openPostgres(scope, db)
+  const postgres = openPostgres(scope, db)
+  const applied = readMigrations(schemaFolder).map(({ number, name, sql, digest }) => {
+    postgres.query(sql)
+    return `(${number}, '${name}', '${digest}')`
+  })
+  postgres.query(
+    `${migrationsTable}; insert into schema_migrations (number, name, digest) values ${applied.join(', ')}`,
+  )
+  postgres.query(readFileSync(new URL('access/grants.sql', schemaFolder), 'utf8'))
+  return postgres
+}
+
+/** As a start does it. Answers the names of the files that were applied. */
+export async function migrateNow(db: SchemaSettings, folder: URL): Promise<string[]> {
+  const { signal } = new AbortController()
+  const { applied } = await migrate(db, folder, { signal, onApplied: () => undefined, onWait: () => undefined })
+  return applied
 }
 
 /** An attempt as the record has it: its place in the log, and everything else about it. */

@@ -5,7 +5,7 @@
 do $$
 begin
   if to_regrole('hotcakes') <> current_user::regrole then
-    grant usage on schema public to hotcakes;
+    execute format('grant usage on schema %I to hotcakes', current_schema());
     grant select, insert on checkout_attempts, purchase_attempts, purchases, audits to hotcakes;
     grant select, insert, update on sales to hotcakes;
     grant select, update on log_offsets to hotcakes;
@@ -13,7 +13,7 @@ begin
     grant execute on function ensure_attempts_partitions(date) to hotcakes;
   end if;
   if to_regrole('hotcakes_reader') <> current_user::regrole then
-    grant usage on schema public to hotcakes_reader;
+    execute format('grant usage on schema %I to hotcakes_reader', current_schema());
     grant select on checkout_attempts, purchase_attempts, purchases, sales, outcomes, attempts, audits, log_offsets,
       schema_migrations to hotcakes_reader;
   end if;

@@ -1,0 +1,247 @@
+// Goal: a server that says ready can write its record, in whatever schema the tables are, and says what it waits for.
+
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { cpSync, rmSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
+import { join } from 'node:path'
+import { after, beforeEach, type TestContext, test } from 'node:test'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+
+import { connectPostgres, type Postgres } from '../core/postgres/connection.ts'
+import type { EmbeddedPostgres } from '../ops/embedded/facts.ts'
+import { runAuditJson } from './helpers/audit.ts'
+import { startCluster } from './helpers/cluster.ts'
+import { beginDatabaseStart, type DatabaseStart } from './helpers/database-start.ts'
+import { eventually } from './helpers/eventually.ts'
+import { checkoutPath, codeOf, currentSale, purchasePath } from './helpers/items.ts'
+import { migrateNow, newRecord, openPostgres, schemaFolder } from './helpers/record.ts'
+import { temporaryFolder } from './helpers/scope.ts'
+import { servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
+
+const { connection: db } = await startPostgres({ after })
+/** One that folds, splits and ends where it is not quoted. */
+const schema = 'Own "shop", x'
+const quoted = `"${schema.replaceAll('"', '""')}"`
+const untilSaid = { deadlineMs: 30_000 }
+
+beforeEach((t) => {
+  const postgres = openPostgres(t as TestContext, db)
+  postgres.query(`drop schema if exists public, ${quoted}, other cascade; create schema public`)
+  postgres.query('alter role current_user reset search_path')
+})
+
+function asService(t: TestContext): Postgres {
+  const postgres = connectPostgres(db, { applicationName: 'hotcakes test' })
+  t.after(() => postgres.close())
+  return postgres
+}
+
+/** The schema of the version before the last file. */
+function oldFolder(t: TestContext): URL {
+  const folder = join(temporaryFolder(t), 'schema')
+  cpSync(fileURLToPath(schemaFolder), folder, { recursive: true })
+  rmSync(join(folder, '006-own-schema.sql'))
+  return pathToFileURL(`${folder}/`)
+}
+
+test('in a schema of its own the server sells and records, whatever the search_path of who serves, and the audit passes', async (t) => {
+  const redis = await startRedis(t)
+  const owner = openPostgres(t, db)
+  owner.query(`create schema ${quoted}; alter role current_user set search_path = ${quoted}`)
+  const env = {
+    ...servicesEnv({ db, redis: redis.connection }),
+    APP_SALE_INTERVAL_SECONDS: String(30 * 86_400),
+    APP_WORKERS: '1',
+  }
+  const cluster = await startCluster(t, { env })
+  const sale = await currentSale(cluster)
+  const code = codeOf(await cluster.http.post(checkoutPath('ann', `${sale}-1`)))
+  assert.equal((await cluster.http.post(purchasePath(code))).status, 200)
+  assert.equal((await runAuditJson(env)).verdict, 'passed')
+  assert.equal((await cluster.http.get('/users/ann/purchases')).status, 200)
+  assert.equal((await cluster.stop()).code, 0)
+  const counts = owner.query(`select (select count(*)::int from ${quoted}.purchases) as purchases,
+    (select count(*)::int from ${quoted}.attempts) as attempts, to_regclass('public.purchases') as elsewhere`)
+  assert.deepEqual(counts, [{ purchases: 1, attempts: 2, elsewhere: null }])
+})
+
+test('an installation that could record nothing, because its tables are not in public, is mended by the next start', async (t) => {
+  openPostgres(t, db).query(`create schema ${quoted}; alter role current_user set search_path = ${quoted}`)
+  const one: EmbeddedPostgres = {
+    ...db,
+    user: db.ownerUser,
+    password: db.ownerPassword,
+    ownerUser: '',
+    ownerPassword: '',
+  }
+  const before = beginDatabaseStart(one, { folder: oldFolder(t) })
+  await assert.rejects(before.done, {
+    code: 'HC_POSTGRES_REFUSED',
+    sqlState: '42P01',
+    message: /refuses the partitions of today to user hotcakes_owner: .*checkout_attempts.*moved to another schema/,
+  })
+  const mended = beginDatabaseStart(one)
+  await mended.done
+  assert.deepEqual(mended.said, ['schema file applied'])
+})
+
+test('the start writes nothing, and says nothing when all is well', async (t) => {
+  const postgres = newRecord(t, db)
+  const start = beginDatabaseStart(db)
+  await start.done
+  assert.deepEqual(start.said, [])
+  assert.deepEqual(
+    postgres.query('select from attempts union all select from purchases union all select from sales'),
+    [],
+  )
+})
+
+test('a row that cannot be written ends the start, with its table and the reason', async (t) => {
+  const postgres = newRecord(t, db)
+  const rights = [
+    ['insert on purchases', /a row of purchases .*permission denied for table purchases.*grants\.sql/],
+    ['insert on checkout_attempts', /a row of checkout_attempts .*permission denied/],
+    ['insert on purchase_attempts', /a row of purchase_attempts .*permission denied/],
+    ['update on sales', /a row of sales .*permission denied/],
+    ['update on log_offsets', /the row of log_offsets .*permission denied/],
+    ['execute on function ensure_attempts_partitions(date)', /the partitions of today .*permission denied/],
+  ] as const
+  // Without the owner at hand, who would grant it again.
+  const alone = { ...db, ownerUser: '', ownerPassword: '' }
+  for (const [right, message] of rights) {
+    postgres.query(`revoke ${right} from hotcakes`)
+    const expected = { code: 'HC_POSTGRES_REFUSED', sqlState: '42501', message }
+    await assert.rejects(beginDatabaseStart(alone).done, expected, right)
+    postgres.query(`grant ${right} to hotcakes`)
+  }
+  await beginDatabaseStart(alone).done
+
+  postgres.query('alter table purchases add column color text not null')
+  await assert.rejects(beginDatabaseStart(db).done, { code: 'HC_POSTGRES_REFUSED', message: /purchases.*color/ })
+  postgres.query('alter table purchases drop column color; delete from log_offsets')
+  await assert.rejects(beginDatabaseStart(db).done, { code: 'HC_SCHEMA', message: /no row for the shard 0/ })
+})
+
+test('a database that is read only ends the start, and names the fix', async (t) => {
+  newRecord(t, db)
+  const service = asService(t)
+  service.query('alter role current_user set default_transaction_read_only = on')
+  try {
+    const expected = { code: 'HC_POSTGRES_REFUSED', sqlState: '25006', message: /standby.*DB_HOST.*primary/ }
+    await assert.rejects(beginDatabaseStart(db).done, expected)
+  } finally {
+    service.query('set transaction_read_only = off; alter role current_user reset default_transaction_read_only')
+  }
+})
+
+test('roles that work in different schemas, or that could work in several, are refused', async (t) => {
+  newRecord(t, db)
+  const owner = openPostgres(t, db)
+  owner.query('create schema other; alter role current_user set search_path = other')
+  // The only tables that there are: the path names none, and the record is not begun anew.
+  const start = beginDatabaseStart(db)
+  await start.done
+  assert.deepEqual(start.said, [])
+
+  owner.query('revoke usage on schema public from hotcakes, public')
+  const alone = { ...db, ownerUser: '', ownerPassword: '' }
+  await assert.rejects(beginDatabaseStart(alone).done, { code: 'HC_SCHEMA', message: /user hotcakes may not/ })
+  owner.query('grant usage on schema public to hotcakes')
+
+  openPostgres(t, db).query('create table other.schema_migrations (like public.schema_migrations including all)')
+  const refused = beginDatabaseStart(db).done
+  await assert.rejects(refused, { code: 'HC_SCHEMA' })
+  owner.query('grant usage on schema other to hotcakes; grant select on other.schema_migrations to hotcakes')
+  owner.query('alter role current_user set search_path = nowhere')
+  const ambiguous = { code: 'HC_SCHEMA', message: /several schemas \(other, public\).*hotcakes_owner/ }
+  assert.throws(() => openPostgres(t, db), ambiguous)
+  owner.query('alter role current_user reset search_path')
+})
+
+test('a start that waits for another one says for whom, and ends when it is stopped', async (t) => {
+  const redis = await startRedis(t)
+  const other = connectPostgres(db, { applicationName: 'somebody else' })
+  t.after(() => other.close())
+  const [holder] = other.query<{ pid: number }>('select pg_backend_pid() as pid, pg_advisory_lock(46822537)')
+  const who = new RegExp(
+    `waiting to set up the tables: .*process ${holder?.pid} of Postgres \\(application .*somebody else`,
+  )
+  const env = servicesEnv({ db, redis: redis.connection })
+  const cluster = await startCluster(t, { env, awaitReady: false })
+  await eventually(() => cluster.logLines().some((line) => who.test(line)), untilSaid)
+  assert.deepEqual(await cluster.stop(), { code: 0, signal: null })
+  const left = "select 1 from pg_stat_activity where application_name = 'hotcakes schema'"
+  await eventually(() => other.query(left).length === 0)
+
+  other.query('select pg_advisory_unlock(46822537)')
+  await beginDatabaseStart(db).done
+})
+
+/** Two files, the second of which changes the table of the first. */
+function alteringFolder(t: TestContext): URL {
+  const folder = temporaryFolder(t)
+  writeFileSync(join(folder, '001-a.sql'), 'create table a ()')
+  return pathToFileURL(`${folder}/`)
+}
+
+test('a Postgres that takes connections and says nothing is waited for aloud, and not past a stop', async (t) => {
+  const redis = await startRedis(t)
+  const silent = createServer()
+  t.after(() => silent.close())
+  await once(silent.listen(0, '127.0.0.1'), 'listening')
+  const { port } = silent.address() as AddressInfo
+  const env = servicesEnv({ db: { ...db, port }, redis: redis.connection })
+  const cluster = await startCluster(t, { env, awaitReady: false })
+  const said = (): boolean =>
+    cluster.logLines().some((line) => line.includes(`waiting for Postgres at 127.0.0.1:${port}"`))
+  await eventually(said, untilSaid)
+  assert.deepEqual(await cluster.stop(), { code: 0, signal: null })
+})
+
+test('a start that waits for a table says for whom, and a stop undoes what was begun', async (t) => {
+  const folder = alteringFolder(t)
+  await migrateNow(db, folder)
+  const other = openPostgres(t, db)
+  other.query('begin; lock table a in access share mode')
+  const [holder] = other.query<{ pid: number }>('select pg_backend_pid() as pid')
+  writeFileSync(new URL('002-b.sql', folder), 'create table half (); alter table a add column b int')
+  const start: DatabaseStart = beginDatabaseStart(db, { folder })
+  const who = new RegExp(
+    `waiting to apply 002-b.sql: .*process ${holder?.pid} of Postgres \\(application "hotcakes test"`,
+  )
+  await eventually(() => start.said.some((sentence) => who.test(sentence)), untilSaid)
+  start.abort()
+  await assert.rejects(start.done, { message: 'stopping' })
+  const waits = 'select 1 from pg_locks where not granted'
+  await eventually(() => other.query(waits).length === 0)
+  other.query('rollback')
+  assert.deepEqual(other.query("select to_regclass('half') as half"), [{ half: null }])
+  assert.deepEqual(await migrateNow(db, folder), ['002-b.sql'])
+})
+
+test('a lock on a table does not stop the start: that it is not proven is said, with who holds it', async (t) => {
+  newRecord(t, db)
+  const other = openPostgres(t, db)
+  other.query('begin; lock table purchases in exclusive mode')
+  const start = beginDatabaseStart(db)
+  await start.done
+  assert.match(
+    start.said.join('\n'),
+    /not proven: a lock is held by process \d+ of Postgres \(application "hotcakes test"/,
+  )
+  other.query('rollback')
+})
+
+test('a Postgres with too few connections for the workers is told of, with the numbers', async (t) => {
+  const owner = newRecord(t, db)
+  const start = async () => {
+    const begun = beginDatabaseStart(db, { env: { APP_WORKERS: '256' } })
+    await begun.done
+    return begun.said
+  }
+  assert.deepEqual(await start(), [], 'the embedded one has enough for as many as there may be')
+  owner.query(`alter database ${db.name} connection limit 20`)
+  t.after(() => openPostgres({ after: () => undefined }, db).query(`alter database ${db.name} connection limit -1`))
+  assert.match((await start()).join(), /takes 20 connections .*256 workers may need 780/)
+})

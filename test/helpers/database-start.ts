@@ -1,0 +1,29 @@
+import { pino } from 'pino'
+
+import { loadConfig } from '../../core/config/load.ts'
+import type { EmbeddedPostgres } from '../../ops/embedded/facts.ts'
+import { startDatabase } from '../../server/database-start.ts'
+import { schemaFolder } from './record.ts'
+import { servicesEnv } from './services.ts'
+
+export interface DatabaseStart {
+  readonly done: Promise<void>
+  /** The messages of its log. */
+  readonly said: readonly string[]
+  abort(): void
+}
+
+/** The part of a start that gets the database ready, in this process. */
+export function beginDatabaseStart(
+  db: EmbeddedPostgres,
+  options: { folder?: URL; env?: Readonly<Record<string, string>> } = {},
+): DatabaseStart {
+  const redis = { host: '127.0.0.1', port: 1, user: '', password: '', tls: false } as const
+  const config = loadConfig({ env: { ...servicesEnv({ db, redis }), ...options.env } })
+  const said: string[] = []
+  const log = pino({ base: null }, { write: (line: string) => said.push((JSON.parse(line) as { msg: string }).msg) })
+  const abort = new AbortController()
+  const done = startDatabase({ config, log, signal: abort.signal, schemaFolder: options.folder ?? schemaFolder })
+  done.catch(() => undefined)
+  return { done, said, abort: () => abort.abort(new Error('stopping')) }
+}
