@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
 import { Fault } from '../core/faults.ts'
-import { forcedEndMsMax, signalEchoMs } from '../core/limits.ts'
+import { forcedEndMsMax, signalEchoMs, waitSayMs } from '../core/limits.ts'
 import type { Log } from '../core/log.ts'
 
 /**
@@ -127,7 +127,10 @@ export class Shutdown {
   async #closeInOrder(): Promise<undefined> {
     for (let stage = this.#stages.at(-1); stage !== undefined; stage = this.#stages.at(-1)) {
       const startedMs = performance.now()
-      const left = await stage.close().catch((error: unknown) => [`${stage.name}: ${String(error)}`])
+      const { name } = stage
+      const late = setTimeout(() => this.#log.info(`waiting for ${name} to close`), waitSayMs)
+      const left = await stage.close().catch((error: unknown) => [`${name}: ${String(error)}`])
+      clearTimeout(late)
       if (this.#isForced) return
       this.#stages.pop()
       if (left.length > 0) this.#status ||= exitStatus.fault

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 
 import { type Config, loadConfig } from '../../core/config/load.ts'
 import { Fault } from '../../core/faults.ts'
-import { logStateIntervalMs, rebuildMsMax } from '../../core/limits.ts'
+import { logStateIntervalMs, rebuildMsMax, waitSayMs } from '../../core/limits.ts'
 import { AsyncPostgres } from '../../core/postgres/async-postgres.ts'
 import { type Recovery, recover } from '../../core/recovery/recover.ts'
 import { SaleStore } from '../../core/redis/sale-store.ts'
@@ -46,6 +46,9 @@ async function recoverWithin(config: Config, waitMs: number): Promise<Recovery> 
   })
   const store = new SaleStore(config.redis, { name: 'hotcakes recover' })
   const deadlineMs = performance.now() + waitMs
+  const { db, redis } = config
+  const where = `Redis at ${redis.host}:${redis.port} and Postgres at ${db.host}:${db.port}`
+  const late = setTimeout(() => say(`waiting for ${where}`), waitSayMs)
   try {
     await store.connect()
     for (let attempts = 1; ; attempts++) {
@@ -57,12 +60,14 @@ async function recoverWithin(config: Config, waitMs: number): Promise<Recovery> 
         seen: undefined,
         say,
       })
+      clearTimeout(late)
       if (recovery.kind !== 'undrained' && recovery.kind !== 'busy') return recovery
       if (attempts === 1) say(recovery.kind === 'busy' ? 'another recovery is at work' : undrained(recovery.entries))
       if (performance.now() > deadlineMs) return recovery
       await delay(logStateIntervalMs)
     }
   } finally {
+    clearTimeout(late)
     store.close()
     await database.close()
   }

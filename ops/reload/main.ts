@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 
 import { loadConfig } from '../../core/config/load.ts'
-import { reloadPollMs, reloadProbeMsMax, reloadWaitMsMax } from '../../core/limits.ts'
+import { reloadPollMs, reloadProbeMsMax, reloadWaitMsMax, waitSayMs } from '../../core/limits.ts'
 
 const helpText = `usage: npm run reload [-- --help]
 
@@ -51,6 +51,8 @@ async function reload(): Promise<string> {
   assertIsPrimary(before.primaryPid)
   const startedMs = performance.now()
   process.kill(before.primaryPid, 'SIGHUP')
+  const waiting = `hotcakes reload: waiting for process ${before.primaryPid} to replace its workers\n`
+  setTimeout(() => process.stderr.write(waiting), waitSayMs).unref()
   while (performance.now() - startedMs < reloadWaitMsMax) {
     await delay(reloadPollMs)
     const now = await look(url)
