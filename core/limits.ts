@@ -196,6 +196,8 @@ export const saleCountsFreshMs = 10_000
  * within a second, the ones that asked first are forgotten, and may ask anew: memory is bounded before the rate is.
  */
 export const rateLimitAddressesMax = 50_000
+/** How long a browser may go without asking again what another origin may do: the most that Chromium takes. */
+export const preflightSecondsMax = 7_200
 /** File descriptors of a worker that are not for clients: its own files, Redis, Postgres, and those just being accepted. */
 export const fileDescriptorsReserved = 256
 /**

@@ -37,6 +37,8 @@ export class Exchange {
   ifNoneMatch = ''
   /** What stands in the path for the parameter of the route's, without escapes; anything that a client may send. */
   parameter = ''
+  /** What pages of other origins may do with the answer: headers, each with a line break before it. */
+  cors = ''
   readonly #host: ExchangeHost
   #res: HttpResponse | undefined
 

@@ -11,6 +11,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { Fault } from '../core/faults.ts'
 import { drainCheckMs, drainIdleMs, retireIdleMs, retireListenMsMax, retireQuietMs } from '../core/limits.ts'
 import type { Connections } from './connections.ts'
+import type { Cors } from './cors.ts'
 import { Exchange, type ExchangeHost } from './exchange.ts'
 import { problemReply } from './problems.ts'
 import type { RateLimit } from './rate-limit.ts'
@@ -50,6 +51,8 @@ export interface HttpServerOptions {
   readonly board?: { attach(app: TemplatedApp, onClosed: () => void): void }
   /** `undefined`: an address may ask as often as it likes. */
   readonly rateLimit: RateLimit | undefined
+  /** `undefined`: pages of other origins may not read the answers. */
+  readonly cors: Cors | undefined
 }
 
 /**
@@ -64,6 +67,8 @@ interface Registered extends Omit<Route, 'path' | 'method'> {
   readonly place: number
   /** fallback: whatever method or path came, the answer is that there is no such thing. */
   readonly kind: 'route' | 'head' | 'fallback'
+  /** Of an OPTIONS: the methods that there are. */
+  readonly allow?: string
 }
 
 type Entry = (res: HttpResponse, req: HttpRequest) => void
@@ -78,6 +83,7 @@ export class HttpServer implements ExchangeHost {
   readonly #clock: TurnClock
   readonly #connections: Connections
   readonly #rateLimit: RateLimit | undefined
+  readonly #cors: Cors | undefined
   #listenSocket: us_listen_socket | undefined
   #state: State = 'serving'
   #pending = 0
@@ -91,12 +97,13 @@ export class HttpServer implements ExchangeHost {
   #closes = false
   #isBodiless = false
 
-  constructor({ routes, metrics, clock, connections, rateLimit, board }: HttpServerOptions) {
+  constructor({ routes, metrics, clock, connections, rateLimit, cors, board }: HttpServerOptions) {
     this.#app = App()
     this.#metrics = metrics
     this.#clock = clock
     this.#connections = connections
     this.#rateLimit = rateLimit
+    this.#cors = cors
     this.#app.filter((res, change) => {
       if (change > 0) this.#lastConnectedMs = clock.now()
       if (change < 0) connections.closed()
@@ -163,7 +170,7 @@ export class HttpServer implements ExchangeHost {
   ): void {
     this.#pending -= 1
     this.#res = res
-    this.#lines = reply.lines
+    this.#lines = exchange.cors === '' ? reply.lines : reply.lines + exchange.cors
     this.#body = reply.body
     this.#closes = this.#state !== 'serving' || exchange.closes
     this.#isBodiless = exchange.isHead || reply.status === 204 || reply.status === 304
@@ -199,7 +206,7 @@ export class HttpServer implements ExchangeHost {
     if (method === 'GET') app.get(path, entry).head(path, this.#entry({ ...route, place, kind: 'head' }))
     else app.post(path, entry)
     const options = noContentHead(allow)
-    app.options(path, this.#entry({ handle: (exchange) => exchange.answer(options, ''), place, kind: 'route' }))
+    app.options(path, this.#entry({ handle: (exchange) => exchange.answer(options, ''), place, kind: 'route', allow }))
     const notAllowed = problemReply('method_not_allowed', { header: `Allow: ${allow}` })
     app.any(path, this.#entry({ handle: (exchange) => exchange.reply(notAllowed), place, kind: 'fallback' }))
   }
@@ -218,7 +225,8 @@ export class HttpServer implements ExchangeHost {
   }
 
   /** Everything is read from `req` here: it is gone when this returns. */
-  #admitted({ handle, refusal, place, kind, isTagged = false, hasParameter = false }: Registered): Entry {
+  #admitted({ handle, refusal, place, kind, allow, isTagged = false, hasParameter = false }: Registered): Entry {
+    const cors = this.#cors
     // A HEAD is turned away by its handler: an answer without its body takes an exchange.
     const turnsAway = kind === 'head' ? undefined : refusal
     return (res, req) => {
@@ -226,13 +234,15 @@ export class HttpServer implements ExchangeHost {
       const reason = turnsAway?.()
       if (reason !== undefined) {
         this.#lastRequestMs = startedMs
-        this.#turnAway(res, place, { reason, closes: hasBody(req) })
+        this.#turnAway(res, place, { reason, closes: hasBody(req), cors: cors?.headers(req) ?? '' })
         return
       }
       // Its types say string, but without a '?' there is none.
       const query = (req.getQuery() as string | undefined) ?? ''
       const isHead = kind === 'head' || (kind === 'fallback' && req.getMethod() === 'head')
       const exchange = new Exchange(this, res, { query, route: place, startedMs, isHead })
+      if (cors !== undefined)
+        exchange.cors = allow === undefined ? cors.headers(req) : cors.preflightHeaders(req, allow)
       if (isTagged) exchange.ifNoneMatch = req.getHeader('if-none-match')
       if (hasParameter) exchange.parameter = unescaped(req.getParameter(0))
       this.#pending += 1
@@ -246,9 +256,13 @@ export class HttpServer implements ExchangeHost {
   }
 
   /** Nothing outlives this call, and uWebSockets.js has corked the connection for it: no exchange, no cork, no onAborted. */
-  #turnAway(res: HttpResponse, place: number, { reason, closes }: { reason: ShedReason; closes: boolean }): void {
+  #turnAway(
+    res: HttpResponse,
+    place: number,
+    { reason, closes, cors }: { reason: ShedReason; closes: boolean; cors: string },
+  ): void {
     const { head, body } = turnedAway(reason)
-    res.writeStatus(head.lines).end(body, closes || this.#state !== 'serving')
+    res.writeStatus(head.lines + cors).end(body, closes || this.#state !== 'serving')
     this.#metrics.shed(reason)
     this.#metrics.answered(place, head.status, 0)
   }

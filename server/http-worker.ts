@@ -3,6 +3,7 @@ import { Registry } from 'prom-client'
 
 import { Batcher } from '../core/batcher.ts'
 import type { Config } from '../core/config/load.ts'
+import { listedOrigins } from '../core/config/origins.ts'
 import { asFault } from '../core/faults.ts'
 import { NonceSource } from '../core/ids.ts'
 import type { RecordReport } from '../core/ipc.ts'
@@ -24,6 +25,7 @@ import { Admission } from './admission.ts'
 import { Board } from './board/board.ts'
 import { CheckoutRoute } from './checkout.ts'
 import { Connections } from './connections.ts'
+import { Cors } from './cors.ts'
 import { connectionsPossible } from './descriptor-limit.ts'
 import { answerLive, type HealthFacts, readinessHandler } from './health.ts'
 import { HttpServer, type Route, routeLabels } from './http-server.ts'
@@ -143,6 +145,7 @@ export class HttpWorker {
       connections: this.#connections,
       board: this.#board,
       rateLimit: app.rateLimitPerSecond === 0 ? undefined : new RateLimit(app.rateLimitPerSecond),
+      cors: app.allowedOrigins === '' ? undefined : new Cors(listedOrigins(app.allowedOrigins)),
     })
     this.#registerGauges()
   }

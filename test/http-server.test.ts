@@ -19,6 +19,7 @@ async function serve(t: TestContext, route: Route): Promise<number> {
     clock: new TurnClock(),
     connections: new Connections(registry, { max: 10, addresses: undefined }),
     rateLimit: undefined,
+    cors: undefined,
   })
   const port = await freePort()
   await server.listen('127.0.0.1', port)

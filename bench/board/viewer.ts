@@ -26,9 +26,14 @@ export class Viewer {
     socket.on('error', () => undefined) // a reset is a way to be closed
   }
 
-  /** @throws Error with the status of an answer that is no upgrade */
-  static open(url: string, onMessage: (message: Buffer) => void): Promise<Viewer> {
+  /** @param more headers; @throws Error with the status of an answer that is no upgrade */
+  static open(
+    url: string,
+    onMessage: (message: Buffer) => void,
+    more: Readonly<Record<string, string>> = {},
+  ): Promise<Viewer> {
     const headers = {
+      ...more,
       Connection: 'Upgrade',
       Upgrade: 'websocket',
       'Sec-WebSocket-Version': '13',

@@ -131,6 +131,13 @@ test('settings that exclude each other are named together', () => {
   assert.match(keys.message, /REDIS_TTL must be at least as long as a hold/)
 })
 
+test('an origin that no browser sends is refused, and the right spelling named', () => {
+  const { message } = faultOf(() =>
+    loadConfig({ env: { APP_ALLOWED_ORIGINS: 'https://a.example,https://b.example/shop' } }),
+  )
+  assert.equal(message, 'APP_ALLOWED_ORIGINS: entry 2 is not what browsers send as the origin: write https://b.example')
+})
+
 test('a file that cannot be read is named with its setting', () => {
   const files = { DB_SSL_ROOT_CERT: '/nowhere/root.crt', REDIS_TLS_CA: '/nowhere/ca.crt' }
   const { message } = faultOf(() => loadConfig({ env: files }))

@@ -8,6 +8,7 @@ import { Fault } from '../faults.ts'
 import { closestName } from './closest.ts'
 import type { Setting } from './kinds.ts'
 import { coercions, problemOf } from './kinds.ts'
+import { problemsOfOrigins } from './origins.ts'
 import { secretFileNames, withSecretFiles } from './secret-files.ts'
 import type { SettingValues } from './settings.ts'
 import { settingPlaces, settings } from './settings.ts'
@@ -113,6 +114,7 @@ function problemsBetween({ app, redis }: SettingValues): string[] {
     const held = `APP_HOLD_SECONDS is ${app.holdSeconds}`
     problems.push(`REDIS_TTL must be at least as long as a hold: ${redis.ttlHours} hours are not, ${held}`)
   }
+  problems.push(...problemsOfOrigins(app.allowedOrigins))
   return problems
 }
 

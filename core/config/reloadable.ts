@@ -14,6 +14,7 @@ const names: ReadonlySet<string> = new Set([
   'APP_CONNECTIONS_MAX',
   'APP_CONNECTIONS_PER_ADDRESS_MAX',
   'APP_RATE_LIMIT_PER_SECOND',
+  'APP_ALLOWED_ORIGINS',
   'APP_LOG_BACKLOG_MAX',
   'LOG_LEVEL',
 ])

@@ -161,6 +161,14 @@ export const settings = {
       unit: 'requests',
       doc: 'Requests a second of one client address (IPv6: one /64) at one HTTP worker, health checks aside. 0: any number, as behind a proxy, which is one address.',
     },
+    allowedOrigins: {
+      format: 'hotcakes-text',
+      env: 'APP_ALLOWED_ORIGINS',
+      default: '',
+      pattern: /^[^\p{Cc}]{1,4096}$/u,
+      allowed: 'origins like https://shop.example.com, separated by commas, or *',
+      doc: 'Origins whose pages may read the answers of the API (CORS); * is every origin. A page of the API itself needs none.',
+    },
     recovery: {
       format: 'hotcakes-choice',
       env: 'APP_RECOVERY',

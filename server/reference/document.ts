@@ -52,5 +52,6 @@ curl -s -X POST "${baseUrl}/purchase?code=$code"
 
 Errors are \`application/problem+json\` (RFC 9457) with a stable \`code\`. Both operations are idempotent, so a 503 may always be
 retried, after its \`Retry-After\`. Every resource also answers \`OPTIONS\`, and \`HEAD\` where it answers \`GET\`; another method is
-answered 405, another path 404 (\`route_unknown\`).`
+answered 405, another path 404 (\`route_unknown\`). Pages of other origins may read the answers, errors included, where the
+server's \`APP_ALLOWED_ORIGINS\` names them (CORS, without credentials).`
 }

@@ -23,10 +23,14 @@ export class BoardView {
   #isWhole = true
 
   /** `isWhole: false`: of a sale with more items than are shown. */
-  static async open(scope: Scope, baseUrl: string, { isWhole = true } = {}): Promise<BoardView> {
+  static async open(
+    scope: Scope,
+    baseUrl: string,
+    { isWhole = true, headers = {} }: { isWhole?: boolean; headers?: Record<string, string> } = {},
+  ): Promise<BoardView> {
     const view = new BoardView()
     view.#isWhole = isWhole
-    view.#viewer = await Viewer.open(`${baseUrl}/board/feed`, (message) => view.#take(message))
+    view.#viewer = await Viewer.open(`${baseUrl}/board/feed`, (message) => view.#take(message), headers)
     scope.after(() => view.viewer.close())
     return view
   }
