@@ -6,6 +6,7 @@ import type { ChildKind, FromChild, ToChild } from '../core/ipc.ts'
 export interface ChildOptions {
   readonly kind: ChildKind
   readonly executable: string
+  readonly env: Readonly<Record<string, string>>
   readonly onMessage: (child: Child, message: FromChild) => void
   /** Once, when the process has ended and its last message was delivered. */
   readonly onGone: (child: Child) => void
@@ -35,7 +36,7 @@ export class Child {
   constructor(options: ChildOptions) {
     this.kind = options.kind
     cluster.setupPrimary({ exec: options.executable, args: [] })
-    this.#worker = cluster.fork(withoutSecrets)
+    this.#worker = cluster.fork({ ...withoutSecrets, ...options.env })
     this.pid = this.#worker.process.pid ?? 0
     const gone = once(() => options.onGone(this))
     this.#worker.on('message', (message: FromChild) => options.onMessage(this, message))

@@ -198,6 +198,8 @@ export class Supervisor {
       child = new Child({
         kind,
         executable: this.#options.executables[kind],
+        // uWebSockets.js reads it when it is loaded, before the worker has its configuration.
+        env: { UWS_HTTP_MAX_HEADERS_SIZE: String(this.#config.app.headersBytesMax) },
         onMessage: (from, message) => this.#heard(from, message),
         onGone: (gone) => this.#gone(gone),
       })

@@ -95,11 +95,17 @@ test('a reload replaces every HTTP worker, and under load no request is refused 
 test('new workers have the settings of now; what takes a new start is named and stays', async (t) => {
   const { cluster } = await startWhole(t, { APP_SALE_INTERVAL_SECONDS: '6' })
   assert.equal((await cluster.http.get('/sale')).json?.['items'], 10_000)
-  writeSettings(cluster, 'APP_ITEM_NUMBER=7\nAPP_SHUTDOWN_SECONDS=29\n')
+  const large = { headers: { Cookie: 'x'.repeat(10_000) } }
+  assert.equal((await cluster.http.get('/livez', large)).status, 431)
+  writeSettings(cluster, 'APP_ITEM_NUMBER=7\nUWS_HTTP_MAX_HEADERS_SIZE=16384\nAPP_SHUTDOWN_SECONDS=29\n')
   process.kill(cluster.pid, 'SIGHUP')
   await eventually(async () => (await cluster.http.get('/sale')).json?.['items'] === 7, {
     deadlineMs: reloadMsMax,
     what: 'a sale with the new number of items',
+  })
+  await eventually(async () => (await cluster.http.get('/livez', large)).status === 200, {
+    deadlineMs: reloadMsMax,
+    what: 'a worker that takes larger headers',
   })
   assert.ok(
     cluster.logLines().some((line) => /take effect at the next start/.test(line) && /APP_SHUTDOWN_SECONDS/.test(line)),

@@ -28,7 +28,7 @@ export interface Config extends SettingValues {
 
 type Variables = Readonly<Record<string, string | undefined>>
 
-const ourPrefixes = ['APP_', 'DB_', 'REDIS_', 'LOG_']
+const ourPrefixes = ['APP_', 'DB_', 'REDIS_', 'LOG_', 'UWS_']
 
 // convict's own formats read '80x' as 80 and 'no' as true: a slip must be named, not guessed at.
 for (const [format, coerce] of Object.entries(coercions)) {

@@ -161,6 +161,17 @@ export const settings = {
       unit: 'requests',
       doc: 'Requests a second of one client address (IPv6: one /64) at one HTTP worker, health checks aside. 0: any number, as behind a proxy, which is one address.',
     },
+    headersBytesMax: {
+      format: 'hotcakes-integer',
+      // The name that uWebSockets.js reads, and people find who look for its limit.
+      env: 'UWS_HTTP_MAX_HEADERS_SIZE',
+      default: 4_096,
+      // Less would refuse what browsers send by themselves; more than this would let each slow sender hold as much memory.
+      min: 2_048,
+      max: 262_144,
+      unit: 'bytes',
+      doc: 'First line and headers of a request together; more is answered 431. For shops with large cookies, which the API itself has no use for.',
+    },
     allowedOrigins: {
       format: 'hotcakes-text',
       env: 'APP_ALLOWED_ORIGINS',
