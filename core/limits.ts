@@ -151,6 +151,12 @@ export const retryAfterSecondsMax = 3
 /** While draining, idle keep-alive connections get this long to send one more request and be told to close. */
 export const drainIdleMs = 500
 
+/**
+ * How long an idle connection may be used, as answers say it (Keep-Alive). uWebSockets.js closes one that was silent for 8
+ * to 12 s, and can't be told another time; a second less than the least of it is for the way there and back.
+ */
+export const keepAliveHintSeconds = 7
+
 /** Characters of a query string. Three times what the longest well-formed one needs when all of it is escaped. */
 export const queryLengthMax = 1_024
 /** Requests for the state of the sale that wait for one call to Redis; above it 503 at once. */

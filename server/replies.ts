@@ -1,5 +1,5 @@
 import { formatCode, formatItemId } from '../core/ids.ts'
-import { retryAfterSecondsMax, retryAfterSecondsMin } from '../core/limits.ts'
+import { keepAliveHintSeconds, retryAfterSecondsMax, retryAfterSecondsMin } from '../core/limits.ts'
 
 /**
  * The status line and the headers of a reply in one text, `200 OK\r\nContent-Type: ...`, without a line break at the
@@ -16,9 +16,12 @@ export interface Reply {
   readonly body: string
 }
 
+/** Clients that keep connections would otherwise send a request just as theirs is closed for its silence. */
+const keepAliveHint = `Keep-Alive: timeout=${keepAliveHintSeconds}`
+
 /** `lines` must not hold anything that a client sent. */
 export function replyHead(status: number, lines: string): ReplyHead {
-  return { status, lines }
+  return { status, lines: `${lines}\r\n${keepAliveHint}` }
 }
 
 const jsonHeaders = 'Content-Type: application/json\r\nCache-Control: no-store'

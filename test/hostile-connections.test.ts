@@ -3,8 +3,9 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { after, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 
-import { largeFileBurstBytes, largeFileBytesPerSecond } from '../core/limits.ts'
+import { keepAliveHintSeconds, largeFileBurstBytes, largeFileBytesPerSecond } from '../core/limits.ts'
 import { eventually } from './helpers/eventually.ts'
 import { metricValue, startHttpWorker } from './helpers/http-worker.ts'
 import { checkout, currentSale } from './helpers/items.ts'
@@ -128,6 +129,22 @@ test('a client that is silent, or sends a byte at a time, is closed, and no byte
     assert.equal(answers, what.includes('answer') ? 1 : 0, what)
   }
   assert.equal((await worker.http.get('/livez')).status, 200)
+})
+
+test('an idle connection is kept for as long as its answer says, at the least', async (t) => {
+  const kept: Promise<number>[] = []
+  // At every place in the steps in which uWebSockets.js counts.
+  for (let n = 0; n < 20; n++) {
+    const connection = await openConnection(t, worker.port, `127.0.3.${n + 1}`)
+    const sentMs = performance.now()
+    await connection.send(live)
+    assert.equal((await connection.reply()).headers['keep-alive'], `timeout=${keepAliveHintSeconds}`)
+    const isClosed = eventually(() => connection.isClosed, { deadlineMs: 30_000, what: 'a closed connection' })
+    kept.push(isClosed.then(() => performance.now() - sentMs))
+    await delay(200)
+  }
+  const shortestMs = Math.min(...(await Promise.all(kept)))
+  assert.ok(shortestMs >= keepAliveHintSeconds * 1_000, `${shortestMs} ms`)
 })
 
 test('thousands of idle connections cost nobody an answer, and are closed', async (t) => {
