@@ -24,6 +24,8 @@ function startWorker(scope: Scope, env: Record<string, string>): Promise<TestHtt
   return startHttpWorker(scope, redis, { env: { ...thirtyDays, ...env } })
 }
 
+const fromOrigin = (name: string) => ({ headers: { Origin: name } })
+
 /** What the answer says to browsers about other origins. */
 function corsOf({ headers }: HttpReply): Record<string, unknown> {
   const names = Object.keys(headers).filter((name) => name.startsWith('access-control-') || name === 'vary')
@@ -36,7 +38,6 @@ const readable = { 'access-control-allow-origin': shop, vary: 'Origin', 'access-
 test('every answer, refusals too, may be read by the pages of a named origin and by no others', async (t) => {
   const worker = await startWorker(t, { APP_ALLOWED_ORIGINS: `http://localhost:3000, ${shop}` })
   const id = `${await currentSale(worker)}-1`
-  const origin = (name: string) => ({ headers: { Origin: name } })
   for (const [method, path, status] of [
     ['POST', checkoutPath('ann', id), 200],
     ['POST', checkoutPath('bob', id), 409],
@@ -53,13 +54,13 @@ test('every answer, refusals too, may be read by the pages of a named origin and
     // The tests' worker has no Postgres.
     ['GET', '/users/ann/purchases', 503],
   ] as const) {
-    const toShop = await worker.http.send(method, path, origin(shop))
+    const toShop = await worker.http.send(method, path, fromOrigin(shop))
     assert.deepEqual([toShop.status, corsOf(toShop)], [status, readable], `${method} ${path}`)
     for (const options of [
-      origin(stranger),
-      origin('null'),
-      origin(`${shop}.evil.example`),
-      origin('x'.repeat(999)),
+      fromOrigin(stranger),
+      fromOrigin('null'),
+      fromOrigin(`${shop}.evil.example`),
+      fromOrigin('x'.repeat(999)),
       {},
     ])
       assert.deepEqual(corsOf(await worker.http.send(method, path, options)), { vary: 'Origin' }, `${method} ${path}`)

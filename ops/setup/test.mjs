@@ -10,10 +10,9 @@ import { join } from 'node:path'
 import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
 
-import { ensurePgbouncer } from './pgbouncer.mjs'
 import { prepare, root } from './prepare.mjs'
 import { runEntry, SetupError } from './progress.mjs'
-import { ensurePromtool } from './promtool.mjs'
+import { ensureTool } from './unpacked-tools.mjs'
 
 /** Fewer tests than this in a whole run mean that some were not found. Raise it as tests are added. */
 const testsMin = 600
@@ -21,6 +20,9 @@ const testsMin = 600
 const fileMsMax = 4 * 60_000
 /** Files at once: each may run a Redis, a Postgres and a cluster of its own, and timeouts in tests assume some CPU. */
 const filesAtOnce = 2
+
+/** Part of a test file's path -> programs that it runs besides those that are installed for all. */
+const toolsOfFiles = { prometheus: ['promtool'], pooler: ['pgbouncer'], proxies: ['nginx', 'haproxy', 'caddy'] }
 
 const isTest = (path) => path.endsWith('.test.js')
 /** 1 for what needs services or processes, 0 for unit tests beside the code. */
@@ -38,8 +40,9 @@ await runEntry(async () => {
   await prepare({ redis: 'needed', tests: true })
   const files = testFiles(filters)
   if (files.length === 0) throw new SetupError(`no test file matches ${filters.join(', ')}`)
-  if (files.some((path) => path.includes('prometheus'))) ensurePromtool(join(root, '.tools'))
-  if (files.some((path) => path.includes('pooler'))) ensurePgbouncer(join(root, '.tools'))
+  for (const [part, names] of Object.entries(toolsOfFiles)) {
+    if (files.some((path) => path.includes(part))) for (const name of names) ensureTool(name, join(root, '.tools'))
+  }
   process.chdir(root)
 
   let testCount = 0

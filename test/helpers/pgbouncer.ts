@@ -7,7 +7,7 @@ import { postgresAnswers } from '../../ops/embedded/probes.ts'
 import { EmbeddedService } from '../../ops/embedded/service.ts'
 import { createFolder, removeFolder, type Scope } from './scope.ts'
 
-/** Where ops/setup/pgbouncer.mjs or the system has put it. */
+/** Where ops/setup/unpacked-tools.mjs or the system has put it. */
 function programPath(): string {
   const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin']
   const found = folders.map((folder) => join(folder, 'pgbouncer')).find((path) => existsSync(path))
