@@ -258,6 +258,23 @@ test('the kustomizations name every manifest', () => {
   assert.deepEqual(manifests.toSorted(), ['hotcakes.yaml', 'kustomization.yaml', 'network-policy.yaml'])
 })
 
+test('no pod gets the variables that Kubernetes makes of Services: REDIS_PORT of one named redis is no port', () => {
+  const files = readdirSync('ops/kubernetes').filter((file) => file.endsWith('.yaml'))
+  const documents = files.flatMap((file) => parseAllDocuments(readFileSync(join('ops/kubernetes', file), 'utf8')))
+  const pods = documents.flatMap((document) => podsIn(document.toJS()))
+  assert.ok(pods.length > 0)
+  for (const pod of pods) assert.equal(pod['enableServiceLinks'], false, JSON.stringify(pod))
+})
+
+/** Whatever has containers, at any depth: a Deployment's, a Job's or a CronJob's template. */
+function podsIn(part: unknown): Readonly<Record<string, unknown>>[] {
+  if (typeof part !== 'object' || part === null) return []
+  const inner = Object.values(part).flatMap(podsIn)
+  return Array.isArray((part as Record<string, unknown>)['containers'])
+    ? [part as Record<string, unknown>, ...inner]
+    : inner
+}
+
 interface Manifest {
   readonly kind: string
   readonly data?: Readonly<Record<string, string>>
