@@ -30,7 +30,7 @@ COPY --from=build /app/package.json ./
 COPY --from=build /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist
 ENV NODE_ENV=production \
-  APP_METRICS_HOST=0.0.0.0
+  APP_METRICS_HOST=::
 USER 1000:1000
 EXPOSE 8080 9090
 # Alive and not ready: a restart brings no Redis back.

@@ -1,3 +1,4 @@
+import { hostAndPort, localUrl } from '../core/config/listen-hosts.ts'
 import type { Config } from '../core/config/load.ts'
 import { formatItemId } from '../core/ids.ts'
 import type { Log } from '../core/log.ts'
@@ -15,8 +16,8 @@ export interface GreetingOptions {
 export function greet(options: GreetingOptions): void {
   const { config, log, sale, tookMs } = options
   const { app } = config
-  const api = urlOf(app.host, app.port)
-  const metrics = `${urlOf(app.metricsHost, app.metricsPort)}/metrics`
+  const api = localUrl(app.host, app.port)
+  const metrics = `${localUrl(app.metricsHost, app.metricsPort)}/metrics`
   const firstItem = sale && formatItemId(sale.sale, 1)
   const tryIt = firstItem && `curl -X POST '${api}/checkout?user_id=me&id=${firstItem}'`
   const closesAt = sale && new Date(sale.closesAtMs).toISOString()
@@ -37,15 +38,11 @@ export function greet(options: GreetingOptions): void {
   process.stdout.write(`\nhotcakes is ready after ${(tookMs / 1_000).toFixed(1)} s.\n\n${shown}\n`)
 }
 
-/** An address that this machine can be reached at by itself. */
-function urlOf(host: string, port: number): string {
-  const reachable = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host
-  return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`
-}
-
 function dataOf({ app, db, redis }: Config): string {
   if (db.embedded && redis.embedded) return `Redis and PostgreSQL, embedded in ${app.dataDir}`
-  const postgres = db.embedded ? `PostgreSQL embedded in ${app.dataDir}` : `PostgreSQL at ${db.host}:${db.port}`
-  const store = redis.embedded ? `Redis embedded in ${app.dataDir}` : `Redis at ${redis.host}:${redis.port}`
+  const postgres = db.embedded
+    ? `PostgreSQL embedded in ${app.dataDir}`
+    : `PostgreSQL at ${hostAndPort(db.host, db.port)}`
+  const store = redis.embedded ? `Redis embedded in ${app.dataDir}` : `Redis at ${hostAndPort(redis.host, redis.port)}`
   return `${store}, ${postgres}`
 }

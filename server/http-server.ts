@@ -8,6 +8,7 @@ import {
 } from 'uWebSockets.js'
 import { setTimeout as delay } from 'node:timers/promises'
 
+import { hostAndPort, listenHosts } from '../core/config/listen-hosts.ts'
 import { Fault } from '../core/faults.ts'
 import { drainCheckMs, drainIdleMs, retireIdleMs, retireListenMsMax, retireQuietMs } from '../core/limits.ts'
 import type { Connections } from './connections.ts'
@@ -84,7 +85,7 @@ export class HttpServer implements ExchangeHost {
   readonly #connections: Connections
   readonly #rateLimit: RateLimit | undefined
   readonly #cors: Cors | undefined
-  #listenSocket: us_listen_socket | undefined
+  #listenSockets: us_listen_socket[] = []
   #state: State = 'serving'
   #pending = 0
   #lastRequestMs = 0
@@ -121,14 +122,17 @@ export class HttpServer implements ExchangeHost {
 
   /** @throws Fault HC_PORT_IN_USE */
   async listen(host: string, port: number): Promise<void> {
-    const token = await new Promise<us_listen_socket | false>((resolve) => this.#app.listen(host, port, resolve))
-    if (token === false) {
-      throw new Fault(
-        'HC_PORT_IN_USE',
-        `cannot listen on ${host}:${port}: the port is taken or the address is not local`,
-      )
+    for (const hosts of listenHosts(host)) {
+      for (const one of hosts) {
+        const token = await new Promise<us_listen_socket | false>((resolve) => this.#app.listen(one, port, resolve))
+        if (token === false) break
+        this.#listenSockets.push(token)
+      }
+      if (this.#listenSockets.length === hosts.length) return
+      this.#stopListening()
     }
-    this.#listenSocket = token
+    const where = hostAndPort(host, port)
+    throw new Fault('HC_PORT_IN_USE', `cannot listen on ${where}: the port is taken or the address is not local`)
   }
 
   /**
@@ -269,9 +273,11 @@ export class HttpServer implements ExchangeHost {
 
   #leave(state: State): void {
     this.#state = state
-    if (this.#listenSocket === undefined) return
-    us_listen_socket_close(this.#listenSocket)
-    this.#listenSocket = undefined
+    this.#stopListening()
+  }
+
+  #stopListening(): void {
+    for (const socket of this.#listenSockets.splice(0)) us_listen_socket_close(socket)
   }
 
   /** A connection that stays silent is idle keep-alive: its client has to expect that it is closed. */

@@ -1,8 +1,8 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 
 import { Registry } from 'prom-client'
 
-import { bindFault } from './port-check.ts'
+import { listenAt } from './port-check.ts'
 
 export interface MetricsServer {
   close(): Promise<void>
@@ -19,27 +19,22 @@ export async function serveMetrics(options: {
   scrape: () => Promise<string>
   onError: (error: unknown) => void
 }): Promise<MetricsServer> {
-  const server = createServer((request, response) => {
-    answer(request, response, options.scrape).catch((error: unknown) => {
-      options.onError(error)
-      respond(response, { status: 500, text: 'the report could not be made\n' })
+  const create = () =>
+    createServer((request, response) => {
+      answer(request, response, options.scrape).catch((error: unknown) => {
+        options.onError(error)
+        respond(response, { status: 500, text: 'the report could not be made\n' })
+      })
     })
+  const servers = await listenAt({ ...options, setting: 'APP_METRICS_PORT' }, create)
+  return { close: () => Promise.all(servers.map(closed)).then(() => undefined) }
+}
+
+function closed(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve())
+    server.closeAllConnections()
   })
-  try {
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject)
-      server.listen({ host: options.host, port: options.port, exclusive: true }, resolve)
-    })
-  } catch (error) {
-    throw bindFault(error as NodeJS.ErrnoException, { ...options, setting: 'APP_METRICS_PORT' })
-  }
-  return {
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve())
-        server.closeAllConnections()
-      }),
-  }
 }
 
 async function answer(

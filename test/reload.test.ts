@@ -129,5 +129,5 @@ test('settings that are not allowed change nothing, and npm run reload says that
 
 test('npm run reload without a server says where it looked', async () => {
   const { status, output } = await runReload({ APP_METRICS_PORT: '1' })
-  assert.deepEqual([status, output], [1, 'hotcakes reload: no server answers at http://127.0.0.1:1/metrics\n'])
+  assert.deepEqual([status, output], [1, 'hotcakes reload: no server answers at http://localhost:1/metrics\n'])
 })

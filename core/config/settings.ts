@@ -32,12 +32,19 @@ const identifier = {
  */
 export const settings = {
   app: {
-    host: { ...host, env: 'APP_HOST', default: '0.0.0.0', doc: 'Address that the API listens on.' },
+    host: {
+      ...host,
+      env: 'APP_HOST',
+      default: '::',
+      defaultMeans: 'every address of this machine, IPv6 and IPv4',
+      doc: 'Address that the API listens on. 0.0.0.0: every IPv4 address only.',
+    },
     port: { ...port, env: 'APP_PORT', default: 8080, doc: 'Port that the API listens on.' },
     metricsHost: {
       ...host,
       env: 'APP_METRICS_HOST',
-      default: '127.0.0.1',
+      default: 'localhost',
+      defaultMeans: '127.0.0.1 and ::1',
       doc: 'Address that /metrics listens on. Loopback by default: metrics are not for buyers.',
     },
     metricsPort: { ...port, env: 'APP_METRICS_PORT', default: 9090, doc: 'Port that /metrics listens on.' },

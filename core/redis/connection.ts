@@ -3,6 +3,7 @@ import { isIP } from 'node:net'
 import type { ConnectionOptions as TlsOptions } from 'node:tls'
 
 import { Redis, type RedisOptions } from 'ioredis'
+import { hostAndPort } from '../config/listen-hosts.ts'
 import { Fault } from '../faults.ts'
 import { redisCommandTimeoutMs, redisConnectTimeoutMs, redisReconnectDelayMsMax } from '../limits.ts'
 import { makeStringsFastAgain } from './fast-strings.ts'
@@ -122,7 +123,7 @@ export async function firstConnect(redis: Redis, settings: RedisSettings): Promi
     await redis.connect()
   } catch (error) {
     const fault = refused ?? redisFault(error)
-    throw new Fault(fault.code, `Redis at ${settings.host}:${settings.port}: ${fault.message}`)
+    throw new Fault(fault.code, `Redis at ${hostAndPort(settings.host, settings.port)}: ${fault.message}`)
   } finally {
     redis.off('error', remember)
   }

@@ -4,6 +4,7 @@
 import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 
+import { localUrl } from '../../core/config/listen-hosts.ts'
 import { loadConfig } from '../../core/config/load.ts'
 import { reloadPollMs, reloadProbeMsMax, reloadWaitMsMax, waitSayMs } from '../../core/limits.ts'
 
@@ -46,7 +47,7 @@ async function main(args: readonly string[]): Promise<number> {
 /** @returns what was done, in a sentence. @throws Error with a sentence */
 async function reload(): Promise<string> {
   const { app } = loadConfig({ env: process.env, dotenvFile: '.env' })
-  const url = metricsUrl(app)
+  const url = `${localUrl(app.metricsHost, app.metricsPort)}/metrics`
   const before = await look(url)
   assertIsPrimary(before.primaryPid)
   const startedMs = performance.now()
@@ -61,11 +62,6 @@ async function reload(): Promise<string> {
     if (now.done > before.done) return `reloaded in ${((performance.now() - startedMs) / 1_000).toFixed(1)} s`
   }
   throw new Error(`not done after ${reloadWaitMsMax / 1_000} s: the log of the server says what it waits for`)
-}
-
-function metricsUrl({ metricsHost, metricsPort }: { metricsHost: string; metricsPort: number }): string {
-  const host = metricsHost === '0.0.0.0' || metricsHost === '::' ? '127.0.0.1' : metricsHost
-  return `http://${host.includes(':') ? `[${host}]` : host}:${metricsPort}/metrics`
 }
 
 async function look(url: string): Promise<ServerState> {
