@@ -162,11 +162,13 @@ export const queryLengthMax = 1_024
 /** Requests for the state of the sale that wait for one call to Redis; above it 503 at once. */
 export const saleRequestsWaitingMax = 8_192
 /**
- * Least time between two looks at the kernel's table of sockets, while some address is above half of the connections that
- * it may have: a look at 20,000 sockets takes some 10 ms, most of it in another thread. A client may be refused for so
- * long that opened more than its bound and has closed them again since the last look.
+ * While some address is above half of the connections that it may have, the kernel's table of sockets is looked at again
+ * and again. Each rest is so many times as long as the look was, this long at most: a look at 20,000 sockets takes some
+ * 10 ms, most of it in another thread, one at a few hundred is done at once. A client may be refused for so long that
+ * opened more than its bound and has closed them again since the last look.
  */
 export const addressLookIntervalMs = 500
+export const addressLookRestRatio = 50
 /** Addresses whose connections are counted, at some 100 bytes each; above it those that have none any more are forgotten. */
 export const addressesCountedMax = 50_000
 /** Rows in one page of a list. A page of items is one HMGET, of records one walk along an index. */

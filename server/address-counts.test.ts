@@ -27,8 +27,6 @@ test('closed connections count until the next look, and no longer', async (t) =>
   await nextTurn()
   t.mock.timers.tick(addressLookIntervalMs)
   await nextTurn()
-  assert.equal(counts.opened(mine.buffer), true)
-
   open.set(addressKey(mine), 3)
   assert.equal(counts.opened(mine.buffer), true, 'above half of the bound it looks again')
   t.mock.timers.tick(addressLookIntervalMs)
@@ -36,16 +34,54 @@ test('closed connections count until the next look, and no longer', async (t) =>
   assert.equal(counts.opened(mine.buffer), false, 'those that are open stay counted')
 })
 
-test('what one worker is given, the others are taken to be given as well, until the next look', async () => {
+test('who comes back to a worker is taken to get as many from the others as well, until the next look', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
   const open = new Map([[addressKey(mine), 9]])
   const counts = new AddressCounts({ max: 16, workers: 4, look: () => Promise.resolve(new Map(open)) })
   assert.deepEqual(
-    Array.from({ length: 5 }, () => counts.opened(mine.buffer)),
-    [true, true, true, true, false],
+    Array.from({ length: 6 }, () => counts.opened(mine.buffer)),
+    [true, true, true, true, false, false],
   )
   await nextTurn()
-  // The third one made it look: 9, and 4 for each of the two that came after.
+  // The third one made it look: 9, and 4 for the one that came after.
+  assert.equal(counts.opened(mine.buffer), true)
   assert.equal(counts.opened(mine.buffer), false)
+})
+
+test('a bound below the number of workers lets an address have a connection, and one that is refused does not count', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const open = new Map<string, number>()
+  for (const workers of [1, 4, 256]) {
+    const counts = new AddressCounts({ max: 1, workers, look: () => Promise.resolve(new Map(open)) })
+    open.set(addressKey(mine), 1) // the first look finds the one that made it look
+    assert.equal(counts.opened(mine.buffer), true, `${workers} workers`)
+    for (let n = 0; n < 100; n++) assert.equal(counts.opened(mine.buffer), false)
+    await nextTurn()
+    assert.equal(counts.opened(mine.buffer), false, 'it is open still')
+    open.clear()
+    t.mock.timers.tick(addressLookIntervalMs)
+    await nextTurn()
+    assert.equal(counts.opened(mine.buffer), true, 'it is closed, and the refused ones do not count')
+  }
+})
+
+test('workers together accept no more than the bound, and one more at each but one', async () => {
+  for (const [max, workers] of [
+    [1, 4],
+    [3, 2],
+    [10, 4],
+    [100, 7],
+  ] as const) {
+    let open = 0
+    // As the kernel does it finds what all have accepted, the one that made it look among them.
+    const look = () => Promise.resolve().then(() => new Map([[addressKey(mine), open]]))
+    const all = Array.from({ length: workers }, () => new AddressCounts({ max, workers, look }))
+    for (let round = 0; round < 3 * max; round++) {
+      for (const counts of all) if (counts.opened(mine.buffer)) open += 1
+      await nextTurn()
+    }
+    assert.ok(open >= max && open <= max + workers - 1, `${open} of ${max} at ${workers} workers`)
+  }
 })
 
 test('a system that cannot say refuses nobody for long', async () => {

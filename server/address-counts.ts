@@ -1,4 +1,4 @@
-import { addressesCountedMax, addressLookIntervalMs } from '../core/limits.ts'
+import { addressesCountedMax, addressLookIntervalMs, addressLookRestRatio } from '../core/limits.ts'
 import { addressKey } from './client-address.ts'
 
 export interface AddressCountsOptions {
@@ -12,14 +12,18 @@ export interface AddressCountsOptions {
 /**
  * Which addresses have as many connections as they may. A socket that is closed no longer says whose it was, so
  * connections can't be counted down. They are counted up, which costs nothing for each request, and while an address is
- * above half of its bound the kernel is asked how many it really has. The other workers are taken to get as many as this
- * one in between: the kernel deals connections out evenly.
+ * above half of its bound the kernel is asked how many it really has. In between, an address that comes back to this
+ * worker is taken to get as many from each of the others: the kernel deals connections out evenly. Its first one counts
+ * alone, or a bound below the number of workers would refuse everybody. So all workers together accept at most
+ * `max + workers - 1`.
  */
 export class AddressCounts {
   readonly #options: AddressCountsOptions
-  /** About as many as each address has, or more: what the last look found, and what was opened since it began. */
-  #counts = new Map<string, number>()
-  /** What was opened since the look that is under way began. */
+  /** What the last look found, of all workers. */
+  #found = new Map<string, number>()
+  /** What this worker has accepted since that look began. */
+  #accepted = new Map<string, number>()
+  /** What it has accepted since the look that is under way began. */
   #sinceLook: Map<string, number> | undefined
   #isWatching = false
 
@@ -27,34 +31,49 @@ export class AddressCounts {
     this.#options = options
   }
 
-  /** Counts a new connection. `false`: it is one too many. @param address in network order */
+  /** Counts a new connection. `false`: it is one too many, and not counted. @param address in network order */
   opened(address: ArrayBuffer): boolean {
     const key = addressKey(new Uint8Array(address))
     const { max, workers } = this.#options
-    const count = add(this.#counts, key, workers)
-    if (this.#sinceLook !== undefined) add(this.#sinceLook, key, workers)
-    if (!this.#isWatching && (this.#isNear(count) || this.#counts.size > addressesCountedMax)) void this.#watch()
-    return count <= max
+    const accepted = this.#accepted.get(key) ?? 0
+    const count = (this.#found.get(key) ?? 0) + accepted * workers + 1
+    const isTaken = count <= max
+    if (isTaken) {
+      this.#accepted.set(key, accepted + 1)
+      if (this.#sinceLook !== undefined) add(this.#sinceLook, key)
+    }
+    if (!this.#isWatching && (this.#isNear(count) || this.#accepted.size > addressesCountedMax)) void this.#watch()
+    return isTaken
   }
 
   /** Looks now, and again until no address is near its bound: a count that is too high must not outlive its cause. */
   async #watch(): Promise<void> {
     this.#isWatching = true
+    const startedMs = performance.now()
     await this.#look()
+    // A short table is read so quickly that it can be read often.
+    const restMs = Math.min(addressLookIntervalMs, (performance.now() - startedMs) * addressLookRestRatio)
     setTimeout(() => {
       this.#isWatching = false
-      for (const count of this.#counts.values()) if (this.#isNear(count)) return void this.#watch()
-    }, addressLookIntervalMs).unref()
+      if (this.#isAnyNear()) void this.#watch()
+    }, restMs).unref()
   }
 
   async #look(): Promise<void> {
     const since = new Map<string, number>()
     this.#sinceLook = since
     // Without knowing who has closed, nobody may be refused for what it opened before; the worker's bound still holds.
-    const counts = await this.#options.look().catch(() => new Map<string, number>())
-    for (const [key, count] of since) add(counts, key, count)
-    this.#counts = counts
+    this.#found = await this.#options.look().catch(() => new Map<string, number>())
+    this.#accepted = since
     this.#sinceLook = undefined
+  }
+
+  #isAnyNear(): boolean {
+    for (const count of this.#found.values()) if (this.#isNear(count)) return true
+    for (const [key, count] of this.#accepted) {
+      if (this.#isNear((this.#found.get(key) ?? 0) + count * this.#options.workers)) return true
+    }
+    return false
   }
 
   #isNear(count: number): boolean {
@@ -62,8 +81,6 @@ export class AddressCounts {
   }
 }
 
-function add(counts: Map<string, number>, key: string, count: number): number {
-  const sum = (counts.get(key) ?? 0) + count
-  counts.set(key, sum)
-  return sum
+function add(counts: Map<string, number>, key: string): void {
+  counts.set(key, (counts.get(key) ?? 0) + 1)
 }

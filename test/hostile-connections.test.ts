@@ -14,11 +14,12 @@ import type { Scope } from './helpers/scope.ts'
 import { startRedis } from './helpers/services.ts'
 
 const redis = await startRedis({ after })
+const longSale = { APP_SALE_INTERVAL_SECONDS: String(30 * 86_400) }
 const perWorker = 50
 const perAddress = 20
 const worker = await startHttpWorker({ after }, redis, {
   env: {
-    APP_SALE_INTERVAL_SECONDS: String(30 * 86_400),
+    ...longSale,
     APP_WORKERS: '1',
     APP_CONNECTIONS_MAX: String(perWorker),
     APP_CONNECTIONS_PER_ADDRESS_MAX: String(perAddress),
@@ -40,9 +41,9 @@ const refused = async (bound: string) =>
 
 const open = async () => metricValue(await worker.metrics(), 'hotcakes_http_connections')
 
-async function assertServed(scope: Scope, localAddress: string): Promise<void> {
+async function assertServed(scope: Scope, localAddress: string, port = worker.port): Promise<void> {
   await eventually(async () => {
-    const connection = await openConnection(scope, worker.port, localAddress)
+    const connection = await openConnection(scope, port, localAddress)
     await connection.send(live).catch(() => undefined)
     await eventually(() => connection.isClosed || connection.unread.startsWith('HTTP/1.1 200'))
     const isServed = !connection.isClosed
@@ -60,6 +61,21 @@ test('an address has as many connections as it may, and no other address notices
 
   for (const connection of openOnes(greedy)) connection.destroy()
   await assertServed(t, '127.0.0.2')
+})
+
+test('a bound below the number of workers lets each address have a connection, one after the other, and no crowd', async (t) => {
+  const workers = 4
+  const strict = await startHttpWorker(t, redis, {
+    env: { ...longSale, APP_WORKERS: String(workers), APP_CONNECTIONS_PER_ADDRESS_MAX: '1' },
+  })
+  for (let n = 0; n < 5; n++) await assertServed(t, '127.0.7.1', strict.port)
+  const crowd: RawConnection[] = []
+  for (let n = 0; n < 20; n++) crowd.push(await openConnection(t, strict.port, '127.0.7.2'))
+  await eventually(() => openOnes(crowd).length === 1)
+  const [only] = openOnes(crowd)
+  await only?.send(live)
+  assert.equal((await only?.reply())?.status, 200)
+  await assertServed(t, '127.0.7.3', strict.port)
 })
 
 test('a worker has as many connections as it may, serves those, and takes others when they are gone', async (t) => {
@@ -148,7 +164,7 @@ test('an idle connection is kept for as long as its answer says, at the least', 
 })
 
 test('thousands of idle connections cost nobody an answer, and are closed', async (t) => {
-  const usual = await startHttpWorker(t, redis, { env: { APP_SALE_INTERVAL_SECONDS: String(30 * 86_400) } })
+  const usual = await startHttpWorker(t, redis, { env: longSale })
   const openAtUsual = async () => metricValue(await usual.metrics(), 'hotcakes_http_connections')
   for (const from of ['127.0.5.1', '127.0.5.2', '127.0.5.3']) {
     for (let n = 0; n < 1_000; n++) await openConnection(t, usual.port, from)

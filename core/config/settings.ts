@@ -157,7 +157,7 @@ export const settings = {
       min: 0,
       max: 1_000_000,
       unit: 'connections',
-      doc: 'Open connections of one client address (IPv6: one /64) with all workers. 0: any number, as behind a proxy, which is one address.',
+      doc: 'Open connections of one client address (IPv6: one /64) with all workers together; for a moment there can be one more at each. 0: any number, as behind a proxy, which is one address.',
     },
     rateLimitPerSecond: {
       format: 'hotcakes-integer',
