@@ -10,7 +10,7 @@ import { startCluster } from './helpers/cluster.ts'
 import { eventually } from './helpers/eventually.ts'
 import { startHttpWorker } from './helpers/http-worker.ts'
 import { openConnection, type RawConnection, requestText } from './helpers/raw-http.ts'
-import { startRedis } from './helpers/services.ts'
+import { servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
 
 const redis = await startRedis({ after })
 const loopbacks = Object.values(networkInterfaces())
@@ -19,18 +19,21 @@ const loopbacks = Object.values(networkInterfaces())
 const skip = loopbacks.some(({ address }) => address === '::1') ? false : 'this machine has no ::1'
 const longSale = { APP_SALE_INTERVAL_SECONDS: String(30 * 86_400) }
 
-const statusAt = async (url: string) => (await fetch(url)).status
+/** On a connection of its own: ports are used again, and one that is kept could lead to a server that is gone. */
+const statusAt = async (url: string) => (await fetch(url, { headers: { connection: 'close' } })).status
 
 test('by default API and metrics are served at 127.0.0.1 and at ::1, and the port is taken in both', {
   skip,
 }, async (t) => {
-  const first = await startCluster(t, { env: { ...longSale, APP_HOST: '' } })
+  const [own, postgres] = await Promise.all([startRedis(t), startPostgres(t)])
+  const services = servicesEnv({ redis: own.connection, db: postgres.connection })
+  const first = await startCluster(t, { env: { ...services, ...longSale, APP_HOST: '', APP_WORKERS: '1' } })
   const { APP_PORT = '', APP_METRICS_PORT } = first.env
   for (const host of ['127.0.0.1', '[::1]', 'localhost']) {
     assert.equal(await statusAt(`http://${host}:${APP_PORT}/livez`), 200, host)
     assert.equal(await statusAt(`http://${host}:${APP_METRICS_PORT}/metrics`), 200, host)
   }
-  for (const APP_HOST of ['::', '::1', '127.0.0.1', 'localhost']) {
+  for (const APP_HOST of ['::1', '127.0.0.1']) {
     const second = await startCluster(t, { awaitReady: false, env: { APP_PORT, APP_HOST } })
     assert.equal((await second.exited).code, 1)
     assert.ok(
@@ -73,7 +76,7 @@ test('on a socket of both families each IPv4 client has bounds of its own', { sk
     await served.send(requestText('GET', '/nothing'))
     statuses.push((await served.reply()).status)
   }
-  assert.deepEqual([...new Set(statuses)].toSorted(), [404, 429])
+  assert.deepEqual(new Set(statuses), new Set([404, 429]))
   for (const [url, status] of [
     [`http://127.0.0.1:${worker.port}/nothing`, 404],
     [`http://[::1]:${worker.port}/nothing`, 404],

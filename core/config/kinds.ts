@@ -1,5 +1,8 @@
 /** The kinds of values a setting can have: how their text is read, and what is allowed. */
 
+import { hostProblem } from './host-problem.ts'
+import { hintFor, shown, wrappingHint } from './pasted.ts'
+
 interface Described {
   /** Name of the environment variable. */
   readonly env: string
@@ -28,6 +31,24 @@ interface ChoiceSetting extends Described {
   readonly format: 'hotcakes-choice'
   readonly default: string
   readonly choices: readonly string[]
+  /** What others write, in small letters, and the choices that say the same here. */
+  readonly meant?: Readonly<Record<string, string>>
+}
+
+interface HostSetting extends Described {
+  readonly format: 'hotcakes-host'
+  readonly default: string
+  readonly defaultMeans?: string
+  /** The variable of the port. */
+  readonly portEnv: string
+  /** A directory is taken as well: libpq looks for a Unix socket in it. */
+  readonly isFolderTaken?: boolean
+}
+
+interface PathSetting extends Described {
+  readonly format: 'hotcakes-path'
+  readonly default: string
+  readonly defaultMeans?: string
 }
 
 interface TextSetting extends Described {
@@ -39,7 +60,7 @@ interface TextSetting extends Described {
   readonly defaultMeans?: string
 }
 
-export type Setting = IntegerSetting | BooleanSetting | ChoiceSetting | TextSetting
+export type Setting = IntegerSetting | BooleanSetting | ChoiceSetting | HostSetting | PathSetting | TextSetting
 export type SettingValue = string | number | boolean
 
 const booleans: Readonly<Record<string, boolean>> = {
@@ -49,6 +70,8 @@ const booleans: Readonly<Record<string, boolean>> = {
   0: false,
   yes: true,
   no: false,
+  on: true,
+  off: false,
 }
 
 /** The value that the text stands for; the text itself where it stands for none, for `problemOf` to name. */
@@ -56,7 +79,9 @@ export const coercions: Readonly<Record<Setting['format'], (text: string) => Set
   // Number() alone would take '', '1e3' and '0x10' as well; 15 digits are exact in a double.
   'hotcakes-integer': (text) => (/^-?\d{1,15}$/.test(text) ? Number(text) : text),
   'hotcakes-boolean': (text) => booleans[text.toLowerCase()] ?? text,
-  'hotcakes-choice': (text) => text,
+  'hotcakes-choice': (text) => text.toLowerCase(),
+  'hotcakes-host': (text) => text,
+  'hotcakes-path': (text) => text,
   'hotcakes-text': (text) => text,
 }
 
@@ -69,6 +94,10 @@ export function allowedValues(setting: Setting): string {
       return 'true or false'
     case 'hotcakes-choice':
       return `one of ${setting.choices.join(', ')}`
+    case 'hotcakes-host':
+      return `a host name or an IP address${setting.isFolderTaken === true ? ', or the folder of a Unix socket' : ''}`
+    case 'hotcakes-path':
+      return 'a path of at most 1024 characters'
     case 'hotcakes-text':
       return setting.allowed
   }
@@ -77,8 +106,25 @@ export function allowedValues(setting: Setting): string {
 /** What is wrong with the value, as a sentence that names the variable; `undefined` when nothing is. */
 export function problemOf(setting: Setting, value: unknown): string | undefined {
   if (value === setting.default || isAllowed(setting, value)) return undefined
-  const shown = setting.sensitive === true ? 'what it is (not shown: it is a secret)' : JSON.stringify(String(value))
-  return `${setting.env} must be ${allowedValues(setting)}, not ${shown}`
+  const must = `${setting.env} must be ${allowedValues(setting)}`
+  if (isSecret(setting)) return `${must}, not what it is (not shown: it is a secret)`
+  const text = String(value)
+  if (setting.format === 'hotcakes-host') return `${must}: ${problemOfHost(setting, text)}`
+  const hint = hintFor(setting, text)
+  return `${must}, not ${shown(text)}${hint === undefined ? '' : `: ${hint}`}`
+}
+
+function problemOfHost({ env, portEnv, isFolderTaken = false }: HostSetting, text: string): string | undefined {
+  return hostProblem(text, { env, portEnv, isFolderTaken })
+}
+
+function isSecret({ sensitive = false }: Setting): boolean {
+  return sensitive
+}
+
+/** A secret may begin and end with a quote. */
+function isWrapped(text: string): boolean {
+  return wrappingHint(text) !== undefined
 }
 
 function isAllowed(setting: Setting, value: unknown): boolean {
@@ -89,7 +135,11 @@ function isAllowed(setting: Setting, value: unknown): boolean {
       return typeof value === 'boolean'
     case 'hotcakes-choice':
       return typeof value === 'string' && setting.choices.includes(value)
+    case 'hotcakes-host':
+      return typeof value === 'string' && problemOfHost(setting, value) === undefined
+    case 'hotcakes-path':
+      return typeof value === 'string' && /^[^\p{Cc}]{1,1024}$/u.test(value) && hintFor(setting, value) === undefined
     case 'hotcakes-text':
-      return typeof value === 'string' && setting.pattern.test(value)
+      return typeof value === 'string' && setting.pattern.test(value) && (isSecret(setting) || !isWrapped(value))
   }
 }

@@ -73,7 +73,7 @@ test('one fault names every bad variable, its value and what is allowed', () => 
     APP_PORT: '80x',
     APP_WORKERS: '-1',
     REDIS_TLS: 'maybe',
-    DB_SSL_MODE: 'on',
+    DB_SSL_MODE: 'strict',
     LOG_LEVEL: 'loud',
     DB_USER: 'a\nb',
   }
@@ -124,6 +124,18 @@ test('no secret appears in a fault, a warning or the redacted configuration', ()
   assert.ok(!JSON.stringify(withoutHost.warnings).includes(secret))
 })
 
+const withPassword = (password: string) => loadConfig({ env: { REDIS_HOST: 'r', REDIS_PASSWORD: password } })
+
+test('a secret is taken as it is, with a warning when it was probably not meant so', () => {
+  for (const password of ['"quoted"', ' spaces ', 'redis://:p@h']) {
+    const { redis, warnings } = withPassword(password)
+    assert.equal(redis.password, password)
+    assert.match(warnings.join(), /^REDIS_PASSWORD may not be what you mean: (leave out|write the password)/)
+    assert.ok(!warnings.join().includes(password))
+  }
+  for (const password of ['p#"\'w', '"', "it's"]) assert.deepEqual(withPassword(password).warnings, [])
+})
+
 test('settings that exclude each other are named together', () => {
   const ports = faultOf(() => loadConfig({ env: { APP_PORT: '9090' } }))
   assert.match(ports.message, /APP_METRICS_PORT must differ from APP_PORT/)
@@ -138,10 +150,13 @@ test('an origin that no browser sends is refused, and the right spelling named',
   assert.equal(message, 'APP_ALLOWED_ORIGINS: entry 2 is not what browsers send as the origin: write https://b.example')
 })
 
-test('a file that cannot be read is named with its setting', () => {
+test('a file of certificates that cannot be read, or has none, is named with its setting', (t) => {
   const files = { DB_SSL_ROOT_CERT: '/nowhere/root.crt', REDIS_TLS_CA: '/nowhere/ca.crt' }
   const { message } = faultOf(() => loadConfig({ env: files }))
-  assert.match(message, /^DB_SSL_ROOT_CERT must be a file .*root\.crt.*\nREDIS_TLS_CA must be a file .*ca\.crt/)
+  assert.match(message, /^DB_SSL_ROOT_CERT must be a file .*root\.crt.*ENOENT.*\nREDIS_TLS_CA must be a file .*ca\.crt/)
+  const empty = dotenvFile(t, '')
+  assert.match(faultOf(() => loadConfig({ env: { REDIS_TLS_CA: empty } })).message, /\.env has none in it$/)
+  assert.match(faultOf(() => loadConfig({ env: { REDIS_TLS_CA: tmpdir() } })).message, /cannot be read \(EISDIR\)$/)
 })
 
 test('unknown names in the file are warned about, with the one that was probably meant', (t) => {
@@ -168,7 +183,11 @@ test('a password can be in a file of its own, and is given one way only', (t) =>
   const both = faultOf(() => loadConfig({ env: { DB_PASSWORD: 'x', DB_PASSWORD_FILE: secret } }))
   assert.match(both.message, /DB_PASSWORD and DB_PASSWORD_FILE are both set/)
   const missing = faultOf(() => loadConfig({ env: { REDIS_PASSWORD_FILE: `${secret}.not` } }))
-  assert.match(missing.message, /REDIS_PASSWORD_FILE names .*\.not, which cannot be read/)
+  assert.match(missing.message, /REDIS_PASSWORD_FILE names .*\.not, which cannot be read \(ENOENT\)$/)
+  const empty = faultOf(() => loadConfig({ env: { DB_PASSWORD_FILE: dotenvFile(t, '\n') } }))
+  assert.match(empty.message, /^DB_PASSWORD_FILE names .*, which is empty$/)
+  const marked = loadConfig({ env: { DB_HOST: 'd', DB_PASSWORD_FILE: dotenvFile(t, '\uFEFFp\r\n') } })
+  assert.equal(marked.db.password, 'p', 'without the byte order mark and the end of the line')
   assert.deepEqual(
     loadConfig({ env: {}, dotenvFile: dotenvFile(t, `DB_HOST=d\nDB_PASSWORD_FILE=${secret}\n`) }).warnings,
     [],

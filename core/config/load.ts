@@ -1,4 +1,4 @@
-import { accessSync, constants, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 
 import convict from 'convict'
@@ -9,7 +9,8 @@ import { closestName } from './closest.ts'
 import type { Setting } from './kinds.ts'
 import { coercions, problemOf } from './kinds.ts'
 import { problemsOfOrigins } from './origins.ts'
-import { secretFileNames, withSecretFiles } from './secret-files.ts'
+import { wrappingHint } from './pasted.ts'
+import { secretFileNames, shownPath, withSecretFiles } from './secret-files.ts'
 import type { SettingValues } from './settings.ts'
 import { settingPlaces, settings } from './settings.ts'
 
@@ -60,11 +61,15 @@ export function loadConfig(options: { env: Variables; dotenvFile?: string }): Re
   const problems = settingPlaces.flatMap(
     ({ group, name, setting }) => problemOf(setting, valueAt(values, group, name)) ?? [],
   )
-  if (problems.length === 0) problems.push(...problemsBetween(values), ...unreadableFiles(values))
+  if (problems.length === 0) problems.push(...problemsBetween(values), ...unusableFiles(values))
   if (problems.length > 0) throw new Fault('HC_CONFIG', problems.join('\n'))
   loaded.validate({ allowed: 'strict' })
 
-  const warnings = [...unknownNames(file, options.dotenvFile ?? ''), ...settingsWithoutEffect(values, variables)]
+  const warnings = [
+    ...unknownNames(file, options.dotenvFile ?? ''),
+    ...settingsWithoutEffect(values, variables),
+    ...oddSecrets(values),
+  ]
   return deepFreeze({
     ...values,
     app: { ...values.app, workers: values.app.workers === 0 ? availableParallelism() : values.app.workers },
@@ -118,15 +123,30 @@ function problemsBetween({ app, redis }: SettingValues): string[] {
   return problems
 }
 
-function unreadableFiles({ db, redis }: SettingValues): string[] {
+function unusableFiles({ db, redis }: SettingValues): string[] {
   const files = { DB_SSL_ROOT_CERT: db.sslRootCert, REDIS_TLS_CA: redis.tlsCa }
   return Object.entries(files).flatMap(([name, path]) => {
-    try {
-      if (path !== '') accessSync(path, constants.R_OK)
-      return []
-    } catch (error) {
-      return [`${name} must be a file that can be read: ${(error as Error).message}`]
-    }
+    const problem = path === '' ? undefined : problemOfPem(path)
+    return problem === undefined
+      ? []
+      : [`${name} must be a file with certificates (PEM): ${shownPath(path)} ${problem}`]
+  })
+}
+
+function problemOfPem(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'latin1').includes('-----BEGIN ') ? undefined : 'has none in it'
+  } catch (error) {
+    return `cannot be read (${(error as NodeJS.ErrnoException).code})`
+  }
+}
+
+/** A secret is taken as it is. These are the ones that were probably not meant so. */
+function oddSecrets(values: SettingValues): string[] {
+  return settingPlaces.flatMap(({ group, name, setting }) => {
+    const text = setting.sensitive === true ? String(valueAt(values, group, name)) : ''
+    const hint = wrappingHint(text) ?? (text.includes('://') ? 'write the password of a URL alone' : undefined)
+    return hint === undefined ? [] : [`${setting.env} may not be what you mean: ${hint}`]
   })
 }
 

@@ -1,6 +1,8 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
+import { dirname, isAbsolute } from 'node:path'
 
 import { Fault } from '../faults.ts'
+import { shown } from './pasted.ts'
 import { settingPlaces } from './settings.ts'
 
 const suffix = '_FILE'
@@ -31,11 +33,25 @@ export function withSecretFiles(variables: Readonly<Record<string, string>>): Re
 }
 
 function readSecret(fileName: string, path: string): string {
+  const secret = readText(fileName, path)
+  // Some editors begin a file with a byte order mark, which nobody sees.
+  const text = secret.replace(/^\uFEFF/, '').replace(/\r?\n$/, '')
+  if (text === '') throw new Fault('HC_CONFIG', `${fileName} names ${shownPath(path)}, which is empty`)
+  return text
+}
+
+function readText(fileName: string, path: string): string {
   try {
-    return readFileSync(path, 'utf8').replace(/\r?\n$/, '')
-  } catch (cause) {
-    throw new Fault('HC_CONFIG', `${fileName} names ${path}, which cannot be read: ${(cause as Error).message}`, {
-      cause,
-    })
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    // The system's own words repeat the path.
+    const { code } = error as NodeJS.ErrnoException
+    throw new Fault('HC_CONFIG', `${fileName} names ${shownPath(path)}, which cannot be read (${code})`)
   }
+}
+
+/** A secret may have been put in the place of its file's name: only what is one beyond doubt is repeated. */
+export function shownPath(path: string): string {
+  const isThere = dirname(path) !== '/' && existsSync(dirname(path))
+  return isAbsolute(path) && (isThere || /^(?:\/[A-Za-z._-]{1,16})+$/.test(path)) ? path : shown(path)
 }

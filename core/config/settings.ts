@@ -1,13 +1,9 @@
 import { workersMax } from '../limits.ts'
 import type { Setting } from './kinds.ts'
 
+const host = { format: 'hotcakes-host' } as const
+const path = { format: 'hotcakes-path' } as const
 const port = { format: 'hotcakes-integer', min: 1, max: 65_535 } as const
-const host = {
-  format: 'hotcakes-text',
-  // A leading slash: libpq takes the directory of a Unix socket as the host.
-  pattern: /^[A-Za-z0-9._:/%-]{1,255}$/,
-  allowed: 'a host name or an IP address',
-} as const
 const secret = {
   format: 'hotcakes-text',
   // Control characters can't be part of a connection string, and mostly come from a badly quoted secret file.
@@ -15,16 +11,16 @@ const secret = {
   allowed: 'at most 1024 characters, none of them a control character',
   sensitive: true,
 } as const
-const file = {
-  format: 'hotcakes-text',
-  pattern: /^[^\p{Cc}]{1,1024}$/u,
-  allowed: 'a path of at most 1024 characters',
-} as const
 const identifier = {
   format: 'hotcakes-text',
-  pattern: /^[^\p{Cc}]{1,63}$/u,
+  // A URL is taken for what it is, a secret perhaps, before Postgres puts it into its own errors.
+  pattern: /^(?!.*:\/\/)[^\p{Cc}]{1,63}$/u,
   allowed: '1 to 63 characters, none of them a control character',
 } as const
+
+function anyOf(texts: readonly string[], meant: string): Record<string, string> {
+  return Object.fromEntries(texts.map((text) => [text, meant]))
+}
 
 /**
  * Every setting, in the order in which `--help` and `.env.example` show them. The shape is the shape of the
@@ -35,6 +31,7 @@ export const settings = {
     host: {
       ...host,
       env: 'APP_HOST',
+      portEnv: 'APP_PORT',
       default: '::',
       defaultMeans: 'every address of this machine, IPv6 and IPv4',
       doc: 'Address that the API listens on. 0.0.0.0: every IPv4 address only.',
@@ -43,6 +40,7 @@ export const settings = {
     metricsHost: {
       ...host,
       env: 'APP_METRICS_HOST',
+      portEnv: 'APP_METRICS_PORT',
       default: 'localhost',
       defaultMeans: '127.0.0.1 and ::1',
       doc: 'Address that /metrics listens on. Loopback by default: metrics are not for buyers.',
@@ -102,11 +100,9 @@ export const settings = {
       doc: 'What has to have a purchase on disk before it is answered: Redis, or Postgres too, so that even a lost disk of Redis loses no answered purchase.',
     },
     dataDir: {
-      format: 'hotcakes-text',
+      ...path,
       env: 'APP_DATA_DIR',
       default: '.data',
-      pattern: /^[^\p{Cc}]{1,1024}$/u,
-      allowed: 'a path of at most 1024 characters',
       doc: 'Folder for the data of the embedded PostgreSQL and Redis. Relative to where the server is started.',
     },
     shutdownSeconds: {
@@ -210,6 +206,8 @@ export const settings = {
     host: {
       ...host,
       env: 'DB_HOST',
+      portEnv: 'DB_PORT',
+      isFolderTaken: true,
       default: '',
       defaultMeans: 'an embedded PostgreSQL',
       doc: 'PostgreSQL server. When it is not set, the server runs a PostgreSQL of its own in APP_DATA_DIR, for one machine.',
@@ -250,10 +248,15 @@ export const settings = {
       env: 'DB_SSL_MODE',
       default: 'prefer',
       choices: ['disable', 'prefer', 'require', 'verify-ca', 'verify-full'],
+      meant: {
+        ...anyOf(['true', 'on', 'yes', '1', 'enable', 'enabled'], 'require, or verify-full with DB_SSL_ROOT_CERT'),
+        ...anyOf(['false', 'off', 'no', '0', 'disabled', 'none'], 'disable'),
+        allow: 'prefer',
+      },
       doc: 'Encryption to PostgreSQL, as libpq means it. Only verify-full keeps out who stands between.',
     },
     sslRootCert: {
-      ...file,
+      ...path,
       env: 'DB_SSL_ROOT_CERT',
       default: '',
       defaultMeans: 'PGSSLROOTCERT, else ~/.postgresql/root.crt',
@@ -264,6 +267,7 @@ export const settings = {
     host: {
       ...host,
       env: 'REDIS_HOST',
+      portEnv: 'REDIS_PORT',
       default: '',
       defaultMeans: 'an embedded Redis',
       doc: 'Redis (>= 7) or Valkey server. When it is not set, the server runs one of its own in APP_DATA_DIR, for one machine.',
@@ -274,7 +278,7 @@ export const settings = {
       env: 'REDIS_USER',
       default: '',
       defaultMeans: "Redis' user default",
-      pattern: /^[^\p{Cc} ]{1,63}$/u,
+      pattern: /^(?!.*:\/\/)[^\p{Cc} ]{1,63}$/u,
       allowed: '1 to 63 characters, none of them a space or a control character',
       doc: 'User at the Redis server. ops/redis/users.acl has one with the least rights.',
     },
@@ -292,7 +296,7 @@ export const settings = {
       doc: 'Encryption to Redis. Its certificate and name are always checked.',
     },
     tlsCa: {
-      ...file,
+      ...path,
       env: 'REDIS_TLS_CA',
       default: '',
       defaultMeans: 'those that Node.js knows, and NODE_EXTRA_CA_CERTS',
@@ -320,6 +324,12 @@ export const settings = {
       env: 'LOG_LEVEL',
       default: 'info',
       choices: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
+      meant: {
+        ...anyOf(['verbose', 'all'], 'trace'),
+        notice: 'info',
+        critical: 'fatal',
+        ...anyOf(['off', 'none', 'quiet'], 'silent'),
+      },
       doc: 'Least severity of a log line.',
     },
   },
