@@ -1,3 +1,4 @@
+import { cpuQuota } from '../core/config/cores.ts'
 import { hostAndPort, localUrl } from '../core/config/listen-hosts.ts'
 import type { Config } from '../core/config/load.ts'
 import { formatItemId } from '../core/ids.ts'
@@ -22,11 +23,25 @@ export function greet(options: GreetingOptions): void {
   const tryIt = firstItem && `curl -X POST '${api}/checkout?user_id=me&id=${firstItem}'`
   const closesAt = sale && new Date(sale.closesAtMs).toISOString()
   if (!process.stdout.isTTY) {
-    log.info({ api, metrics, sale: sale?.sale, closesAt, items: sale?.items, firstItem, tryIt, tookMs }, 'ready')
+    log.info(
+      {
+        api,
+        metrics,
+        workers: app.workers,
+        cpuQuota: cpuQuota(),
+        sale: sale?.sale,
+        closesAt,
+        items: sale?.items,
+        firstItem,
+        tryIt,
+        tookMs,
+      },
+      'ready',
+    )
     return
   }
   const lines = [
-    ['Listening', `${api} (${app.workers} ${app.workers === 1 ? 'worker' : 'workers'})`],
+    ['Listening', `${api} (${workersOf(app.workers)})`],
     ['Metrics', metrics],
     ['Data', dataOf(config)],
     ['Sale', sale && `${sale.sale}: ${sale.items} items, closes at ${closesAt}`],
@@ -36,6 +51,12 @@ export function greet(options: GreetingOptions): void {
   ].filter(([, text]) => text !== undefined)
   const shown = lines.map(([name = '', text]) => `  ${name.padEnd(12)}${text}\n`).join('')
   process.stdout.write(`\nhotcakes is ready after ${(tookMs / 1_000).toFixed(1)} s.\n\n${shown}\n`)
+}
+
+function workersOf(count: number): string {
+  const quota = cpuQuota()
+  const workers = `${count} ${count === 1 ? 'worker' : 'workers'}`
+  return quota === undefined ? workers : `${workers}, the CPU quota is ${quota} cores`
 }
 
 function dataOf({ app, db, redis }: Config): string {

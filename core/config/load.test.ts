@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { availableParallelism, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { test } from 'node:test'
 
 import { Fault } from '../faults.ts'
+import { usableCores } from './cores.ts'
 import { loadConfig, redacted } from './load.ts'
 import { settingPlaces } from './settings.ts'
 
@@ -34,7 +35,7 @@ test('with nothing set every setting has its default, and both services are embe
     { port: config.app.port, items: config.app.itemNumber, limit: config.app.userLimit, hold: config.app.holdSeconds },
     { port: 8080, items: 10_000, limit: 10, hold: 600 },
   )
-  assert.equal(config.app.workers, availableParallelism())
+  assert.equal(config.app.workers, usableCores())
   assert.equal(config.redis.ttlHours, 24)
   assert.deepEqual([config.db.embedded, config.redis.embedded], [true, true])
   assert.deepEqual(config.warnings, [])

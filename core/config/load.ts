@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
 
 import convict from 'convict'
 import dotenv from 'dotenv'
 
 import { Fault } from '../faults.ts'
 import { closestName } from './closest.ts'
+import { cpuQuota, usableCores } from './cores.ts'
 import type { Setting } from './kinds.ts'
 import { coercions, problemOf } from './kinds.ts'
 import { problemsOfOrigins } from './origins.ts'
@@ -69,10 +69,11 @@ export function loadConfig(options: { env: Variables; dotenvFile?: string }): Re
     ...unknownNames(file, options.dotenvFile ?? ''),
     ...settingsWithoutEffect(values, variables),
     ...oddSecrets(values),
+    ...workersAboveQuota(values),
   ]
   return deepFreeze({
     ...values,
-    app: { ...values.app, workers: values.app.workers === 0 ? availableParallelism() : values.app.workers },
+    app: { ...values.app, workers: values.app.workers === 0 ? usableCores() : values.app.workers },
     db: { ...values.db, embedded: values.db.host === '' },
     redis: { ...values.redis, embedded: values.redis.host === '' },
     warnings,
@@ -148,6 +149,12 @@ function oddSecrets(values: SettingValues): string[] {
     const hint = wrappingHint(text) ?? (text.includes('://') ? 'write the password of a URL alone' : undefined)
     return hint === undefined ? [] : [`${setting.env} may not be what you mean: ${hint}`]
   })
+}
+
+function workersAboveQuota({ app: { workers } }: SettingValues): string[] {
+  const quota = cpuQuota()
+  if (quota === undefined || workers <= Math.max(1, quota)) return []
+  return [`APP_WORKERS is ${workers}, but the CPU quota is that of ${quota} cores: busy workers will halt each other`]
 }
 
 /** Only the file is looked through: the environment holds variables of others, which may begin alike. */

@@ -50,11 +50,11 @@ export const settings = {
       format: 'hotcakes-integer',
       env: 'APP_WORKERS',
       default: 0,
-      defaultMeans: 'one per core',
+      defaultMeans: 'one per core, or per whole core of the CPU quota',
       min: 0,
       max: workersMax,
       unit: 'processes',
-      doc: 'HTTP worker processes.',
+      doc: "HTTP worker processes. Of a container's CPU quota only whole cores count, one at least: 1 worker for 1.5.",
     },
     itemNumber: {
       format: 'hotcakes-integer',
