@@ -221,6 +221,8 @@ export class HttpServer implements ExchangeHost {
     const enter = this.#admitted(registered)
     if (limit === undefined || registered.isProbe) return enter
     const { place, kind } = registered
+    // By an exchange like any other answer: no more CPU than an accepted request has (25 us, the kernel's for the most
+    // part), and without its cork, answers to pipelined requests are written one by one: 31 us instead of 8, measured.
     const refuse = this.#admitted({ handle: (exchange) => exchange.reply(limit.reply), place, kind })
     return (res, req) => {
       if (limit.takes(res.getRemoteAddress(), this.#clock.now())) enter(res, req)
