@@ -52,7 +52,10 @@ export class BatchReader {
     this.#flat = unpackFlat(encoded)
     this.commandCount = (this.#flat.length - batchHeadLength) / commandLength
     if (this.#flat[0] !== batchVersion || !Number.isInteger(this.commandCount)) {
-      throw new Fault('HC_LOG_MALFORMED', `a batch has version ${this.#flat[0]} and ${this.#flat.length} values`)
+      throw new Fault(
+        'HC_LOG_MALFORMED',
+        `a batch has version ${numberOnly(this.#flat[0])} and ${this.#flat.length} values`,
+      )
     }
   }
 
@@ -98,7 +101,7 @@ export class DecisionReader {
     const outcome = outcomeByCode[code]
     switch (outcome) {
       case undefined:
-        throw new Fault('HC_LOG_MALFORMED', `no outcome has the code ${code}`)
+        throw new Fault('HC_LOG_MALFORMED', `no outcome has the code ${numberOnly(code)}`)
       case 'held_again':
         this.nonce = flat[this.#at++] as string
         this.expiresAtMs = this.nowMs + (flat[this.#at++] as number)
@@ -151,4 +154,9 @@ function unpackFlat(encoded: Uint8Array): (number | string)[] {
   }
   if (!Array.isArray(flat)) throw new Fault('HC_LOG_MALFORMED', 'a log entry is not an array')
   return flat
+}
+
+/** What stands where a number should may be a buyer's id or code, which no message repeats. */
+function numberOnly(value: number | string | undefined): string {
+  return typeof value === 'number' ? String(value) : `of type ${typeof value}`
 }

@@ -13,6 +13,7 @@ export const faultTitles = {
   HC_REDIS_REFUSED: 'Redis refused a batch',
   HC_POSTGRES_UNAVAILABLE: 'Postgres did not answer',
   HC_POSTGRES_REFUSED: 'Postgres refused a statement',
+  HC_POSTGRES_LOCKED: 'The lock of another session keeps rows out of Postgres',
   HC_POSTGRES_BUSY: 'Too many statements wait for Postgres',
   HC_POSTGRES_POOLED: 'A pooler shares sessions of Postgres between its clients',
   HC_SCHEMA: 'The database schema is not one that this version knows',

@@ -59,8 +59,22 @@ export const drainRetryDelayMsMin = 100
 export const drainRetryDelayMsMax = 2_000
 /** A persister that lost the race for an offset stands by this long before it looks again. */
 export const drainStandbyMs = 1_000
-/** A transaction that runs longer makes the persister say that Postgres is away: it may hang without an error. */
-export const copyHangMs = 10_000
+/**
+ * A call of the persister to Postgres that takes longer makes it say that Postgres is away: it may hang without an error.
+ * With APP_ACK=postgres the first purchases are given up after as long.
+ */
+export const copyHangMs = 5_000
+/**
+ * Longest wait of the persister for another session's lock; then it says whose, and tries again. A transaction of
+ * another persister is mostly over in a tenth of that.
+ */
+export const copyLockMsMax = 1_000
+/** Sessions that are named when a lock is waited for. */
+export const lockHoldersMax = 3
+/** The persister looks once a second for how long it has waited: a wait is told of before it has lasted two. */
+export const waitSaidMs = 1_000
+/** Of why nothing gets into Postgres, as shown to whoever asks: a sentence. */
+export const troubleReasonCharsMax = 240
 /**
  * The object of a connection to Postgres that is closed is kept for so long: the addon still uses it in the next turn of
  * the event loop.

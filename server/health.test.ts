@@ -52,6 +52,32 @@ test('where purchases wait for Postgres, it is not ready without', () => {
   assert.deepEqual(verdict({ needsPostgres: true, logState: away }), ['not_ready', { postgres: 'away' }])
 })
 
+test('it tells a Postgres that refuses our rows from one that is away, and names why', () => {
+  const trouble = { fault: 'HC_POSTGRES_REFUSED', reason: 'permission denied for table purchases [42501]' } as const
+  const refused = { ...logState, persister: { ...persister, state: 'refused' as const, trouble } }
+  assert.deepEqual(verdict({ logState: refused }), ['degraded', { postgres: 'refused' }])
+  assert.deepEqual(verdict({ logState: refused, needsPostgres: true }), ['not_ready', { postgres: 'refused' }])
+  const { checks } = judgeHealth({ ...wellFacts, logState: refused })
+  assert.deepEqual(checks.postgres, { status: 'refused', ...trouble })
+  const unnamed = { fault: 'HC_POSTGRES_UNAVAILABLE', reason: '' } as const
+  const away = { ...logState, persister: { ...persister, state: 'away' as const, trouble: unnamed } }
+  const awayChecks = judgeHealth({ ...wellFacts, logState: away }).checks
+  assert.deepEqual(awayChecks.postgres, { status: 'away', fault: 'HC_POSTGRES_UNAVAILABLE' })
+  const locked = { ...logState, persister: { ...persister, state: 'locked' as const } }
+  assert.deepEqual(verdict({ logState: locked }), ['degraded', { postgres: 'locked' }])
+})
+
+test('a log that has lost entries is named, and Postgres is not blamed for it', () => {
+  const trouble = { fault: 'HC_LOG_GAP', reason: 'after the log entry 1-4 comes 1-6' } as const
+  const gap = { ...logState, persister: { ...persister, state: 'log_fault' as const, trouble } }
+  assert.deepEqual(verdict({ logState: gap }), ['degraded', { log: 'fault' }])
+  assert.deepEqual(verdict({ logState: gap, needsPostgres: true }), ['not_ready', { log: 'fault' }])
+  assert.deepEqual(verdict({ logState: gap, logLack: 'backlog_full' }), ['not_ready', { log: 'backlog_full' }])
+  const { log, postgres } = judgeHealth({ ...wellFacts, logState: gap }).checks
+  assert.deepEqual(log, { status: 'fault', ...trouble, backlog_entries: 5, backlog_max: 100, lag_seconds: 0.1 })
+  assert.deepEqual(postgres, { status: 'up' })
+})
+
 test('it is not ready without Redis, with the log full, without an open sale, or while it drains', () => {
   assert.deepEqual(verdict({ isRedisUp: false }), ['not_ready', { redis: 'down' }])
   assert.deepEqual(verdict({ logLack: 'backlog_full' }), ['not_ready', { log: 'backlog_full' }])

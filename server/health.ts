@@ -1,5 +1,6 @@
 import type { FaultCode } from '../core/faults.ts'
 import type { RecordReport } from '../core/ipc.ts'
+import type { PersisterTrouble } from '../core/redis/persister-state.ts'
 import type { LogState } from '../core/redis/sale-store.ts'
 import type { Exchange } from './exchange.ts'
 import type { LogLack } from './log-room.ts'
@@ -41,23 +42,27 @@ export interface HealthReport {
  */
 export function judgeHealth(facts: HealthFacts): HealthReport {
   const { logState, logLack, backlogMax } = facts
-  const postgres = postgresStatus(logState)
+  const postgres = postgresCheck(logState)
+  const logFault = logFaultOf(logState)
+  // Where nothing gets into Postgres it doesn't matter here which side is to blame.
+  const isRecording = postgres.status === 'up' && logFault === undefined
   const checks = {
     server: { status: facts.isDraining ? 'draining' : 'serving' },
     redis: { status: facts.isRedisUp ? 'up' : 'down', ...(facts.redisFault && { fault: facts.redisFault }) },
     record: recordCheck(facts),
-    postgres: { status: postgres },
+    postgres,
     log: {
-      status: logState === undefined ? 'unknown' : (logLack ?? 'ok'),
+      status: logState === undefined ? 'unknown' : (logLack ?? (logFault === undefined ? 'ok' : 'fault')),
+      ...logFault,
       backlog_entries: logState?.backlogEntries,
       backlog_max: backlogMax,
       lag_seconds: logState?.lagSeconds,
     },
     sale: { status: facts.isSaleOpen ? 'open' : 'opening', id: facts.sale },
   }
-  const hasRecord = logState !== undefined && logLack === undefined && (postgres === 'up' || !facts.needsPostgres)
+  const hasRecord = logState !== undefined && logLack === undefined && (isRecording || !facts.needsPostgres)
   const sells = !facts.isDraining && facts.isRedisUp && facts.isRecordSound && hasRecord && facts.isSaleOpen
-  return { status: sells ? (postgres === 'up' ? 'ready' : 'degraded') : 'not_ready', checks }
+  return { status: sells ? (isRecording ? 'ready' : 'degraded') : 'not_ready', checks }
 }
 
 /** The primary may not have told yet what it is about to find out. */
@@ -66,10 +71,35 @@ function recordCheck({ isRecordSound, recordReport }: HealthFacts): { status: st
   return recordReport === undefined || recordReport.status === 'sound' ? { status: 'unverified' } : recordReport
 }
 
+interface PostgresCheck extends Partial<PersisterTrouble> {
+  readonly status: 'up' | 'away' | 'refused' | 'locked' | 'unknown'
+}
+
 /** Known from what the persister says in Redis: this process has a connection to Postgres only while it reads. */
-function postgresStatus(logState: LogState | undefined): 'up' | 'away' | 'unknown' {
-  if (logState?.persister === undefined) return 'unknown'
-  return logState.persister.state === 'away' ? 'away' : 'up'
+function postgresCheck(logState: LogState | undefined): PostgresCheck {
+  const persister = logState?.persister
+  switch (persister?.state) {
+    case undefined:
+      return { status: 'unknown' }
+    case 'away':
+    case 'refused':
+    case 'locked':
+      return { status: persister.state, ...shown(persister.trouble) }
+    case 'active':
+    case 'standby':
+    case 'log_fault':
+      return { status: 'up' }
+  }
+}
+
+/** The log has entries that can't be copied, or lacks some: Postgres is not to blame. */
+function logFaultOf(logState: LogState | undefined): Partial<PersisterTrouble> | undefined {
+  return logState?.persister?.state === 'log_fault' ? shown(logState.persister.trouble) : undefined
+}
+
+function shown(trouble: PersisterTrouble | undefined): Partial<PersisterTrouble> {
+  if (trouble === undefined) return {}
+  return trouble.reason === '' ? { fault: trouble.fault } : trouble
 }
 
 /** `GET /readyz` and `GET /health`. 200 for what sells, 503 for what does not. */

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 
-import { startBuyers } from './helpers/buyers.ts'
+import type { ToChild } from '../core/ipc.ts'
+import type { PersisterState, PersisterStateName } from '../core/redis/persister-state.ts'
+import { type Buyers, startBuyers } from './helpers/buyers.ts'
 import { startCommitCutter } from './helpers/commit-cutter.ts'
 import { eventually } from './helpers/eventually.ts'
 import { startPersister, type TestPersister } from './helpers/persister.ts'
@@ -9,6 +11,12 @@ import { assertRecorded, newRecord, recordedAttempts } from './helpers/record.ts
 import { openRedis, startPostgres, startRedis } from './helpers/services.ts'
 
 const { connection: db } = await startPostgres({ after })
+
+/** What the persister says of itself, once it is that. */
+async function reported(buyers: Buyers, state: PersisterStateName): Promise<PersisterState | undefined> {
+  const { persister } = await buyers.store.logState()
+  return persister?.state === state ? persister : undefined
+}
 
 const toldCodes = (persister: TestPersister) => persister.logLines().flatMap(({ code }) => code ?? [])
 
@@ -38,7 +46,8 @@ test('a gap in the log is named and never skipped', async (t) => {
   await buyers.store.redis.xdel(buyers.store.keys.log, '1-5')
 
   const persister = await startPersister(t, { db, redis: redis.connection })
-  await eventually(async () => (await buyers.store.logState()).persister?.state === 'away')
+  const gap = await eventually(() => reported(buyers, 'log_fault'))
+  assert.deepEqual(gap.trouble, { fault: 'HC_LOG_GAP', reason: 'after the log entry 1-4 comes 1-6' })
   assert.deepEqual(recordedAttempts(postgres), buyers.decided.slice(0, 15), 'all that stands before the gap')
   const told = persister.logLines().find(({ code }) => code === 'HC_LOG_GAP')
   assert.match(told?.msg ?? '', /1-4.*1-6/)
@@ -73,6 +82,48 @@ test('an entry that nobody can read is named and never skipped', async (t) => {
   assert.equal(await buyers.store.redis.xlen(buyers.store.keys.log), 2)
 })
 
+test('all that stands before an entry whose contents nobody can read is copied, in whatever read it is', async (t) => {
+  const redis = await startRedis(t)
+  const postgres = newRecord(t, db)
+  const buyers = await startBuyers(t, redis.connection)
+  for (let n = 0; n < 7; n++) await buyers.checkOut(5)
+  // The sale's opening is 1-1, so this is 1-9. It looks like a batch, and only who decodes it sees that it is none.
+  await buyers.store.redis.xadd(buyers.store.keys.log, '1-*', 'b', 'not msgpack', 'r', 'neither')
+  const good = [...buyers.decided]
+  await buyers.checkOut(5)
+
+  const persister = await startPersister(t, { db, redis: redis.connection })
+  const fault = await eventually(() => reported(buyers, 'log_fault'))
+  assert.equal(fault.trouble?.fault, 'HC_LOG_MALFORMED')
+  assert.match(fault.trouble?.reason ?? '', /^the log entry 1-9: /)
+  assertRecorded(postgres, good)
+  assert.deepEqual(await persister.drain(), { code: 1, signal: null })
+  assert.equal(await buyers.store.redis.xlen(buyers.store.keys.log), 2, 'the bad entry and what follows it are kept')
+})
+
+test('an entry with a value that Postgres takes in no row is found among good ones, and named', async (t) => {
+  const redis = await startRedis(t)
+  const postgres = newRecord(t, db)
+  const buyers = await startBuyers(t, redis.connection)
+  for (let n = 0; n < 11; n++) await buyers.checkOut(5)
+  const good = [...buyers.decided]
+  await buyers.checkOut(1, 'nobody\0')
+  for (let n = 0; n < 5; n++) await buyers.checkOut(5)
+
+  const persister = await startPersister(t, { db, redis: redis.connection })
+  const refused = await eventually(() => reported(buyers, 'refused'))
+  assert.deepEqual(refused.trouble, {
+    fault: 'HC_POSTGRES_REFUSED',
+    reason: 'the log entry 1-13: a row is refused [22021]',
+  })
+  assertRecorded(postgres, good)
+  assert.equal(await buyers.store.redis.xlen(buyers.store.keys.log), 6)
+  assert.deepEqual(await persister.drain(), { code: 1, signal: null })
+  const left = persister.messages.find(({ type }) => type === 'left') as { what: string } | undefined
+  assert.match(left?.what ?? '', /Postgres refuses its rows \(HC_POSTGRES_REFUSED\): the log entry 1-13: /)
+  assertRecorded(postgres, good)
+})
+
 test('a Redis that was emptied is named; a new epoch of its log is taken up', async (t) => {
   const redis = await startRedis(t)
   const postgres = newRecord(t, db)
@@ -96,17 +147,140 @@ test('an entry that Postgres refuses stops the persister, says so once, and is c
   const persister = await startPersister(t, { db, redis: redis.connection })
   postgres.query('alter table checkout_attempts rename to elsewhere')
   await buyers.checkOut(5)
-  const reportedState = async () => (await buyers.store.logState()).persister?.state
-  await eventually(async () => (await reportedState()) === 'away')
+  const refused = await eventually(() => reported(buyers, 'refused'))
+  assert.deepEqual(refused.trouble, {
+    fault: 'HC_POSTGRES_REFUSED',
+    reason: 'relation "checkout_attempts" does not exist [42P01]',
+  })
   const attempts = async () => {
     const { metrics } = await askMetrics(persister)
     return metrics.find(({ name }) => name === 'hotcakes_persister_faults_total')?.values[0]?.value ?? 0
   }
   await eventually(async () => (await attempts()) >= 3, { what: 'several attempts' })
   postgres.query('alter table elsewhere rename to checkout_attempts')
-  await eventually(async () => (await reportedState()) === 'active')
+  const active = await eventually(() => reported(buyers, 'active'))
+  assert.equal(active.trouble, undefined)
   assertRecorded(postgres, buyers.decided)
   assert.deepEqual(toldCodes(persister), ['HC_POSTGRES_REFUSED', 'HC_POSTGRES_REFUSED'], 'one line each way')
+})
+
+const readOnly = `"${db.name}" set default_transaction_read_only`
+const refusals: readonly { what: string; statement: string; sqlState: string; undo?: string }[] = [
+  { what: 'a right is missing', statement: 'revoke insert on purchases from hotcakes', sqlState: '42501' },
+  { what: 'no partition can be made', statement: 'drop function ensure_attempts_partitions', sqlState: '42883' },
+  {
+    what: 'a constraint refuses the rows',
+    statement: 'alter table purchases add constraint no_more check (n < 0)',
+    sqlState: '23514',
+  },
+  {
+    what: 'the database is read-only',
+    statement: `alter database ${readOnly} = on`,
+    sqlState: '25006',
+    undo: `alter database ${readOnly} = default`,
+  },
+]
+
+for (const { what, statement, sqlState, undo } of refusals) {
+  test(`${what}: that Postgres refuses is said with its reason, and ends a drain at once`, async (t) => {
+    const redis = await startRedis(t)
+    const postgres = newRecord(t, db)
+    const buyers = await startBuyers(t, redis.connection)
+    await buyers.checkOut(5)
+    await buyers.purchase(5)
+    postgres.query(statement)
+    try {
+      const persister = await startPersister(t, { db, redis: redis.connection })
+      const { trouble } = (await eventually(() => reported(buyers, 'refused'))) as PersisterState
+      assert.equal(trouble?.fault, 'HC_POSTGRES_REFUSED')
+      assert.ok(trouble.reason.endsWith(`[${sqlState}]`), trouble.reason)
+      assert.doesNotMatch(trouble.reason, /buyer-/)
+
+      assert.deepEqual(await persister.drain(), { code: 1, signal: null })
+      const left = persister.messages.find(({ type }) => type === 'left') as { what: string } | undefined
+      assert.match(left?.what ?? '', new RegExp(`because Postgres refuses its rows .*\\[${sqlState}\\]$`))
+      assert.ok(!persister.logLines().some(({ msg }) => msg.includes('buyer-')), 'no line quotes a row')
+      assert.ok((await buyers.store.logState()).backlogEntries > 0)
+    } finally {
+      if (undo !== undefined) postgres.query(undo) // in a session that is older
+    }
+  })
+}
+
+test("another session's lock is named within two seconds, and nothing is lost by it", async (t) => {
+  const redis = await startRedis(t)
+  const postgres = newRecord(t, db)
+  const buyers = await startBuyers(t, redis.connection)
+  const persister = await startPersister(t, { db, redis: redis.connection })
+  await buyers.checkOut(5)
+  await eventually(() => recordedAttempts(postgres).length === 5)
+  const [{ pid }] = postgres.query<{ pid: number }>('select pg_backend_pid() as pid') as [{ pid: number }]
+  for (const statement of [
+    'select from log_offsets for update',
+    'lock table purchases in share mode',
+    'lock table checkout_attempts in access exclusive mode',
+  ]) {
+    postgres.query('begin')
+    postgres.query(statement)
+    await buyers.checkOut(5)
+    await buyers.purchase(5)
+    const { trouble } = (await eventually(() => reported(buyers, 'locked'), { what: statement })) as PersisterState
+    assert.equal(trouble?.fault, 'HC_POSTGRES_LOCKED')
+    assert.match(trouble.reason, new RegExp(`process ${pid} \\(hotcakes test\\)`))
+    await eventually(() => persister.logLines().some(({ msg }) => msg.includes(`process ${pid} (hotcakes test)`)))
+    postgres.query('commit')
+    await eventually(() => reported(buyers, 'active'))
+  }
+  assert.deepEqual(await persister.drain(), { code: 0, signal: null })
+  assertRecorded(postgres, buyers.decided)
+})
+
+test('a drain waits for a lock to be let go, and says so', async (t) => {
+  const redis = await startRedis(t)
+  const postgres = newRecord(t, db)
+  const buyers = await startBuyers(t, redis.connection)
+  await buyers.checkOut(5)
+  postgres.query('begin')
+  postgres.query('lock table checkout_attempts in share mode')
+  const persister = await startPersister(t, { db, redis: redis.connection })
+  await eventually(() => toldCodes(persister).includes('HC_POSTGRES_LOCKED'))
+  const draining = persister.drain()
+  await eventually(() =>
+    persister.logLines().some(({ msg }) => msg.startsWith("the log can't be drained to its end yet")),
+  )
+  postgres.query('commit')
+  assert.deepEqual(await draining, { code: 0, signal: null })
+  assertRecorded(postgres, buyers.decided)
+})
+
+test('a Postgres that hangs is named as what is waited for', async (t) => {
+  const [redis, server] = await Promise.all([startRedis(t), startPostgres(t)])
+  const postgres = newRecord(t, server.connection)
+  const buyers = await startBuyers(t, redis.connection)
+  const persister = await startPersister(t, { db: server.connection, redis: redis.connection })
+  await buyers.checkOut(5)
+  await eventually(() => recordedAttempts(postgres).length === 5)
+  const [backend] = postgres.query<{ pid: number }>(
+    `select pid from pg_stat_activity where application_name = 'hotcakes persister'`,
+  )
+  assert.ok(backend !== undefined)
+  process.kill(backend.pid, 'SIGSTOP')
+  await eventually(() => persister.logLines().some(({ msg }) => msg.startsWith('waiting for Postgres')))
+  await eventually(() => reported(buyers, 'away'))
+  process.kill(backend.pid, 'SIGCONT')
+  assert.deepEqual(await persister.drain(), { code: 0, signal: null })
+  assertRecorded(postgres, buyers.decided)
+})
+
+test('a bug of the persister process is logged with its stack, and ends it', async (t) => {
+  const redis = await startRedis(t)
+  newRecord(t, db)
+  const persister = await startPersister(t, { db, redis: redis.connection })
+  persister.send(null as unknown as ToChild)
+  assert.deepEqual(await persister.exited, { code: 1, signal: null })
+  const bug = persister.logLines().find(({ msg }) => msg === 'a bug') as { err?: { stack?: string } } | undefined
+  assert.match(bug?.err?.stack ?? '', /persister-main/)
+  assert.ok(persister.messages.some((message) => message.type === 'failed' && message.code === 'bug'))
 })
 
 interface Metric {

@@ -1,8 +1,13 @@
+import type { LogPosition } from '../core/log-position.ts'
+
 export const copiedTables = ['sales', 'checkout_attempts', 'purchase_attempts', 'purchases'] as const
 export type CopiedTable = (typeof copiedTables)[number]
 
 /** What one transaction of the copy thread wrote. */
 export interface CopiedChunk {
+  /** All up to here, which is so many entries: the whole chunk, or what stands before an entry that can't be read. */
+  readonly through: LogPosition
+  readonly entries: number
   readonly rows: Readonly<Record<CopiedTable, number>>
   /** From BEGIN to the answer to COMMIT. */
   readonly seconds: number

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { Fault } from '../core/faults.ts'
+import { Fault, type FaultCode } from '../core/faults.ts'
+import { copyLockMsMax } from '../core/limits.ts'
 import { formatLogPosition, type LogPosition } from '../core/log-position.ts'
 import { committedPosition } from '../core/postgres/committed-position.ts'
 import { connectPostgres, type Postgres } from '../core/postgres/connection.ts'
@@ -7,10 +8,13 @@ import type { PostgresSettings } from '../core/postgres/conninfo.ts'
 import type { CopiedChunk } from './copied-chunk.ts'
 import type { CopyText } from './copy-text.ts'
 import type { StepHook } from './drain-steps.ts'
+import { isLockTimeout, lockFault, lockTables } from './locks.ts'
 import type { LogChunk } from './log-chunk.ts'
 import { checkoutColumns, purchaseAttemptColumns, purchaseColumns, RowEncoder } from './row-encoder.ts'
 
 const shard = 0
+/** After these the connection is as good as before: the transaction was rolled back. */
+const cleanFailures: ReadonlySet<FaultCode> = new Set(['HC_OFFSET_MOVED', 'HC_POSTGRES_LOCKED'])
 const msPerSecond = 1_000
 const msPerDay = 86_400_000
 
@@ -24,6 +28,8 @@ export class Copier {
   readonly #reached: StepHook
   readonly #rows = new RowEncoder()
   #postgres: Postgres | undefined
+  /** The last transaction waited too long for a lock. */
+  #wasLocked = false
   /** Days whose partitions are known to exist. */
   readonly #daysReady = new Set<number>()
 
@@ -38,17 +44,19 @@ export class Copier {
   }
 
   /**
-   * @throws Fault HC_OFFSET_MOVED when the offset is not at `chunk.after`, and HC_LOG_MALFORMED: nothing was written;
+   * Up to an entry that can't be read, if there is one behind the first.
+   * @throws Fault HC_OFFSET_MOVED when the offset is not at `chunk.after`, HC_LOG_MALFORMED, HC_POSTGRES_LOCKED and
    *   HC_POSTGRES_REFUSED: nothing was written; HC_POSTGRES_UNAVAILABLE: everything or nothing was
    */
   copy(chunk: LogChunk): CopiedChunk {
     const rows = this.#rows
-    rows.encode(chunk)
+    const { through, entries } = rows.encode(chunk)
     return this.#orDisconnect((postgres) => {
       this.#preparePartitions(postgres)
       const started = performance.now()
       postgres.transaction(() => {
-        moveOffset(postgres, chunk)
+        if (this.#wasLocked) lockTables(postgres)
+        moveOffset(postgres, chunk.after, through)
         this.#reached('after_offset')
         this.#insertSales(postgres)
         copyTable(postgres, `checkout_attempts (${checkoutColumns})`, rows.checkouts)
@@ -57,7 +65,10 @@ export class Copier {
         this.#reached('after_copy')
       })
       this.#reached('after_commit')
+      this.#wasLocked = false
       return {
+        through,
+        entries,
         rows: {
           sales: rows.openedSales.length,
           checkout_attempts: rows.checkouts.rowCount,
@@ -80,14 +91,18 @@ export class Copier {
       this.#postgres ??= this.#connect()
       return work(this.#postgres)
     } catch (error) {
-      const clean = error instanceof Fault && error.code === 'HC_OFFSET_MOVED'
+      const fault = this.#postgres !== undefined && isLockTimeout(error) ? lockFault(this.#postgres) : error
+      const clean = fault instanceof Fault && cleanFailures.has(fault.code)
+      if (clean) this.#wasLocked ||= fault.code === 'HC_POSTGRES_LOCKED'
       if (!clean || this.#postgres?.isConnected === false) this.close()
-      throw error
+      throw fault
     }
   }
 
   #connect(): Postgres {
     const postgres = connectPostgres(this.#settings, { applicationName: 'hotcakes persister' })
+    // Whoever holds a lock may hold it for ever, and the one who waits for it could not say for whom.
+    postgres.query(`select set_config('lock_timeout', $1, false)`, [`${copyLockMsMax}ms`])
     // The log is trimmed after COMMIT. Where a database's default is to answer it before the disk has it, a crash of
     // Postgres would lose rows that are nowhere else any more.
     postgres.query(
@@ -121,7 +136,7 @@ export class Copier {
 }
 
 /** First in the transaction: whoever has locked the row is alone, and a second persister waits before it did any work. */
-function moveOffset(postgres: Postgres, { after, through }: LogChunk): void {
+function moveOffset(postgres: Postgres, after: LogPosition, through: LogPosition): void {
   const moved = postgres.query(
     'update log_offsets set epoch = $1, seq = $2 where shard = $3 and epoch = $4 and seq = $5 returning shard',
     [through.epoch, through.seq, shard, after.epoch, after.seq],

@@ -3,6 +3,7 @@ import { Piscina } from 'piscina'
 import { Fault, type FaultCode } from '../core/faults.ts'
 import type { LogPosition } from '../core/log-position.ts'
 import type { PostgresSettings } from '../core/postgres/conninfo.ts'
+import { PostgresFault } from '../core/postgres/postgres-fault.ts'
 import type { CopiedChunk } from './copied-chunk.ts'
 import type { LogChunk } from './log-chunk.ts'
 
@@ -23,6 +24,12 @@ export type CopyReply =
   | ({ readonly kind: 'copied' } & CopiedChunk)
   | { readonly kind: 'closed' }
   | { readonly kind: 'fault'; readonly code: FaultCode; readonly message: string }
+  | {
+      readonly kind: 'refusal'
+      readonly message: string
+      readonly sqlState: string | undefined
+      readonly publicReason: string
+    }
 
 /**
  * The copy thread, seen from the main thread. Exactly one, for good: libpq works in the first thread of a process that
@@ -88,6 +95,7 @@ export class CopyPool {
     try {
       const reply = await this.#piscina.run(task, { transferList })
       if (reply.kind === 'fault') throw new Fault(reply.code, reply.message)
+      if (reply.kind === 'refusal') throw new PostgresFault(reply.message, reply.sqlState, reply.publicReason)
       return reply
     } finally {
       this.#startedAtMs = undefined

@@ -1,5 +1,6 @@
 import { workerData } from 'node:worker_threads'
 import { Fault } from '../core/faults.ts'
+import { PostgresFault } from '../core/postgres/postgres-fault.ts'
 import { Copier } from './copier.ts'
 import type { CopyReply, CopyTask, CopyThreadData } from './copy-pool.ts'
 import { dieAt } from './drain-steps.ts'
@@ -25,6 +26,9 @@ export function runTask(task: CopyTask): CopyReply {
     }
   } catch (error) {
     if (!(error instanceof Fault)) throw error
+    if (error instanceof PostgresFault) {
+      return { kind: 'refusal', message: error.message, sqlState: error.sqlState, publicReason: error.publicReason }
+    }
     return { kind: 'fault', code: error.code, message: error.message }
   }
 }

@@ -17,6 +17,9 @@ import { PersisterMetrics } from './persister-metrics.ts'
  * one word in it: HOTCAKES_TEST_DIE_AT, for fault tests, see drain-steps.ts.
  */
 const dieAtStep = process.env['HOTCAKES_TEST_DIE_AT']
+let say: Log = createLog({ level: 'info', process: 'persister' })
+
+process.on('uncaughtException', fail)
 
 // A terminal's Ctrl+C reaches every process of the group; the order of the shutdown is the primary's to give.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined)
@@ -30,9 +33,9 @@ sendToPrimary({ type: 'listening' })
 setInterval(() => sendToPrimary({ type: 'heartbeat' }), heartbeatIntervalMs).unref()
 
 function start(config: Config): void {
-  const say = createLog({ level: config.log.level, process: 'persister' })
+  say = createLog({ level: config.log.level, process: 'persister' })
   const metrics = new PersisterMetrics()
-  const copies = new CopyPool({ settings: config.db, dieAtStep }, (error) => fail(say, error))
+  const copies = new CopyPool({ settings: config.db, dieAtStep }, fail)
   const store = new SaleStore(config.redis, { name: 'hotcakes persister' })
   const blocking = connectRedis(config.redis, {
     name: 'hotcakes persister log',
@@ -61,14 +64,11 @@ function start(config: Config): void {
     // The copy thread may hang in a call that nothing can interrupt, and process.exit would wait for it.
     setTimeout(() => process.kill(process.pid, 'SIGKILL'), orphanGraceMs)
   })
-  persister.run().then(
-    async (how) => {
-      say.info(how === 'drained' ? 'the log is drained to its end' : 'stopped')
-      await copies.close()
-      process.exit(0)
-    },
-    (error: unknown) => fail(say, error),
-  )
+  persister.run().then(async (how) => {
+    say.info(how === 'drained' ? 'the log is drained to its end' : 'stopped')
+    await copies.close()
+    process.exit(0)
+  }, fail)
   say.info('started')
   sendToPrimary({ type: 'ready' })
 }
@@ -78,16 +78,21 @@ async function answerMetrics({ registry }: PersisterMetrics, id: number): Promis
 }
 
 /** A Fault here ended the drain: entries are left in Redis. Anything else is a bug, or the copy thread's death. */
-function fail(say: Log, error: unknown): void {
+function fail(error: unknown): void {
   // The death of the copy thread also fails the task that it was running.
   if (process.exitCode !== undefined) return
   process.exitCode = 1
   if (error instanceof Fault) {
-    say.fatal({ code: error.code }, `the log is not drained to its end: ${error.message}`)
-    sendToPrimary({ type: 'left', what: `log entries that are not in Postgres (${error.code}): ${error.message}` })
+    const what = `the log is not drained to its end, because ${stops(error)} (${error.code}): ${error.message}`
+    say.fatal({ code: error.code }, what)
+    sendToPrimary({ type: 'left', what })
   } else {
     say.fatal({ err: error }, 'a bug')
     sendToPrimary({ type: 'failed', code: 'bug', message: String(error) })
   }
   setImmediate(() => process.exit())
+}
+
+function stops({ code }: Fault): string {
+  return code.startsWith('HC_LOG_') ? 'the log itself is at fault' : 'Postgres refuses its rows'
 }

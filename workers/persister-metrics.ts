@@ -1,12 +1,11 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { FaultCode } from '../core/faults.ts'
 import { registerProcessMetrics } from '../core/metrics/process-metrics.ts'
-import type { PersisterState } from '../core/redis/persister-state.ts'
+import { type PersisterStateName, persisterStates } from '../core/redis/persister-state.ts'
 import { type CopiedChunk, copiedTables } from './copied-chunk.ts'
 
 const copySecondsBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 const drainEntriesBuckets = [1, 2, 5, 10, 20, 50, 100, 200, 400]
-const states = ['active', 'standby', 'away'] as const satisfies readonly PersisterState['state'][]
 
 /** The numbers of the persister process, in a registry of its own: the primary collects them (core/ipc.ts). */
 export class PersisterMetrics {
@@ -66,14 +65,14 @@ export class PersisterMetrics {
     registerProcessMetrics(this.registry, 'persister')
   }
 
-  copied(chunk: CopiedChunk, entries: number): void {
+  copied(chunk: CopiedChunk): void {
     for (const table of copiedTables) this.#rows.inc({ table }, chunk.rows[table])
     this.#copySeconds.observe(chunk.seconds)
-    this.#drainEntries.observe(entries)
+    this.#drainEntries.observe(chunk.entries)
   }
 
-  state(current: PersisterState['state']): void {
-    for (const state of states) this.#state.set({ state }, state === current ? 1 : 0)
+  state(current: PersisterStateName): void {
+    for (const state of persisterStates) this.#state.set({ state }, state === current ? 1 : 0)
   }
 
   log(backlogEntries: number, lagSeconds: number): void {

@@ -3,7 +3,6 @@ import { Fault } from '../core/faults.ts'
 import {
   copyHangMs,
   drainBytesMax,
-  drainEntriesMax,
   drainIntervalMs,
   drainStandbyMs,
   logReadBlockMs,
@@ -14,19 +13,31 @@ import { compareLogPositions, formatLogPosition, type LogPosition } from '../cor
 import { missingEntries } from '../core/recovery/verdict.ts'
 import { publishCommitted } from '../core/redis/committed-channel.ts'
 import type { LogReader } from '../core/redis/log-reader.ts'
-import { type PersisterState, publishPersisterState } from '../core/redis/persister-state.ts'
+import {
+  type PersisterState,
+  type PersisterStateName,
+  type PersisterTrouble,
+  publishPersisterState,
+} from '../core/redis/persister-state.ts'
 import type { LogState, SaleStore } from '../core/redis/sale-store.ts'
+import type { CopiedChunk } from './copied-chunk.ts'
 import type { CopyPool } from './copy-pool.ts'
 import type { StepHook } from './drain-steps.ts'
-import { entryCount, gatherChunk } from './log-chunk.ts'
+import { entryCount, gatherChunk, type LogChunk } from './log-chunk.ts'
 import type { PersisterMetrics } from './persister-metrics.ts'
+import { isOfRows, isPassing, publicTrouble, stateAfter } from './refusals.ts'
+import { Suspects } from './suspects.ts'
 import { Troubles } from './troubles.ts'
+import { Waits } from './waits.ts'
 
 const stateSentences = {
   active: 'this persister drains the log',
   standby: 'another persister drains the log, this one stands by',
   away: 'this persister gets nothing into Postgres at the moment',
-} as const
+  refused: 'this persister gets nothing into Postgres, which refuses its rows',
+  locked: "this persister gets nothing into Postgres, because of another session's lock",
+  log_fault: 'this persister gets no further in the log',
+} as const satisfies Record<PersisterStateName, string>
 
 export interface PersisterParts {
   /** Connected once, by `connect`; from then on they reconnect by themselves. */
@@ -50,10 +61,14 @@ export interface PersisterParts {
 export class Persister {
   readonly #parts: PersisterParts
   readonly #troubles: Troubles
+  readonly #waits: Waits
+  readonly #suspects = new Suspects()
   #goal: 'run' | 'drain' | 'stop' = 'run'
   /** starting: nothing was tried yet, so there is nothing to say. */
-  #state: PersisterState['state'] | 'starting' = 'starting'
-  #shownState: PersisterState['state'] | undefined
+  #state: PersisterStateName | 'starting' = 'starting'
+  /** What it met last, unless it is active. */
+  #trouble: PersisterTrouble | undefined
+  #shownState: PersisterStateName | undefined
   #isConnected = false
   /** Where Postgres is, as far as we know; undefined: it has to be asked. */
   #position: LogPosition | undefined
@@ -69,14 +84,19 @@ export class Persister {
   constructor(parts: PersisterParts) {
     this.#parts = parts
     this.#troubles = new Troubles(parts.say)
+    this.#waits = new Waits(parts.say)
   }
 
   /**
    * Returns when the log was drained after `drain()`, or the running transaction ended after `stop()`.
-   * @throws Fault HC_LOG_GAP | HC_LOG_LOST | HC_LOG_MALFORMED while draining: waiting won't help, work is left
+   * @throws Fault while draining, when waiting won't help and work is left: HC_LOG_GAP | HC_LOG_LOST | HC_LOG_MALFORMED |
+   *   HC_POSTGRES_REFUSED | HC_SCHEMA
    */
   async run(): Promise<'drained' | 'stopped'> {
-    const ticks = setInterval(() => void this.#tick(), logStateIntervalMs)
+    const ticks = setInterval(() => {
+      this.#waits.look()
+      void this.#tick()
+    }, logStateIntervalMs)
     try {
       while (this.#goal !== 'stop') {
         try {
@@ -98,6 +118,7 @@ export class Persister {
   /** To the very end: finished when nothing follows what was committed, also nothing that others append meanwhile. */
   drain(): void {
     if (this.#goal === 'run') this.#goal = 'drain'
+    this.#troubles.remind()
     this.#endPause()
   }
 
@@ -107,45 +128,67 @@ export class Persister {
   }
 
   async #step(): Promise<'at end' | 'moved'> {
-    const { copies, log, metrics, reached } = this.#parts
+    const { log, metrics, reached } = this.#parts
     if (!this.#isConnected) await this.#connect()
     if (this.#state === 'standby' && !(await this.#mayTakeOver())) return 'moved'
     const isDraining = this.#goal === 'drain'
     const after = (this.#position ??= await this.#locate())
     const blockMs = isDraining || this.#state !== 'active' ? 0 : logReadBlockMs
-    const entries = await log.read(after, { entriesMax: drainEntriesMax, blockMs })
+    const { entriesMax } = this.#suspects
+    const entries = await this.#waits.on("Redis' log", log.read(after, { entriesMax, blockMs }))
     if (entries.length === 0) {
       await this.#checkIdle(after)
       this.#succeeded()
       return isDraining ? 'at end' : 'moved'
     }
     const chunk = gatherChunk(entries, after, drainBytesMax)
-    const count = entryCount(chunk)
     const startedAtMs = performance.now()
-    const copied = await copies.copy(chunk)
-    this.#located(chunk.through)
+    const copied = await this.#copy(chunk)
+    this.#located(copied.through)
     this.#checkedAtMs = performance.now()
-    metrics.copied(copied, count)
+    metrics.copied(copied)
     this.#succeeded()
     reached('before_trim')
-    const isAwaited = await this.#announce(chunk.through)
+    const isAwaited = await this.#announce(copied.through)
     reached('after_trim')
 
     // A full read means that more is waiting: then there is nothing to gather. Nor is there when somebody waits for the
     // commits: what came in during the last one makes up the next.
-    const isBehind = count < entries.length || entries.length === drainEntriesMax
+    const isBehind = copied.entries < entries.length || entries.length === entriesMax
     if (!isBehind && !isDraining && !isAwaited) await this.#pause(drainIntervalMs - (performance.now() - startedAtMs))
     return 'moved'
   }
 
   async #connect(): Promise<void> {
-    await this.#parts.connect()
+    await this.#waits.on('a connection to Redis', this.#parts.connect())
     this.#isConnected = true
+  }
+
+  /** @throws Fault; a refused row's names its log entry, once that stands alone */
+  async #copy(chunk: LogChunk): Promise<CopiedChunk> {
+    const count = entryCount(chunk)
+    try {
+      const copied = await this.#waits.on('Postgres to take log entries', this.#parts.copies.copy(chunk))
+      this.#suspects.copied(copied.entries)
+      return copied
+    } catch (error) {
+      if (!(error instanceof Fault && isOfRows(error))) throw error
+      this.#suspects.refused(count)
+      throw count === 1 ? error.of(`the log entry ${formatLogPosition(chunk.through)}`) : error
+    }
+  }
+
+  #askOffset(): Promise<LogPosition> {
+    return this.#waits.on('Postgres to say how far it has the log', this.#parts.copies.offset())
+  }
+
+  #askLogState(): Promise<LogState> {
+    return this.#waits.on('Redis to say where the log ends', this.#parts.store.logState())
   }
 
   /** Asks Postgres for the offset, and whether the log goes that far. @throws Fault HC_LOG_LOST | HC_OFFSET_MOVED */
   async #locate(): Promise<LogPosition> {
-    const position = await this.#parts.copies.offset()
+    const position = await this.#askOffset()
     const gapAfter = this.#gapAfter
     this.#gapAfter = undefined
     this.#located(position)
@@ -153,7 +196,7 @@ export class Persister {
       throw new Fault('HC_OFFSET_MOVED', 'what this persister was to copy was committed and trimmed by another')
     }
     // In this order: the log may be further than what we know of Postgres, but never the other way round.
-    checkNothingLost(await this.#parts.store.logState(), position)
+    checkNothingLost(await this.#askLogState(), position)
     // Whoever committed this may have died before it said so and trimmed.
     await this.#announce(position)
     return position
@@ -163,7 +206,8 @@ export class Persister {
   async #announce(position: LogPosition): Promise<boolean> {
     const { store, trimmer } = this.#parts
     const saying = publishCommitted(store.redis, store.keys, position)
-    const [listeners] = await Promise.all([saying, trimmer.trim(position)])
+    const announcing = Promise.all([saying, trimmer.trim(position)])
+    const [listeners] = await this.#waits.on('Redis to trim the log', announcing)
     return listeners > 0
   }
 
@@ -177,11 +221,10 @@ export class Persister {
    * was emptied or went back in time would never show it by itself. @throws Fault
    */
   async #checkIdle(position: LogPosition): Promise<void> {
-    const { copies, store } = this.#parts
     if (this.#goal === 'run' && performance.now() - this.#checkedAtMs < logStateIntervalMs) return
-    const offset = await copies.offset()
+    const offset = await this.#askOffset()
     if (compareLogPositions(offset, position) !== 0) throw new Fault('HC_OFFSET_MOVED', 'while this persister was idle')
-    const state = await store.logState()
+    const state = await this.#askLogState()
     checkNothingLost(state, position)
     checkNothingMissing(state, position)
     this.#checkedAtMs = performance.now()
@@ -195,8 +238,8 @@ export class Persister {
     if (this.#goal === 'run') await this.#pause(drainStandbyMs)
     if (this.#goal !== 'run') return true
     const before = this.#lastPosition
-    const offset = await this.#parts.copies.offset()
-    const state = await this.#parts.store.logState()
+    const offset = await this.#askOffset()
+    const state = await this.#askLogState()
     this.#lastPosition = offset
     const stoodStill = compareLogPositions(before, offset) === 0
     const hasWork = compareLogPositions(state.last, offset) > 0 && state.backlogEntries > 0
@@ -218,10 +261,11 @@ export class Persister {
       this.#gapAfter = position
       return
     }
-    const delayMs = this.#troubles.met(fault)
     this.#parts.metrics.fault(fault.code)
-    if (!fault.code.startsWith('HC_REDIS_')) this.#become('away')
-    if (this.#goal === 'drain' && fault.code.startsWith('HC_LOG_')) throw fault
+    if (isOfRows(fault) && this.#suspects.areSeveral) return // at once with fewer of them
+    const delayMs = this.#troubles.met(fault)
+    if (!fault.code.startsWith('HC_REDIS_')) this.#become(stateAfter(fault), publicTrouble(fault))
+    if (this.#goal === 'drain' && !isPassing(fault)) throw fault
     await this.#pause(delayMs)
   }
 
@@ -231,10 +275,11 @@ export class Persister {
     this.#become('active')
   }
 
-  #become(state: PersisterState['state']): void {
-    if (state === this.#state) return
+  #become(state: PersisterStateName, trouble?: PersisterTrouble): void {
+    const isNews = state !== this.#state || trouble?.reason !== this.#trouble?.reason
     this.#state = state
-    void this.#tick()
+    this.#trouble = trouble
+    if (isNews) void this.#tick()
   }
 
   /** Once a second and at changes: learns the state of the log and says our own. Never throws a Fault. */
@@ -254,19 +299,24 @@ export class Persister {
     }
   }
 
-  /** Of several persisters the active one's word counts; that Postgres is away for us says nothing while it isn't. */
+  /** Of several persisters the active one's word counts; what is in our way says nothing while it isn't in its. */
   #mayPublish(published: PersisterState | undefined): boolean {
     if (this.#state === 'active') return true
     const isOurs = published?.host === hostname() && published.pid === process.pid
     const isOthersActive = published?.state === 'active' && !isOurs
-    return this.#state === 'away' && !isOthersActive
+    return this.#trouble !== undefined && !isOthersActive
   }
 
   async #publish(): Promise<void> {
     const { store } = this.#parts
-    const position = this.#lastPosition
-    const state = this.#visibleState
-    await publishPersisterState(store.redis, store.keys, { state, position, host: hostname(), pid: process.pid })
+    const published: PersisterState = {
+      state: this.#visibleState,
+      trouble: this.#trouble,
+      position: this.#lastPosition,
+      host: hostname(),
+      pid: process.pid,
+    }
+    await publishPersisterState(store.redis, store.keys, published)
   }
 
   #show(): void {
@@ -278,9 +328,9 @@ export class Persister {
   }
 
   /** A transaction that takes too long may never end: libpq's calls can't be given a deadline. */
-  get #visibleState(): PersisterState['state'] {
-    if (this.#state === 'starting' || this.#parts.copies.busyMs > copyHangMs) return 'away'
-    return this.#state
+  get #visibleState(): PersisterStateName {
+    const isHung = this.#state === 'active' && this.#parts.copies.busyMs > copyHangMs
+    return this.#state === 'starting' || isHung ? 'away' : this.#state
   }
 
   /** Waits, unless and until the goal changes. */

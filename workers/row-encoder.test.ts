@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { Packr } from 'msgpackr'
 
 import { BatchWriter } from '../core/decisions.ts'
+import type { Fault } from '../core/faults.ts'
 import { outcomes } from '../core/outcomes.ts'
 import type { LogEntry } from '../core/redis/log-reader.ts'
 import { gatherChunk } from './log-chunk.ts'
@@ -124,5 +125,53 @@ test('an entry that does not fit together is a fault that names it', () => {
   const malformed = { code: 'HC_LOG_MALFORMED', message: /3-1/ }
   assert.throws(() => encoded(batch(1, commands, [nowMs])), malformed)
   assert.throws(() => encoded(batch(1, commands, [nowMs, 6, 6])), malformed)
-  assert.throws(() => encoded(batch(1, commands, [nowMs, 99])), { code: 'HC_LOG_MALFORMED' })
+  assert.throws(() => encoded(batch(1, commands, [nowMs, 99])), malformed)
+})
+
+test('an entry of values that no column takes is malformed, and no message repeats them', () => {
+  const good = [7, '1', nonce, 'ann'] as const
+  const { held, held_again, purchased } = outcomes
+  const entries = [
+    batch(1, [good], ['ann', 6]),
+    batch(1, [good], [Number.NaN, 6]),
+    batch(1, [good], [8.64e15, 6]),
+    batch(1, [good], [nowMs, 'ann']),
+    batch(1, [good], [nowMs, held.code, 'ann']),
+    batch(1, [good], [nowMs, held_again.code, 3, 1_000]),
+    batch(1, [[7, '1', nonce, '']], [nowMs, purchased.code, 5]),
+    batch(1, [['ann', '1', nonce, 'ann'] as unknown as Command], [nowMs, 6]),
+    batch(1, [[7, '1', nonce, 5] as unknown as Command], [nowMs, 6]),
+    { position: { epoch: 3, seq: 1 }, kind: 'batch', message: packr.pack(['ann']), results: packr.pack([nowMs]) },
+    {
+      position: { epoch: 3, seq: 1 },
+      kind: 'opened',
+      message: packr.pack([7, 8.64e15, 2, 3, 4, 5, 6]),
+      results: undefined,
+    },
+  ] as const satisfies readonly LogEntry[]
+  for (const [at, entry] of entries.entries()) {
+    assert.throws(
+      () => encoded(entry),
+      ({ code, message }: Fault) => code === 'HC_LOG_MALFORMED' && message.includes('3-1') && !message.includes('ann'),
+      `entry ${at}`,
+    )
+  }
+})
+
+test('what stands before an entry that can not be read is encoded, and nothing of it', () => {
+  const commands = [
+    [7, '1', nonce, 'ann'],
+    [7, '2', nonce, 'bob'],
+  ] as const
+  const encoder = new RowEncoder()
+  const entries = [
+    batch(1, commands, [nowMs, 6, 6]),
+    batch(2, commands, [nowMs, 6, 6]),
+    batch(3, commands, [nowMs + 500, 6]),
+    batch(4, commands, [nowMs, 6, 6]),
+  ]
+  const until = encoder.encode(gatherChunk(entries, { epoch: 3, seq: 0 }, 1_000_000))
+  assert.deepEqual(until, { through: { epoch: 3, seq: 2 }, entries: 2 })
+  assert.equal(lines(encoder.checkouts.text).length, 4)
+  assert.equal(encoder.days.size, 1)
 })

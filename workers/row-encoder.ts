@@ -1,11 +1,14 @@
 import { BatchReader, DecisionReader, decodeOpenedSale, type SaleTerms } from '../core/decisions.ts'
 import { Fault } from '../core/faults.ts'
+import type { LogPosition } from '../core/log-position.ts'
 import { outcomes } from '../core/outcomes.ts'
 import { CopyText, copyField, copyNull, copyTime } from './copy-text.ts'
 import { ChunkReader, type LogChunk } from './log-chunk.ts'
 
 const textBytesInitial = 2 * 1024 * 1024
 const msPerDay = 86_400_000
+/** The first moment of the year 10,000, which ISO 8601 writes in another way. */
+const momentMsMax = Date.UTC(10_000)
 
 export const checkoutColumns = 'decided_at, epoch, batch, n, sale_id, item_index, user_id, outcome, nonce, expires_at'
 export const purchaseAttemptColumns = 'decided_at, epoch, batch, n, sale_id, item_index, nonce, outcome, user_id'
@@ -24,25 +27,42 @@ export class RowEncoder {
   /** Days since 1970 (UTC) that the attempts fall on. */
   readonly days = new Set<number>()
 
-  /** Encodes a chunk; what was there before is gone. @throws Fault HC_LOG_MALFORMED */
-  encode(chunk: LogChunk): void {
+  /**
+   * Encodes a chunk; what was there before is gone. Answers how many entries that was, and the last one's position: at an
+   * entry that can't be read it stops, and what stands before it is good.
+   * @throws Fault HC_LOG_MALFORMED when that is the first
+   */
+  encode(chunk: LogChunk): { readonly through: LogPosition; readonly entries: number } {
     this.checkouts.clear()
     this.purchaseAttempts.clear()
     this.purchases.clear()
     this.openedSales = []
     this.days.clear()
     const entry = new ChunkReader(chunk)
+    let through = chunk.after
+    let entries = 0
     while (entry.next()) {
-      if (entry.results.length === 0) this.openedSales.push(decodeOpenedSale(entry.message))
-      else this.#batch(entry)
+      try {
+        if (entry.results.length === 0) this.openedSales.push(openedSale(entry))
+        else this.#batch(entry)
+      } catch (error) {
+        if (!(error instanceof Fault)) throw error
+        if (entries === 0) throw new Fault(error.code, `the log entry ${entry.epoch}-${entry.seq}: ${error.message}`)
+        break
+      }
+      through = { epoch: entry.epoch, seq: entry.seq }
+      entries++
     }
+    return { through, entries }
   }
+
+  /** Adds the rows of all its commands, or none. @throws Fault HC_LOG_MALFORMED */
 
   #batch(entry: ChunkReader): void {
     const commands = new BatchReader(entry.message)
     const decisions = new DecisionReader(entry.results)
     const { nowMs } = decisions
-    this.days.add(Math.floor(nowMs / msPerDay))
+    if (!isMoment(nowMs)) throw malformed('its results have no time')
 
     // Built as strings for the whole batch: its constant part is formatted once, and so is the expiry that all new
     // holds of a batch share.
@@ -57,9 +77,11 @@ export class RowEncoder {
     let expiresAt = ''
     let n = 0
     while (commands.next()) {
-      if (!decisions.next()) throw malformed(entry, `${commands.commandCount} commands have ${n} decisions`)
+      if (!decisions.next()) throw malformed(`${commands.commandCount} commands have ${n} decisions`)
       const { sale, index } = commands
       const { outcome } = decisions
+      if (!isWellTyped(commands, decisions))
+        throw malformed(`the command ${n} or its decision has a value of another type`)
       const place = `${head}${n}\t${sale}\t${copyField(index)}\t`
       n++
       if (commands.user !== '') {
@@ -85,13 +107,45 @@ export class RowEncoder {
         purchaseCount++
       }
     }
-    if (decisions.next()) throw malformed(entry, `${n} commands have more decisions`)
+    if (decisions.next()) throw malformed(`${n} commands have more decisions`)
+    this.days.add(Math.floor(nowMs / msPerDay))
     this.checkouts.add(checkouts, checkoutCount)
     this.purchaseAttempts.add(attempts, attemptCount)
     this.purchases.add(purchases, purchaseCount)
   }
 }
 
-function malformed(entry: ChunkReader, problem: string): Fault {
-  return new Fault('HC_LOG_MALFORMED', `the log entry ${entry.epoch}-${entry.seq}: ${problem}`)
+function openedSale({ message }: ChunkReader): SaleTerms {
+  const terms = decodeOpenedSale(message)
+  const { sale, items, userLimit, holdMs, opensAtMs, closesAtMs } = terms
+  const numbersAreWhole = [sale, items, userLimit, holdMs].every(Number.isSafeInteger)
+  if (!numbersAreWhole || !isMoment(opensAtMs) || !isMoment(closesAtMs))
+    throw malformed('an opened sale has a number out of its range')
+  return terms
+}
+
+/** The log is not only ours to write, and msgpack holds anything. Four tests a row: some ns. */
+function isWellTyped({ sale, index, nonce, user }: BatchReader, decisions: DecisionReader): boolean {
+  if (!Number.isSafeInteger(sale) || typeof index !== 'string' || typeof nonce !== 'string' || typeof user !== 'string')
+    return false
+  switch (decisions.outcome) {
+    case 'held':
+      return isMoment(decisions.expiresAtMs)
+    case 'held_again':
+      return isMoment(decisions.expiresAtMs) && typeof decisions.nonce === 'string'
+    case 'purchased':
+    case 'purchased_again':
+      return typeof decisions.user === 'string'
+    default:
+      return true
+  }
+}
+
+/** Ms that a Date can hold and Postgres reads: until the year 9999. */
+function isMoment(ms: number): boolean {
+  return Number.isFinite(ms) && ms >= 0 && ms < momentMsMax
+}
+
+function malformed(problem: string): Fault {
+  return new Fault('HC_LOG_MALFORMED', problem)
 }

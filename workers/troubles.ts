@@ -2,6 +2,7 @@ import type { Fault, FaultCode } from '../core/faults.ts'
 import { drainRetryDelayMsMax, drainRetryDelayMsMin, redisReconnectDelayMsMax } from '../core/limits.ts'
 import type { Log } from '../core/log.ts'
 import { formatLogPosition, type LogPosition } from '../core/log-position.ts'
+import { isPassing } from './refusals.ts'
 
 /**
  * What keeps the persister from going on, from the first failure to the next success: says each kind once and when it
@@ -10,6 +11,7 @@ import { formatLogPosition, type LogPosition } from '../core/log-position.ts'
 export class Troubles {
   readonly #say: Log
   #current: FaultCode | undefined
+  #said = ''
   #sinceMs = 0
   #attempts = 0
   #gapAfter: string | undefined
@@ -21,14 +23,23 @@ export class Troubles {
   /** An attempt failed. Answers how long to wait before the next, in ms. */
   met(fault: Fault): number {
     if (this.#current === undefined) this.#sinceMs = performance.now()
-    if (this.#current !== fault.code) {
-      const isPassing = fault.code.endsWith('_UNAVAILABLE')
-      this.#say[isPassing ? 'warn' : 'error']({ code: fault.code }, `the log is not drained: ${fault.message}`)
+    // Of a server that is away libpq says now this and now that; any other message that is new is news.
+    const isAway = fault.code.endsWith('_UNAVAILABLE')
+    if (this.#current !== fault.code || (!isAway && this.#said !== fault.message)) {
+      this.#say[isPassing(fault) ? 'warn' : 'error']({ code: fault.code }, `the log is not drained: ${fault.message}`)
     }
     this.#current = fault.code
+    this.#said = fault.message
+    if (fault.code === 'HC_POSTGRES_LOCKED') return drainRetryDelayMsMin // the attempt itself has waited
     // Redis comes back quickly or its client waits by itself; only Postgres needs to be spared.
     const delayMsMax = fault.code === 'HC_REDIS_UNAVAILABLE' ? redisReconnectDelayMsMax : drainRetryDelayMsMax
     return Math.min(drainRetryDelayMsMin * 2 ** Math.min(this.#attempts++, 10), delayMsMax)
+  }
+
+  /** Says again what is in the way: now somebody waits for its end. */
+  remind(): void {
+    if (this.#current !== undefined)
+      this.#say.warn({ code: this.#current }, `the log can't be drained to its end yet: ${this.#said}`)
   }
 
   over(): void {

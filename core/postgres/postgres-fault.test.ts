@@ -28,6 +28,29 @@ test('a refusal names the duplicate key', () => {
   assert.equal(refusal(fields).message, 'duplicate key: Key (a)=(1) already exists. [23505]')
 })
 
+test('a refusal quotes no row that a constraint refuses', () => {
+  const messageDetail = 'Failing row contains (ann, a code that buys).'
+  const fault = refusal({ sqlState: '23514', messagePrimary: 'violates check constraint', messageDetail })
+  assert.equal(fault.message, 'violates check constraint [23514]')
+})
+
+test('the public reason has names of tables and constraints, and no values', () => {
+  const rights = { sqlState: '42501', messagePrimary: 'permission denied for table purchases', messageDetail: 'ann' }
+  assert.equal(refusal(rights).publicReason, 'permission denied for table purchases [42501]')
+  const duplicate = {
+    sqlState: '23505',
+    messagePrimary: 'duplicate key value',
+    messageDetail: 'Key (nonce)=(a code that buys) already exists.',
+    tableName: 'purchases',
+    constraintName: 'purchases_nonce_key',
+  }
+  const reason = 'a row is refused for the table purchases by the constraint purchases_nonce_key [23505]'
+  assert.equal(refusal(duplicate).publicReason, reason)
+  for (const sqlState of ['22P02', '22021', 'P0001', 'XX000'])
+    assert.equal(refusal({ sqlState, messagePrimary: 'not "ann"' }).publicReason, `a row is refused [${sqlState}]`)
+  assert.equal(new PostgresFault('connection to "db.shop", user "ann"').publicReason, '')
+})
+
 test('a message is one line without the password', () => {
   assert.equal(scrubbed('failed:\n  no "s3cret" here\n', 's3cret'), 'failed:; no "***" here')
   assert.equal(scrubbed('failed', ''), 'failed')

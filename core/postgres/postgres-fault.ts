@@ -3,10 +3,18 @@ import { Fault } from '../faults.ts'
 /** A Fault that keeps what the server said: `sqlState` is undefined when it was libpq that failed. */
 export class PostgresFault extends Fault {
   readonly sqlState: string | undefined
+  /** The message as anybody may read it: without a value, an address or a name of an account. '' when nothing is left. */
+  readonly publicReason: string
 
-  constructor(message: string, sqlState?: string) {
+  constructor(message: string, sqlState?: string, publicReason = '') {
     super(isUnavailable(sqlState) ? 'HC_POSTGRES_UNAVAILABLE' : 'HC_POSTGRES_REFUSED', message)
     this.sqlState = sqlState
+    this.publicReason = publicReason
+  }
+
+  /** The same of one thing, which stands before its words. */
+  of(what: string): PostgresFault {
+    return new PostgresFault(`${what}: ${this.message}`, this.sqlState, `${what}: ${this.publicReason}`)
   }
 }
 
@@ -29,14 +37,29 @@ export type ErrorFields = Readonly<Partial<Record<string, string>>>
 
 /**
  * The server's error as one sentence. Its context is left out: for COPY it quotes the line with what buyers sent and
- * with their codes. The detail is kept for integrity violations (class 23), where it names the duplicate key.
+ * with their codes. The detail is kept where it names the duplicate key; of other constraints it quotes the whole row.
  */
 export function refusal(fields: ErrorFields): PostgresFault {
   const { sqlState, messagePrimary = 'no message', messageDetail, messageHint } = fields
-  const detail = messageDetail !== undefined && sqlState?.startsWith('23') === true ? `: ${messageDetail}` : ''
+  const detail = messageDetail !== undefined && sqlState === '23505' ? `: ${messageDetail}` : ''
   const advice = sqlState === readOnly ? readOnlyHint : messageHint
   const hint = advice === undefined ? '' : ` (hint: ${advice})`
-  return new PostgresFault(`${messagePrimary}${detail}${hint} [${sqlState ?? 'no sqlstate'}]`, sqlState)
+  const message = `${messagePrimary}${detail}${hint} [${sqlState ?? 'no sqlstate'}]`
+  return new PostgresFault(message, sqlState, publicReason(fields))
+}
+
+/**
+ * Classes of sqlstates whose primary message names tables, files and settings but never a value: not supported, state of
+ * the transaction, schema, rollback, rights and names, resources, limits, locks, operators, the system. What a trigger
+ * or a type says may quote anything.
+ */
+const valueless = /^(?:0A|25|3F|40|42|53|54|55|57|58)/
+
+function publicReason({ sqlState = '', messagePrimary = '', tableName, constraintName }: ErrorFields): string {
+  if (valueless.test(sqlState)) return `${messagePrimary} [${sqlState}]`
+  const table = tableName === undefined ? '' : ` for the table ${tableName}`
+  const constraint = constraintName === undefined ? '' : ` by the constraint ${constraintName}`
+  return `a row is refused${table}${constraint} [${sqlState}]`
 }
 
 /** libpq's own words in one line, without the password wherever they may quote it. */

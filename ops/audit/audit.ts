@@ -211,6 +211,9 @@ function undrained(offset: LogPosition, redis: RedisSide, state: LogState): stri
     active: 'the persister is at work: --wait-seconds gives it longer',
     standby: 'the persister stands by',
     away: 'the persister says that Postgres is away',
+    refused: 'the persister says that Postgres refuses its rows',
+    locked: "the persister waits for another session's lock in Postgres",
+    log_fault: 'the persister says that the log has a fault',
     silent: 'no persister has been heard of for a while: is the server running?',
   }[state.persister?.state ?? 'silent']
   return (

@@ -44,10 +44,10 @@ export class Buyers {
   }
 
   /** One batch of checkouts of items that nobody has. */
-  async checkOut(count: number): Promise<void> {
+  async checkOut(count: number, userPrefix = 'buyer-'): Promise<void> {
     const commands = Array.from({ length: count }, () => {
       const index = String(this.#nextIndex++)
-      return { index, nonce: this.#nonces.next(), user: `buyer-${index}` }
+      return { index, nonce: this.#nonces.next(), user: `${userPrefix}${index}` }
     })
     await this.#decide(commands)
   }

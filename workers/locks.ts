@@ -1,0 +1,52 @@
+import { Fault } from '../core/faults.ts'
+import { copyLockMsMax, lockHoldersMax } from '../core/limits.ts'
+import type { Postgres } from '../core/postgres/connection.ts'
+import { PostgresFault } from '../core/postgres/postgres-fault.ts'
+
+const lockNotAvailable = '55P03'
+
+export function isLockTimeout(error: unknown): boolean {
+  return error instanceof PostgresFault && error.sqlState === lockNotAvailable
+}
+
+/**
+ * First in a transaction, where the last one came to a lock: rows that were copied before it got there would be dead ones
+ * in their tables, and so with each further attempt. ONLY: their partitions are too many to lock them all.
+ */
+export function lockTables(postgres: Postgres): void {
+  postgres.query('lock table only checkout_attempts, only purchase_attempts, sales, purchases in row exclusive mode')
+}
+
+/**
+ * Who kept a transaction waiting that has been rolled back since: whoever has more than a reader's lock on one of its
+ * tables. That may name one too many, but costs nothing while all is well.
+ */
+export function lockFault(postgres: Postgres): Fault {
+  const who = describeHolders(postgres)
+  return new Fault('HC_POSTGRES_LOCKED', `no lock within ${copyLockMsMax} ms: ${who}`)
+}
+
+function describeHolders(postgres: Postgres): string {
+  try {
+    const holders = postgres.query<{ pid: number; name: string }>(holdersQuery, [lockHoldersMax])
+    if (holders.length === 0) return 'whoever held it has let it go'
+    return `it is held by ${holders.map(({ pid, name }) => `process ${pid} (${name})`).join(', ')}`
+  } catch (error) {
+    if (!(error instanceof PostgresFault)) throw error
+    return 'whose it is can not be found out'
+  }
+}
+
+const holdersQuery = `
+  with tables as (
+    select to_regclass(name)::oid as id
+    from unnest(array['sales', 'checkout_attempts', 'purchase_attempts', 'purchases', 'log_offsets']) name
+  )
+  select distinct pid, coalesce(nullif(application_name, ''), 'without a name') as name
+  from pg_locks join pg_stat_activity using (pid)
+  where granted and pid <> pg_backend_pid() and mode <> 'AccessShareLock'
+    and database = (select oid from pg_database where datname = current_database())
+    and (locktype = 'advisory'
+      or relation in (select id from tables)
+      or relation in (select inhrelid from pg_inherits where inhparent in (select id from tables)))
+  order by pid limit $1`

@@ -1,0 +1,35 @@
+import type { Fault } from '../core/faults.ts'
+import { troubleReasonCharsMax } from '../core/limits.ts'
+import { PostgresFault } from '../core/postgres/postgres-fault.ts'
+import type { PersisterStateName, PersisterTrouble } from '../core/redis/persister-state.ts'
+
+/**
+ * SQLSTATEs of a refusal that may not be repeated. 40: rolled back (serialization, deadlock); 55P03: a lock in time;
+ * 57014: cancelled, as by the statement's time-out; 53: memory and connections, but not 53100, a full disk.
+ */
+const passing = /^(?:40|55P03|57014|53(?!100))/
+
+/** Whether waiting may help. Not where somebody has to give a right, make room, change a table or repair the log. */
+export function isPassing(fault: Fault): boolean {
+  if (fault.code === 'HC_SCHEMA' || fault.code.startsWith('HC_LOG_')) return false
+  if (fault.code !== 'HC_POSTGRES_REFUSED') return true
+  return fault instanceof PostgresFault && passing.test(fault.sqlState ?? '')
+}
+
+/** Postgres refuses what a row holds (22: a value, 23: a constraint): those of other log entries it may take. */
+export function isOfRows(fault: Fault): fault is PostgresFault {
+  return fault instanceof PostgresFault && /^2[23]/.test(fault.sqlState ?? '')
+}
+
+/** What a persister is in that met this fault and gets nothing into Postgres. */
+export function stateAfter(fault: Fault): PersisterStateName {
+  if (fault.code === 'HC_POSTGRES_LOCKED') return 'locked'
+  if (fault.code.startsWith('HC_LOG_')) return 'log_fault'
+  return isPassing(fault) ? 'away' : 'refused'
+}
+
+/** What may be said of a fault to whoever asks. libpq's own words name hosts and accounts: they stay in the log. */
+export function publicTrouble(fault: Fault): PersisterTrouble {
+  const reason = fault instanceof PostgresFault ? fault.publicReason : fault.message
+  return { fault: fault.code, reason: reason.slice(0, troubleReasonCharsMax) }
+}

@@ -1,0 +1,28 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import { drainEntriesMax } from '../core/limits.ts'
+import { Suspects } from './suspects.ts'
+
+test('a refused entry stands alone after few attempts, wherever it is, and all before it were copied', () => {
+  for (let bad = 0; bad < drainEntriesMax; bad++) {
+    const suspects = new Suspects()
+    let copied = 0
+    let attempts = 0
+    let size = 0
+    do {
+      size = Math.min(suspects.entriesMax, drainEntriesMax - copied)
+      attempts++
+      if (copied + size > bad) suspects.refused(size)
+      else {
+        suspects.copied(size)
+        copied += size
+      }
+    } while (size > 1 || copied !== bad)
+    assert.equal(copied, bad)
+    assert.ok(attempts <= 11, `${attempts} attempts for the entry ${bad}`)
+    assert.equal(suspects.areSeveral, false)
+    suspects.copied(1)
+    assert.equal(suspects.entriesMax, drainEntriesMax, 'once it was taken, all is as before')
+  }
+})

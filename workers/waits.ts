@@ -1,0 +1,36 @@
+import { waitSaidMs } from '../core/limits.ts'
+import type { Log } from '../core/log.ts'
+
+/** What the persister waits for at the moment, which is one thing at a time: said when it takes long, and when it is over. */
+export class Waits {
+  readonly #say: Log
+  #current: { readonly what: string; readonly sinceMs: number; isSaid: boolean } | undefined
+
+  constructor(say: Log) {
+    this.#say = say
+  }
+
+  async on<Result>(what: string, answer: Promise<Result>): Promise<Result> {
+    const wait = { what, sinceMs: performance.now(), isSaid: false }
+    this.#current = wait
+    try {
+      return await answer
+    } finally {
+      this.#current = undefined
+      if (wait.isSaid)
+        this.#say.info({ waitedMs: waitedMs(wait) }, `waited for ${what}: it has answered, or was given up`)
+    }
+  }
+
+  /** To be called once a second. */
+  look(): void {
+    const wait = this.#current
+    if (wait === undefined || wait.isSaid || waitedMs(wait) < waitSaidMs) return
+    wait.isSaid = true
+    this.#say.warn({ waitedMs: waitedMs(wait) }, `waiting for ${wait.what}`)
+  }
+}
+
+function waitedMs({ sinceMs }: { readonly sinceMs: number }): number {
+  return Math.round(performance.now() - sinceMs)
+}
