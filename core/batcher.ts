@@ -1,5 +1,5 @@
 import { BatchWriter, DecisionReader } from './decisions.ts'
-import { asFault, Fault } from './faults.ts'
+import { Fault } from './faults.ts'
 import { QueueBound } from './queue-bound.ts'
 
 /**
@@ -161,7 +161,7 @@ export class Batcher {
     this.#watchLate(nowMs)
   }
 
-  /** Settles every command of the batch exactly once; never rejects for a fault of Redis. */
+  /** Settles every command of the batch exactly once. Rejects with what is a bug, which ends the process. */
   async #send(batch: readonly PendingCommand[], sentMs: number): Promise<void> {
     const writer = new BatchWriter(this.#options.intervalMs)
     for (const command of batch) writer.add(command.sale, command.index, command.nonce, command.user)
@@ -172,7 +172,8 @@ export class Batcher {
     try {
       reply = await this.#options.decide(writer.encode())
     } catch (error) {
-      reply = asFault(error, 'HC_REDIS_UNAVAILABLE')
+      if (!(error instanceof Fault)) throw error
+      reply = error
     }
     const nowMs = this.#options.now()
     this.#options.onBatch(batch.length, (nowMs - sentMs) / 1_000)

@@ -1,3 +1,5 @@
+import { AssertionError } from 'node:assert'
+
 /**
  * The catalogue of faults: what can go wrong in the world around us, each with a stable code that
  * operators may alert on. Outcomes (an item is sold) are values, see outcomes.ts; bugs are assertions.
@@ -43,9 +45,15 @@ export class Fault extends Error {
   }
 }
 
-/** `error` itself when it is a Fault, otherwise a Fault of the given code that keeps it as its cause. */
-export function asFault(error: unknown, code: FaultCode): Fault {
-  if (error instanceof Fault) return error
-  const message = error instanceof Error ? error.message : String(error)
-  return new Fault(code, message, { cause: error })
+const bugTypes = [AssertionError, TypeError, RangeError, ReferenceError, SyntaxError] as const
+
+/** What our own code alone is to blame for: clients, sockets and TLS have other errors for what goes wrong in the world. */
+export function isBug(error: unknown): boolean {
+  return bugTypes.some((type) => error instanceof type)
+}
+
+/** For a promise whose fault means nothing more than that there is no answer: `undefined` for it. A bug stays one. */
+export function undefinedForFault(error: unknown): undefined {
+  if (!(error instanceof Fault)) throw error
+  return undefined
 }

@@ -63,7 +63,7 @@ export class AddressCounts {
     const since = new Map<string, number>()
     this.#sinceLook = since
     // Without knowing who has closed, nobody may be refused for what it opened before; the worker's bound still holds.
-    this.#found = await this.#options.look().catch(() => new Map<string, number>())
+    this.#found = await this.#options.look().catch(noneKnown)
     this.#accepted = since
     this.#sinceLook = undefined
   }
@@ -79,6 +79,12 @@ export class AddressCounts {
   #isNear(count: number): boolean {
     return count > this.#options.max / 2
   }
+}
+
+/** The kernel has no such table, or doesn't show it. */
+function noneKnown(error: NodeJS.ErrnoException): Map<string, number> {
+  if (error.syscall === undefined) throw error
+  return new Map()
 }
 
 function add(counts: Map<string, number>, key: string): void {

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
+import { undefinedForFault } from '../core/faults.ts'
 import { auditLookIntervalMs } from '../core/limits.ts'
 import type { AsyncPostgres } from '../core/postgres/async-postgres.ts'
 
@@ -45,7 +46,7 @@ export class AuditWatch {
 
   async #look(): Promise<void> {
     type Row = { verdict: LastAudit['verdict']; started_seconds: string }
-    const rows = await this.#postgres.query<Row>(lastAudit).catch(() => []) // away: the last one still stands
+    const rows = (await this.#postgres.query<Row>(lastAudit).catch(undefinedForFault)) ?? [] // away: the last one still stands
     const [row] = rows
     if (row !== undefined) this.#last = { verdict: row.verdict, startedSeconds: Number(row.started_seconds) }
   }

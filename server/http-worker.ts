@@ -4,7 +4,7 @@ import { Registry } from 'prom-client'
 import { Batcher } from '../core/batcher.ts'
 import type { Config } from '../core/config/load.ts'
 import { listedOrigins } from '../core/config/origins.ts'
-import { asFault } from '../core/faults.ts'
+import { Fault } from '../core/faults.ts'
 import { NonceSource } from '../core/ids.ts'
 import type { RecordReport } from '../core/ipc.ts'
 import {
@@ -223,7 +223,8 @@ export class HttpWorker {
       await this.#acks?.connect()
       await this.#watch.look()
     } catch (error) {
-      this.#metrics.fault(asFault(error, 'HC_REDIS_UNAVAILABLE').code)
+      if (!(error instanceof Fault)) throw error
+      this.#metrics.fault(error.code)
     }
     return this.#clock.now() !== undefined
   }
@@ -271,15 +272,18 @@ export class HttpWorker {
       if (this.#room.mayBeFull(decided.id)) void this.#watch.lookEarly()
       return decided
     } catch (error) {
-      const fault = asFault(error, 'HC_REDIS_UNAVAILABLE')
-      this.#metrics.fault(fault.code)
-      if (fault.code === 'HC_RECORD_UNSOUND') this.#record.refused()
-      if (this.#isDeciding) this.#log.error({ code: fault.code, reason: fault.message }, 'a batch was not decided')
-      this.#isDeciding = false
-      // It may be out of memory, and the next look would be up to a second away.
-      if (fault.code === 'HC_REDIS_REFUSED') void this.#watch.lookEarly()
-      throw fault
+      if (error instanceof Fault) this.#notDecided(error)
+      throw error
     }
+  }
+
+  #notDecided(fault: Fault): void {
+    this.#metrics.fault(fault.code)
+    if (fault.code === 'HC_RECORD_UNSOUND') this.#record.refused()
+    if (this.#isDeciding) this.#log.error({ code: fault.code, reason: fault.message }, 'a batch was not decided')
+    this.#isDeciding = false
+    // It may be out of memory, and the next look would be up to a second away.
+    if (fault.code === 'HC_REDIS_REFUSED') void this.#watch.lookEarly()
   }
 
   #logRoomChanged(lack: LogLack | undefined): void {

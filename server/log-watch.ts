@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
-import { asFault, type FaultCode } from '../core/faults.ts'
+import { Fault, type FaultCode } from '../core/faults.ts'
 import { logStateIntervalMs, recordLookMs } from '../core/limits.ts'
 import type { LogState, SaleStore } from '../core/redis/sale-store.ts'
 import type { LogRoom } from './log-room.ts'
@@ -38,18 +38,18 @@ export class LogWatch {
     return this.#fault
   }
 
-  /** Asks once. Never rejects. */
+  /** Asks once. Never rejects for a Fault. */
   async look(): Promise<void> {
     await this.#ask()
     await this.#options.afterEach()
   }
 
-  /** Asks out of turn, unless a question is out already. Never rejects. */
+  /** Asks out of turn, unless a question is out already. Never rejects for a Fault. */
   async lookEarly(): Promise<void> {
     if (!this.#isAsking) await this.#ask()
   }
 
-  /** Asks again and again until `stop()`. Never rejects. */
+  /** Asks again and again until `stop()`. Never rejects for a Fault. */
   async run(): Promise<void> {
     const { signal } = this.#stopping
     while (!signal.aborted) {
@@ -76,7 +76,8 @@ export class LogWatch {
       record.looked(state, seen)
       room.observe(state, memoryShare)
     } catch (error) {
-      this.#fault = asFault(error, 'HC_REDIS_UNAVAILABLE').code
+      if (!(error instanceof Fault)) throw error
+      this.#fault = error.code
     }
     this.#isAsking = false
   }

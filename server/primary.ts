@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
 import type { Config } from '../core/config/load.ts'
-import { Fault } from '../core/faults.ts'
+import { Fault, undefinedForFault } from '../core/faults.ts'
 import type { ChildKind } from '../core/ipc.ts'
 import { leftQueryMsMax, metricsGatherMsMax, metricsRefreshMs, rebuildMsMax } from '../core/limits.ts'
 import type { Log } from '../core/log.ts'
@@ -79,7 +79,7 @@ export async function startPrimary(options: PrimaryOptions): Promise<RollingRelo
   await supervisor.allReady(shutdown.signal)
 
   const number = Math.floor(Date.now() / 1_000 / app.saleIntervalSeconds)
-  const sale = await store.saleState(number).catch(() => undefined) // Redis is away just now: the rest is still true
+  const sale = await store.saleState(number).catch(undefinedForFault) // Redis is away just now: the rest is still true
   greet({ config, log, sale, tookMs: Math.round(performance.now() - startedMs) })
   return new RollingReload({
     supervisor,
@@ -299,6 +299,6 @@ async function backlogSentence(store: SaleStore): Promise<string> {
 }
 
 async function logStateWithin(store: SaleStore, patienceMs: number): Promise<LogState | undefined> {
-  const state = store.logState().catch(() => undefined) // Redis is away, which the caller has a word for
+  const state = store.logState().catch(undefinedForFault) // Redis is away, which the caller has a word for
   return await Promise.race([state, delay(patienceMs, undefined)])
 }

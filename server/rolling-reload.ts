@@ -1,6 +1,6 @@
 import type { Config } from '../core/config/load.ts'
 import { reloadable } from '../core/config/reloadable.ts'
-import { asFault, type Fault } from '../core/faults.ts'
+import { Fault } from '../core/faults.ts'
 import type { Log } from '../core/log.ts'
 import type { Supervisor } from './supervisor.ts'
 
@@ -64,7 +64,8 @@ export class RollingReload {
     try {
       this.#config = this.#readSettings()
     } catch (error) {
-      this.#sayKept(asFault(error, 'HC_CONFIG'))
+      if (!(error instanceof Fault)) throw error
+      this.#sayKept(error)
       return 'failed'
     }
     supervisor.reconfigure(this.#config)

@@ -1,3 +1,4 @@
+import { undefinedForFault } from '../core/faults.ts'
 import { formatItemId } from '../core/ids.ts'
 import { saleRequestsWaitingMax } from '../core/limits.ts'
 import type { SaleState, SaleStore } from '../core/redis/sale-store.ts'
@@ -45,7 +46,7 @@ export class SaleView {
     }
   }
 
-  /** Asks Redis for nobody in particular: keeps `items` current. Never rejects. */
+  /** Asks Redis for nobody in particular: keeps `items` current. Never rejects for a Fault. */
   async refresh(): Promise<void> {
     if (this.#options.store.isUp) await this.#ask()
     else this.#items = undefined
@@ -70,7 +71,7 @@ export class SaleView {
   }
 
   async #ask(): Promise<SaleState | undefined> {
-    const state = await this.#currentState().catch(() => undefined) // a fault of Redis: 503 says all there is to say
+    const state = await this.#currentState().catch(undefinedForFault) // 503 says all there is to say
     this.#items = state && itemsOf(state)
     return state
   }

@@ -1,5 +1,5 @@
 import type { SaleTerms } from '../core/decisions.ts'
-import { asFault } from '../core/faults.ts'
+import { Fault } from '../core/faults.ts'
 import { saleCheckMsMax, saleOpenAheadMs, saleOpenRetryMs } from '../core/limits.ts'
 import type { Log } from '../core/log.ts'
 import type { SaleStore } from '../core/redis/sale-store.ts'
@@ -95,7 +95,7 @@ export class SaleRotation {
     void this.#openDue()
   }
 
-  /** Never rejects. */
+  /** Never rejects for a Fault. */
   async #openDue(): Promise<void> {
     if (this.#isOpening) return
     this.#isOpening = true
@@ -112,7 +112,8 @@ export class SaleRotation {
       // Looked for anew after each one: it may be late by now, or one may have been found missing again.
       for (let sale = this.#missing(); sale !== undefined; sale = this.#missing()) await this.#open(sale)
     } catch (error) {
-      const { code, message } = asFault(error, 'HC_REDIS_UNAVAILABLE')
+      if (!(error instanceof Fault)) throw error
+      const { code, message } = error
       if (!this.#hasFailed) this.#log.warn({ code, reason: message }, 'a sale could not be opened; trying on')
       this.#hasFailed = true
       return false

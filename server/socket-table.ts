@@ -13,12 +13,17 @@ const tables = ['/proc/self/net/tcp', '/proc/self/net/tcp6'] as const
 export async function connectionsByAddress(port: number): Promise<Map<string, number>> {
   const [ipv4, ipv6] = await Promise.all([
     readFile(tables[0], 'latin1'),
-    readFile(tables[1], 'latin1').catch(() => ''), // IPv6 may be switched off
+    readFile(tables[1], 'latin1').catch(emptyWithoutTable), // IPv6 may be switched off
   ])
   const counts = new Map<string, number>()
   countClients(ipv4, port, counts)
   countClients(ipv6, port, counts)
   return counts
+}
+
+function emptyWithoutTable(error: NodeJS.ErrnoException): string {
+  if (error.code !== 'ENOENT') throw error
+  return ''
 }
 
 /** Adds the clients of one table, as the kernel prints it, to the counts. */

@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis'
-import type { Fault } from '../faults.ts'
+import { Fault } from '../faults.ts'
 import { formatLogPosition, type LogPosition, parseLogPosition } from '../log-position.ts'
 import { connectRedis, firstConnect, type RedisSettings, redisFault } from './connection.ts'
 import { type ShardKeys, shardKeys } from './keys.ts'
@@ -36,11 +36,8 @@ export class CommittedListener {
     this.#redis = connectRedis(settings, { name })
     this.#redis.on('ready', () => void this.#attempt(this.#redis.subscribe(this.#channel)))
     this.#redis.on('message', (_channel, id: string) => {
-      try {
-        onPosition(parseLogPosition(id))
-      } catch (error) {
-        onFault(redisFault(error))
-      }
+      const position = this.#parse(id)
+      if (position !== undefined) onPosition(position)
     })
   }
 
@@ -60,6 +57,17 @@ export class CommittedListener {
 
   close(): void {
     this.#redis.disconnect()
+  }
+
+  /** Anybody who may publish can say anything on it. */
+  #parse(id: string): LogPosition | undefined {
+    try {
+      return parseLogPosition(id)
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error
+      this.#onFault(error)
+      return undefined
+    }
   }
 
   async #attempt(answer: Promise<unknown>): Promise<void> {

@@ -4,7 +4,7 @@ import type { ConnectionOptions as TlsOptions } from 'node:tls'
 
 import { Redis, type RedisOptions } from 'ioredis'
 import { hostAndPort } from '../config/listen-hosts.ts'
-import { Fault } from '../faults.ts'
+import { Fault, isBug } from '../faults.ts'
 import { redisCommandTimeoutMs, redisConnectTimeoutMs, redisReconnectDelayMsMax } from '../limits.ts'
 import { makeStringsFastAgain } from './fast-strings.ts'
 
@@ -97,9 +97,11 @@ const unsoundReplies = /^HC(?:EPOCH|RUN) /
  * Redis' own refusals (a script error, out of memory, read-only, wrong password), ours that its state may not be sold
  * from, and everything else (no connection, no reply). ioredis hangs the command with its arguments on its errors, the
  * password among them, so the original error is not kept as a cause.
+ * @throws what is a bug, as it is
  */
 export function redisFault(error: unknown): Fault {
   if (error instanceof Fault) return error
+  if (isBug(error)) throw error
   const { name, message } = error instanceof Error ? error : { name: '', message: String(error) }
   if (name === 'ReplyError') {
     return new Fault(unsoundReplies.test(message) ? 'HC_RECORD_UNSOUND' : 'HC_REDIS_REFUSED', message)

@@ -144,7 +144,8 @@ export class SaleStore {
     try {
       const info = await this.redis.info('server')
       this.#run = /^run_id:(\w+)/m.exec(info)?.[1] ?? ''
-    } catch {
+    } catch (error) {
+      redisFault(error)
       // Without it nothing may be decided here. The connection is mostly gone anyway; the next one is asked again.
       this.redis.disconnect(true)
     }

@@ -1,7 +1,7 @@
 // `npm run audit`: the assembly point. See arguments.ts for what it takes and answers.
 
 import { type Config, loadConfig } from '../../core/config/load.ts'
-import { Fault } from '../../core/faults.ts'
+import { Fault, isBug } from '../../core/faults.ts'
 import { auditRedisTimeoutMs, auditStatementTimeoutMs } from '../../core/limits.ts'
 import { connectPostgres, type Postgres } from '../../core/postgres/connection.ts'
 import { PostgresFault } from '../../core/postgres/postgres-fault.ts'
@@ -30,8 +30,9 @@ async function main(args: readonly string[]): Promise<number> {
     process.stdout.write(asked.json ? reportAsJson(report) : reportAsText(report))
     return exitStatus[report.verdict]
   } catch (error) {
-    const { message } = error as Error
-    say(error instanceof Fault ? `${error.code}: ${message}` : message)
+    const { message, stack = message } = error as Error
+    if (isBug(error)) say(stack)
+    else say(error instanceof Fault ? `${error.code}: ${message}` : message)
     if (args.includes('--json')) {
       const fault = { code: error instanceof Fault ? error.code : null, message }
       process.stdout.write(`${JSON.stringify({ verdict: 'failed', fault })}\n`)

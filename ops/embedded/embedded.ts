@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { chmodSync, existsSync, mkdirSync, realpathSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 
-import { asFault, Fault } from '../../core/faults.ts'
+import { Fault, isBug } from '../../core/faults.ts'
 import { embeddedProbeIntervalMs, predecessorStopMsMax } from '../../core/limits.ts'
 import { DataLock } from './data-lock.ts'
 import type { EmbeddedFacts, EmbeddedPostgres, EmbeddedRedis } from './facts.ts'
@@ -94,7 +94,9 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
   } catch (error) {
     await stop()
     signal.throwIfAborted()
-    throw asFault(error, 'HC_EMBEDDED_FAILED')
+    if (error instanceof Fault || isBug(error)) throw error
+    const { message } = error as Error
+    throw new Fault('HC_EMBEDDED_FAILED', message, { cause: error })
   }
 }
 

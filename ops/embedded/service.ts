@@ -84,15 +84,18 @@ export class EmbeddedService {
     const log = openSync(plan.logFile, 'a', 0o600)
     try {
       const child = launchService({ ...plan, command: plan.command(port), stdio: ['ignore', log, log] })
-      const exited = new Promise<ServiceExit>((resolve, reject) => {
+      const exited = new Promise<ServiceExit>((resolve) => {
         child.on('exit', (code, signal) => resolve({ service: plan.name, code, signal }))
-        child.on('error', (cause) => {
-          reject(new Fault('HC_EMBEDDED_FAILED', `${plan.name} cannot be run: ${cause.message}`, { cause }))
-        })
       })
-      // Without a pid the launch itself failed, and `exited` rejects with the reason.
-      if (child.pid === undefined) await exited
-      else plan.onLaunch({ identity: identityOf(child.pid), port })
+      const failed = new Promise<Error>((resolve) => {
+        // Also of a signal that could not be sent later on: then it lives, and whoever waits for its end is told so.
+        child.on('error', resolve)
+      })
+      if (child.pid === undefined) {
+        const cause = await failed
+        throw new Fault('HC_EMBEDDED_FAILED', `${plan.name} cannot be run: ${cause.message}`, { cause })
+      }
+      plan.onLaunch({ identity: identityOf(child.pid), port })
       return new EmbeddedService(plan, { child, port, exited })
     } finally {
       closeSync(log)

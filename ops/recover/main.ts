@@ -3,7 +3,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
 import { type Config, loadConfig } from '../../core/config/load.ts'
-import { Fault } from '../../core/faults.ts'
+import { Fault, isBug } from '../../core/faults.ts'
 import { logStateIntervalMs, rebuildMsMax, waitSayMs } from '../../core/limits.ts'
 import { AsyncPostgres } from '../../core/postgres/async-postgres.ts'
 import { type Recovery, recover } from '../../core/recovery/recover.ts'
@@ -27,8 +27,9 @@ async function main(args: readonly string[]): Promise<number> {
     const recovery = await withServices(config, say, (effective) => recoverWithin(effective, asked.waitSeconds * 1_000))
     return told(recovery)
   } catch (error) {
-    const { message } = error as Error
-    say(error instanceof Fault ? `${error.code}: ${message}` : message)
+    const { message, stack = message } = error as Error
+    if (isBug(error)) say(stack)
+    else say(error instanceof Fault ? `${error.code}: ${message}` : message)
     return exitStatus.failed
   }
 }

@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 
 import { localUrl } from '../../core/config/listen-hosts.ts'
 import { loadConfig } from '../../core/config/load.ts'
+import { isBug } from '../../core/faults.ts'
 import { reloadPollMs, reloadProbeMsMax, reloadWaitMsMax, waitSayMs } from '../../core/limits.ts'
 
 const helpText = `usage: npm run reload [-- --help]
@@ -39,7 +40,8 @@ async function main(args: readonly string[]): Promise<number> {
     process.stdout.write(`${await reload()}\n`)
     return 0
   } catch (error) {
-    process.stderr.write(`hotcakes reload: ${(error as Error).message}\n`)
+    const { message, stack = message } = error as Error
+    process.stderr.write(`hotcakes reload: ${isBug(error) ? stack : message}\n`)
     return 1
   }
 }

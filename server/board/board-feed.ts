@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
 import type { SaleTerms } from '../../core/decisions.ts'
+import { Fault } from '../../core/faults.ts'
 import {
   boardChangesBytesMax,
   boardItemsMax,
@@ -87,17 +88,31 @@ export class BoardFeed {
     this.#shown = undefined
   }
 
-  /** Never rejects. */
+  /** Rejects with what is a bug, which ends the process. */
   async #run(): Promise<void> {
     this.#isRunning = true
     while (this.#viewers > 0) {
       const startedMs = performance.now()
       // Without Redis there is nothing to say, and the viewers will notice.
-      if (this.#options.store.isUp) await this.#tick().catch(() => this.forget())
-      await delay(Math.max(0, startedMs + this.#tickMs() - performance.now()))
+      const isWell = !this.#options.store.isUp || (await this.#tryTick())
+      // After a fault all of the sale may have to be read anew, which a Redis in trouble can't do at each tick.
+      const pauseMs = isWell ? this.#tickMs() : boardSilenceMs
+      await delay(Math.max(0, startedMs + pauseMs - performance.now()))
     }
     this.#isRunning = false
     this.#shown = undefined
+  }
+
+  /** Whether Redis gave what was asked for. */
+  async #tryTick(): Promise<boolean> {
+    try {
+      await this.#tick()
+      return true
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error
+      this.forget()
+      return false
+    }
   }
 
   /** A crowd hears less often, so that what it costs is bounded and selling does not feel it. */
@@ -123,7 +138,7 @@ export class BoardFeed {
     apply(known, watched)
     while (known.offset < watched.end) {
       watched = await store.watch(sale, { ...nowhere, ...known })
-      if (watched === undefined || !follows(known, watched)) throw new Error('the sale was watched anew')
+      if (watched === undefined || !follows(known, watched)) return this.forget() // watched anew: the next tick reads all
       apply(known, watched)
     }
     this.#tell(known)

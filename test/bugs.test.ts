@@ -1,0 +1,48 @@
+// Goal: a bug ends the process that it is in, with its stack, wherever faults are caught. Method: each part in a process of
+// its own, with a bug in what it calls.
+
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { test } from 'node:test'
+
+/** A long wait is only met when the bug was swallowed and the process lives on. */
+const livesOnMs = 20_000
+
+const bug = `() => Promise.reject(new TypeError('the bug'))`
+const scripts = {
+  'a batch': `
+    const { Batcher } = await import('CORE/batcher.js')
+    const bounds = { batchCommandsMax: 4, batchesInFlightMax: 2, batchOverlapCommandsMin: 1 }
+    const batcher = new Batcher({ ...bounds, commandsWaitingMin: 2, commandsWaitingMax: 9, deadlineMs: 60_000,
+      intervalMs: 1_000, decide: ${bug}, now: () => performance.now(), onBatch: () => undefined })
+    batcher.offer({ sale: 1, index: '1', nonce: 'n', user: 'u', arrivedMs: performance.now(),
+      decided() {}, failed() {}, late() {} })`,
+  'the board': `
+    const { BoardFeed } = await import('SERVER/board/board-feed.js')
+    new BoardFeed({ store: { isUp: true, watch: ${bug}, scanItems: ${bug} }, clock: { now: () => 1, observe() {} },
+      intervalMs: 1_000, publish() {} }).join()`,
+  'the rotation of sales': `
+    const { SaleRotation } = await import('SERVER/sales.js')
+    const log = { info() {}, warn() {} }
+    void new SaleRotation({ store: { openSale: ${bug} }, clock: { now: () => Date.now(), observe() {} }, log,
+      settings: { intervalMs: 60_000, items: 1, userLimit: 1, holdMs: 1_000, ttlSeconds: 60 } }).start()`,
+  'GET /sale': `
+    const { SaleView } = await import('SERVER/sale-view.js')
+    const view = new SaleView({ store: { isUp: true, saleState: ${bug} }, clock: { now: () => 1, observe() {} },
+      intervalMs: 1_000, onUnlisted() {} })
+    view.handle({ answer() {}, unavailable() {}, shed() {} })`,
+}
+
+for (const [what, script] of Object.entries(scripts)) {
+  test(`a bug below ${what} ends the process`, () => {
+    const source = script
+      .replace('CORE', new URL('../core', import.meta.url).href)
+      .replace('SERVER', new URL('../server', import.meta.url).href)
+    const alive = `setTimeout(() => process.exit(0), ${livesOnMs})\n`
+    const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', alive + source], {
+      encoding: 'utf8',
+    })
+    assert.equal(status, 1, stderr)
+    assert.match(stderr, /TypeError: the bug\n\s+at /)
+  })
+}
