@@ -119,6 +119,7 @@ export class Persister {
   drain(): void {
     if (this.#goal === 'run') this.#goal = 'drain'
     this.#troubles.remind()
+    this.#waits.remind()
     this.#endPause()
   }
 

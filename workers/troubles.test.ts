@@ -3,7 +3,7 @@ import { test } from 'node:test'
 
 import { Fault } from '../core/faults.ts'
 import { drainRetryDelayMsMax, drainRetryDelayMsMin, redisReconnectDelayMsMax } from '../core/limits.ts'
-import { createLog } from '../core/log.ts'
+import { createLog, type Log } from '../core/log.ts'
 import { Troubles } from './troubles.ts'
 
 const silent = createLog({ level: 'silent', process: 'test' })
@@ -24,6 +24,26 @@ test('for Redis, whose client reconnects by itself, the waits stay short', () =>
   const troubles = new Troubles(silent)
   const waits = Array.from({ length: 30 }, () => troubles.met(redisGone))
   assert.equal(waits.at(-1), redisReconnectDelayMsMax)
+})
+
+test('another reason is said as well, and the same one again when somebody waits for the end', () => {
+  const told: string[] = []
+  const tell = (_fields: unknown, message: string): void => void told.push(message)
+  const troubles = new Troubles({ ...silent, warn: tell, error: tell, info: tell } as unknown as Log)
+  const [first, second] = [new Fault('HC_LOG_MALFORMED', 'one'), new Fault('HC_LOG_MALFORMED', 'two')]
+  for (const fault of [first, first, second, second]) troubles.met(fault)
+  assert.deepEqual(told, ['the log is not drained: one', 'the log is not drained: two'])
+  troubles.remind()
+  assert.deepEqual(told.slice(2), ["the log can't be drained to its end yet: two"])
+  troubles.over()
+  troubles.remind()
+  assert.deepEqual(told.slice(3), ['the log is drained again'])
+})
+
+test('after a lock, which was waited for already, the next attempt follows soon', () => {
+  const troubles = new Troubles(silent)
+  const waits = Array.from({ length: 9 }, () => troubles.met(new Fault('HC_POSTGRES_LOCKED', 'by somebody')))
+  assert.deepEqual(new Set(waits), new Set([drainRetryDelayMsMin]))
 })
 
 test('a gap is new until it is seen again at the same place', () => {

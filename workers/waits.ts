@@ -22,6 +22,11 @@ export class Waits {
     }
   }
 
+  /** Somebody waits for the end from now on: what is waited for is said again. */
+  remind(): void {
+    if (this.#current !== undefined) this.#current.isSaid = false
+  }
+
   /** To be called once a second. */
   look(): void {
     const wait = this.#current

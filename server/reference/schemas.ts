@@ -22,6 +22,25 @@ const ref = (name: string) => ({ $ref: `#/components/schemas/${name}` })
 
 const check = { type: 'object', required: ['status'], properties: { status: { type: 'string' } } }
 
+/** A check that says which fault it is, where there is one. */
+function faultCheck(statuses: readonly string[], description: string) {
+  const fault = { type: 'string', description: 'Code of the fault: docs/ERRORS.md.' }
+  const reason = {
+    type: 'string',
+    description: 'For people; without values, and absent where only the log may say it.',
+  }
+  return { ...check, description, properties: { status: { enum: statuses }, fault, reason } }
+}
+
+const postgresCheck = faultCheck(
+  ['up', 'away', 'refused', 'locked', 'unknown'],
+  'As the persister finds it. away: no answer; refused: it takes no rows, and waiting will not help; locked: another session keeps them out.',
+)
+const logCheck = faultCheck(
+  ['ok', 'fault', 'backlog_full', 'memory_full', 'unknown'],
+  'fault: entries are missing in it or can not be read, so nothing behind them gets into Postgres.',
+)
+
 const nextPage = { type: ['string', 'null'], description: 'Path of the next page; null after the last.' }
 
 const saleTerms = {
@@ -144,7 +163,7 @@ export const schemas = {
       description: 'degraded: it sells, and the record waits in Redis.',
     },
     checks: {
-      ...record({ server: check, redis: check, record: check, postgres: check, log: check, sale: check }),
+      ...record({ server: check, redis: check, record: check, postgres: postgresCheck, log: logCheck, sale: check }),
       description: 'What it was judged by, each with a `status` in words.',
     },
   }),
