@@ -191,7 +191,7 @@ for (const { what, statement, sqlState, undo } of refusals) {
     postgres.query(statement)
     try {
       const persister = await startPersister(t, { db, redis: redis.connection })
-      const { trouble } = (await eventually(() => reported(buyers, 'refused'))) as PersisterState
+      const { trouble } = await eventually(() => reported(buyers, 'refused'))
       assert.equal(trouble?.fault, 'HC_POSTGRES_REFUSED')
       assert.ok(trouble.reason.endsWith(`[${sqlState}]`), trouble.reason)
       assert.doesNotMatch(trouble.reason, /buyer-/)
@@ -224,7 +224,7 @@ test("another session's lock is named within two seconds, and nothing is lost by
     postgres.query(statement)
     await buyers.checkOut(5)
     await buyers.purchase(5)
-    const { trouble } = (await eventually(() => reported(buyers, 'locked'), { what: statement })) as PersisterState
+    const { trouble } = await eventually(() => reported(buyers, 'locked'), { what: statement })
     assert.equal(trouble?.fault, 'HC_POSTGRES_LOCKED')
     assert.match(trouble.reason, new RegExp(`process ${pid} \\(hotcakes test\\)`))
     await eventually(() => persister.logLines().some(({ msg }) => msg.includes(`process ${pid} (hotcakes test)`)))

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { EventEmitter, once } from 'node:events'
 import { type TestContext, test } from 'node:test'
 
 import { waitSaidMs } from '../core/limits.ts'
@@ -15,8 +16,8 @@ function setUp(t: TestContext) {
 
 test('a wait is said once when it takes long, again when reminded, and that it is over', async (t) => {
   const { clock, told, waits } = setUp(t)
-  let answer: (value: number) => void = () => undefined
-  const waiting = waits.on('an answer', new Promise<number>((resolve) => (answer = resolve)))
+  const emitter = new EventEmitter()
+  const waiting = waits.on('an answer', once(emitter, 'answer'))
   clock.ms = waitSaidMs - 1
   waits.look()
   assert.deepEqual(told, [])
@@ -27,8 +28,8 @@ test('a wait is said once when it takes long, again when reminded, and that it i
   waits.remind()
   waits.look()
   assert.deepEqual(told.splice(0), ['waiting for an answer', 'waiting for an answer'])
-  answer(7)
-  assert.equal(await waiting, 7)
+  emitter.emit('answer', 7)
+  assert.deepEqual(await waiting, [7])
   assert.equal(told.length, 1)
   waits.remind()
   waits.look()

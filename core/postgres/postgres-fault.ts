@@ -45,7 +45,7 @@ export function refusal(fields: ErrorFields): PostgresFault {
   const advice = sqlState === readOnly ? readOnlyHint : messageHint
   const hint = advice === undefined ? '' : ` (hint: ${advice})`
   const message = `${messagePrimary}${detail}${hint} [${sqlState ?? 'no sqlstate'}]`
-  return new PostgresFault(message, sqlState, publicReason(fields))
+  return new PostgresFault(message, sqlState, publicWords(fields))
 }
 
 /**
@@ -55,7 +55,7 @@ export function refusal(fields: ErrorFields): PostgresFault {
  */
 const valueless = /^(?:0A|25|3F|40|42|53|54|55|57|58)/
 
-function publicReason({ sqlState = '', messagePrimary = '', tableName, constraintName }: ErrorFields): string {
+function publicWords({ sqlState = '', messagePrimary = '', tableName, constraintName }: ErrorFields): string {
   if (valueless.test(sqlState)) return `${messagePrimary} [${sqlState}]`
   const table = tableName === undefined ? '' : ` for the table ${tableName}`
   const constraint = constraintName === undefined ? '' : ` by the constraint ${constraintName}`
