@@ -37,6 +37,9 @@ function describeHolders(postgres: Postgres): string {
   }
 }
 
+/** The advisory lock of ensure_attempts_partitions, see ops/postgres/001-record.sql. */
+const partitionsLock = '46822537, 1'
+
 const holdersQuery = `
   with tables as (
     select to_regclass(name)::oid as id
@@ -46,7 +49,7 @@ const holdersQuery = `
   from pg_locks join pg_stat_activity using (pid)
   where granted and pid <> pg_backend_pid() and mode <> 'AccessShareLock'
     and database = (select oid from pg_database where datname = current_database())
-    and (locktype = 'advisory'
+    and (locktype = 'advisory' and (classid, objid) = (${partitionsLock})
       or relation in (select id from tables)
       or relation in (select inhrelid from pg_inherits where inhparent in (select id from tables)))
   order by pid limit $1`
