@@ -1,7 +1,9 @@
 // Goal: the Redis function takes the decisions that the rules of DESIGN demand, in every order of commands.
 // Method: random sequences of batches, with time passing in between (holds live 25 ms, one sale closes and another
 // opens meanwhile), run against the real function and a plain reference model. The model is told only what time Redis
-// read for the batch. Outcomes and their details must be equal, and so must the counters at the end.
+// read for the batch. Outcomes and their details must be equal, and so must the counters and what each buyer has at the
+// end. The same again with a clock that steps back and forth between the batches, where besides nobody may ever have
+// bought more than the limit, and no item may be sold twice.
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
@@ -11,8 +13,10 @@ import { BatchWriter, DecisionReader, type SaleTerms } from '../core/decisions.t
 import { nonceLength } from '../core/ids.ts'
 import { type Outcome, outcomes } from '../core/outcomes.ts'
 import { SaleStore } from '../core/redis/sale-store.ts'
-import { startRedis } from './helpers/services.ts'
-import { type ModelCommand, type ModelDecision, ReferenceShop } from './model/reference-shop.ts'
+import { decodeSnapshot } from '../ops/audit/redis-side.ts'
+import { openRedis, startRedis } from './helpers/services.ts'
+import { stepRedisClock } from './helpers/stepped-redis-clock.ts'
+import { type Hold, type ModelCommand, type ModelDecision, ReferenceShop } from './model/reference-shop.ts'
 
 const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 31)
 const runs = Number(process.env['MODEL_RUNS'] ?? 150)
@@ -50,25 +54,44 @@ const purchase = fc.record({
   pick: fc.nat({ max: 1_000 }),
   guess: fc.oneof({ weight: 9, arbitrary: fc.constant(false) }, fc.constant(true)),
 })
-const batch = fc.array(fc.oneof({ weight: 3, arbitrary: checkout }, { weight: 2, arbitrary: purchase }), {
-  minLength: 1,
-  maxLength: 12,
-})
+const anyCommand = fc.oneof({ weight: 3, arbitrary: checkout }, { weight: 2, arbitrary: purchase })
+const batch = fc.array(anyCommand, { minLength: 1, maxLength: 12 })
 const pauseMs = fc.oneof({ weight: 4, arbitrary: fc.constant(0) }, fc.integer({ min: 1, max: 40 }))
 const scenario = fc.array(fc.record({ batch, pauseMs }), { minLength: 1, maxLength: 12 })
+/** The steps of Redis' clock are about as long as a hold, now and then longer than the sale is open already. */
+const stepMs = fc.oneof(
+  { weight: 10, arbitrary: fc.integer({ min: -holdMs - 10, max: holdMs + 10 }) },
+  { weight: 1, arbitrary: fc.constantFrom(-6_000, 6_000) },
+)
+const smallBatch = fc.array(anyCommand, { minLength: 1, maxLength: 4 })
+const steppedScenario = fc.record({
+  userLimit: fc.constantFrom(1, 2),
+  steps: fc.array(fc.record({ batch: smallBatch, stepMs }), { minLength: 8, maxLength: 20 }),
+})
 
 type Step = typeof batch extends fc.Arbitrary<(infer Command)[]> ? Command : never
 
+interface Purchase {
+  readonly item: string
+  readonly user: string
+}
+
 let saleNext = 1_000
 
-function openTerms(nowMs: number): Record<'open' | 'closing' | 'opening', SaleTerms> {
-  const common = { items: 4, userLimit: 2, holdMs }
+function openTerms(nowMs: number, userLimit: number): Record<'open' | 'closing' | 'opening', SaleTerms> {
+  const common = { items: 4, userLimit, holdMs }
   const day = 86_400_000
   return {
     open: { ...common, sale: saleNext++, opensAtMs: nowMs - 5_000, closesAtMs: nowMs + day },
     closing: { ...common, sale: saleNext++, opensAtMs: nowMs - day, closesAtMs: nowMs + 30 },
     opening: { ...common, sale: saleNext++, opensAtMs: nowMs + 30, closesAtMs: nowMs + day },
   }
+}
+
+function cutOffButAlive(shop: ReferenceShop, sale: number, nowMs: number): number {
+  const open = [...shop.latestHolds(sale).values()].filter((hold) => hold.purchasedAtMs === undefined)
+  const isCutOff = (hold: Hold) => !shop.buyers(sale).get(hold.user)?.ends.includes(hold.expiresAtMs)
+  return open.filter((hold) => hold.expiresAtMs > nowMs && isCutOff(hold)).length
 }
 
 /** Turns the symbolic commands into real ones; remembers every nonce that was ever offered. */
@@ -106,50 +129,71 @@ function decisionOf(reader: DecisionReader): ModelDecision {
   }
 }
 
-async function compare(shop: ReferenceShop, commands: readonly ModelCommand[]): Promise<number> {
+/** @returns the purchases among them, and the time of all */
+async function compare(
+  shop: ReferenceShop,
+  commands: readonly ModelCommand[],
+): Promise<{ purchases: Purchase[]; nowMs: number }> {
   const writer = new BatchWriter(intervalMs)
   for (const { sale, index, nonce, user } of commands) writer.add(sale, index, nonce, user)
   const reader = new DecisionReader((await store.decide(writer.encode())).results)
+  const purchases: Purchase[] = []
   for (const [at, command] of commands.entries()) {
     assert.ok(reader.next(), `decision ${at} is missing`)
     const decision = decisionOf(reader)
     assert.deepEqual(decision, shop.decide(command, reader.nowMs), `command ${at} of ${JSON.stringify(commands)}`)
     reached.set(decision.outcome, (reached.get(decision.outcome) ?? 0) + 1)
+    if (decision.outcome === 'purchased')
+      purchases.push({ item: `${command.sale}-${command.index}`, user: `${decision.user} in ${command.sale}` })
   }
   assert.ok(!reader.next(), 'more decisions than commands')
-  return reader.nowMs
+  return { purchases, nowMs: reader.nowMs }
+}
+
+async function compareHeld(shop: ReferenceShop, sale: number): Promise<void> {
+  const state = await store.saleState(sale)
+  assert.ok(state)
+  assert.ok(state.held >= shop.liveHoldCount(sale, state.nowMs), 'held counts every live hold')
+  assert.ok(state.held <= shop.liveHoldCount(sale, state.nowMs - 1_000), 'held lags by a second at most')
 }
 
 async function compareState(shop: ReferenceShop, sale: number): Promise<void> {
   const state = await store.saleState(sale)
-  assert.ok(state)
-  assert.equal(state.sold, shop.soldCount(sale))
-  assert.ok(state.held >= shop.liveHoldCount(sale, state.nowMs), 'held counts every live hold')
-  assert.ok(state.held <= shop.liveHoldCount(sale, state.nowMs - 1_000), 'held lags by a second at most')
-  const { counts } = await store.snapshot(sale)
+  assert.equal(state?.sold, shop.soldCount(sale))
+  assert.ok(state.held >= 0)
+  const snapshot = await store.snapshot(sale)
   const named = new Map([...shop.counts(sale)].map(([outcome, count]) => [outcomes[outcome].code as number, count]))
-  assert.deepEqual(counts, named)
+  assert.deepEqual(snapshot.counts, named)
+  const { users: found, terms } = decodeSnapshot(snapshot) ?? assert.fail('the sale is listed')
+  const expected = [...shop.buyers(sale)].map(([user, { bought, ends }]) => {
+    return [user, { purchases: bought, holdsExpireAtMs: ends.toSorted((a, b) => a - b) }] as const
+  })
+  assert.deepEqual(found, new Map(expected))
+  for (const [user, { purchases, holdsExpireAtMs }] of found)
+    assert.ok(purchases + holdsExpireAtMs.length <= terms.userLimit, user)
+}
+
+/** The sales of a run, in Redis and in the model, and how to name their items. */
+async function openRun(
+  userLimit: number,
+): Promise<{ shop: ReferenceShop; source: CommandSource; opened: readonly number[] }> {
+  const { nowMs } = await store.logState()
+  const terms = openTerms(nowMs, userLimit)
+  const shop = new ReferenceShop(intervalMs)
+  for (const one of Object.values(terms)) {
+    await store.openSale(one, 3_600)
+    shop.open(one)
+  }
+  const numbers = Object.fromEntries(Object.entries(terms).map(([name, { sale }]) => [name, sale]))
+  const source = new CommandSource({ ...numbers, gone: 7, unlisted: 10 ** 12 })
+  return { shop, source, opened: Object.values(numbers) }
 }
 
 test(`the Redis function decides like the reference model (SEED=${seed})`, async () => {
   const unlistedBefore = await store.countsUnlisted()
   const unlistedSeen = new Map<number, number>()
   const property = fc.asyncProperty(scenario, async (steps) => {
-    const { nowMs } = await store.logState()
-    const terms = openTerms(nowMs)
-    const shop = new ReferenceShop(intervalMs)
-    for (const one of Object.values(terms)) {
-      await store.openSale(one, 3_600)
-      shop.open(one)
-    }
-    const sales = {
-      open: terms.open.sale,
-      closing: terms.closing.sale,
-      opening: terms.opening.sale,
-      gone: 7,
-      unlisted: 10 ** 12,
-    }
-    const source = new CommandSource(sales)
+    const { shop, source, opened } = await openRun(2)
     for (const step of steps) {
       await compare(
         shop,
@@ -157,7 +201,10 @@ test(`the Redis function decides like the reference model (SEED=${seed})`, async
       )
       if (step.pauseMs > 0) await delay(step.pauseMs)
     }
-    for (const one of Object.values(terms)) await compareState(shop, one.sale)
+    for (const sale of opened) {
+      await compareHeld(shop, sale)
+      await compareState(shop, sale)
+    }
     for (const [outcome, count] of shop.countsUnlisted) {
       const { code } = outcomes[outcome]
       unlistedSeen.set(code, (unlistedSeen.get(code) ?? 0) + count)
@@ -167,6 +214,31 @@ test(`the Redis function decides like the reference model (SEED=${seed})`, async
   for (const [code, count] of await store.countsUnlisted()) {
     assert.equal(count - (unlistedBefore.get(code) ?? 0), unlistedSeen.get(code), `unlisted outcome ${code}`)
   }
+})
+
+test(`it decides like the model when Redis' clock steps back and forth, and nobody gets more (SEED=${seed})`, async (t) => {
+  const clock = await stepRedisClock(await openRedis(t, redis.admin))
+  let cutOffAlive = 0
+  const property = fc.asyncProperty(steppedScenario, async ({ userLimit, steps }) => {
+    let aheadMs = 0
+    await clock.set(aheadMs)
+    const { shop, source, opened } = await openRun(userLimit)
+    const bought: Purchase[] = []
+    for (const step of steps) {
+      aheadMs += step.stepMs
+      await clock.set(aheadMs)
+      const commands = step.batch.map((one) => source.command(one))
+      const { purchases, nowMs } = await compare(shop, commands)
+      bought.push(...purchases)
+      for (const sale of opened) cutOffAlive += cutOffButAlive(shop, sale, nowMs)
+    }
+    for (const sale of opened) await compareState(shop, sale)
+    assert.equal(new Set(bought.map(({ item }) => item)).size, bought.length, 'an item was sold twice')
+    for (const { user } of bought) assert.ok(bought.filter((one) => one.user === user).length <= userLimit, user)
+  })
+  await fc.assert(property, { seed, numRuns: runs })
+  t.diagnostic(`${cutOffAlive} times a hold that was cut off had its end before it`)
+  assert.ok(cutOffAlive > 0, 'the steps must bring holds to life that were cut off')
 })
 
 test('the random commands reached every outcome, so the comparison means something', (t) => {

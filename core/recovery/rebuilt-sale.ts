@@ -1,13 +1,16 @@
 import type { SaleTerms } from '../decisions.ts'
 import type { RebuildWriter, SalePart } from '../redis/rebuild-writer.ts'
 import type { Session } from './record-head.ts'
-import { heldItems, type ItemRow, lapsedNonces, outcomeCounts, soldItems } from './sales-on-record.ts'
-
-interface User {
-  purchases: number
-  /** ms since the sale opened, oldest first. */
-  readonly holdsEnd: number[]
-}
+import {
+  heldItems,
+  type ItemRow,
+  lapsedNonces,
+  outcomeCounts,
+  type SlotRow,
+  slotsInOrder,
+  soldItems,
+} from './sales-on-record.ts'
+import { UserEntry } from './user-entry.ts'
 
 export interface RebuiltSaleOptions {
   readonly session: Session
@@ -18,15 +21,15 @@ export interface RebuiltSaleOptions {
 }
 
 /**
- * One sale on its way from Postgres into Redis: the records that hotcakes.lua would have left behind, but for what has no
- * effect any more: in users' records and in the counts of holds those that have ended.
+ * One sale on its way from Postgres into Redis: the records that hotcakes.lua would have left behind, but for the holds
+ * that have ended in the counts of holds, which have no effect any more.
  */
 export class RebuiltSale {
   sold = 0
   /** Live holds. */
   held = 0
   readonly #options: RebuiltSaleOptions
-  readonly #users = new Map<string, User>()
+  readonly #users = new Map<string, UserEntry>()
   /** Second of the Unix epoch -> holds that end in it. */
   readonly #holds = new Map<number, number>()
 
@@ -45,9 +48,10 @@ export class RebuiltSale {
         rows.map(({ nonce }) => nonce),
       )
     }
+    for await (const rows of slotsInOrder(session, sale)) rows.forEach(this.#takeSlot)
     await this.#put(
       'users',
-      [...this.#users].flatMap(([user, record]) => [user, userRecord(record)]),
+      [...this.#users].flatMap(([user, entry]) => [user, entry.encode()]),
     )
     await this.#put('holds', [...this.#holds].flat())
     const counts = await outcomeCounts(session, sale)
@@ -59,27 +63,25 @@ export class RebuiltSale {
 
   readonly #soldItem = ({ item, user, nonce, atMs }: ItemRow): [string, Buffer] => {
     this.sold += 1
-    this.#user(user).purchases += 1
     return [item, this.#itemRecord('s', nonce, { atMs, user })]
   }
 
   readonly #heldItem = ({ item, user, nonce, atMs }: ItemRow): [string, Buffer] => {
-    const { nowMs, terms } = this.#options
+    const { nowMs } = this.#options
     if (atMs > nowMs) {
       this.held += 1
-      this.#user(user).holdsEnd.push(atMs - terms.opensAtMs)
       const second = Math.floor(atMs / 1_000)
       this.#holds.set(second, (this.#holds.get(second) ?? 0) + 1)
     }
     return [item, this.#itemRecord('h', nonce, { atMs, user })]
   }
 
-  #user(name: string): User {
-    const known = this.#users.get(name)
-    if (known !== undefined) return known
-    const user = { purchases: 0, holdsEnd: [] }
-    this.#users.set(name, user)
-    return user
+  readonly #takeSlot = ({ user, atMs, endMs, isPurchase }: SlotRow): void => {
+    const { opensAtMs, userLimit } = this.#options.terms
+    const entry = this.#users.get(user) ?? new UserEntry()
+    this.#users.set(user, entry)
+    if (isPurchase) entry.purchased(endMs - opensAtMs)
+    else entry.held({ atMs: atMs - opensAtMs, endMs: endMs - opensAtMs }, userLimit)
   }
 
   #itemRecord(state: 'h' | 's', nonce: string, { atMs, user }: { atMs: number; user: string }): Buffer {
@@ -91,11 +93,4 @@ export class RebuiltSale {
   async #put(part: SalePart, values: readonly (string | number | Buffer)[]): Promise<void> {
     await this.#options.writer.put(this.#options.terms.sale, part, values)
   }
-}
-
-function userRecord({ purchases, holdsEnd }: User): Buffer {
-  const record = Buffer.alloc(2 + 4 * holdsEnd.length)
-  record.writeUInt16BE(purchases)
-  for (const [n, end] of holdsEnd.entries()) record.writeUInt32BE(end, 2 + 4 * n)
-  return record
 }

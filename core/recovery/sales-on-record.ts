@@ -46,6 +46,31 @@ export function heldItems(session: Session, sale: number): AsyncIterable<ItemRow
   return pages(session, 'held_items', text, sale)
 }
 
+/** A hold, or the purchase of one. Times in ms since the epoch. */
+export interface SlotRow {
+  readonly user: string
+  readonly atMs: number
+  /** End of the hold. */
+  readonly endMs: number
+  readonly isPurchase: boolean
+}
+
+/** Everything that took up some user's limit, in the order in which it was decided. */
+export function slotsInOrder(session: Session, sale: number): AsyncIterable<SlotRow[]> {
+  const text = `
+    with held as (
+      select user_id, decided_at, expires_at, nonce, epoch, batch, n
+      from checkout_attempts where sale_id = $1 and outcome = ${held})
+    select user_id as user, (extract(epoch from decided_at) * 1000)::float8 as "atMs",
+           (extract(epoch from expires_at) * 1000)::float8 as "endMs", "isPurchase"
+    from (select user_id, decided_at, expires_at, false as "isPurchase", epoch, batch, n from held
+          union all
+          select p.user_id, purchased_at, expires_at, true, p.epoch, p.batch, p.n
+          from purchases p join held using (nonce) where p.sale_id = $1) slots
+    order by epoch, batch, n`
+  return pages(session, 'slots', text, sale)
+}
+
 /** The nonces of holds whose item was taken over after they had ended. */
 export function lapsedNonces(session: Session, sale: number): AsyncIterable<{ nonce: string }[]> {
   const text = `

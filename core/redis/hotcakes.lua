@@ -13,7 +13,9 @@ keys are built from the prefix of KEYS[1] and sale numbers found *in* that hash,
                                       o: an opened sale, msgpack [sale, opens_ms, closes_ms, items, limit, hold_ms, now_ms]
   <prefix>sale:<sale>:items   hash    index -> state(1: h held, s sold) nonce(16) time(4) user
                                       time: expiry of the hold or moment of the purchase
-  <prefix>sale:<sale>:users   hash    user -> purchases(2), then the expiry(4) of each of the user's holds, oldest first
+  <prefix>sale:<sale>:users   hash    user -> purchases(2), then the expiry(4) of each of the user's holds, first to expire first.
+                                      Purchases and holds together are never more than the limit: a hold that was
+                                      cut off to make room has expired for good, whatever Redis' clock says later
   <prefix>sale:<sale>:counts  hash    outcome code -> how often it was decided
   <prefix>sale:<sale>:holds   hash    second of expiry -> holds not purchased that expire in it
   <prefix>sale:<sale>:lapsed  set     nonces of holds that expired and whose item was taken over since
@@ -103,20 +105,17 @@ local function prefix_of(keys)
   return sub(keys[1], 1, -6) -- without 'sales'
 end
 
--- The working copy of a listed sale for the length of one batch. `now` is the time inside records.
+-- The working copy of a listed sale for the length of one batch, without the time: see set_time.
 -- What Redis holds is in arrays, one entry for each command of the sale in their order; what this batch changed is in
 -- maps that go before them, and in flat lists for the one HSET at the end (where a later value of a field wins).
 -- Arrays because filling a map costs Lua more than everything else that a command needs.
-local function listed_sale(prefix, sale, field, now)
+local function listed_sale(prefix, sale, field)
   local opens, closes, items, limit, hold, expire_at = match(field, '^(%d+),(%d+),(%d+),(%d+),(%d+),(%d+)$')
-  opens, hold = to_number(opens), to_number(hold)
-  local since = now - opens
-  if since < 0 then since = 0 end
   return {
     key = prefix .. 'sale:' .. format('%d', sale) .. ':', expire_at = expire_at,
-    opens = opens, open = now >= opens, closed = now >= to_number(closes), now = since,
-    items_max = to_number(items), limit = to_number(limit), hold = hold,
-    now4 = struct_pack('>I4', since), expiry4 = struct_pack('>I4', since + hold),
+    opens = to_number(opens), closes = to_number(closes), open = false, closed = false,
+    items_max = to_number(items), limit = to_number(limit), hold = to_number(hold),
+    now = 0, now4 = '', expiry = 0, expiry4 = '',
     at = 0, indexes = {}, items = {}, holders = {}, users = {},
     item_changed = {}, item_writes = {}, user_changed = {}, user_writes = {}, writes = 0,
     counts = {}, held = 0, unheld = {}, lapsed = {}, lapsed_list = {},
@@ -156,6 +155,34 @@ local function fetch_all(batch, sales)
   end
 end
 
+-- Times inside records can't be before the sale's opening. So for a batch that names an item which somebody has held, of a
+-- sale that is not open (any more: Redis' clock has stepped back), time stands still at the opening.
+local function not_before_openings(sales, now)
+  for _, sale in pairs(sales) do
+    if sale and sale.opens > now then
+      for at = 1, #sale.indexes do
+        if sale.items[at] then
+          now = sale.opens
+          break
+        end
+      end
+    end
+  end
+  return now
+end
+
+-- `now` is the time inside records.
+local function set_time(sales, now)
+  for _, sale in pairs(sales) do
+    if sale then
+      local since = now - sale.opens
+      if since < 0 then since = 0 end
+      sale.open, sale.closed, sale.now, sale.expiry = now >= sale.opens, now >= sale.closes, since, since + sale.hold
+      sale.now4, sale.expiry4 = struct_pack('>I4', since), struct_pack('>I4', since + sale.hold)
+    end
+  end
+end
+
 -- The user's record without the holds that have expired. They are in order of expiry, so those are a prefix.
 local function without_expired(record, now)
   local at = 3
@@ -163,13 +190,26 @@ local function without_expired(record, now)
   return at == 3 and record or sub(record, 1, 2) .. sub(record, at)
 end
 
--- The user's record with one hold fewer, of the given expiry, and one purchase more.
-local function with_purchase(record, expiry4)
-  local bought = struct_pack('>I2', struct_unpack('>I2', record, 1) + 1)
+-- The user's record with one hold more. Unless Redis' clock has stepped back it is the last one to expire.
+local function with_hold(record, expiry, expiry4)
+  local at = #record - 3
+  if at < 3 or struct_unpack('>I4', record, at) <= expiry then return record .. expiry4 end
+  repeat at = at - 4 until at < 3 or struct_unpack('>I4', record, at) <= expiry
+  return sub(record, 1, at + 3) .. expiry4 .. sub(record, at + 4)
+end
+
+-- Where the hold of an item stands in its holder's record. nil: it was cut off, and may be alive only because Redis' clock
+-- has stepped back since. (Of two holds with the same expiry either may be it: they take one slot each.)
+local function find_hold(record, item)
+  local expiry4 = sub(item, 18, 21)
   for at = 3, #record, 4 do
-    if sub(record, at, at + 3) == expiry4 then return bought .. sub(record, 3, at - 1) .. sub(record, at + 4) end
+    if sub(record, at, at + 3) == expiry4 then return at end
   end
-  return bought .. sub(record, 3)
+end
+
+-- The user's record with the hold at that place purchased.
+local function with_purchase(record, at)
+  return struct_pack('>I2', struct_unpack('>I2', record, 1) + 1) .. sub(record, 3, at - 1) .. sub(record, at + 4)
 end
 
 local function slots_taken(record)
@@ -197,8 +237,10 @@ local function checkout(sale, index, nonce, user)
     if byte(item) == SOLD then return ITEM_SOLD end
     local expiry = struct_unpack('>I4', item, 18)
     if expiry > now then
-      if sub(item, 22) == user then return HELD_AGAIN, sub(item, 2, 17), expiry - now end
-      return ITEM_HELD, expiry - now
+      if sub(item, 22) ~= user then return ITEM_HELD, expiry - now end
+      if find_hold(sale.user_changed[user] or sale.users[at] or NO_HOLDS, item) then
+        return HELD_AGAIN, sub(item, 2, 17), expiry - now
+      end
     end
   end
 
@@ -213,7 +255,7 @@ local function checkout(sale, index, nonce, user)
     sale.lapsed[old] = true
     sale.lapsed_list[#sale.lapsed_list + 1] = old
   end
-  change(sale, index, 'h' .. nonce .. sale.expiry4 .. user, user, record .. sale.expiry4)
+  change(sale, index, 'h' .. nonce .. sale.expiry4 .. user, user, with_hold(record, sale.expiry, sale.expiry4))
   sale.held = sale.held + 1
   return HELD, sale.hold
 end
@@ -232,7 +274,9 @@ local function purchase(sale, index, nonce)
 
   -- The holder's record was read for this command, unless an earlier one of the batch changed item and record.
   local record = sale.user_changed[user] or sale.users[at] or NO_HOLDS
-  change(sale, index, 's' .. nonce .. sale.now4 .. user, user, with_purchase(record, sub(item, 18, 21)))
+  local place = find_hold(record, item)
+  if not place then return CODE_EXPIRED end
+  change(sale, index, 's' .. nonce .. sale.now4 .. user, user, with_purchase(record, place))
   sale.unheld[time] = (sale.unheld[time] or 0) + 1
   return PURCHASED, user
 end
@@ -258,11 +302,14 @@ local function write_sale(sale, watched)
     if watched then note_changes(sale) end
     call('HSET', key .. 'items', unpack_list(sale.item_writes))
     call('HSET', key .. 'users', unpack_list(sale.user_writes))
-    for time, count in pairs(sale.unheld) do call('HINCRBY', key .. 'holds', expiry_second(sale, time), -count) end
+    -- sale_state may have removed every field, and with them the key and its expiry.
+    for time, count in pairs(sale.unheld) do
+      local left = call('HINCRBY', key .. 'holds', expiry_second(sale, time), -count)
+      if left == -count then call('EXPIREAT', key .. 'holds', expire_at, 'NX') end
+    end
   end
   if sale.held > 0 then
-    local second = expiry_second(sale, sale.now + sale.hold)
-    -- sale_state may have removed every field, and with them the key and its expiry.
+    local second = expiry_second(sale, sale.expiry)
     if call('HINCRBY', key .. 'holds', second, sale.held) == sale.held then call('EXPIREAT', key .. 'holds', expire_at, 'NX') end
   end
   if #sale.lapsed_list > 0 then
@@ -280,9 +327,9 @@ local function write_sale(sale, watched)
   end
 end
 
--- The sales that the batch names: number -> working copy, or false if it is not listed. And whether somebody watches, the
--- epoch and the admitted run.
-local function find_sales(keys, batch, now)
+-- The sales that the batch names: number -> working copy, or false if it is not listed. And until when somebody watches,
+-- the epoch and the admitted run.
+local function find_sales(keys, batch)
   local sales, numbers, fields = {}, {}, { 'epoch', 'run', 'watched_until' }
   for at = FIRST, #batch, FIELDS do
     local sale = batch[at]
@@ -296,9 +343,9 @@ local function find_sales(keys, batch, now)
   local prefix = prefix_of(keys)
   for at = 1, #numbers do
     local field = found[at + 3]
-    if field then sales[numbers[at]] = listed_sale(prefix, numbers[at], field, now) end
+    if field then sales[numbers[at]] = listed_sale(prefix, numbers[at], field) end
   end
-  return sales, found[3] and to_number(found[3]) > now, found[1], found[2]
+  return sales, to_number(found[3] or 0), found[1], found[2]
 end
 
 -- Why a caller that is connected to `run` gets no decision; nil when it gets one.
@@ -328,11 +375,12 @@ local function decide(keys, args)
   local batch = unpack_message(args[1])
   local wrong = check(batch)
   if wrong then return redis.error_reply('HCBATCH ' .. wrong) end
-  local now = now_ms()
-  local sales, watched, epoch, admitted = find_sales(keys, batch, now)
+  local sales, watched_until, epoch, admitted = find_sales(keys, batch)
   local refused = refusal(epoch, admitted, args[2])
   if refused then return refused end
   fetch_all(batch, sales)
+  local now = not_before_openings(sales, now_ms())
+  set_time(sales, now)
 
   local current = floor(now / batch[2])
   local unlisted = {}
@@ -367,7 +415,7 @@ local function decide(keys, args)
   end
 
   for _, sale in pairs(sales) do
-    if sale then write_sale(sale, watched) end
+    if sale then write_sale(sale, watched_until > now) end
   end
   for outcome, count in pairs(unlisted) do call('HINCRBY', prefix_of(keys) .. 'counts:unlisted', outcome, count) end
   local encoded = pack(results)
@@ -506,7 +554,8 @@ local function sale_state(keys, args)
     end
   end
   if #past > 0 then call('HDEL', key .. 'holds', unpack_list(past)) end
-  return { field, to_number(sold), held, now }
+  -- Where the clock has stepped back, holds may have been purchased whose second was removed before.
+  return { field, to_number(sold), math.max(held, 0), now }
 end
 
 local function watch(keys, args)

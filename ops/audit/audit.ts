@@ -11,7 +11,7 @@ import type { LogState, SaleStore } from '../../core/redis/sale-store.ts'
 import { Breaches } from './breaches.ts'
 import { compareCounts, compareSale } from './compare.ts'
 import { checkLogExtent, checkPlaces } from './log-checks.ts'
-import { RecordReader, recordChecks } from './postgres-side.ts'
+import { noAttempts, RecordReader, recordChecks } from './postgres-side.ts'
 import { decodeSnapshot, type RedisSale } from './redis-side.ts'
 import type { AuditReport, SaleReport } from './report.ts'
 
@@ -128,28 +128,28 @@ function compareAll(options: {
 
   const cuts = new Map<number, LogPosition>()
   for (const [sale, snapshot] of redis.sales) if (snapshot !== undefined) cuts.set(sale, snapshot.position)
-  const counts = record.attemptCounts({ cuts, others: redis.extent.last, sale: only })
+  const attempts = record.attempts({ cuts, others: redis.extent.last, sale: only })
   const purchaseCounts = record.purchaseCounts(only)
   const isComplete = (position: LogPosition) => compareLogPositions(offset, position) >= 0
 
   const sales: SaleReport[] = []
   for (const sale of new Set([...recorded.keys(), ...redis.sales.keys()])) {
     const snapshot = redis.sales.get(sale)
-    const inPostgres = counts.get(sale) ?? new Map<number, number>()
+    const { counts, latestMs } = attempts.get(sale) ?? noAttempts
     const terms = recorded.get(sale)
     if (snapshot === undefined) {
       // Redis has dropped its keys, or the sale was opened after Redis was read.
-      const recordedSide = { terms, purchases: purchaseCounts.get(sale) ?? 0, counts: inPostgres }
+      const recordedSide = { terms, purchases: purchaseCounts.get(sale) ?? 0, counts }
       sales.push(describeSale(sale, undefined, { ...recordedSide, state: 'postgres_alone' }))
       continue
     }
     const purchases = record.purchases(sale, snapshot.position)
     const complete = isComplete(snapshot.position)
-    compareSale(snapshot, { terms, purchases, counts: inPostgres }, { breaches, isComplete: complete })
-    const recordedSide = { terms, purchases: purchases.size, counts: inPostgres }
+    compareSale(snapshot, { terms, purchases, counts, latestMs }, { breaches, isComplete: complete })
+    const recordedSide = { terms, purchases: purchases.size, counts }
     sales.push(describeSale(sale, snapshot, { ...recordedSide, state: complete ? 'compared' : 'not_drained' }))
   }
-  const unlisted = { redis: redis.extent.unlistedCounts, postgres: counts.get(null) ?? new Map<number, number>() }
+  const unlisted = { redis: redis.extent.unlistedCounts, postgres: (attempts.get(null) ?? noAttempts).counts }
   if (only === undefined) {
     compareCounts({ sale: null, ...unlisted }, { breaches, isComplete: isComplete(redis.extent.last) })
   }

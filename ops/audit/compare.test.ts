@@ -32,7 +32,7 @@ const redis: RedisSale = {
   ]),
   unreadable: [],
 }
-const recorded: RecordedSale = { terms, purchases: redis.sold, counts: redis.counts }
+const recorded: RecordedSale = { terms, purchases: redis.sold, counts: redis.counts, latestMs: 990 }
 
 function breachesOf(changed: { redis?: Partial<RedisSale>; recorded?: Partial<RecordedSale>; isComplete?: boolean }) {
   const breaches = new Breaches()
@@ -44,6 +44,15 @@ function breachesOf(changed: { redis?: Partial<RedisSale>; recorded?: Partial<Re
 
 test('equal sides are no breach, and a hold that expires at this moment takes no slot', () => {
   assert.deepEqual(breachesOf({}), {})
+})
+
+test("a hold that lives on in one record alone is a breach, unless it had ended before Redis' clock stepped back", () => {
+  const cutOff = { user: 'carl', nonce: 'CCCCCCCCCCCCCCCC', expiresAtMs: 1_400 }
+  const held = new Map([...redis.held, [3, cutOff]])
+  const users = new Map([...redis.users, ['dora', { purchases: 0, holdsExpireAtMs: [1_300] }]])
+  const stepped = { redis: { held, users } }
+  assert.deepEqual(breachesOf({ ...stepped, recorded: { latestMs: 1_400 } }), {})
+  assert.deepEqual(Object.keys(breachesOf({ ...stepped, recorded: { latestMs: 1_399 } })), ['user_record_differs'])
 })
 
 test('what Postgres lacks is a breach only when it has the log up to the moment of Redis', () => {

@@ -45,8 +45,15 @@ export interface PlacesFound {
   readonly missing: FoundRows
 }
 
-/** Outcome code -> attempts. */
-type OutcomeCounts = Map<number, number>
+export const noAttempts: Attempts = { counts: new Map(), latestMs: 0 }
+
+/** The attempts of a sale. */
+export interface Attempts {
+  /** Outcome code -> attempts. */
+  readonly counts: ReadonlyMap<number, number>
+  /** When the last one was decided by Redis' clock, ms since the epoch. */
+  readonly latestMs: number
+}
 
 /**
  * The record in Postgres. Everything that reads rows goes over them as a set, in the database; what comes here is what
@@ -97,27 +104,31 @@ export class RecordReader {
    * Attempts by sale (null: those that named no listed sale) and outcome, each sale's up to its own place in the log.
    * @param options.others the place for what has none
    */
-  attemptCounts(options: {
+  attempts(options: {
     cuts: ReadonlyMap<number, LogPosition>
     others: LogPosition
     sale: number | undefined
-  }): Map<number | null, OutcomeCounts> {
+  }): Map<number | null, Attempts> {
     const { cuts, others, sale } = options
-    const rows = this.#postgres.query<{ sale: number | null; outcome: number; attempts: number }>(countsQuery, [
-      arrayLiteral(cuts.keys()),
-      arrayLiteral([...cuts.values()].map(({ epoch }) => epoch)),
-      arrayLiteral([...cuts.values()].map(({ seq }) => seq)),
-      others.epoch,
-      others.seq,
-      arrayLiteral(unlistedOutcomes.map((name) => outcomes[name].code)),
-      sale ?? null,
-    ])
-    const counts = new Map<number | null, OutcomeCounts>()
+    const rows = this.#postgres.query<{ sale: number | null; outcome: number; attempts: number; latestMs: number }>(
+      countsQuery,
+      [
+        arrayLiteral(cuts.keys()),
+        arrayLiteral([...cuts.values()].map(({ epoch }) => epoch)),
+        arrayLiteral([...cuts.values()].map(({ seq }) => seq)),
+        others.epoch,
+        others.seq,
+        arrayLiteral(unlistedOutcomes.map((name) => outcomes[name].code)),
+        sale ?? null,
+      ],
+    )
+    const attempts = new Map<number | null, Attempts>()
     for (const row of rows) {
-      const ofSale = counts.get(row.sale) ?? new Map<number, number>()
-      counts.set(row.sale, ofSale.set(row.outcome, row.attempts))
+      const before = attempts.get(row.sale) ?? noAttempts
+      const counts = new Map([...before.counts, [row.outcome, row.attempts]])
+      attempts.set(row.sale, { counts, latestMs: Math.max(before.latestMs, row.latestMs) })
     }
-    return counts
+    return attempts
   }
 
   /** Purchases by sale, all there are. */

@@ -63,17 +63,13 @@ function compareWithRedis(shop: ReferenceShop, redis: RedisSale, findings: Findi
   for (const field of redis.unreadable) differs(`${field} can't be read`)
 }
 
-/** User -> purchases + live holds. Expired holds may stay in a user's record until somebody looks. */
+/** User -> purchases + live holds. */
 function slotsByHolds(shop: ReferenceShop, { terms, nowMs }: RedisSale): Map<string, string> {
-  const slots = new Map<string, { bought: number; live: number }>()
-  for (const { user, expiresAtMs, purchasedAtMs } of shop.latestHolds(terms.sale).values()) {
-    const ofUser = slots.get(user) ?? { bought: 0, live: 0 }
-    if (purchasedAtMs !== undefined) ofUser.bought += 1
-    else if (expiresAtMs > nowMs) ofUser.live += 1
-    slots.set(user, ofUser)
-  }
   return new Map(
-    [...slots].flatMap(([user, { bought, live }]) => (bought + live > 0 ? [[user, `${bought}+${live}`]] : [])),
+    [...shop.buyers(terms.sale)].flatMap(([user, { bought, ends }]) => {
+      const live = ends.filter((end) => end > nowMs).length
+      return bought + live > 0 ? [[user, `${bought}+${live}`]] : []
+    }),
   )
 }
 

@@ -26,18 +26,29 @@ export interface Hold {
   purchasedAtMs?: number
 }
 
+/** What takes up a buyer's limit. */
+export interface Buyer {
+  bought: number
+  /**
+   * When each hold ends that was not purchased. It stays, ended or not, until the buyer takes another hold and has no room
+   * for it: then all that have ended are cut off. What was cut off can't be purchased any more, even when Redis' clock is
+   * set back to before its end. A hold is known by its end alone: of two with the same end either may be purchased.
+   */
+  ends: number[]
+}
+
 interface ListedSale {
   readonly terms: SaleTerms
-  /** Item -> every hold that it ever had, oldest first; and the same holds by user. */
+  /** Item -> every hold that it ever had, oldest first. */
   readonly holds: Map<string, Hold[]>
-  readonly holdsOfUsers: Map<string, Hold[]>
+  readonly buyers: Map<string, Buyer>
   readonly counts: Map<Outcome, number>
 }
 
 /**
- * The rules of the shop in the plainest possible words: every hold that ever was, in the list of its item and in the
- * list of its user, looked through from the start for every question. It shares no idea with the Redis function (no
- * records, no counters, no overlays), so that a mistake in one is unlikely to stand in the other too.
+ * The rules of the shop in the plainest possible words: every hold that ever was, in the list of its item, and what each
+ * buyer has. It shares no code with the Redis function (no records, no bytes, no overlays), so that a mistake in one is
+ * unlikely to stand in the other too. Time may go back between two commands.
  */
 export class ReferenceShop {
   readonly #sales = new Map<number, ListedSale>()
@@ -49,7 +60,7 @@ export class ReferenceShop {
   }
 
   open(terms: SaleTerms): void {
-    this.#sales.set(terms.sale, { terms, holds: new Map(), holdsOfUsers: new Map(), counts: new Map() })
+    this.#sales.set(terms.sale, { terms, holds: new Map(), buyers: new Map(), counts: new Map() })
   }
 
   counts(sale: number): ReadonlyMap<Outcome, number> {
@@ -60,6 +71,10 @@ export class ReferenceShop {
   latestHolds(sale: number): Map<string, Hold> {
     const holds = [...(this.#sales.get(sale)?.holds ?? [])]
     return new Map(holds.flatMap(([index, ofItem]) => ofItem.slice(-1).map((hold) => [index, hold] as const)))
+  }
+
+  buyers(sale: number): ReadonlyMap<string, Buyer> {
+    return this.#sales.get(sale)?.buyers ?? new Map()
   }
 
   soldCount(sale: number): number {
@@ -80,25 +95,28 @@ export class ReferenceShop {
   #checkout({ sale, index, nonce, user }: ModelCommand, nowMs: number): ModelDecision {
     const listed = this.#sales.get(sale)
     if (!listed) return { outcome: sale < Math.floor(nowMs / this.#intervalMs) ? 'sale_gone' : 'sale_unlisted' }
-    const { terms, holds, holdsOfUsers } = listed
+    const { terms, holds, buyers } = listed
     if (Number(index) < 1 || Number(index) > terms.items) return { outcome: 'item_unknown' }
     if (nowMs >= terms.closesAtMs) return { outcome: 'sale_closed' }
     if (nowMs < terms.opensAtMs) return { outcome: 'sale_not_open' }
 
     const ofItem = holds.get(index) ?? []
     if (ofItem.some((hold) => hold.purchasedAtMs !== undefined)) return { outcome: 'item_sold' }
-    const live = ofItem.find((hold) => isLive(hold, nowMs))
-    if (live?.user === user) return { outcome: 'held_again', nonce: live.nonce, expiresAtMs: live.expiresAtMs }
-    if (live) return { outcome: 'item_held', expiresAtMs: live.expiresAtMs }
+    const buyer = buyers.get(user) ?? { bought: 0, ends: [] }
+    const latest = ofItem.at(-1)
+    const live = latest && isLive(latest, nowMs) ? latest : undefined
+    if (live && live.user !== user) return { outcome: 'item_held', expiresAtMs: live.expiresAtMs }
+    if (live && buyer.ends.includes(live.expiresAtMs))
+      return { outcome: 'held_again', nonce: live.nonce, expiresAtMs: live.expiresAtMs }
 
-    const ofUser = holdsOfUsers.get(user) ?? []
-    const slots = ofUser.filter((hold) => hold.purchasedAtMs !== undefined || isLive(hold, nowMs)).length
-    if (slots >= terms.userLimit) return { outcome: 'user_limit_reached' }
+    const hasRoom = (ends: readonly number[]) => buyer.bought + ends.length < terms.userLimit
+    const kept = hasRoom(buyer.ends) ? buyer.ends : buyer.ends.filter((end) => nowMs < end)
+    if (!hasRoom(kept)) return { outcome: 'user_limit_reached' }
 
     const expiresAtMs = nowMs + terms.holdMs
-    const hold = { nonce, user, expiresAtMs }
-    holds.set(index, [...ofItem, hold])
-    holdsOfUsers.set(user, [...ofUser, hold])
+    holds.set(index, [...ofItem, { nonce, user, expiresAtMs }])
+    buyer.ends = [...kept, expiresAtMs]
+    buyers.set(user, buyer)
     return { outcome: 'held', expiresAtMs }
   }
 
@@ -110,7 +128,12 @@ export class ReferenceShop {
     if (hold.purchasedAtMs !== undefined) {
       return { outcome: 'purchased_again', user: hold.user, purchasedAtMs: hold.purchasedAtMs }
     }
-    if (!isLive(hold, nowMs)) return { outcome: 'code_expired' }
+    const buyer = listed.buyers.get(hold.user)
+    const end = buyer?.ends.indexOf(hold.expiresAtMs) ?? -1
+    const isLatest = listed.holds.get(index)?.at(-1) === hold
+    if (!isLatest || !isLive(hold, nowMs) || !buyer || end < 0) return { outcome: 'code_expired' }
+    buyer.ends.splice(end, 1)
+    buyer.bought += 1
     hold.purchasedAtMs = nowMs
     return { outcome: 'purchased', user: hold.user, purchasedAtMs: nowMs }
   }

@@ -1,14 +1,16 @@
 -- Attempts by sale and outcome, each sale's up to a place in the log of its own: $1 sales, $2 epochs, $3 seqs (arrays of
--- the same length). $4 and $5: the place for all others and for the outcomes of commands that named no listed sale
+-- the same length), with the latest time at which one was decided. $4 and $5: the place for all others and for the outcomes of commands that named no listed sale
 -- ($6, an array), which are counted together under the sale null and only in that epoch: a Redis that was rebuilt counts
 -- them anew. $7: the one sale that was asked for, or null.
-select sale_id::float8 as sale, outcome, sum(attempts)::float8 as attempts
+select sale_id::float8 as sale, outcome, sum(attempts)::float8 as attempts,
+       (extract(epoch from max(decided_at)) * 1000)::float8 as "latestMs"
 from (
-  select case when outcome = any($6::smallint[]) then null else sale_id end as sale_id, outcome, epoch, batch, 1 as attempts
+  select case when outcome = any($6::smallint[]) then null else sale_id end as sale_id, outcome, epoch, batch, decided_at,
+         1 as attempts
   from (
-    select sale_id, outcome, epoch, batch from checkout_attempts
+    select sale_id, outcome, epoch, batch, decided_at from checkout_attempts
     union all
-    select sale_id, outcome, epoch, batch from purchase_attempts
+    select sale_id, outcome, epoch, batch, decided_at from purchase_attempts
   ) a
   where sale_id = $7::bigint or $7 is null
 ) counted

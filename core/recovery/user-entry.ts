@@ -1,0 +1,30 @@
+const purchasesLength = 2
+const endLength = 4
+
+/**
+ * What takes up a user's limit in a sale, decided again as hotcakes.lua did it: what was cut off then to make room stays
+ * cut off, whatever Redis' clock says now. Times in ms since the sale opened.
+ */
+export class UserEntry {
+  #purchases = 0
+  /** Of holds that were not purchased, those that end first first. */
+  #ends: number[] = []
+
+  held(hold: { atMs: number; endMs: number }, limit: number): void {
+    if (this.#purchases + this.#ends.length >= limit) this.#ends = this.#ends.filter((end) => end > hold.atMs)
+    this.#ends = [...this.#ends, hold.endMs].toSorted((a, b) => a - b)
+  }
+
+  purchased(endMs: number): void {
+    this.#purchases += 1
+    const at = this.#ends.indexOf(endMs)
+    if (at >= 0) this.#ends.splice(at, 1)
+  }
+
+  encode(): Buffer {
+    const record = Buffer.alloc(purchasesLength + endLength * this.#ends.length)
+    record.writeUInt16BE(this.#purchases)
+    for (const [n, end] of this.#ends.entries()) record.writeUInt32BE(end, purchasesLength + endLength * n)
+    return record
+  }
+}
