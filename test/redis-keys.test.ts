@@ -112,3 +112,21 @@ test('entries are numbered from 1 without gaps', async () => {
     ids.map((_, at) => `1-${at + 1}`),
   )
 })
+
+test('sales whose keys have expired leave the list while others open, however many are listed', async () => {
+  const { nowMs } = await store.logState()
+  const [first, count] = [2_000_000, 5_000]
+  const expired = Array.from({ length: count }, (_, n) => [String(first + n), '1000,2000,10,5,1000,1000']).flat()
+  await admin.hset(store.keys.sales, ...expired)
+  const listed = async () =>
+    (await store.listSales()).filter(({ sale }) => sale >= first && sale < first + count).length
+  assert.equal(await listed(), count)
+  let opened = 0
+  for (let left = count; left > 0 && opened < count / 10; opened++) {
+    const terms = { opensAtMs: nowMs, closesAtMs: nowMs + intervalMs, items: 1, userLimit: 1, holdMs: 1_000 }
+    await store.openSale({ ...terms, sale: 3_000_000 + opened }, ttlSeconds)
+    left = await listed()
+  }
+  assert.equal(await listed(), 0)
+  assert.ok(opened > 1, 'it must not have read the whole list at once')
+})

@@ -8,6 +8,7 @@ keys are built from the prefix of KEYS[1] and sale numbers found *in* that hash,
 
   <prefix>sales               hash    <sale> -> opens_ms,closes_ms,items,limit,hold_ms,expire_at_s
                                       watched_since, watched_until -> ms of the Unix epoch, while sales are watched
+                                      drop_cursor -> where the next opening goes on to look for sales that have expired
                                       epoch -> integer; run -> run_id; record -> uuid; rebuild -> token: see "Who may decide"
   <prefix>log                 stream  ids <epoch>-<seq>, seq without gaps; b,r: a decided batch and its results;
                                       o: an opened sale, msgpack [sale, opens_ms, closes_ms, items, limit, hold_ms, now_ms]
@@ -47,7 +48,7 @@ decide ARGV: 1 a batch, msgpack: [1, interval_ms, (sale, index, nonce, user)*]; 
     24     code_expired
     25     code_unlisted                           -
 open ARGV: sale, opens_ms, closes_ms, items, limit, hold_ms, ttl_s, run. Idempotent: a listed sale stays as it is.
-  Returns {sale's field, 1 if this call opened it else 0, now_ms}. Drops the sales whose keys have expired.
+  Returns {sale's field, 1 if this call opened it else 0, now_ms}. Drops some of the sales whose keys have expired.
 claim_epoch ARGV: epoch (at least 1), run, record. Where nothing is yet, begins the epoch and admits the run. Returns the
   epoch in force.
 admit ARGV: epoch, run, record. Admits the run, unless the epoch is another one or the record is: then HCEPOCH.
@@ -93,6 +94,7 @@ local BATCH_VERSION = 1
 local FIRST, FIELDS = 3, 4 -- of the commands in a batch
 local SOLD = 115 -- 's'
 local NO_HOLDS = '\0\0'
+local DROP_SCAN = 200 -- of the list of sales, at each opening: one is added
 local WATCH_MS = 10000 -- changes are noted for so long after somebody watched
 local CHANGES_BYTES_MAX = 4194304 -- of one sale: then its watchers have to read all items again
 
@@ -423,12 +425,16 @@ local function decide(keys, args)
   return { encoded, id }
 end
 
+-- Takes sales off the list whose keys have expired: at each opening those among some of the list, in turn. With a sale a
+-- second 86,400 are listed, and nothing else is decided while they are read.
 local function drop_expired(keys, now)
-  local fields = call('HGETALL', keys[1])
+  local at_cursor = call('HGET', keys[1], 'drop_cursor') or '0'
+  local cursor, fields = unpack_list(call('HSCAN', keys[1], at_cursor, 'COUNT', DROP_SCAN))
   for at = 1, #fields, 2 do
     local expire_at = match(fields[at + 1], ',(%d+)$')
     if expire_at and to_number(expire_at) * 1000 <= now then call('HDEL', keys[1], fields[at]) end
   end
+  if cursor ~= at_cursor then call('HSET', keys[1], 'drop_cursor', cursor) end
 end
 
 -- From opens_ms, closes_ms, items, limit, hold_ms and ttl_s, the arguments from `first` on.
@@ -630,7 +636,7 @@ local function audit_sale(keys, args)
 end
 
 local COMMANDS = {
-  'APPEND', 'DEL', 'EXISTS', 'EXPIREAT', 'GETRANGE', 'HDEL', 'HGET', 'HGETALL', 'HINCRBY', 'HKEYS', 'HMGET', 'HSET',
+  'APPEND', 'DEL', 'EXISTS', 'EXPIREAT', 'GETRANGE', 'HDEL', 'HGET', 'HGETALL', 'HINCRBY', 'HKEYS', 'HMGET', 'HSCAN', 'HSET',
   'SADD', 'SISMEMBER', 'STRLEN', 'TIME', 'UNLINK', 'XADD', 'XDEL', 'XINFO', 'XLEN', 'XRANGE',
 }
 
