@@ -23,6 +23,8 @@ export interface PrimaryMetricsOptions {
   /** Asked when no persister reports on the log; undefined when Redis does not answer. */
   readonly logState: () => Promise<LogState | undefined>
   readonly lastAudit: () => LastAudit | undefined
+  /** Whether Redis was last found to keep what it acknowledges. */
+  readonly isDurable: () => boolean
 }
 
 /** The primary's own numbers: on its children, and on the log while there is no persister to report on it. */
@@ -32,7 +34,6 @@ export class PrimaryMetrics {
   readonly #restarts: Counter<'kind'>
   readonly #reloads: Counter<'result'>
   readonly #unresponsive: Gauge<'kind' | 'pid'>
-  readonly #durable: Gauge
   readonly #recordSound: Gauge
   readonly #recoveries: Counter
   readonly #backlog: Gauge<never>
@@ -71,11 +72,7 @@ export class PrimaryMetrics {
       labelNames: ['kind', 'pid'] as const,
       registers,
     })
-    this.#durable = new Gauge({
-      name: 'hotcakes_redis_durable',
-      help: 'Whether Redis, as it was set up at the start, keeps everything that it acknowledges.',
-      registers,
-    })
+    registerDurability(this.#registry, options.isDurable)
     this.#recordSound = new Gauge({
       name: 'hotcakes_record_sound',
       help: 'Whether Redis is known to have everything that was sold: with 0 nothing is sold.',
@@ -116,10 +113,6 @@ export class PrimaryMetrics {
     this.#recoveries.inc()
   }
 
-  setDurable(isDurable: boolean): void {
-    this.#durable.set(isDurable ? 1 : 0)
-  }
-
   /** See ClusterMetricsOptions.ownReport. */
   async report(silent: readonly ReportingChild[], current: readonly Report[]): Promise<Report> {
     this.#unresponsive.reset()
@@ -148,6 +141,17 @@ function registerWorkers(registry: Registry, supervisor: Pick<Supervisor, 'count
     collect() {
       for (const kind of kinds)
         for (const state of childPlaces) workers.set({ kind, state }, supervisor.count(kind, state))
+    },
+  })
+}
+
+function registerDurability(registry: Registry, isDurable: () => boolean): void {
+  const durable = new Gauge({
+    name: 'hotcakes_redis_durable',
+    help: 'Whether Redis, as it is set up, keeps everything that it acknowledges.',
+    registers: [registry],
+    collect() {
+      durable.set(isDurable() ? 1 : 0)
     },
   })
 }

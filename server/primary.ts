@@ -17,6 +17,7 @@ import { assertPortFree } from './port-check.ts'
 import { PrimaryMetrics, peakGauges } from './primary-metrics.ts'
 import { RecordGuard } from './record-guard.ts'
 import { RollingReload } from './rolling-reload.ts'
+import { RunCheck } from './run-check.ts'
 import { SeenPositions } from './seen-positions.ts'
 import type { Shutdown } from './shutdown.ts'
 import { Supervisor } from './supervisor.ts'
@@ -65,15 +66,24 @@ export async function startPrimary(options: PrimaryOptions): Promise<RollingRelo
   const effective = { ...options, config: services.config }
   shutdown.signal.throwIfAborted()
   const store = await openStore(effective)
-  const isDurable = await assertDurable({ ...effective, store })
+  let isDurable = false
+  const runCheck = new RunCheck({
+    store,
+    requireDurable: effective.config.redis.requireDurable,
+    log,
+    onDurability: (isSo) => {
+      isDurable = isSo
+    },
+  })
+  const what = 'Redis to say how it keeps its data'
+  await patiently(runCheck.assert(), { what, log, signal: shutdown.signal })
   await openDatabase(effective)
 
   const config = withoutOwner(effective.config)
   const serving = { ...effective, config }
   const seen = new SeenPositions()
-  const { supervisor, metrics } = await openMetrics({ ...serving, store, seen })
-  metrics.setDurable(isDurable)
-  const guard = await openGuard({ ...serving, store, supervisor, metrics, seen })
+  const { supervisor, metrics } = await openMetrics({ ...serving, store, seen, isDurable: () => isDurable })
+  const guard = await openGuard({ ...serving, store, runCheck, supervisor, metrics, seen })
   openChildren({ ...serving, store, supervisor, hasServices: services.areThere })
   guard.run().catch((error: unknown) => shutdown.onFault(error))
   await supervisor.allReady(shutdown.signal)
@@ -148,18 +158,6 @@ async function openStore({ config, log, shutdown }: PrimaryOptions): Promise<Sal
   return store
 }
 
-/** Whether Redis keeps what it acknowledges. @throws Fault HC_REDIS_UNSUITABLE when it must and does not */
-async function assertDurable({ config, log, shutdown, store }: Opened<{ store: SaleStore }>): Promise<boolean> {
-  const what = 'Redis to say how it keeps its data'
-  const { unsuitable, weak } = await patiently(store.inspectDurability(), { what, log, signal: shutdown.signal })
-  if (unsuitable.length > 0 && config.redis.requireDurable) {
-    const problems = unsuitable.join('; ')
-    throw new Fault('HC_REDIS_UNSUITABLE', `${problems}. REDIS_REQUIRE_DURABLE=false starts nevertheless`)
-  }
-  for (const sentence of [...unsuitable, ...weak]) log.warn(`Redis may lose what it acknowledged: ${sentence}`)
-  return unsuitable.length === 0 && weak.length === 0
-}
-
 async function openDatabase({ config, log, shutdown, schemaFolder }: PrimaryOptions): Promise<void> {
   const { signal } = shutdown
   const what = `Postgres at ${config.db.host}:${config.db.port}`
@@ -169,6 +167,7 @@ async function openDatabase({ config, log, shutdown, schemaFolder }: PrimaryOpti
 
 interface GuardOptions {
   readonly store: SaleStore
+  readonly runCheck: RunCheck
   readonly supervisor: Supervisor
   readonly metrics: PrimaryMetrics
   readonly seen: SeenPositions
@@ -176,7 +175,7 @@ interface GuardOptions {
 
 /** Compares Redis with Postgres for the first time. @throws Fault when they are no two halves of one record */
 async function openGuard(options: Opened<GuardOptions>): Promise<RecordGuard> {
-  const { config, log, shutdown, store, supervisor, metrics, seen } = options
+  const { config, log, shutdown, store, runCheck, supervisor, metrics, seen } = options
   const applicationName = 'hotcakes primary'
   const database = new AsyncPostgres(config.db, { applicationName, connectionsMax: 1 })
   const rebuildDatabase = new AsyncPostgres(config.db, {
@@ -186,6 +185,7 @@ async function openGuard(options: Opened<GuardOptions>): Promise<RecordGuard> {
   })
   const guard = new RecordGuard({
     store,
+    runCheck,
     database,
     rebuildDatabase,
     log,
@@ -212,8 +212,8 @@ async function openGuard(options: Opened<GuardOptions>): Promise<RecordGuard> {
 }
 
 /** The supervisor of children to come, and the metrics of all processes. */
-async function openMetrics(options: Opened<{ store: SaleStore; seen: SeenPositions }>) {
-  const { config, log, shutdown, version, executables, store, seen } = options
+async function openMetrics(options: Opened<{ store: SaleStore; seen: SeenPositions; isDurable: () => boolean }>) {
+  const { config, log, shutdown, version, executables, store, seen, isDurable } = options
   const supervisor: Supervisor = new Supervisor({
     config,
     executables,
@@ -237,6 +237,7 @@ async function openMetrics(options: Opened<{ store: SaleStore; seen: SeenPositio
     supervisor,
     logState: () => logStateWithin(store, metricsGatherMsMax),
     lastAudit: () => audits.last,
+    isDurable,
   })
   const cluster = new ClusterMetrics({
     children: () => supervisor.reachable(),

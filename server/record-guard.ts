@@ -10,9 +10,11 @@ import { type Recovery, recover } from '../core/recovery/recover.ts'
 import { judge, type Verdict } from '../core/recovery/verdict.ts'
 import { shardOf } from '../core/redis/keys.ts'
 import type { SaleStore } from '../core/redis/sale-store.ts'
+import type { RunCheck } from './run-check.ts'
 
 export interface RecordGuardOptions {
   readonly store: SaleStore
+  readonly runCheck: Pick<RunCheck, 'assert'>
   /** For a comparison, which is quick, and for a rebuild. */
   readonly database: RecordDatabase
   readonly rebuildDatabase: RecordDatabase
@@ -28,10 +30,17 @@ export interface RecordGuardOptions {
   readonly onRecovery: () => void
 }
 
+/** The run of Redis that a look is at, and the history that its data belong to. */
+interface AskedRun {
+  readonly run: string
+  readonly replicationId: string
+}
+
 /**
  * Sees to it that sales are only decided by a Redis that has forgotten nothing. A run of Redis decides once it was
- * admitted here (hotcakes.lua holds the lock); this compares each new one with Postgres and with what was answered, and
- * looks once a second whether the admitted one is still what it was.
+ * admitted here (hotcakes.lua holds the lock); this looks whether each new one is set up to keep what it acknowledges and
+ * compares it with Postgres and with what was answered, and looks once a second whether the admitted one is still what it
+ * was.
  */
 export class RecordGuard {
   readonly #options: RecordGuardOptions
@@ -73,8 +82,13 @@ export class RecordGuard {
   /** undefined: Redis or Postgres could not be asked. Never rejects for a Fault. */
   async #look(): Promise<Verdict | undefined> {
     try {
-      const isUnchanged = this.#report.status === 'sound' && (await this.#isUnchanged())
-      const verdict: Verdict = isUnchanged ? { kind: 'sound' } : await this.#compare()
+      const { store } = this.#options
+      // In this order: if the connection leads to another run after a question, the old one is admitted there, which is none.
+      const asked = { run: store.run, replicationId: await store.replicationId() }
+      const unfit = await this.#unfitness()
+      if (unfit !== undefined) return await this.#refuse(unfit)
+      const isUnchanged = this.#report.status === 'sound' && (await this.#isUnchanged(asked))
+      const verdict: Verdict = isUnchanged ? { kind: 'sound' } : await this.#compare(asked)
       if (verdict.kind !== 'new') return verdict
       // While another server begins the record, the next look will tell.
       return (await this.#begin()) === 'busy' ? undefined : await this.#look()
@@ -87,22 +101,50 @@ export class RecordGuard {
     }
   }
 
+  /** Why this run of Redis may not decide, whatever it holds. @throws Fault HC_REDIS_UNAVAILABLE */
+  async #unfitness(): Promise<Fault | undefined> {
+    try {
+      await this.#options.runCheck.assert()
+      return undefined
+    } catch (error) {
+      if (!(error instanceof Fault) || error.code === 'HC_REDIS_UNAVAILABLE') throw error
+      return error
+    }
+  }
+
+  /** An admitted run decides no more; the next one, or this one when it was mended, is compared anew. */
+  async #refuse(fault: Fault): Promise<Verdict> {
+    const wasSold = this.#report.status === 'sound'
+    this.#become({ ...told(fault), status: 'refused' })
+    if (wasSold) await this.#withdraw()
+    return { kind: 'refused', fault }
+  }
+
+  /** Once, or of two servers one that does without what the other one requires would be in its way for ever. */
+  async #withdraw(): Promise<void> {
+    const { store } = this.#options
+    try {
+      const { epoch, record } = await store.logState()
+      if (epoch !== undefined && record !== undefined) await store.admit({ run: '', epoch, record })
+    } catch (error) {
+      // Whoever lacks the rights to withdraw it lacks those that a batch needs before its first write.
+      if (!(error instanceof Fault)) throw error
+    }
+  }
+
   /** Whether it is the same Redis as it was found sound, with everything that was answered since. */
-  async #isUnchanged(): Promise<boolean> {
+  async #isUnchanged({ run, replicationId }: AskedRun): Promise<boolean> {
     const { store, newestSeen } = this.#options
     const seen = newestSeen()
     const { epoch, admittedRun, last } = await store.logState()
     const hasAll = seen === undefined || compareLogPositions(last, seen) >= 0
-    const isSame = (await store.replicationId()) === this.#replicationId
-    return epoch !== undefined && admittedRun === store.run && hasAll && isSame
+    return epoch !== undefined && admittedRun === run && hasAll && replicationId === this.#replicationId
   }
 
-  async #compare(): Promise<Verdict> {
+  async #compare({ run, replicationId }: AskedRun): Promise<Verdict> {
     const { store, database, gatherSeen, isAutomatic } = this.#options
     const shard = shardOf(0)
     const seen = await gatherSeen()
-    const { run } = store
-    const replicationId = await store.replicationId()
     const before = await readRecordHead(database, shard)
     const redis = await store.logState()
     const verdict = judge({ redis, before, after: await readRecordHead(database, shard), seen })
@@ -167,7 +209,7 @@ export class RecordGuard {
 const whatNext = {
   lost: 'Nothing is sold until it was rebuilt from Postgres: run `npm run recover`',
   recovering: 'Nothing is sold until the live sales were rebuilt from Postgres, which begins now',
-  refused: 'Nothing is sold until a person has looked at it',
+  refused: 'Nothing is sold until a person has mended that',
 } as const
 
 function told({ code, message }: Fault): { fault: FaultCode; reason: string } {

@@ -112,7 +112,7 @@ export class SaleStore {
   async connect(): Promise<void> {
     await firstConnect(this.redis, this.#settings)
     await loadLibrary(this.redis)
-    await assertRights(this.redis, this.keys)
+    await this.assertRights()
     await this.#identified
     if (!this.isUp) throw new Fault('HC_REDIS_UNAVAILABLE', 'the connection was lost at once')
   }
@@ -151,6 +151,11 @@ export class SaleStore {
     }
   }
 
+  /** @throws Fault HC_REDIS_REFUSED when a command of the functions may not be used */
+  async assertRights(): Promise<void> {
+    await assertRights(this.redis, this.keys)
+  }
+
   inspectDurability(): Promise<Durability> {
     return inspectDurability(this.redis)
   }
@@ -178,7 +183,7 @@ export class SaleStore {
   }
 
   /**
-   * Lets a run of Redis decide, whose state was compared with Postgres.
+   * Lets a run of Redis decide, whose state was compared with Postgres; with `run` '' none.
    * @throws Fault HC_RECORD_UNSOUND when the state is of another epoch or record meanwhile
    */
   async admit({ run, epoch, record }: { run: string; epoch: number; record: string }): Promise<void> {
