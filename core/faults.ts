@@ -24,6 +24,7 @@ export const faultTitles = {
   HC_LOG_GAP: 'Entries are missing in the log',
   HC_RECORD_UNSOUND: 'The state of Redis is not known to have everything that was sold',
   HC_RECORD_FOREIGN: 'Redis belongs to the record of another database',
+  HC_SALE_INTERVAL: 'Another interval between sales is in use',
   HC_LOG_MALFORMED: 'A log entry cannot be decoded',
   HC_OFFSET_MOVED: 'Another persister moved the log offset',
   HC_COMMIT_LATE: 'Postgres does not confirm purchases in time',

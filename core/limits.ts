@@ -309,6 +309,14 @@ export const watchGapMsMax = 2_000
 
 // --- start and shutdown of the service ---
 
+/**
+ * For so long after the last server has stopped the interval between sales stays what it was. Longer than a primary is
+ * without Redis in an ordinary restart of it, and shorter than a start waits for it.
+ */
+export const saleIntervalLeaseMs = 15_000
+/** Sale numbers of so many years to come must be unused in the record: nobody keeps a shop for longer as it is. */
+export const saleNumbersAheadMs = 10 * 365 * 86_400_000
+
 /** How long a start waits for Redis and Postgres to answer: in a container set-up all of them start at once. */
 export const dependencyStartMsMax = 30_000
 /** Wait between two such attempts. */

@@ -18,6 +18,7 @@ import { PrimaryMetrics, peakGauges } from './primary-metrics.ts'
 import { RecordGuard } from './record-guard.ts'
 import { RollingReload } from './rolling-reload.ts'
 import { RunCheck } from './run-check.ts'
+import { assertNumbersUnused, SaleInterval } from './sale-interval.ts'
 import { SeenPositions } from './seen-positions.ts'
 import type { Shutdown } from './shutdown.ts'
 import { Supervisor } from './supervisor.ts'
@@ -208,7 +209,34 @@ async function openGuard(options: Opened<GuardOptions>): Promise<RecordGuard> {
     },
   })
   await patiently(guard.start(), { what: 'the comparison of Redis with Postgres', log, signal: shutdown.signal })
+  await keepSaleInterval({ ...options, database })
   return guard
+}
+
+async function keepSaleInterval(options: Opened<{ store: SaleStore; database: AsyncPostgres }>): Promise<void> {
+  const { config, log, shutdown, store, database } = options
+  const intervalMs = config.app.saleIntervalSeconds * 1_000
+  const patience = { log, signal: shutdown.signal }
+  const redis = { what: 'Redis to tell the time', unavailable: 'HC_REDIS_UNAVAILABLE', ...patience } as const
+  const { nowMs } = await whenAvailable(() => store.logState(), redis)
+  const assertUnused = () => assertNumbersUnused(database, { intervalMs, nowMs })
+  const what = 'Postgres to say which numbers sales have had'
+  await whenAvailable(assertUnused, { what, unavailable: 'HC_POSTGRES_UNAVAILABLE', ...patience })
+  const interval = new SaleInterval({ store, intervalMs, log })
+  const others = {
+    what: 'servers with another interval to stop',
+    unavailable: 'HC_SALE_INTERVAL',
+    ...patience,
+  } as const
+  await whenAvailable(() => interval.keep(), others)
+  interval.run().catch((error: unknown) => shutdown.onFault(error))
+  shutdown.opened({
+    name: 'the interval between sales',
+    close: () => {
+      interval.stop()
+      return Promise.resolve([])
+    },
+  })
 }
 
 /** The supervisor of children to come, and the metrics of all processes. */

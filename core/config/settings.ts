@@ -81,7 +81,7 @@ export const settings = {
       min: 1,
       max: 30 * 86_400,
       unit: 'seconds',
-      doc: 'A sale opens every so many seconds, counted from 1970-01-01T00:00:00Z. All servers on one Redis need the same.',
+      doc: 'A sale opens every so many seconds, counted from 1970-01-01T00:00:00Z. All servers on one Redis need the same; stop all to change it.',
     },
     holdSeconds: {
       format: 'hotcakes-integer',

@@ -8,6 +8,7 @@ keys are built from the prefix of KEYS[1] and sale numbers found *in* that hash,
 
   <prefix>sales               hash    <sale> -> opens_ms,closes_ms,items,limit,hold_ms,expire_at_s
                                       watched_since, watched_until -> ms of the Unix epoch, while sales are watched
+                                      interval -> ms between sales:ms of the Unix epoch until which some server keeps it
                                       drop_cursor -> where the next opening goes on to look for sales that have expired
                                       epoch -> integer; run -> run_id; record -> uuid; rebuild -> token: see "Who may decide"
   <prefix>log                 stream  ids <epoch>-<seq>, seq without gaps; b,r: a decided batch and its results;
@@ -58,6 +59,8 @@ rebuild_begin ARGV: token, record. Drops everything but the functions; from here
 rebuild_sale ARGV: token, sale, opens_ms, closes_ms, items, limit, hold_ms, ttl_s. Lists a sale, with nothing in it.
 rebuild_put ARGV: token, sale, items | users | counts | holds | lapsed, then fields and values (of lapsed: nonces).
 rebuild_end ARGV: token, epoch, run. Begins the epoch and admits the run.
+keep_interval ARGV: interval_ms, lease_ms. Keeps the interval between sales for so long, unless another one is kept.
+  Returns the interval that is kept.
 sale_state ARGV: sale. Returns {sale's field or false, sold, held, now_ms}.
 watch ARGV: sale, since, offset, bytes. Has the changes of all sales noted for the next seconds. Returns {sale's field or
   false, now_ms, since, end, changes}: the changes noted from the offset on, at most so many bytes, and how many there are.
@@ -542,6 +545,19 @@ local function rebuild_end(keys, args)
   return 1
 end
 
+local function keep_interval(keys, args)
+  bind()
+  local now, lease = now_ms(), to_number(args[2])
+  local kept, kept_until = match(call('HGET', keys[1], 'interval') or '', '^(%d+):(%d+)$')
+  local left = to_number(kept_until or 0) - now
+  if left <= 0 or left > lease then kept = nil end -- above: the clock has stepped back
+  if kept and kept ~= args[1] then return to_number(kept) end
+  if not kept or left < lease / 2 then
+    call('HSET', keys[1], 'interval', args[1] .. ':' .. format('%d', now + lease))
+  end
+  return to_number(args[1])
+end
+
 local function sale_state(keys, args)
   bind()
   local now = now_ms()
@@ -660,6 +676,7 @@ redis.register_function('@LIBRARY@_rebuild_begin', rebuild_begin)
 redis.register_function('@LIBRARY@_rebuild_sale', rebuild_sale)
 redis.register_function('@LIBRARY@_rebuild_put', rebuild_put)
 redis.register_function('@LIBRARY@_rebuild_end', rebuild_end)
+redis.register_function('@LIBRARY@_keep_interval', keep_interval)
 redis.register_function('@LIBRARY@_sale_state', sale_state)
 redis.register_function('@LIBRARY@_watch', watch)
 redis.register_function({ function_name = '@LIBRARY@_missing_rights', callback = missing_rights, flags = { 'no-writes' } })

@@ -27,6 +27,7 @@ type FunctionName =
   | 'rebuild_sale'
   | 'rebuild_put'
   | 'rebuild_end'
+  | 'keep_interval'
   | 'sale_state'
   | 'watch'
   | ReadOnlyName

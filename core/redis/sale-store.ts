@@ -195,6 +195,11 @@ export class SaleStore {
     await this.#call(functionName('fence'), epoch)
   }
 
+  /** Keeps the interval between sales for so long, unless a server keeps another one: answers the one that is kept. */
+  async keepInterval(intervalMs: number, leaseMs: number): Promise<{ intervalMs: number }> {
+    return { intervalMs: (await this.#call(functionName('keep_interval'), intervalMs, leaseMs)) as number }
+  }
+
   /** undefined when Redis does not list the sale. */
   async saleState(sale: number): Promise<SaleState | undefined> {
     type Reply = [Buffer | null, number, number, number]
