@@ -17,6 +17,22 @@ export interface RecordReport {
   readonly reason?: string
 }
 
+/** How an HTTP worker judges itself. */
+export interface WorkerHealth {
+  /** degraded: it sells, and something that it can do without for a while is away. */
+  readonly status: 'ready' | 'degraded' | 'not_ready'
+  /** What it was judged by, each with a `status` in words. */
+  readonly checks: Readonly<Record<string, { readonly status: string }>>
+}
+
+/** What came of asking all HTTP workers how they are. */
+export interface HealthRound {
+  /** Of each worker that takes connections; null: it did not say in time. */
+  readonly accepting: readonly (WorkerHealth | null)[]
+  /** How many HTTP workers there should be. */
+  readonly wanted: number
+}
+
 export type ToChild =
   /** The answer to `listening`: the effective settings (embedded services included), over the channel and not the environment. */
   | { readonly type: 'start'; readonly config: Config }
@@ -24,6 +40,10 @@ export type ToChild =
   | { readonly type: 'record'; readonly report: RecordReport }
   /** Say which log entries you have answered. */
   | { readonly type: 'seen' }
+  /** Say how you are, now, with this id. HTTP workers only. */
+  | { readonly type: 'health'; readonly id: number }
+  /** The answer to `probe`, with its id. */
+  | { readonly type: 'probed'; readonly id: number; readonly round: HealthRound }
   /** Send your numbers, with this id. */
   | { readonly type: 'metrics'; readonly id: number }
   /** Say not ready, take nothing new, finish what was accepted (HTTP) or drain the log to its end (persister), exit 0. */
@@ -38,6 +58,14 @@ export type FromChild =
    */
   | { readonly type: 'listening' }
   | { readonly type: 'ready' }
+  /** It is not ready because something else is not there, which is tried on: said again and again while that lasts. */
+  | { readonly type: 'waiting'; readonly for: string }
+  /** From now on the kernel may give it connections, be it ready or not. */
+  | { readonly type: 'accepting' }
+  /** Somebody wants to know how the whole server is: ask all HTTP workers from now on, and answer with this id. */
+  | { readonly type: 'probe'; readonly id: number }
+  /** The answer to `health`. */
+  | { readonly type: 'health'; readonly id: number; readonly health: WorkerHealth }
   /** `seen`: the newest log entry whose decisions it has answered. */
   | { readonly type: 'heartbeat'; readonly seen?: LogPosition | undefined }
   /** The answer to `seen`. */
@@ -49,6 +77,8 @@ export type FromChild =
   /** It stops with work left (its drain was cut short): sentences for people. */
   | { readonly type: 'left'; readonly what: string }
 
-export function sendToPrimary(message: FromChild): void {
+/** @returns whether there is a primary */
+export function sendToPrimary(message: FromChild): boolean {
   if (process.connected) process.send?.(message)
+  return process.connected
 }

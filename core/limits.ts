@@ -280,6 +280,18 @@ export const boardItemsMax = 40_000
 /** What may wait for a slow viewer: a whole state and some ten seconds of changes at a usual pace. */
 export const boardBufferedBytesMax = 131_072
 
+// --- readiness ---
+
+/** A worker that hasn't said so long after it was asked how it is counts as not ready: a turn of its event loop takes some ms. */
+export const healthGatherMsMax = 600
+/** Least time between two such rounds: however many probes come, each worker is asked so often, some 20 us each. */
+export const healthRoundIntervalMs = 100
+/**
+ * Longest wait of a probe for the primary: a round of its own and the pause before it fit in. Probers give up after
+ * one to some seconds, and then learn nothing of this worker either.
+ */
+export const healthProbeMsMax = 900
+
 // --- supervision ---
 
 /** HTTP workers: as many as the largest machines have cores. */
@@ -287,7 +299,10 @@ export const workersMax = 256
 
 /** How often a child tells the primary that its event loop turns. */
 export const heartbeatIntervalMs = 1_000
-/** A child that isn't ready this long after its fork is killed and counts as dead. */
+/**
+ * A child that isn't ready this long after its fork, or after it last said what it waits for, is killed and counts as dead.
+ * Also the bound for the first start of all, and for a successor in a reload, which may not wait for longer either.
+ */
 export const childStartMsMax = 20_000
 /** First and longest wait before a dead child is replaced. */
 export const restartDelayMsMin = 100

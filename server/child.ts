@@ -19,10 +19,17 @@ const withoutSecrets = Object.fromEntries(secretNames.map((name) => [name, '']))
 export class Child {
   readonly kind: ChildKind
   readonly pid: number
-  /** Since when (performance.now()) its patience runs: its fork, and once it is ready its last message. */
+  /**
+   * Since when (performance.now()) its patience runs: its fork or when it last said what it waits for, and once it is ready
+   * its last message.
+   */
   silentSinceMs = performance.now()
   /** What is sent to it before it listens is lost. */
   isListening = false
+  /** The kernel may give it connections. */
+  isAccepting = false
+  /** What it said that its start waits for. */
+  waitsFor: string | undefined
   /** Why it said that it can't do its work. */
   failure: string | undefined
   /** Why the primary killed it. */

@@ -4,9 +4,9 @@ import type { PersisterTrouble } from '../core/redis/persister-state.ts'
 import type { LogState } from '../core/redis/sale-store.ts'
 import type { Exchange } from './exchange.ts'
 import type { LogLack } from './log-room.ts'
-import { jitteredWaitSeconds, notReadyHead, okHead, retryAfterHeader } from './replies.ts'
+import { okHead } from './replies.ts'
 
-/** What readiness is judged by. */
+/** What the readiness of one HTTP worker is judged by; for the whole server see server-health.ts. */
 export interface HealthFacts {
   readonly isDraining: boolean
   /** The connection stands, and the last question was answered. */
@@ -100,17 +100,6 @@ function logFaultOf(logState: LogState | undefined): Partial<PersisterTrouble> |
 function shown(trouble: PersisterTrouble | undefined): Partial<PersisterTrouble> {
   if (trouble === undefined) return {}
   return trouble.reason === '' ? { fault: trouble.fault } : trouble
-}
-
-/** `GET /readyz` and `GET /health`. 200 for what sells, 503 for what does not. */
-export function readinessHandler(facts: () => HealthFacts): (exchange: Exchange) => void {
-  return (exchange) => {
-    const report = judgeHealth(facts())
-    const body = JSON.stringify(report)
-    if (report.status === 'not_ready')
-      exchange.answer(notReadyHead, body, retryAfterHeader(jitteredWaitSeconds() * 1_000))
-    else exchange.answer(okHead, body)
-  }
 }
 
 /** `GET /livez`: the process turns. Whether it can sell is not asked: a restart would not bring Redis back. */

@@ -23,11 +23,16 @@ process.on('uncaughtException', (error) => {
   process.exit(1)
 })
 
-setInterval(() => sendToPrimary({ type: 'heartbeat', seen: worker?.seen }), heartbeatIntervalMs)
+setInterval(() => {
+  sendToPrimary({ type: 'heartbeat', seen: worker?.seen })
+  if (worker?.waitsFor !== undefined) sendToPrimary({ type: 'waiting', for: worker.waitsFor })
+}, heartbeatIntervalMs)
 
 process.on('message', (message: ToChild) => {
   if (message.type === 'start') void start(message.config)
   else if (message.type === 'metrics') void sendMetrics(message.id)
+  else if (message.type === 'health') sendHealth(message.id)
+  else if (message.type === 'probed') worker?.probed(message.id, message.round)
   else if (message.type === 'retire') void end(() => worker?.retire())
   else if (message.type === 'record') worker?.recordReported(message.report)
   // After the turn, in which the answers of a Redis that is gone by now may still lie unread.
@@ -49,7 +54,7 @@ async function start(config: Config): Promise<void> {
   log = createLog({ level: config.log.level, process: 'http' })
   worker = new HttpWorker(config, log)
   try {
-    await worker.start()
+    await worker.start(() => sendToPrimary({ type: 'accepting' }))
   } catch (error) {
     if (!(error instanceof Fault)) throw error
     // The primary logs it.
@@ -57,6 +62,10 @@ async function start(config: Config): Promise<void> {
     process.exit(1)
   }
   sendToPrimary({ type: 'ready' })
+}
+
+function sendHealth(id: number): void {
+  if (worker !== undefined) sendToPrimary({ type: 'health', id, health: worker.health })
 }
 
 async function sendMetrics(id: number): Promise<void> {

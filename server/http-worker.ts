@@ -6,7 +6,7 @@ import type { Config } from '../core/config/load.ts'
 import { listedOrigins } from '../core/config/origins.ts'
 import { Fault } from '../core/faults.ts'
 import { NonceSource } from '../core/ids.ts'
-import type { RecordReport } from '../core/ipc.ts'
+import { type HealthRound, type RecordReport, sendToPrimary, type WorkerHealth } from '../core/ipc.ts'
 import {
   batchCommandsMax,
   batchesInFlightMax,
@@ -27,13 +27,14 @@ import { CheckoutRoute } from './checkout.ts'
 import { Connections } from './connections.ts'
 import { Cors } from './cors.ts'
 import { connectionsPossible } from './descriptor-limit.ts'
-import { answerLive, type HealthFacts, readinessHandler } from './health.ts'
+import { answerLive, type HealthFacts, judgeHealth } from './health.ts'
 import { HttpServer, type Route, routeLabels } from './http-server.ts'
 import { type LogLack, LogRoom } from './log-room.ts'
 import { LogWatch } from './log-watch.ts'
 import { PostgresAcks } from './postgres-acks.ts'
 import { PurchaseRoute } from './purchase.ts'
 import { RateLimit } from './rate-limit.ts'
+import { Readiness } from './readiness.ts'
 import { Reading } from './reading.ts'
 import { RecordGate } from './record-gate.ts'
 import { RedisClock } from './redis-clock.ts'
@@ -74,7 +75,9 @@ export class HttpWorker {
   readonly #connections: Connections
   readonly #board: Board
   readonly #reading: Reading
+  readonly #readiness: Readiness
   readonly #server: HttpServer
+  #waitsFor: string | undefined
   #isDeciding = true
   /** What the primary says of Redis' state. */
   #recordReport: RecordReport | undefined
@@ -137,6 +140,7 @@ export class HttpWorker {
         await Promise.all([this.#saleView.refresh(), this.#acks?.looked(this.#watch.state)])
       },
     })
+    this.#readiness = new Readiness({ health: () => this.health, send: sendToPrimary })
     this.#connections = this.#boundConnections()
     this.#server = new HttpServer({
       routes: [...this.#routes(onUnlisted), ...others],
@@ -150,25 +154,45 @@ export class HttpWorker {
     this.#registerGauges()
   }
 
-  /** Resolves when it listens, Redis has answered, and the current sale was asked for. @throws Fault HC_PORT_IN_USE */
-  async start(): Promise<void> {
+  /**
+   * Resolves when it listens, Redis has answered, and the current sale was asked for.
+   * @param onAccepting called before it listens
+   * @throws Fault HC_PORT_IN_USE
+   */
+  async start(onAccepting: () => void): Promise<void> {
+    this.#waitsFor = `Redis at ${this.#config.redis.host}:${this.#config.redis.port}`
     // Redis and the sale before the port: from the moment it listens this worker gets its share of the connections,
     // and would turn away what its siblings could sell. But one attempt only: where Redis is away, a worker that
     // replaces a dead one must be there to say so.
     const isConnected = await this.#look()
     if (isConnected) await this.#rotation.start()
     if (this.#server.isDraining) return
+    onAccepting()
     await this.#server.listen(this.#config.app.host, this.#config.app.port)
     if (!isConnected) {
       await this.#connect()
       await this.#rotation.start()
     }
+    this.#waitsFor = undefined
     void this.#watch.run()
   }
 
   /** The newest log entry whose decisions it has answered. */
   get seen(): LogPosition | undefined {
     return this.#record.seen
+  }
+
+  /** What its start waits for; undefined when it waits for nothing that could be away. */
+  get waitsFor(): string | undefined {
+    return this.#waitsFor
+  }
+
+  get health(): WorkerHealth {
+    return judgeHealth(this.#healthFacts())
+  }
+
+  probed(id: number, round: HealthRound): void {
+    this.#readiness.probed(id, round)
   }
 
   recordReported(report: RecordReport): void {
@@ -198,6 +222,7 @@ export class HttpWorker {
     this.#rotation.stop()
     // The persister ends with the primary: nobody would confirm what waits.
     this.#acks?.answers.close()
+    this.#readiness.close()
     this.#board.close()
     await this.#server.stop(ms)
     this.#close()
@@ -308,14 +333,13 @@ export class HttpWorker {
       clock: this.#turnClock,
     })
     const refusal = (): ShedReason | undefined => admission.refusal()
-    const readiness = readinessHandler(() => this.#healthFacts())
     const handlers = {
       checkout: { handle: new CheckoutRoute(selling).handle, refusal },
       purchase: { handle: new PurchaseRoute(selling).handle, refusal },
       sale: { handle: this.#saleView.handle, refusal: () => (this.#record.isSound ? undefined : 'record_unsound') },
       livez: { handle: answerLive, isProbe: true },
-      readyz: { handle: readiness, isProbe: true },
-      health: { handle: readiness, isProbe: true },
+      readyz: { handle: this.#readiness.handle, isProbe: true },
+      health: { handle: this.#readiness.handle, isProbe: true },
     } satisfies Record<keyof typeof paths, Omit<Route, 'path' | 'method'>>
     return (Object.keys(paths) as (keyof typeof paths)[]).map((name) => ({ ...paths[name], ...handlers[name] }))
   }

@@ -12,6 +12,7 @@ import { ClusterMetrics } from './cluster-metrics.ts'
 import { startDatabase } from './database-start.ts'
 import { patiently, whenAvailable } from './dependencies.ts'
 import { greet } from './greeting.ts'
+import { HealthRounds } from './health-rounds.ts'
 import { serveMetrics } from './metrics-server.ts'
 import { assertPortFree } from './port-check.ts'
 import { PrimaryMetrics, peakGauges } from './primary-metrics.ts'
@@ -239,7 +240,7 @@ async function keepSaleInterval(options: Opened<{ store: SaleStore; database: As
   })
 }
 
-/** The supervisor of children to come, and the metrics of all processes. */
+/** The supervisor of children to come, and the metrics and the health of all processes. */
 async function openMetrics(options: Opened<{ store: SaleStore; seen: SeenPositions; isDurable: () => boolean }>) {
   const { config, log, shutdown, version, executables, store, seen, isDurable } = options
   const supervisor: Supervisor = new Supervisor({
@@ -247,7 +248,9 @@ async function openMetrics(options: Opened<{ store: SaleStore; seen: SeenPositio
     executables,
     log,
     onMetrics: (child, id, report) => cluster.received(child, id, report),
+    onHealth: (child, message) => health.heard(child, message),
     onGone: (child) => {
+      health.gone(child)
       cluster.retire(child)
       seen.told(child)
     },
@@ -257,6 +260,11 @@ async function openMetrics(options: Opened<{ store: SaleStore; seen: SeenPositio
     },
     onRestart: (kind) => metrics.restarted(kind),
     onBudgetSpent: (fault) => shutdown.onFault(fault),
+  })
+  const health = new HealthRounds({
+    workers: () => supervisor.staying('http'),
+    wanted: () => supervisor.wanted('http'),
+    now: () => performance.now(),
   })
   const database = new AsyncPostgres(config.db, { applicationName: 'hotcakes metrics', connectionsMax: 1 })
   const audits = new AuditWatch(database)
@@ -285,6 +293,7 @@ async function openMetrics(options: Opened<{ store: SaleStore; seen: SeenPositio
     close: async () => {
       clearInterval(refresh)
       audits.stop()
+      health.close()
       supervisor.close()
       await Promise.all([server.close(), database.close()])
       return []

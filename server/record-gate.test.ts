@@ -24,6 +24,18 @@ test('a run that was admitted is sold from, one that was not is not', () => {
   assert.equal(gate.isSound, false)
 })
 
+test('a connection that leads to another run is not sold from before somebody has looked', () => {
+  const moving = { isUp: true, run }
+  const gate = new RecordGate(moving)
+  gate.looked(state('1-5'), gate.seen)
+  moving.isUp = false
+  moving.run = 'a-later-run'
+  moving.isUp = true
+  assert.equal(gate.isSound, false)
+  gate.looked(state('1-5', { admittedRun: 'a-later-run' }), gate.seen)
+  assert.equal(gate.isSound, true)
+})
+
 test('a batch that Redis refused closes the gate until the next look finds it sound', () => {
   const gate = new RecordGate(store)
   gate.refused()

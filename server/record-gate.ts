@@ -10,13 +10,17 @@ export class RecordGate {
   readonly #store: Pick<SaleStore, 'isUp' | 'run'>
   #seen: LogPosition | undefined
   #isSound = true
+  /** The run that was found admitted, when one was looked at. */
+  #run: string | undefined
 
   constructor(store: Pick<SaleStore, 'isUp' | 'run'>) {
     this.#store = store
   }
 
+  /** A new connection may lead to another run than the one that was looked at. */
   get isSound(): boolean {
-    return this.#isSound
+    if (!this.#isSound || this.#run === undefined || !this.#store.isUp) return this.#isSound
+    return this.#store.run === this.#run
   }
 
   /** The newest log entry whose decisions this worker has answered. */
@@ -42,6 +46,7 @@ export class RecordGate {
 
   /** @param seen from before Redis was asked: it may have decided more since */
   looked({ last, epoch, admittedRun }: LogState, seen: LogPosition | undefined): void {
+    this.#run = admittedRun
     const isAdmitted = epoch !== undefined && this.#store.isUp && admittedRun === this.#store.run
     this.#isSound = isAdmitted && (seen === undefined || compareLogPositions(last, seen) >= 0)
   }

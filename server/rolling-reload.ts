@@ -77,7 +77,8 @@ export class RollingReload {
       if (!(await supervisor.supersede(worker))) {
         this.#config = before
         supervisor.reconfigure(before)
-        log.error({ replaced, workers: workers.length }, 'the reload ends: a new HTTP worker did not become ready')
+        const what = 'the reload ends, the other old workers go on: a new HTTP worker did not become ready'
+        log.error({ replaced, workers: workers.length }, what)
         return 'failed'
       }
       replaced += 1

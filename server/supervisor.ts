@@ -23,10 +23,13 @@ export interface SupervisorOptions {
   readonly log: Log
   readonly onMetrics: (child: Child, id: number, metrics: readonly unknown[]) => void
   readonly onGone: (child: Child) => void
+  readonly onHealth: (child: Child, message: FromChild & { readonly type: 'probe' | 'health' }) => void
   readonly onSeen: (child: Child, seen: LogPosition | undefined, isAnswer: boolean) => void
   readonly onRestart: (kind: ChildKind) => void
   /** The crash budget is spent; nobody is replaced any more. */
   readonly onBudgetSpent: (fault: Fault) => void
+  /** Another `childStartMsMax`, for tests. */
+  readonly startMsMax?: number
 }
 
 interface Replacement {
@@ -37,6 +40,7 @@ interface Replacement {
 /** Keeps the wanted children running: forks, watches, replaces, and in the end drains them. */
 export class Supervisor {
   readonly #options: SupervisorOptions
+  readonly #startMsMax: number
   #config: Config
   readonly #places: Readonly<Record<ChildPlace, Set<Child>>> = {
     starting: new Set(),
@@ -58,6 +62,7 @@ export class Supervisor {
 
   constructor(options: SupervisorOptions) {
     this.#options = options
+    this.#startMsMax = options.startMsMax ?? childStartMsMax
     this.#config = options.config
     this.#watch = setInterval(() => this.#look(), watchIntervalMs)
   }
@@ -70,7 +75,7 @@ export class Supervisor {
    * Resolves when every child is ready.
    * @throws Fault HC_START_TIMEOUT; the signal's reason when it is aborted
    */
-  async allReady(signal: AbortSignal, startMsMax = childStartMsMax): Promise<void> {
+  async allReady(signal: AbortSignal, startMsMax = this.#startMsMax): Promise<void> {
     const timeout = AbortSignal.timeout(startMsMax)
     const change = () => this.#changed()
     signal.addEventListener('abort', change)
@@ -84,8 +89,10 @@ export class Supervisor {
     signal.throwIfAborted()
     if (this.#notReady().length === 0) return
     const who = [...new Set(this.#notReady())].map((kind) => {
+      const whys = [...this.#waits(kind)]
       const failure = this.#lastFailures.get(kind)
-      return failure === undefined ? kind : `${kind} (its last one ended: ${failure})`
+      if (failure !== undefined) whys.push(`its last one ended: ${failure}`)
+      return whys.length === 0 ? kind : `${kind} (${whys.join('; ')})`
     })
     throw new Fault('HC_START_TIMEOUT', `not ready after ${startMsMax} ms: ${who.join(', ')}`)
   }
@@ -119,6 +126,17 @@ export class Supervisor {
     this.#drainChild(leaving, 'ready', 'retire')
     await this.#until(() => !this.#places.draining.has(leaving))
     return true
+  }
+
+  /** Those of a kind that can be asked and don't leave, be they ready or not. */
+  staying(kind: ChildKind): Child[] {
+    return [...this.#places.starting, ...this.#places.ready].filter((child) => child.kind === kind && child.isListening)
+  }
+
+  /** How many of a kind there should be. A successor is none more: it takes another's place. */
+  wanted(kind: ChildKind): number {
+    const successors = [...this.#successors].filter((child) => child.kind === kind).length
+    return this.count(kind, 'waiting') + this.count(kind, 'starting') + this.count(kind, 'ready') - successors
   }
 
   /** Those that answer messages; of one kind or of all. */
@@ -221,7 +239,18 @@ export class Supervisor {
         else child.send({ type: 'start', config: this.#config })
         this.#tellRecord(child)
         break
+      case 'accepting':
+        child.isAccepting = true
+        break
+      case 'waiting':
+        this.#waitsFor(child, message.for)
+        break
+      case 'probe':
+      case 'health':
+        this.#options.onHealth(child, message)
+        break
       case 'ready':
+        child.waitsFor = undefined
         if (!this.#move(child, 'starting', 'ready')) break
         log.info({ kind: child.kind, child: child.pid }, 'a process is ready')
         if (this.#drains.has(child.kind)) this.#drainChild(child, 'ready')
@@ -241,6 +270,20 @@ export class Supervisor {
       case 'seen':
         this.#options.onSeen(child, message.seen, message.type === 'seen')
     }
+  }
+
+  /** It lives, and would gain nothing from being replaced: whatever it waits for would not be there for another either. */
+  #waitsFor(child: Child, what: string): void {
+    if (!this.#places.starting.has(child)) return
+    if (child.waitsFor !== what)
+      this.#options.log.warn({ kind: child.kind, child: child.pid }, `a process that starts waits for ${what}`)
+    child.waitsFor = what
+    if (!this.#successors.has(child)) child.silentSinceMs = performance.now()
+  }
+
+  #waits(kind: ChildKind): Set<string> {
+    const starting = [...this.#places.starting].filter((child) => child.kind === kind)
+    return new Set(starting.flatMap(({ waitsFor }) => (waitsFor === undefined ? [] : `one waits for ${waitsFor}`)))
   }
 
   #drainChild(child: Child, from: ChildPlace, type: 'drain' | 'retire' = 'drain'): void {
@@ -317,7 +360,7 @@ export class Supervisor {
     this.#changed()
   }
 
-  /** Kills who is late. */
+  /** Kills who is late, but for a successor that waits: it may hold connections, and goes in order. */
   #look(): void {
     const nowMs = performance.now()
     const gapMs = nowMs - this.#watchedMs
@@ -325,11 +368,16 @@ export class Supervisor {
     const silenceMsMax = this.#config.app.heartbeatSeconds * 1_000
     for (const [place, children] of Object.entries(this.#places)) {
       const isStarting = place === 'starting'
-      const patienceMs = isStarting ? childStartMsMax : silenceMsMax
+      const patienceMs = isStarting ? this.#startMsMax : silenceMsMax
       for (const child of children) {
         if (gapMs > watchGapMsMax) child.silentSinceMs = nowMs
         if (nowMs - child.silentSinceMs <= patienceMs || child.killedBecause !== undefined) continue
         const because = isStarting ? `it was not ready after ${patienceMs} ms` : `it was silent for ${patienceMs} ms`
+        if (isStarting && child.waitsFor !== undefined && this.#successors.delete(child)) {
+          this.#options.log.error({ kind: child.kind, child: child.pid }, `${because}: it waits for ${child.waitsFor}`)
+          this.#drainChild(child, 'starting', 'retire')
+          continue
+        }
         this.#options.log.error({ kind: child.kind, child: child.pid }, `a process is killed: ${because}`)
         child.kill(because)
       }

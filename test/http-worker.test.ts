@@ -214,6 +214,7 @@ test('readiness names Redis, its state, Postgres, the log and the sale', async (
       ['postgres', 'unknown'],
       ['log', 'ok'],
       ['sale', 'open'],
+      ['workers', 'complete'],
     ],
   )
   assert.deepEqual((await worker.http.get('/health')).json?.['status'], 'degraded')

@@ -27,6 +27,7 @@ function supervise(scope: Scope, script: ChildScript, heartbeatSeconds = 10) {
     executables: { http: scripted, persister: scripted },
     log: createLog({ level: 'silent', process: 'test' }),
     onMetrics: () => undefined,
+    onHealth: () => undefined,
     onSeen: () => undefined,
     onGone: (child) => told.gone.push(child),
     onRestart: (kind) => told.restarts.push(kind),
@@ -50,7 +51,10 @@ test('a child that dies is replaced, and its end is told with its signal', async
   supervisor.start('http', 2)
   await supervisor.allReady(noAbort)
   const [first, second] = supervisor.reachable()
+  assert.deepEqual([supervisor.wanted('http'), supervisor.staying('http').length], [2, 2])
   process.kill(pidOf(first), 'SIGKILL')
+  await eventually(() => told.gone.length === 1)
+  assert.equal(supervisor.wanted('http'), 2, 'also before there is a replacement')
   await eventually(() => told.restarts.length === 1)
   await supervisor.allReady(noAbort)
   assert.equal(told.gone[0], first)

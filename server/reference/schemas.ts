@@ -41,6 +41,20 @@ const logCheck = faultCheck(
   'fault: entries are missing in it or can not be read, so nothing behind them gets into Postgres.',
 )
 
+const workersCheck = {
+  type: 'object',
+  required: ['status'],
+  properties: {
+    status: {
+      enum: ['complete', 'missing', 'not_ready', 'silent', 'unknown'],
+      description:
+        'missing: a worker is starting or being replaced, and takes no connections; not_ready, silent: one takes connections and does not sell, or does not answer; unknown: the primary did not answer in time.',
+    },
+    ready: integer('Workers that take connections and sell.', 0),
+    of: integer('Workers that there should be.', 0),
+  },
+}
+
 const nextPage = { type: ['string', 'null'], description: 'Path of the next page; null after the last.' }
 
 const saleTerms = {
@@ -160,11 +174,19 @@ export const schemas = {
   Readiness: record({
     status: {
       enum: ['ready', 'degraded', 'not_ready'],
-      description: 'degraded: it sells, and the record waits in Redis.',
+      description: 'degraded: it sells, and the record waits in Redis, or a worker is missing.',
     },
     checks: {
-      ...record({ server: check, redis: check, record: check, postgres: postgresCheck, log: logCheck, sale: check }),
-      description: 'What it was judged by, each with a `status` in words.',
+      ...record({
+        server: check,
+        redis: check,
+        record: check,
+        postgres: postgresCheck,
+        log: logCheck,
+        sale: check,
+        workers: workersCheck,
+      }),
+      description: 'What it was judged by, each with a `status` in words: of the worker that is worst off.',
     },
   }),
 } as const

@@ -107,12 +107,19 @@ async function freePortBeside(port: number): Promise<number> {
   }
 }
 
+/** It sells, and with all its workers. */
+async function isComplete(http: HttpClient): Promise<boolean> {
+  const { status, json } = await http.get('/readyz')
+  const checks = json?.['checks'] as { workers: { status: string } } | undefined
+  return status === 200 && checks?.workers.status === 'complete'
+}
+
 async function untilReady(cluster: Cluster): Promise<void> {
   const { http, exited } = cluster
   const end: { reason?: ClusterExit } = {}
   void exited.then((reason) => Object.assign(end, { reason }))
   try {
-    const ready = async () => end.reason !== undefined || (await http.get('/readyz')).status === 200
+    const ready = async () => end.reason !== undefined || (await isComplete(http))
     await eventually(ready, { deadlineMs: readyMsMax, what: 'the cluster' })
   } catch (cause) {
     throw new Error(`the cluster is not ready:\n${cluster.logLines().slice(-40).join('\n')}`, { cause })

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
 
 const pollMs = 20
+/** Far longer than anything takes that is waited for, also on a machine that does a dozen other things: a bound, no measure. */
+const patienceMs = 60_000
 
 /**
  * Waits until the condition gives something truthy, and gives that. A condition that throws counts as not met yet, so
@@ -10,7 +12,7 @@ const pollMs = 20
  */
 export async function eventually<T>(
   condition: () => T | Promise<T>,
-  { deadlineMs = 10_000, what = 'the condition' }: { deadlineMs?: number; what?: string } = {},
+  { deadlineMs = patienceMs, what = 'the condition' }: { deadlineMs?: number; what?: string } = {},
 ): Promise<NonNullable<T>> {
   const deadline = Date.now() + deadlineMs
   let problem: unknown

@@ -16,6 +16,9 @@ interface RequestOptions {
   readonly body?: string
 }
 
+/** For so long an idle connection is used again. */
+const idleMsMax = 4_000
+
 /** Requests to one server over keep-alive connections. Never retries: a test must see what happened. */
 export class HttpClient {
   readonly #baseUrl: string
@@ -24,7 +27,8 @@ export class HttpClient {
   /** `connections`: most at once; further requests wait for one of them. */
   constructor(scope: Scope, options: { baseUrl: string; connections?: number }) {
     this.#baseUrl = options.baseUrl
-    this.#agent = new Agent({ keepAlive: true, maxSockets: options.connections ?? 16 })
+    // The server closes idle connections after 8 s: one that was idle for long could be closed just as it is used.
+    this.#agent = new Agent({ keepAlive: true, maxSockets: options.connections ?? 16, timeout: idleMsMax })
     scope.after(() => this.close())
   }
 

@@ -5,6 +5,7 @@ import { loadConfig } from '../../core/config/load.ts'
 import type { FromChild, ToChild } from '../../core/ipc.ts'
 import { SaleStore } from '../../core/redis/sale-store.ts'
 import { freePort } from '../../ops/embedded/free-port.ts'
+import { HealthRounds } from '../../server/health-rounds.ts'
 import { eventually } from './eventually.ts'
 import { HttpClient } from './http-client.ts'
 import type { Scope } from './scope.ts'
@@ -64,6 +65,7 @@ export async function startHttpWorker(
   const child = fork(executable, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   const messages: FromChild[] = []
   const send = (message: ToChild) => void child.send(message)
+  answerProbes(scope, child, send)
   child.on('message', (message: FromChild) => {
     messages.push(message)
     if (message.type === 'listening') send({ type: 'start', config })
@@ -100,6 +102,17 @@ export async function startHttpWorker(
     await eventually(() => messages.some(({ type }) => type === 'ready'), { what: 'the HTTP worker' })
   }
   return worker
+}
+
+/** As a primary does that has this one worker. */
+function answerProbes(scope: Scope, child: ChildProcess, send: (message: ToChild) => void): void {
+  const worker = { isAccepting: false, send }
+  const rounds = new HealthRounds({ workers: () => [worker], wanted: () => 1, now: () => performance.now() })
+  scope.after(() => rounds.close())
+  child.on('message', (message: FromChild) => {
+    if (message.type === 'accepting') worker.isAccepting = true
+    if (message.type === 'probe' || message.type === 'health') rounds.heard(worker, message)
+  })
 }
 
 /** The sum over all series of that metric whose labels include these. */

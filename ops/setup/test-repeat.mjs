@@ -1,0 +1,122 @@
+// npm run test:repeat: runs `npm test` several times, the last of them beside one endless loop a core, and prints what came
+// of each. A suite that passes once proves little: a test that depends on speed or luck shows only like this.
+
+import './node-version.mjs'
+
+import { spawn } from 'node:child_process'
+import { createWriteStream, mkdirSync, mkdtempSync, readFileSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+
+import { root } from './prepare.mjs'
+import { runEntry, SetupError } from './progress.mjs'
+
+const helpText = `usage: npm run test:repeat -- [--times 5] [--busy 2] [--out FOLDER] [<part of a file's path>...]
+
+Runs \`npm test\` several times, one after the other, and prints a line for each run and a table at the end.
+
+  --times N     runs (5)
+  --busy N      how many of them, the last ones, run beside one endless loop for each core (2)
+  --out FOLDER  for the log of each run, run-1.log and so on (a new one below ${tmpdir()})
+
+exit status
+  0  every run passed
+  1  one failed
+`
+
+let child
+const loops = new Set()
+
+function endLoops() {
+  for (const loop of loops) loop.kill('SIGKILL')
+  loops.clear()
+}
+
+function keepBusy() {
+  for (let n = 0; n < availableParallelism(); n++) {
+    loops.add(spawn(process.execPath, ['--eval', 'for (;;);'], { stdio: 'ignore' }))
+  }
+}
+
+/** The names of the tests that failed, each once, and the runner's own count. */
+function readLog(path) {
+  const text = readFileSync(path, 'utf8')
+  const failed = [...text.matchAll(/^\s*✖ (.+) \([\d.]+ms\)/gm)].map(([, name]) => name)
+  const count = (name) => Number(new RegExp(`^ℹ ${name} (\\d+)$`, 'm').exec(text)?.[1] ?? 0)
+  return { failed: [...new Set(failed)], tests: count('tests'), passed: count('pass') }
+}
+
+async function runOnce(n, { isBusy, out, filters }) {
+  const log = join(out, `run-${n}.log`)
+  const file = createWriteStream(log)
+  const startedMs = performance.now()
+  if (isBusy) keepBusy()
+  child = spawn(process.execPath, [join(root, 'ops/setup/test.mjs'), ...filters], {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  for (const stream of [child.stdout, child.stderr]) stream.pipe(file, { end: false })
+  const status = await new Promise((ended, failed) => child.on('error', failed).on('close', ended))
+  endLoops()
+  await new Promise((closed) => file.end(closed))
+  const seconds = Math.round((performance.now() - startedMs) / 1_000)
+  const { failed, tests, passed } = readLog(log)
+  return {
+    run: n,
+    machine: isBusy ? 'busy' : 'as it is',
+    result: status === 0 ? 'passed' : 'FAILED',
+    tests,
+    passed,
+    seconds,
+    failed,
+  }
+}
+
+function wholeNumber(name, text, least) {
+  const number = Number(text)
+  if (!Number.isInteger(number) || number < least)
+    throw new SetupError(`--${name} must be a whole number from ${least} on`)
+  return number
+}
+
+await runEntry(async () => {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      times: { type: 'string', default: '5' },
+      busy: { type: 'string', default: '2' },
+      out: { type: 'string' },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  })
+  if (values.help) {
+    process.stdout.write(helpText)
+    return
+  }
+  const times = wholeNumber('times', values.times, 1)
+  const busy = wholeNumber('busy', values.busy, 0)
+  const out = values.out === undefined ? mkdtempSync(join(tmpdir(), 'hotcakes-test-repeat-')) : resolve(values.out)
+  mkdirSync(out, { recursive: true })
+  for (const signal of ['SIGINT', 'SIGTERM']) {
+    process.on(signal, () => {
+      endLoops()
+      child?.kill(signal)
+      process.exit(1)
+    })
+  }
+
+  process.stdout.write(
+    `${times} runs, the last ${Math.min(busy, times)} beside ${availableParallelism()} endless loops; logs in ${out}\n`,
+  )
+  const runs = []
+  for (let n = 1; n <= times; n++) {
+    const run = await runOnce(n, { isBusy: n > times - busy, out, filters: positionals })
+    runs.push(run)
+    const { machine, result, tests, passed, seconds, failed } = run
+    process.stdout.write(`run ${n} (${machine}): ${result}, ${passed} of ${tests} tests in ${seconds} s\n`)
+    for (const name of failed) process.stdout.write(`  ✖ ${name}\n`)
+  }
+  console.table(runs.map(({ run, failed, ...rest }) => ({ run, ...rest, failed: failed.length })))
+  if (runs.some(({ result }) => result !== 'passed')) process.exitCode = 1
+})

@@ -1,0 +1,115 @@
+// Goal: /readyz speaks for the server, whichever worker answers. Method: the real server, whose processes a test stops,
+// kills and starves of Redis, asked over connections of its own, so that each worker gets some of them.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import { type Cluster, startCluster } from './helpers/cluster.ts'
+import { eventually } from './helpers/eventually.ts'
+import { HttpClient } from './helpers/http-client.ts'
+import { startHttpWorker } from './helpers/http-worker.ts'
+import { checkoutPath, currentSale } from './helpers/items.ts'
+import { onePid, scrape } from './helpers/metrics.ts'
+import { isStopped } from './helpers/processes.ts'
+import type { Scope } from './helpers/scope.ts'
+import { servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
+
+interface Health {
+  readonly httpStatus: number
+  readonly status: unknown
+  readonly checks: Record<string, Record<string, unknown>>
+}
+
+/** On a connection of its own. `undefined`: the worker that it led to did not answer, because it is stopped or dead. */
+async function probe({ baseUrl }: { baseUrl: string }): Promise<Health | undefined> {
+  const response = await fetch(`${baseUrl}/readyz`, {
+    headers: { connection: 'close' },
+    signal: AbortSignal.timeout(5_000),
+  }).catch(() => undefined) // a stopped worker takes its connections and answers none
+  if (response === undefined) return undefined
+  const { status, checks } = (await response.json()) as Omit<Health, 'httpStatus'>
+  return { httpStatus: response.status, status, checks }
+}
+
+async function httpPids(scope: Scope, { metricsUrl }: Cluster): Promise<number[]> {
+  const metrics = new HttpClient(scope, { baseUrl: metricsUrl })
+  return await eventually(async () => {
+    const pids = (await scrape(metrics)).pids('http')
+    return pids.length === 2 ? pids : undefined
+  })
+}
+
+test('a worker that hangs makes the server not ready, and ready again when it was replaced', async (t) => {
+  const cluster = await startCluster(t, { env: { APP_HEARTBEAT_SECONDS: '10' } })
+  const victim = onePid(await httpPids(t, cluster))
+  process.kill(victim, 'SIGSTOP')
+  const health = await eventually(() => probe(cluster), { what: 'a probe that leads to the other worker' })
+  assert.ok(isStopped(victim), 'it was not replaced yet')
+  assert.deepEqual([health.httpStatus, health.status], [503, 'not_ready'])
+  assert.deepEqual(health.checks['workers'], { status: 'silent', ready: 1, of: 2 })
+  await eventually(async () => (await probe(cluster))?.status === 'ready', { what: 'its replacement' })
+  assert.ok(!(await httpPids(t, cluster)).includes(victim))
+})
+
+test('while a dead worker is replaced the server sells on, and is at most degraded', async (t) => {
+  const cluster = await startCluster(t)
+  const victim = onePid(await httpPids(t, cluster))
+  process.kill(victim, 'SIGKILL')
+  const refused: Health[] = []
+  const isReplaced = async () => {
+    const health = await probe(cluster) // none: it was connected to the one that died
+    if (health !== undefined && health.httpStatus !== 200) refused.push(health)
+    return health?.status === 'ready' && !(await httpPids(t, cluster)).includes(victim)
+  }
+  await eventually(isReplaced, { what: 'its replacement' })
+  assert.deepEqual(refused, [])
+})
+
+test('a primary that hangs does not hang a probe, whose answer says that nothing is known of the others', async (t) => {
+  const cluster = await startCluster(t, { env: { APP_HEARTBEAT_SECONDS: '60' } })
+  process.kill(cluster.pid, 'SIGSTOP')
+  try {
+    const health = await probe(cluster)
+    assert.deepEqual([health?.httpStatus, health?.status], [200, 'degraded'])
+    assert.deepEqual(health?.checks['workers'], { status: 'unknown' })
+    assert.equal(health.checks['redis']?.['status'], 'up')
+  } finally {
+    process.kill(cluster.pid, 'SIGCONT')
+  }
+  await eventually(async () => (await probe(cluster))?.status === 'ready')
+})
+
+test('after Redis was away, 200 from one worker means that any worker sells', async (t) => {
+  const [redis, postgres] = await Promise.all([startRedis(t), startPostgres(t)])
+  const services = servicesEnv({ redis: redis.connection, db: postgres.connection })
+  const cluster = await startCluster(t, {
+    env: { ...services, APP_SALE_INTERVAL_SECONDS: String(30 * 86_400), APP_USER_LIMIT: '1000' },
+  })
+  const sale = await currentSale(cluster)
+  let item = 0
+  for (let n = 0; n < 2; n++) {
+    await redis.stop()
+    await eventually(async () => (await probe(cluster))?.httpStatus === 503)
+    await redis.start()
+    await eventually(async () => (await probe(cluster))?.httpStatus === 200)
+    for (let connection = 0; connection < 16; connection++) {
+      item += 1
+      const path = checkoutPath(`buyer-${item}`, `${sale}-${item}`)
+      const reply = await fetch(`${cluster.baseUrl}${path}`, { method: 'POST', headers: { connection: 'close' } })
+      assert.equal(reply.status, 200, await reply.text())
+    }
+  }
+})
+
+test('a flood of probes is answered by few rounds', async (t) => {
+  const redis = await startRedis(t)
+  const worker = await startHttpWorker(t, redis)
+  const probes = 2_000
+  const replies = await Promise.all(Array.from({ length: probes }, () => worker.http.get('/readyz')))
+  assert.ok(replies.every(({ status }) => status === 200))
+  const questions = worker.messages.filter(({ type }) => type === 'probe').length
+  const rounds = worker.messages.filter(({ type }) => type === 'health').length
+  // 64 connections ask at once: each question serves all that wait.
+  assert.ok(questions <= probes / 16, `${questions} questions`)
+  assert.equal(rounds, questions)
+})
