@@ -10,7 +10,7 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { isValid, type Report, type Run } from '../bench/report/report.ts'
 import { readReport } from '../bench/report/store.ts'
-import { answered } from '../bench/report/tally.ts'
+import { addTally, answered, newTally, sum, unanswered } from '../bench/report/tally.ts'
 import { type Cluster, startCluster } from './helpers/cluster.ts'
 import { eventually } from './helpers/eventually.ts'
 import { type Scope, temporaryFolder } from './helpers/scope.ts'
@@ -54,12 +54,20 @@ function onlyRun({ runs: [run] }: Report): Run {
   return run
 }
 
+/** How many were decided, and of how many that is not known: a busy machine answers some 503, or too late. */
+function attemptsOf({ tally, tail, warmup }: Run): { decided: number; unknown: number } {
+  const all = newTally()
+  for (const part of [tally, tail, warmup]) addTally(all, part)
+  const failed = sum(all.failed)
+  return { decided: answered(all) - failed, unknown: failed + unanswered(all) }
+}
+
 async function soldIn({ http }: Cluster): Promise<number> {
   return Number((await http.get('/sale')).json?.['sold'])
 }
 
 test('a sell-out on a fresh server: sold to the last item, every answer on record, an audited report', async (t) => {
-  const seconds = 6 // enough for 200 items also on a machine that is busy with other tests
+  const seconds = 15 // enough for 200 items also on a machine that is busy with other things
   const shape = ['--items', '200', '--seconds', String(seconds), '--connections', '16', '--workers', '2']
   const bench = startBench(t, ['sell-out', ...shape])
   assert.equal(await bench.ended(), 0, bench.text())
@@ -68,7 +76,9 @@ test('a sell-out on a fresh server: sold to the last item, every answer on recor
   const run = onlyRun(report)
   assert.ok(isValid(run))
   assert.equal(run.audit?.verdict, 'passed')
-  assert.equal(run.audit?.attempts, answered(run.tally) + answered(run.tail) + answered(run.warmup))
+  const { decided, unknown } = attemptsOf(run)
+  const recorded = run.audit?.attempts ?? 0
+  assert.ok(recorded >= decided && recorded <= decided + unknown, `${recorded} on record, ${decided} decided`)
   assert.deepEqual([run.sale?.sold, run.tally.purchases], [200, 200])
   assert.ok(run.sellOut)
   assert.equal(run.latency.checkout.count + run.latency.purchase.count, answered(run.tally) + answered(run.tail))
@@ -94,36 +104,39 @@ test('a running server, at a fixed rate, and ended by Ctrl+C', async (t) => {
   const cluster = await startCluster(t, { env: { APP_ITEM_NUMBER: '100000' } })
   const running = ['--url', cluster.baseUrl, '--connections', '8', '--warmup', '0']
 
-  await t.test('an open loop keeps to its rate, and counts from when a request was due', async (t2) => {
-    const args = [
-      'steady',
-      ...running,
-      '--seconds',
-      '1',
-      '--rate',
-      '200',
-      '--audit',
-      '--server-pid',
-      String(cluster.pid),
-    ]
-    const bench = startBench(t2, args, cluster.env)
-    assert.equal(await bench.ended(), 0, bench.text())
-    const run = onlyRun(bench.report())
-    assert.equal(run.latencyFrom, 'due')
-    assert.ok(run.uncorrected)
-    assert.equal(run.audit?.verdict, 'passed')
-    assert.ok(run.tally.sent <= 201, `${run.tally.sent} sent`)
-    assert.deepEqual(run.missing, [])
-  })
+  await t.test(
+    'an open loop counts from when a request was due, and none of those that were due is forgotten',
+    async (t2) => {
+      const args = [
+        'steady',
+        ...running,
+        '--seconds',
+        '1',
+        '--rate',
+        '200',
+        '--audit',
+        '--server-pid',
+        String(cluster.pid),
+      ]
+      const bench = startBench(t2, args, cluster.env)
+      assert.equal(await bench.ended(), 0, bench.text())
+      const run = onlyRun(bench.report())
+      assert.equal(run.latencyFrom, 'due')
+      assert.ok(run.uncorrected)
+      assert.equal(run.audit?.verdict, 'passed')
+      assert.equal(run.tally.sent + run.neverSent, 200, `${run.tally.sent} sent`)
+      assert.deepEqual(run.missing, [])
+    },
+  )
 
   await t.test('what is read and looked at beside the buying is counted apart', async (t2) => {
     const beside = ['--reads', '100', '--viewers', '5']
     const bench = startBench(t2, ['steady', ...running, '--seconds', '2', '--rate', '50', ...beside])
     assert.equal(await bench.ended(), 0, bench.text())
-    const { reading, viewing, tally, generator } = onlyRun(bench.report())
+    const { reading, viewing, tally, neverSent, generator } = onlyRun(bench.report())
     assert.ok(reading && reading.ok > 0)
     assert.deepEqual([reading.other, reading.unanswered], [0, 0])
-    assert.ok(tally.sent <= 101)
+    assert.equal(tally.sent + neverSent, 100)
     assert.deepEqual([viewing?.viewers, viewing?.closed], [5, 0])
     assert.ok(viewing && viewing.messagesPerSecond > 0)
     assert.equal(generator.cpuSeconds.length, 3)

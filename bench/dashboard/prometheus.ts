@@ -8,7 +8,7 @@ import { freePort } from '../harness/server-under-test.ts'
 import { stopChild } from '../harness/stop-child.ts'
 
 const folder = 'ops/prometheus'
-const startMsMax = 30_000
+const startMsMax = 90_000
 const stopMsMax = 10_000
 const pollMs = 100
 

@@ -10,7 +10,7 @@ import { freePort } from './server-under-test.ts'
 import { stopChild } from './stop-child.ts'
 
 const programs = ['redis-server', 'valkey-server']
-const startMsMax = 15_000
+const startMsMax = 60_000
 const stopMsMax = 5_000
 const pollMs = 20
 

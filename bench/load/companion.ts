@@ -5,7 +5,7 @@ import type { Settings } from './settings.ts'
 import type { Sale } from './shop.ts'
 
 /** How long the process may take to load its code. */
-const readyMsMax = 30_000
+const readyMsMax = 90_000
 
 /** What a process that does something beside the buyers is told. */
 export interface CompanionOrder {

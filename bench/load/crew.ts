@@ -11,7 +11,7 @@ import type { Settings } from './settings.ts'
 import type { Sale } from './shop.ts'
 
 /** How long generators may take to load their code. */
-const readyMsMax = 30_000
+const readyMsMax = 90_000
 /** From the order to the first request. */
 const orderMs = 50
 /** Beyond its time and its patience a generator gets so long before it counts as hung. */

@@ -94,7 +94,11 @@ class Generator {
     this.#schedule =
       settings.rate === 0
         ? new AsAnswersCome()
-        : new FixedRate(settings.rate / settings.generators, this.#loadMs + (1_000 * generator) / settings.rate)
+        : new FixedRate(
+            settings.rate / settings.generators,
+            this.#loadMs + (1_000 * generator) / settings.rate,
+            this.#endMs,
+          )
   }
 
   openSale(sale: Sale): void {
@@ -204,17 +208,25 @@ class Generator {
 
   /** Reports each second when it has passed, the last one when it is cut short. */
   #arm(): void {
-    const nextMs = Math.min(this.#startMs + (this.#second + 1) * 1_000, this.#endMs)
-    setTimeout(() => this.#secondPassed(), Math.max(1, nextMs - performance.now()))
+    setTimeout(() => this.#secondPassed(), Math.max(1, this.#secondEndMs - performance.now()))
+  }
+
+  get #secondEndMs(): number {
+    return Math.min(this.#startMs + (this.#second + 1) * 1_000, this.#endMs)
   }
 
   #secondPassed(): void {
     if (this.#isClosed) return
     const nowMs = performance.now()
+    // A timer may fire too early, and a second is reported once.
+    if (nowMs + earlyMs < this.#secondEndMs) {
+      this.#arm()
+      return
+    }
     this.#report(this.#second)
     if (this.#second < 0 && nowMs + earlyMs >= this.#startMs) this.#cpuBefore = process.cpuUsage()
     this.#second = Math.floor((nowMs - this.#startMs + earlyMs) / 1_000)
-    if (nowMs < this.#endMs) this.#arm()
+    if (nowMs + earlyMs < this.#endMs) this.#arm()
     else this.#close()
   }
 

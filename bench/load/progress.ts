@@ -19,6 +19,8 @@ export class Progress {
   readonly #title: string
   readonly #out: NodeJS.WriteStream
   readonly #lines = new Map<number, Line>()
+  /** Those up to this one have had their line. */
+  #shown = Number.NEGATIVE_INFINITY
   #failed = 0
   #isOnLine = false
 
@@ -38,6 +40,10 @@ export class Progress {
 
   add({ second, tally }: Pick<Second, 'second' | 'tally'>): void {
     if (second === 'tail') return
+    if (second <= this.#shown) {
+      this.#failed += sum(tally.failed) + unanswered(tally)
+      return
+    }
     const line = this.#lines.get(second) ?? { reports: 0, answered: 0, good: 0, failed: 0 }
     const failed = sum(tally.failed) + unanswered(tally)
     line.reports += 1
@@ -48,6 +54,7 @@ export class Progress {
     this.#lines.set(second, line)
     if (line.reports < this.#settings.generators) return
     this.#lines.delete(second)
+    this.#shown = second
     if (this.#out.isTTY || (second >= 0 && (second + 1) % sparseSeconds === 0)) this.#show(second, line)
   }
 

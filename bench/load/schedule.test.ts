@@ -15,14 +15,19 @@ test('a request that waited for a connection counts from when it was due', (t) =
   const startMs = performance.now() - 1_000
   const schedule = new FixedRate(10, startMs)
   t.after(() => schedule.close())
-  // Ten were due within the second, and one at its end; all connections were busy.
-  assert.equal(schedule.overdue, 11)
-  const due = Array.from({ length: 11 }, () => schedule.take(nobody))
+  // Ten were due within the second; all connections were busy.
+  assert.ok(schedule.overdue >= 10)
+  const due = Array.from({ length: 10 }, () => schedule.take(nobody))
   assert.deepEqual(
     due,
-    Array.from({ length: 11 }, (_, n) => startMs + n * 100),
+    Array.from({ length: 10 }, (_, n) => startMs + n * 100),
   )
-  assert.equal(schedule.take(nobody), undefined, 'the next is due in a tenth of a second')
+})
+
+test('before it is due nothing may be sent', (t) => {
+  const schedule = new FixedRate(10, performance.now() + 600_000)
+  t.after(() => schedule.close())
+  assert.deepEqual([schedule.overdue, schedule.take(nobody)], [0, undefined])
 })
 
 test('who has to wait is woken when the next request is due, the longest idle first', async (t) => {
@@ -62,4 +67,14 @@ test('nothing is sent once it is closed, however much is due', () => {
   schedule.close()
   assert.equal(schedule.take(nobody), undefined)
   assert.ok(schedule.overdue >= 1_000)
+})
+
+test('nothing is due at its end or after it, however late it is closed, and what was due before is not forgotten', (t) => {
+  const startMs = performance.now() - 5_000
+  const schedule = new FixedRate(10, startMs, startMs + 1_000)
+  t.after(() => schedule.close())
+  assert.equal(schedule.overdue, 10)
+  const due = Array.from({ length: 11 }, () => schedule.take(nobody))
+  assert.deepEqual([due.at(-2), due.at(-1)], [startMs + 900, undefined])
+  assert.equal(schedule.overdue, 0)
 })

@@ -33,6 +33,9 @@ const tickMs = 1
  */
 export const timerSlackMs = 2
 
+/** The end is computed from the same numbers as the times that are due, in another order. */
+const roundingMs = 1e-3
+
 /**
  * Open loop: request n is due at start + n / rate, whatever has become of those before. When no connection is free it
  * waits and counts from the moment it was due, so that a server that stalls has all the requests of its stall to answer
@@ -41,14 +44,20 @@ export const timerSlackMs = 2
 export class FixedRate implements Schedule {
   readonly #intervalMs: number
   readonly #startMs: number
+  readonly #endMs: number
   readonly #idle = new Set<Sender>()
   readonly #timer: NodeJS.Timeout
   #taken = 0
   #isWaking = false
   #isOpen = true
 
-  /** @param startMs when the first request is due, on performance.now()'s clock */
-  constructor(requestsPerSecond: number, startMs: number) {
+  /**
+   * On performance.now()'s clock.
+   * @param startMs when the first request is due
+   * @param endMs nothing is due from then on, however late the one is who closes it
+   */
+  constructor(requestsPerSecond: number, startMs: number, endMs = Number.POSITIVE_INFINITY) {
+    this.#endMs = endMs - roundingMs
     this.#intervalMs = 1_000 / requestsPerSecond
     this.#startMs = startMs
     this.#timer = setInterval(() => this.#wakeDue(), tickMs)
@@ -56,13 +65,15 @@ export class FixedRate implements Schedule {
 
   /** Requests that are due and have not been sent. */
   get overdue(): number {
-    return Math.max(0, Math.ceil((performance.now() - this.#startMs) / this.#intervalMs) - this.#taken)
+    const untilMs = Math.min(performance.now(), this.#endMs)
+    return Math.max(0, Math.ceil((untilMs - this.#startMs) / this.#intervalMs) - this.#taken)
   }
 
   take(sender: Sender): number | undefined {
     if (!this.#isOpen) return undefined
     const nowMs = performance.now()
     const dueMs = this.#dueMs()
+    if (dueMs >= this.#endMs) return undefined
     if (dueMs > nowMs) {
       this.#idle.add(sender)
       return undefined
