@@ -301,9 +301,10 @@ export const workersMax = 256
 export const heartbeatIntervalMs = 1_000
 /**
  * A child that isn't ready this long after its fork, or after it last said what it waits for, is killed and counts as dead.
- * Also the bound for the first start of all, and for a successor in a reload, which may not wait for longer either.
+ * Also the bound for the first start of all, and for a successor in a reload, which may not wait for longer either. To load
+ * its code takes half a second of CPU: 20 s were too few on two cores with fifty processes that wanted them (seen).
  */
-export const childStartMsMax = 20_000
+export const childStartMsMax = 60_000
 /** First and longest wait before a dead child is replaced. */
 export const restartDelayMsMin = 100
 export const restartDelayMsMax = 5_000

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 
 import { loadConfig } from '../core/config/load.ts'
 import type { Fault } from '../core/faults.ts'
+import { childStartMsMax } from '../core/limits.ts'
 import { createLog } from '../core/log.ts'
 import { SaleStore } from '../core/redis/sale-store.ts'
 import { freePort } from '../ops/embedded/free-port.ts'
@@ -22,7 +23,7 @@ import { startRedis, type TestRedis } from './helpers/services.ts'
 const program = fileURLToPath(new URL('../server/http-worker-main.js', import.meta.url))
 const noAbort = new AbortController().signal
 /** Above what a process takes to load its code on a busy machine, below a test's patience. */
-const startMsMax = 8_000
+const startMsMax = 12_000
 
 async function supervise(scope: Scope, redis: TestRedis) {
   const { host, port: redisPort, user, password } = redis.connection
@@ -61,7 +62,7 @@ async function supervise(scope: Scope, redis: TestRedis) {
     supervisor.close()
   })
   supervisor.start('http', 2)
-  await supervisor.allReady(noAbort, 60_000)
+  await supervisor.allReady(noAbort, childStartMsMax)
   return { supervisor, told, store, http: new HttpClient(scope, { baseUrl: `http://127.0.0.1:${port}` }) }
 }
 
@@ -96,7 +97,7 @@ test('a worker that dies while Redis is away is replaced by one that waits for i
 
   await redis.start()
   await admitRun(store)
-  await supervisor.allReady(noAbort, 60_000)
+  await supervisor.allReady(noAbort, childStartMsMax)
   assert.deepEqual(supervisor.ready('http'), [other, replacement])
   assert.equal(replacement.waitsFor, undefined)
   await eventually(async () => (await checkout({ http }, 'ann', `${sale}-1`)).status === 200)
