@@ -130,7 +130,7 @@ test('a Postgres that hangs holds nobody longer than the deadline, and is used a
 
 test('connections that the server closed are replaced', async (t) => {
   // A statement that meets the end of the session is answered by nobody.
-  const postgres = openAsync(t, { deadlineMs: 500 })
+  const postgres = openAsync(t, { deadlineMs: 5_000 })
   await Promise.all([postgres.query(one, [1]), postgres.query(one, [2])])
   const killer = openPostgres(t, db)
   for (const pid of backends(t)) killer.query('select pg_terminate_backend($1)', [pid])

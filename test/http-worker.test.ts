@@ -5,7 +5,6 @@ import assert from 'node:assert/strict'
 import { createServer } from 'node:net'
 import { after, test } from 'node:test'
 
-import { heartbeatIntervalMs } from '../core/limits.ts'
 import { formatLogPosition } from '../core/log-position.ts'
 import { outcomes } from '../core/outcomes.ts'
 import { freePort } from '../ops/embedded/free-port.ts'
@@ -56,16 +55,16 @@ test('a drained worker answers what it had accepted and what still comes, and cl
   const { connections, decide } = await undecided(t, worker, [newPath(sale), newPath(sale), newPath(sale)])
   worker.send({ type: 'drain' })
   await eventually(() => assert.rejects(openConnection(t, worker.port), { code: 'ECONNREFUSED' }).then(() => true))
+  // Nothing is waited for now: what Redis hasn't decided within its time-out is answered 503.
+  assert.ok(!idle.isClosed)
+  await idle.send(requestText('POST', newPath(sale)))
   await busy.send(requestText('GET', '/readyz'))
+  decide()
   const readiness = await busy.reply()
   assert.deepEqual([readiness.status, readiness.json?.['status']], [503, 'not_ready'])
   assert.equal(readiness.headers['connection'], 'close')
   assert.ok(Number(readiness.headers['retry-after']) >= 1)
   await eventually(() => busy.isClosed)
-  assert.ok(!idle.isClosed)
-
-  await idle.send(requestText('POST', newPath(sale)))
-  decide()
   const seen: string[] = []
   for (const connection of [...connections, idle]) {
     const reply = await connection.reply()
@@ -149,7 +148,7 @@ test('signals are left to the primary, which hears that the worker is alive', as
   worker.process.kill('SIGINT')
   const beats = () => worker.messages.filter(({ type }) => type === 'heartbeat').length
   const before = beats()
-  await eventually(() => beats() >= before + 2, { deadlineMs: 10 * heartbeatIntervalMs })
+  await eventually(() => beats() >= before + 2)
   assert.equal((await worker.http.get('/livez')).status, 200)
 })
 

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 
+import { eventually } from './helpers/eventually.ts'
 import { HttpClient } from './helpers/http-client.ts'
 import { startHttpWorker } from './helpers/http-worker.ts'
 import { assertProblem, checkout, codeOf, currentSale, hold, purchase } from './helpers/items.ts'
@@ -73,11 +74,7 @@ test('an expired hold is nothing that anybody sees', async (t) => {
   })
   const item = `${await currentSale(quick)}-1`
   await hold(quick, 'ann', item)
-  const deadline = Date.now() + 10_000
-  let state: unknown = 'held'
-  while (state !== 'available' && Date.now() < deadline)
-    state = (await quick.http.get(`/items/${item}`)).json?.['state']
-  assert.equal(state, 'available')
+  await eventually(async () => (await quick.http.get(`/items/${item}`)).json?.['state'] === 'available')
 })
 
 test('all items come in the order of their numbers, each on one page', async () => {

@@ -32,7 +32,7 @@ const env = {
   APP_SALE_INTERVAL_SECONDS: String(30 * 86_400),
   APP_ITEM_NUMBER: '20',
   APP_USER_LIMIT: '2',
-  APP_HOLD_SECONDS: '1',
+  APP_HOLD_SECONDS: '4',
 }
 const cluster = await startCluster({ after }, { env })
 const { http } = cluster

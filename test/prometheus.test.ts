@@ -71,7 +71,7 @@ async function scrapeOfSelling(): Promise<string> {
         /^hotcakes_audit_verdict/m.test(text) && /^hotcakes_persister_state\{state="active"\} 1$/m.test(text)
       return hasAll ? text : undefined
     },
-    { deadlineMs: 20_000, what: 'the verdict of the audit among the metrics' },
+    { what: 'the verdict of the audit among the metrics' },
   )
   assert.deepEqual(await cluster.stop(), { code: 0, signal: null })
   return report

@@ -4,7 +4,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { redisCommandTimeoutMs } from '../core/limits.ts'
 import { admitRun } from './helpers/admit-run.ts'
 import { eventually } from './helpers/eventually.ts'
 import { metricValue, startHttpWorker } from './helpers/http-worker.ts'
@@ -58,8 +57,7 @@ test('what a hung Redis leaves undecided is 503 in bounded time, and its retry f
   process.kill(redis.pid(), 'SIGSTOP')
   try {
     await connection.send(requestText('POST', path))
-    const deadlineMs = redisCommandTimeoutMs + 10_000
-    await eventually(() => connection.unread !== '', { deadlineMs, what: 'an answer without Redis' })
+    await eventually(() => connection.unread !== '', { what: 'an answer without Redis' })
     assertProblem(await connection.reply(), 503, 'unavailable')
     await eventually(async () => (await worker.http.get('/readyz')).status === 503)
     const faults = metricValue(await worker.metrics(), 'hotcakes_faults_total', { code: 'HC_REDIS_UNAVAILABLE' })

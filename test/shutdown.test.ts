@@ -109,7 +109,7 @@ test('a second signal ends at once: it says what was left, nothing keeps running
 })
 
 test('past its deadline the shutdown ends at once: it says what was left, exit status 1', async (t) => {
-  const { cluster, whole } = await startBesides(t, { APP_SHUTDOWN_SECONDS: '1' })
+  const { cluster, whole } = await startBesides(t, { APP_SHUTDOWN_SECONDS: '5' })
   const victim = onePid(whole.pids('persister'))
   const pids = processTree(cluster.pid)
   process.kill(victim, 'SIGSTOP')

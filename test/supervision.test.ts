@@ -42,7 +42,7 @@ async function watch(metrics: HttpClient, from: Scrape, isEnough: (now: Scrape) 
       last = now
       return isEnough(now) ? now : undefined
     },
-    { deadlineMs: 20_000, what: 'the scrape that was waited for' },
+    { what: 'the scrape that was waited for' },
   )
 }
 

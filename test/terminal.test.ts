@@ -37,11 +37,11 @@ test('a server whose terminal is closed stops in order, with its services', asyn
       ({ status }) => status === 200,
       () => false,
     )
-  await eventually(isReady, { deadlineMs: 60_000, what: 'the server' })
+  await eventually(isReady, { what: 'the server' })
 
   const [script = 0, ...server] = processTree(terminal.pid ?? 0)
   assert.ok(script > 0 && server.length >= 5, 'a primary, a worker, a persister and the services')
   process.kill(script, 'SIGKILL')
-  await eventually(() => stillRunning(server).length === 0, { deadlineMs: 30_000, what: 'the end of the server' })
+  await eventually(() => stillRunning(server).length === 0, { what: 'the end of the server' })
   assert.match(readFileSync(join(env.APP_DATA_DIR, 'redis.log'), 'utf8'), /ready to exit/)
 })

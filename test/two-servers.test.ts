@@ -59,7 +59,7 @@ test('two servers sell one sale to its end, and when one dies the other has all 
     const at = states.indexOf('active')
     return at !== -1 && states[1 - at] === 'standby' ? [one, other][at] : undefined
   })
-  await eventually(() => half(one), { deadlineMs: 30_000, what: 'half of the sale' })
+  await eventually(() => half(one), { what: 'half of the sale' })
   isHalfSold = true
   await firstHalf
 
@@ -69,7 +69,7 @@ test('two servers sell one sale to its end, and when one dies the other has all 
   let isSold = false
   const buying = crowdAt(left, sale, ledger, 3).run(8, () => isSold)
   await eventually(async () => (await persisterState(t, left)) === 'active', { what: 'the other persister' })
-  await eventually(async () => (await saleOf(left)).sold === items, { deadlineMs: 60_000, what: 'the end of the sale' })
+  await eventually(async () => (await saleOf(left)).sold === items, { what: 'the end of the sale' })
   isSold = true
   await buying
 

@@ -4,6 +4,7 @@
 import './node-version.mjs'
 
 import { spawn } from 'node:child_process'
+import { Console } from 'node:console'
 import { createWriteStream, mkdirSync, mkdtempSync, readFileSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -117,6 +118,6 @@ await runEntry(async () => {
     process.stdout.write(`run ${n} (${machine}): ${result}, ${passed} of ${tests} tests in ${seconds} s\n`)
     for (const name of failed) process.stdout.write(`  ✖ ${name}\n`)
   }
-  console.table(runs.map(({ run, failed, ...rest }) => ({ run, ...rest, failed: failed.length })))
+  new Console(process.stdout).table(runs.map(({ run, failed, ...rest }) => ({ run, ...rest, failed: failed.length })))
   if (runs.some(({ result }) => result !== 'passed')) process.exitCode = 1
 })

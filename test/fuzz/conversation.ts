@@ -4,7 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Attempt } from './attempt.ts'
 
 /** How long a client waits for an answer that must come. The server itself is never so slow. */
-const answerMsMax = 20_000
+const answerMsMax = 60_000
 /** How long it waits where silence is an answer as well: the server closes such a connection after some 10 s. */
 const patienceMs = 25
 /** Statuses that nothing a client does may cause. 503 is none of them: it is the answer to too much work. */

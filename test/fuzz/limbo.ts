@@ -4,8 +4,8 @@ import type { Conversation } from './conversation.ts'
 
 /** Connections kept: far below what an address may have. */
 const keptMax = 300
-/** uWebSockets.js closes after 10 s without a whole request, and looks every 4 s. */
-const closedWithinMs = 18_000
+/** uWebSockets.js closes after 10 s without a whole request, and looks every 4 s: a bound that a busy machine keeps as well. */
+const closedWithinMs = 60_000
 
 interface Kept {
   readonly conversation: Conversation

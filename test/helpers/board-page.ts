@@ -4,7 +4,7 @@ import type { Browser, BrowserContextOptions, Locator, Page } from 'playwright-c
 import type { Scope } from './scope.ts'
 
 /** Machines that run tests are busy: far above what a page needs. */
-const waitMsMax = 20_000
+const waitMsMax = 60_000
 
 /** The board in a browser, as a person meets it; whatever it complains of on the console is kept. */
 export class BoardPage {

@@ -5,15 +5,16 @@ import { fileURLToPath } from 'node:url'
 import { freePort } from '../../ops/embedded/free-port.ts'
 import { eventually } from './eventually.ts'
 import { HttpClient } from './http-client.ts'
+import { deadlineMs } from './http-worker.ts'
 import type { Scope } from './scope.ts'
 import { createFolder, removeFolder } from './scope.ts'
 
 /** Beside the compiled helper, so that a build anywhere runs its own server. */
 const primary = fileURLToPath(new URL('../../server/primary-main.js', import.meta.url))
 /** Embedded services set themselves up first; on a busy machine that can take a while. */
-const readyMsMax = 90_000
+const readyMsMax = 120_000
 /** Above the shutdown deadline that clusters in tests have. */
-const stopMsMax = 40_000
+const stopMsMax = 60_000
 
 export interface ClusterExit {
   readonly code: number | null
@@ -59,6 +60,7 @@ export async function startCluster(
     APP_METRICS_PORT: String(await freePortBeside(port)),
     APP_DATA_DIR: dataDir,
     APP_WORKERS: '2',
+    APP_DEADLINE_MS: deadlineMs,
     ...options.env,
   }
   // In a folder without a .env file: a developer's own settings must not change what is tested.

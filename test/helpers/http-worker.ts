@@ -14,6 +14,9 @@ import type { TestRedis } from './services.ts'
 /** Beside the compiled helper, so that a build anywhere runs its own worker. */
 const executable = fileURLToPath(new URL('../../server/http-worker-main.js', import.meta.url))
 
+/** The longest that there is: on a busy machine nobody is turned away for what a test doesn't look at. */
+export const deadlineMs = '10000'
+
 /** One HTTP worker process, with this process in the place of its primary. */
 export interface TestHttpWorker {
   readonly port: number
@@ -47,6 +50,7 @@ export async function startHttpWorker(
     env: {
       APP_HOST: '127.0.0.1',
       APP_PORT: String(port),
+      APP_DEADLINE_MS: deadlineMs,
       REDIS_HOST: host,
       REDIS_PORT: String(redisPort),
       REDIS_USER: user,

@@ -14,7 +14,7 @@ import { servicesEnv } from './services.ts'
 const executable = fileURLToPath(new URL('../../workers/persister-main.js', import.meta.url))
 
 /** Far above what any test leaves in the log. */
-const drainMsMax = 30_000
+const drainMsMax = 60_000
 
 export interface PersisterExit {
   readonly code: number | null
