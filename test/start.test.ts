@@ -64,7 +64,7 @@ test('a second server on the same ports, or on the same data, says so and leaves
   const metrics = await again({ APP_METRICS_PORT })
   await assertRefused(metrics, 'HC_PORT_IN_USE', new RegExp(`:${APP_METRICS_PORT}.* APP_METRICS_PORT `))
   await assertRefused(await again({ APP_DATA_DIR }), 'HC_DATA_DIR_IN_USE', new RegExp(`process ${first.pid}`))
-  assert.equal((await first.http.get('/readyz')).status, 200)
+  await eventually(async () => (await first.http.get('/readyz')).status === 200)
 })
 
 test('an address that is none of this machine is a setting that is wrong', async (t) => {

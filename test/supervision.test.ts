@@ -10,7 +10,8 @@ import { isWhole, onePid, type Scrape, scrape } from './helpers/metrics.ts'
 import { isStopped, processTree, stillRunning } from './helpers/processes.ts'
 import type { Scope } from './helpers/scope.ts'
 
-const heartbeatSeconds = 3
+/** Longer than a scrape and some checkouts take on a busy machine: meanwhile a stopped process must not be replaced. */
+const heartbeatSeconds = 8
 
 async function startWatched(scope: Scope, env: Record<string, string> = {}, workers = 2) {
   const cluster = await startCluster(scope, { env: { APP_HEARTBEAT_SECONDS: String(heartbeatSeconds), ...env } })
