@@ -3,10 +3,10 @@ import type { Sale } from './shop.ts'
 
 /** What a bench asks a running server for, over its HTTP API alone. */
 
-const askMsMax = 5_000
+const askMsMax = 30_000
 const pollMs = 100
 /** A server that has said nothing for so long has died. */
-const silenceMsMax = 10_000
+const silenceMsMax = 60_000
 
 export interface SaleState extends Sale {
   readonly held: number
