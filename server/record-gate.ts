@@ -46,8 +46,9 @@ export class RecordGate {
 
   /** @param seen from before Redis was asked: it may have decided more since */
   looked({ last, epoch, admittedRun }: LogState, seen: LogPosition | undefined): void {
-    this.#run = admittedRun
     const isAdmitted = epoch !== undefined && this.#store.isUp && admittedRun === this.#store.run
+    // The store's own string: to compare it with itself costs a request nothing.
+    this.#run = isAdmitted ? this.#store.run : undefined
     this.#isSound = isAdmitted && (seen === undefined || compareLogPositions(last, seen) >= 0)
   }
 }
