@@ -60,9 +60,10 @@ export class Shoppers {
     const buy = async () => {
       for (let index = indexes.pop(); index !== undefined; index = indexes.pop()) {
         const held = await this.#untilDecided(this.#checkout(`last-${index}`, index))
-        if (held !== undefined && isHeld(held)) await this.#redeem(held)
-        // Somebody's forgotten hold: it will expire.
-        else if (verdictOf(held) === 'item_held') indexes.unshift(index)
+        // On a busy machine the hold may have run out before its purchase came.
+        const last = held !== undefined && isHeld(held) ? await this.#redeem(held) : held
+        // Or it was somebody's forgotten hold, which will.
+        if (['item_held', 'code_expired', 'code_unknown'].includes(verdictOf(last) ?? '')) indexes.unshift(index)
       }
     }
     await Promise.all(Array.from({ length: count }, buy))
@@ -78,7 +79,10 @@ export class Shoppers {
   async #visit(): Promise<void> {
     const random = this.#random
     const mood = random.next()
-    if (mood < 0.08) return await this.#redeem(this.#oldCode())
+    if (mood < 0.08) {
+      await this.#redeem(this.#oldCode())
+      return
+    }
     if (mood < 0.12) return await this.#options.client.look(this.sale.id, this.#wish())
     const user = `user-${random.below(random.chance(0.2) ? greedyUsers : this.#options.users)}`
     const held = await this.#untilDecided(this.#checkout(user, this.#wish()))
@@ -97,9 +101,9 @@ export class Shoppers {
     return () => this.#options.client.checkout(user, this.sale.id, index)
   }
 
-  async #redeem(held: SentRequest): Promise<void> {
+  async #redeem(held: SentRequest): Promise<SentRequest | undefined> {
     const nonce = (isAnswered(held) && held.answer.nonce) || this.#nonces.next()
-    await this.#untilDecided(() => this.#options.client.purchase({ sale: held.sale, index: held.index, nonce }))
+    return await this.#untilDecided(() => this.#options.client.purchase({ sale: held.sale, index: held.index, nonce }))
   }
 
   /** Undefined when it is over before there is a decision. */
