@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 
 const pollMs = 20
 /** Far longer than anything takes that is waited for, also on a machine that does a dozen other things: a bound, no measure. */
-const patienceMs = 60_000
+const patienceMs = 120_000
 
 /**
  * Waits until the condition gives something truthy, and gives that. A condition that throws counts as not met yet, so
