@@ -7,6 +7,7 @@ import { AssertionError } from 'node:assert'
  */
 export const faultTitles = {
   HC_CONFIG: 'A setting is missing or not allowed',
+  HC_ADDON: 'A native addon does not load in this Node.js',
   HC_PORT_IN_USE: 'Another process listens on the port',
   HC_DATA_DIR_IN_USE: 'Another server uses the data directory',
   HC_EMBEDDED_FAILED: 'An embedded service did not start or ended by itself',

@@ -1,6 +1,5 @@
-import type { HttpRequest } from 'uWebSockets.js'
-
 import { preflightSecondsMax } from '../core/limits.ts'
+import type { HttpRequest } from './uws.ts'
 
 /** What a page may read of an answer beyond its body, its type and its length. */
 const exposedHeaders = [

@@ -1,10 +1,9 @@
-import type { HttpResponse } from 'uWebSockets.js'
-
 import { type ProblemCode, problemReplies } from './problems.ts'
 import type { Reply, ReplyHead } from './replies.ts'
 import type { ShedReason } from './request-metrics.ts'
 import { type Malformed, malformedReplies } from './requests.ts'
 import { retryLater, turnedAway } from './turned-away.ts'
+import type { HttpResponse } from './uws.ts'
 
 /** What an exchange needs of the server that it belongs to. */
 export interface ExchangeHost {

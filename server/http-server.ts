@@ -1,11 +1,3 @@
-import {
-  App,
-  type HttpRequest,
-  type HttpResponse,
-  type TemplatedApp,
-  type us_listen_socket,
-  us_listen_socket_close,
-} from 'uWebSockets.js'
 import { setTimeout as delay } from 'node:timers/promises'
 
 import { hostAndPort, listenHosts } from '../core/config/listen-hosts.ts'
@@ -20,6 +12,14 @@ import { noContentHead } from './replies.ts'
 import { type RequestMetrics, type ShedReason, statusAborted } from './request-metrics.ts'
 import type { TurnClock } from './turn-clock.ts'
 import { turnedAway } from './turned-away.ts'
+import {
+  App,
+  closeListenSocket,
+  type HttpRequest,
+  type HttpResponse,
+  type TemplatedApp,
+  type us_listen_socket,
+} from './uws.ts'
 
 export interface Route {
   /** May have one parameter, `/items/:id`: the exchange's `parameter`. In the metrics the route is labelled so. */
@@ -279,7 +279,7 @@ export class HttpServer implements ExchangeHost {
   }
 
   #stopListening(): void {
-    for (const socket of this.#listenSockets.splice(0)) us_listen_socket_close(socket)
+    for (const socket of this.#listenSockets.splice(0)) closeListenSocket(socket)
   }
 
   /** A connection that stays silent is idle keep-alive: its client has to expect that it is closed. */

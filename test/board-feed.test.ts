@@ -2,14 +2,13 @@
 // that is slow, or late, or a log that is long gone, makes no difference to that.
 // Method: real workers on one Redis, and viewers that follow the protocol as the page does.
 
-import { App } from 'uWebSockets.js'
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
-
 import { Viewer } from '../bench/board/viewer.ts'
 import { boardBufferedBytesMax, boardItemsMax } from '../core/limits.ts'
 import { freePort } from '../ops/embedded/free-port.ts'
 import { BoardSocket } from '../server/board/board-socket.ts'
+import { App } from '../server/uws.ts'
 import { admitRun } from './helpers/admit-run.ts'
 import { BoardView } from './helpers/board.ts'
 import { eventually } from './helpers/eventually.ts'

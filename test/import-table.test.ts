@@ -17,11 +17,13 @@ const forbidden: Readonly<Record<string, readonly string[]>> = {
   'core/postgres/reads.ts': ['server/', 'workers/', 'bench/', 'ops/', 'test/', 'ioredis', 'convict', 'pino'],
   'core/log.ts': ['server/', 'workers/', 'bench/', 'ops/', 'test/', 'ioredis', 'convict', 'pg-native'],
   'server/routes.ts': ['workers/', 'bench/', 'ops/', 'test/', 'ioredis', 'convict', 'pg-native', 'piscina', 'pino'],
+  'server/http-server.ts': ['uWebSockets.js'],
+  'server/uws.ts': ['workers/', 'bench/', 'ops/', 'test/', 'ioredis', 'pg-native'],
   'server/page/assets.ts': ['workers/', 'bench/', 'ops/', 'test/'],
   'server/primary-main.ts': ['workers/', 'bench/', 'ops/audit/', 'ops/postgres/', 'test/', 'ioredis', 'uWebSockets.js'],
   'workers/copier.ts': ['server/', 'bench/', 'ops/', 'test/', 'ioredis', 'convict', 'pg-native', 'uWebSockets.js'],
   'ops/audit/main.ts': ['server/', 'workers/', 'bench/', 'test/', 'ioredis', 'convict', 'pg-native', 'piscina'],
-  'bench/floor/main.ts': ['ops/', 'test/', 'ioredis', 'pg-native'],
+  'bench/floor/main.ts': ['ops/', 'test/', 'ioredis', 'pg-native', 'uWebSockets.js'],
 }
 
 const allowed: Readonly<Record<string, readonly string[]>> = {
@@ -30,11 +32,12 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'core/redis/store.ts': ['core/', 'ioredis'],
   'core/postgres/reads.ts': ['core/', 'pg-native'],
   'core/log.ts': ['core/', 'pino', 'pino-pretty'],
-  'server/routes.ts': ['core/', 'server/', 'uWebSockets.js'],
+  'server/routes.ts': ['core/', 'server/'],
+  'server/uws.ts': ['core/', 'server/', 'uWebSockets.js'],
   'server/primary-main.ts': ['core/', 'server/', 'ops/embedded/'],
   'workers/copier.ts': ['core/', 'workers/', 'piscina'],
   'ops/audit/main.ts': ['core/', 'ops/'],
-  'bench/floor/main.ts': ['core/', 'server/', 'workers/', 'uWebSockets.js', 'autocannon', 'msgpackr'],
+  'bench/floor/main.ts': ['core/', 'server/', 'workers/', 'autocannon', 'msgpackr'],
   'test/flow.test.ts': ['core/', 'server/', 'workers/', 'ops/', 'bench/', 'ioredis', 'uWebSockets.js'],
 }
 

@@ -1,5 +1,3 @@
-import type { HttpRequest, HttpResponse, TemplatedApp, us_socket_context_t, WebSocket } from 'uWebSockets.js'
-
 import {
   boardBufferedBytesMax,
   boardIdleSecondsMax,
@@ -8,6 +6,7 @@ import {
 } from '../../core/limits.ts'
 import { type ProblemCode, problemReplies } from '../problems.ts'
 import { jitteredWaitSeconds, retryAfterHeader } from '../replies.ts'
+import type { HttpRequest, HttpResponse, TemplatedApp, us_socket_context_t, WebSocket } from '../uws.ts'
 
 export const boardSocketPath = '/board/feed'
 

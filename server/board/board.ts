@@ -1,9 +1,8 @@
-import type { TemplatedApp } from 'uWebSockets.js'
 import { Gauge, type Registry } from 'prom-client'
-
 import type { SaleStore } from '../../core/redis/sale-store.ts'
 import type { Route } from '../http-server.ts'
 import type { RedisClock } from '../redis-clock.ts'
+import type { TemplatedApp } from '../uws.ts'
 import { BoardFeed } from './board-feed.ts'
 import { boardRoutes } from './board-files.ts'
 import { BoardSocket } from './board-socket.ts'
