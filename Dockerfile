@@ -1,4 +1,4 @@
-# The server, for an external Redis (or Valkey) and PostgreSQL. Any Debian-based image with Node.js 20 or 22 will do as base.
+# The server, for an external Redis (or Valkey) and PostgreSQL. Any image of Debian 12 or 13 with Node.js 22 will do as base.
 ARG BASE=docker.io/library/node:22-bookworm-slim
 
 # --- builds the addons of libpq and the JavaScript; nothing of its compilers gets any further ---

@@ -7,6 +7,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
+import { assertAddonsLoad, npmSettings } from './addons.mjs'
 import { build, isBuilt } from './build.mjs'
 import { SetupError, say } from './progress.mjs'
 import { underLock } from './setup-lock.mjs'
@@ -29,19 +30,16 @@ function packagesAreCurrent() {
 function installPackages() {
   say('installing npm packages')
   rmSync(stampFile, { force: true })
-  const env = { ...process.env }
-  // Where Node.js brings its own headers, node-gyp need not fetch them.
-  const prefix = dirname(dirname(process.execPath))
-  if (env.npm_config_nodedir === undefined && existsSync(join(prefix, 'include/node/node_version.h'))) {
-    env.npm_config_nodedir = prefix
-  }
-  const { status, error } = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
+  // An older npm draws its progress also where nobody can see it.
+  const progress = `--progress=${process.stderr.isTTY === true}`
+  const { status, error } = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error', progress], {
     cwd: root,
-    env,
+    env: { ...process.env, ...npmSettings(join(root, '.tools')) },
     stdio: ['ignore', 2, 2],
   })
   if (status !== 0)
     throw new SetupError(`npm ci failed${error === undefined ? '' : ` (${error.message})`}: it said why above`)
+  assertAddonsLoad(root)
   writeFileSync(stampFile, packagesFingerprint())
 }
 
