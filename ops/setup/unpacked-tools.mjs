@@ -8,13 +8,14 @@ import { delimiter, join } from 'node:path'
 import { SetupError, say } from './progress.mjs'
 import { hasProgram, updatePackageLists } from './system-packages.mjs'
 
-/** `libraries`: it needs more of its dependencies than every system has. */
+/** `packages`: the first that there is has it. `libraries`: it needs more of its dependencies than every system has. */
 const tools = {
-  promtool: { package: 'prometheus', path: 'usr/bin/promtool' },
-  pgbouncer: { package: 'pgbouncer', path: 'usr/sbin/pgbouncer', libraries: true },
-  nginx: { package: 'nginx', path: 'usr/sbin/nginx' },
-  haproxy: { package: 'haproxy', path: 'usr/sbin/haproxy', libraries: true },
-  caddy: { package: 'caddy', path: 'usr/bin/caddy' },
+  // Debian 13 has a package of its own for it, Debian 12 has it in the server's.
+  promtool: { packages: ['promtool', 'prometheus'], path: 'usr/bin/promtool' },
+  pgbouncer: { packages: ['pgbouncer'], path: 'usr/sbin/pgbouncer', libraries: true },
+  nginx: { packages: ['nginx'], path: 'usr/sbin/nginx' },
+  haproxy: { packages: ['haproxy'], path: 'usr/sbin/haproxy', libraries: true },
+  caddy: { packages: ['caddy'], path: 'usr/bin/caddy' },
 }
 
 /**
@@ -51,12 +52,13 @@ function launcher(home, path) {
 
 function unpack(tool, workspace) {
   const run = (command, ...args) => spawnSync(command, args, { cwd: workspace, stdio: ['ignore', 2, 2] }).status === 0
-  const download = () => (tool.libraries ? downloadWithMissing() : run('apt-get', 'download', tool.package))
+  const download = () =>
+    tool.packages.some((name) => (tool.libraries ? downloadWithMissing(name) : run('apt-get', 'download', name)))
   // Into a folder of our own it takes no root and no lock.
-  const downloadWithMissing = () => {
+  const downloadWithMissing = (name) => {
     mkdirSync(join(workspace, 'partial'), { recursive: true })
     const options = ['-o', 'Debug::NoLocking=1', '-o', `Dir::Cache::archives=${workspace}`]
-    return run('apt-get', 'install', '-y', '--no-install-recommends', '--download-only', ...options, tool.package)
+    return run('apt-get', 'install', '-y', '--no-install-recommends', '--download-only', ...options, name)
   }
   const isDownloaded = download() || (updatePackageLists() && download())
   const files = readdirSync(workspace).filter((name) => name.endsWith('.deb'))
@@ -65,6 +67,6 @@ function unpack(tool, workspace) {
     return join(workspace, 'unpacked')
   const name = tool.path.split('/').at(-1)
   throw new SetupError(
-    `${name} is missing and could not be fetched; install your system's package with ${name} in it (Debian: ${tool.package})`,
+    `${name} is missing and could not be fetched; install your system's package with ${name} in it (Debian: ${tool.packages.join(' or ')})`,
   )
 }
