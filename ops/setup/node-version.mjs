@@ -4,8 +4,9 @@ import { fileURLToPath } from 'node:url'
 
 /**
  * Not 24: both builds of uWebSockets.js for it in the registry, which also need glibc 2.38, keep a client that asks and does
- * not read. 200,000 pipelined requests of one such client took 93 MB and 25 s of everybody's time; the build that we use
- * closes it within a second. On Node.js 22 those builds do the same, so it is theirs; they are 115 and 260 MB besides.
+ * not read. 200,000 pipelined requests of one such client took everybody's time for 8 s or more and up to 93 MB, and it was
+ * there after 45 s; the build that we use closes it within a second. They do the same on Node.js 22, so it is theirs. One
+ * of them also closes silent clients only after 31 s. And they are 115 and 260 MB.
  * @param {string} version as `process.version`
  * @returns {{ refusal?: string, notice?: string }}
  */
