@@ -28,7 +28,6 @@ export interface SupervisorOptions {
   readonly onRestart: (kind: ChildKind) => void
   /** The crash budget is spent; nobody is replaced any more. */
   readonly onBudgetSpent: (fault: Fault) => void
-  /** Another `childStartMsMax`, for tests. */
   readonly startMsMax?: number
 }
 
@@ -89,9 +88,8 @@ export class Supervisor {
     signal.throwIfAborted()
     if (this.#notReady().length === 0) return
     const who = [...new Set(this.#notReady())].map((kind) => {
-      const whys = [...this.#waits(kind)]
       const failure = this.#lastFailures.get(kind)
-      if (failure !== undefined) whys.push(`its last one ended: ${failure}`)
+      const whys = [...this.#waits(kind), ...(failure === undefined ? [] : [`its last one ended: ${failure}`])]
       return whys.length === 0 ? kind : `${kind} (${whys.join('; ')})`
     })
     throw new Fault('HC_START_TIMEOUT', `not ready after ${startMsMax} ms: ${who.join(', ')}`)
@@ -136,7 +134,7 @@ export class Supervisor {
   /** How many of a kind there should be. A successor is none more: it takes another's place. */
   wanted(kind: ChildKind): number {
     const successors = [...this.#successors].filter((child) => child.kind === kind).length
-    return this.count(kind, 'waiting') + this.count(kind, 'starting') + this.count(kind, 'ready') - successors
+    return this.#count(kind) - this.count(kind, 'draining') - successors
   }
 
   /** Those that answer messages; of one kind or of all. */
@@ -282,8 +280,8 @@ export class Supervisor {
   }
 
   #waits(kind: ChildKind): Set<string> {
-    const starting = [...this.#places.starting].filter((child) => child.kind === kind)
-    return new Set(starting.flatMap(({ waitsFor }) => (waitsFor === undefined ? [] : `one waits for ${waitsFor}`)))
+    const waiting = [...this.#places.starting].filter((child) => child.kind === kind && child.waitsFor !== undefined)
+    return new Set(waiting.map(({ waitsFor }) => `one waits for ${waitsFor}`))
   }
 
   #drainChild(child: Child, from: ChildPlace, type: 'drain' | 'retire' = 'drain'): void {
