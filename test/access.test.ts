@@ -8,6 +8,8 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 
 import { connectPostgres, type Postgres } from '../core/postgres/connection.ts'
+import { shardKeys } from '../core/redis/keys.ts'
+import { assertRights, loadLibrary } from '../core/redis/library.ts'
 import { SaleStore } from '../core/redis/sale-store.ts'
 import type { EmbeddedPostgres, EmbeddedRedis } from '../ops/embedded/facts.ts'
 import { runAuditJson } from './helpers/audit.ts'
@@ -200,6 +202,21 @@ test('a right that is missing is named, and nothing is decided without it', asyn
   const store = new SaleStore(redis, { name: 'hotcakes test' })
   t.after(() => store.close())
   await assert.rejects(store.connect(), { code: 'HC_REDIS_REFUSED', message: /lacks the right to HSET, XADD/ })
+})
+
+test('each command of the functions is one whose missing right is found', async (t) => {
+  await loadLibrary(admin)
+  const source = readFileSync(join(root, 'core/redis/hotcakes.lua'), 'utf8')
+  const commands = new Set([...source.matchAll(/\bcall\('([A-Z]+)'/g)].map(([, name = '']) => name))
+  assert.ok(commands.size > 20)
+  for (const command of commands) {
+    makeUsers()
+    await admin.call('ACL', 'SETUSER', 'hotcakes', command === 'XINFO' ? '-xinfo|stream' : `-${command}`)
+    const service = await openRedis(t, redis)
+    const refusal = { code: 'HC_REDIS_REFUSED', message: new RegExp(`lacks the right to ${command}: `) }
+    await assert.rejects(assertRights(service, shardKeys(0)), refusal, command)
+  }
+  makeUsers()
 })
 
 test('the service adds to the record and can change none of it; readers read', async (t) => {

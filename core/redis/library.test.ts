@@ -37,7 +37,7 @@ test('every command of the functions is among those whose rights are checked', (
   const list = /^local COMMANDS = \{([^}]*)\}/m.exec(source)?.[1] ?? ''
   const calls = [...source.matchAll(/\bcall\(([^,)]*)/g)].map(([, first]) => first ?? '')
   const called = new Set(calls.flatMap((first) => [...first.matchAll(/'([A-Z]+)'/g)].map(([, name]) => name)))
-  const listed = [...list.matchAll(/'([A-Z]+)'/g)].map(([, name]) => name)
+  const listed = [...list.matchAll(/'([A-Z]+)\b/g)].map(([, name]) => name)
   assert.deepEqual(new Set(listed), called)
 })
 
