@@ -9,6 +9,7 @@ import { eventually } from './helpers/eventually.ts'
 import { HttpClient } from './helpers/http-client.ts'
 import { Ledger } from './helpers/ledger.ts'
 import { openPostgres } from './helpers/record.ts'
+import { servicesEnv, startChosenServices } from './helpers/services.ts'
 
 const items = 10_000
 const buyers = 200
@@ -20,12 +21,14 @@ const lateAttempts = 5_000
 const seed = Number(process.env['SEED'] ?? Date.now())
 
 // Goal: a whole sale is sold out over HTTP, exactly, and the record in Postgres is what the buyers were told.
-// Method: the server as it comes, embedded services and two workers. Every answer names its place in the log, so answers
+// Method: the server as it comes, two workers and, unless an engine is chosen, embedded services. Every answer names its place in the log, so answers
 // and rows are compared one by one, and not only by their numbers.
 
 test(`200 buyers sell 10,000 items out, and the record is complete (SEED=${seed})`, async (t) => {
+  const chosen = await startChosenServices(t)
   const cluster = await startCluster(t, {
     env: {
+      ...(chosen && servicesEnv(chosen)),
       APP_ITEM_NUMBER: String(items),
       APP_USER_LIMIT: String(userLimit),
       APP_HOLD_SECONDS: '2', // forgotten codes give their items back within the test
@@ -60,9 +63,9 @@ test(`200 buyers sell 10,000 items out, and the record is complete (SEED=${seed}
   assert.equal(audit.attempts, ledger.requests)
   assert.equal(audit.sales[0]?.postgres.purchases, items)
 
-  const { postgres: facts } = readFacts(cluster.dataDir)
-  assert.ok(facts)
-  const postgres = openPostgres(t, facts.connection)
+  const db = chosen?.db ?? readFacts(cluster.dataDir).postgres?.connection
+  assert.ok(db)
+  const postgres = openPostgres(t, db)
   const rows = ledger.assertRecorded(postgres)
   assert.equal(rows.get('purchased'), items)
   assert.equal(total(rows), ledger.requests)

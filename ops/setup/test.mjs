@@ -10,8 +10,8 @@ import { join } from 'node:path'
 import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
 
-import { prepare, root } from './prepare.mjs'
-import { runEntry, SetupError } from './progress.mjs'
+import { importBuilt, prepare, root } from './prepare.mjs'
+import { runEntry, SetupError, say } from './progress.mjs'
 import { ensureTool } from './unpacked-tools.mjs'
 
 /** Fewer tests than this in a whole run mean that some were not found. Raise it as tests are added. */
@@ -35,6 +35,16 @@ function testFiles(filters) {
   return chosen.toSorted((a, b) => slowness(a) - slowness(b) || (a < b ? -1 : 1)).map((path) => join(dist, path))
 }
 
+/** Before the tests, because a slow mirror must not use up the time of one. Where it fails, that test says what is needed. */
+async function fetchRedis8() {
+  const { provideEngine } = await importBuilt('test/engines/engines.js')
+  try {
+    provideEngine('redis-8', { say })
+  } catch (error) {
+    say(error.message)
+  }
+}
+
 await runEntry(async () => {
   const filters = process.argv.slice(2)
   await prepare({ redis: 'needed', tests: true })
@@ -43,6 +53,7 @@ await runEntry(async () => {
   for (const [part, names] of Object.entries(toolsOfFiles)) {
     if (files.some((path) => path.includes(part))) for (const name of names) ensureTool(name, join(root, '.tools'))
   }
+  if (files.some((path) => path.endsWith('test/engines.test.js'))) await fetchRedis8()
   process.chdir(root)
 
   let testCount = 0

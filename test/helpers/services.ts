@@ -39,7 +39,8 @@ export async function startRedis(scope: Scope, { folder }: { folder?: string } =
   const [password, adminPassword] = [newPassword(), newPassword()]
   const service = await control(scope, folder, (dataDir, port) => {
     const fixedPort = port === undefined ? {} : { port }
-    return startRedisService({ dataDir, password, adminPassword, ...fixedPort, onLaunch: () => undefined, waiting })
+    const options = { dataDir, password, adminPassword, program: chosenRedis(), onLaunch: () => undefined, waiting }
+    return startRedisService({ ...options, ...fixedPort })
   })
   return { ...service, admin: { ...service.connection, user: 'default', password: adminPassword } }
 }
@@ -64,9 +65,28 @@ export function startPostgres(
   const passwords = { service: newPassword(), owner: newPassword() }
   return control(scope, folder, (dataDir, port) => {
     const fixedPort = port === undefined ? {} : { port }
-    const options = { dataDir, passwords, passwordsAreNew: false, durable, onLaunch: () => undefined, waiting }
-    return startPostgresService({ ...options, ...fixedPort })
+    const options = { dataDir, passwords, passwordsAreNew: false, durable, programs: chosenPostgres(), waiting }
+    return startPostgresService({ ...options, ...fixedPort, onLaunch: () => undefined })
   })
+}
+
+/** The program that the tests run on, where it isn't the one that the server would find: see test/engines. */
+function chosenRedis(): string | undefined {
+  return process.env['HOTCAKES_TEST_REDIS']
+}
+
+function chosenPostgres(): { initdb: string; postgres: string } | undefined {
+  const folder = process.env['HOTCAKES_TEST_POSTGRES']
+  return folder === undefined ? undefined : { initdb: join(folder, 'initdb'), postgres: join(folder, 'postgres') }
+}
+
+/** For a whole server: what the tests run on, when they are to run on something else than its embedded services. */
+export async function startChosenServices(
+  scope: Scope,
+): Promise<{ db: EmbeddedPostgres; redis: EmbeddedRedis } | undefined> {
+  if (chosenRedis() === undefined && chosenPostgres() === undefined) return undefined
+  const [redis, postgres] = await Promise.all([startRedis(scope), startPostgres(scope, { durable: true })])
+  return { db: postgres.connection, redis: redis.connection }
 }
 
 /** The settings of a server, or of the audit, that uses these services. */

@@ -1,0 +1,58 @@
+// npm run test:engines: the tests that depend on Redis or PostgreSQL, on each engine that people have.
+
+import { type EngineArguments, helpText, parseArguments } from './arguments.ts'
+import { chosenNames, type EngineId, engines, provideEngine } from './engines.ts'
+import { concerns, type GroupName } from './groups.ts'
+import { type EngineReport, problemsOf, tableOf } from './report.ts'
+import { type GroupResult, runGroup } from './run-group.ts'
+
+process.exitCode = await main(process.argv.slice(2))
+
+async function main(args: readonly string[]): Promise<number> {
+  let asked: EngineArguments
+  try {
+    asked = parseArguments(args)
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n`)
+    return 2
+  }
+  if (asked.help) {
+    process.stdout.write(helpText)
+    return 0
+  }
+  const reports: EngineReport[] = []
+  for (const id of asked.engines) reports.push(await testEngine(id, asked.groups))
+  const problems = reports.flatMap(problemsOf)
+  const results = reports.flatMap((report) => [...report.results.values()])
+  const [passed, failed] = [sum(results.map((each) => each.passed)), sum(results.map((each) => each.failed))]
+  const lines = ['', 'tests passed/failed', ...tableOf(reports, asked.groups), '', ...problems]
+  process.stdout.write(`${[...lines, `${passed} passed, ${failed} failed`].join('\n')}\n`)
+  return problems.length === 0 ? 0 : 1
+}
+
+async function testEngine(id: EngineId, names: readonly GroupName[]): Promise<EngineReport> {
+  const results = new Map<GroupName, GroupResult>()
+  for (const name of chosenNames) delete process.env[name]
+  try {
+    Object.assign(process.env, provideEngine(id, { say }))
+  } catch (error) {
+    return { id, results, obstacle: (error as Error).message }
+  }
+  for (const name of names.filter((each) => concerns(each, engines[id].service))) {
+    const startedMs = performance.now()
+    const result = await runGroup(name)
+    results.set(name, result)
+    const seconds = Math.round((performance.now() - startedMs) / 1_000)
+    process.stdout.write(`${id} ${name}: ${result.passed} passed, ${result.failed} failed (${seconds} s)\n`)
+    for (const failure of result.failures) process.stdout.write(`  ✖ ${failure.replaceAll('\n', '\n    ')}\n`)
+  }
+  return { id, results }
+}
+
+function say(text: string): void {
+  process.stderr.write(`${text}\n`)
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, one) => total + one, 0)
+}
