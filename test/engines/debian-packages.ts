@@ -58,12 +58,14 @@ function sources(release: string, workspace: string): string[] {
   const keyring = keyrings.find((path) => existsSync(path))
   if (keyring === undefined) throw new Error('the package debian-archive-keyring is missing')
   const format = '$(RELEASE) $(COMPONENT) $(REPO_URI)'
-  const targets = run('apt-get', ['indextargets', '--format', format, 'Created-By: Packages'], workspace)
+  // No release info: it would only name what an update of the system's lists has fetched, on a new machine nothing.
+  const query = ['indextargets', '--no-release-info', '--format', format, 'Created-By: Packages']
+  const targets = run('apt-get', query, workspace)
   const lines = targets.split('\n').flatMap((line) => {
     const [suite = '', component, mirror] = line.split(' ')
-    const [name, ...part] = suite.split('-')
-    if (component !== 'main' || (name !== own && name !== 'stable')) return []
-    return `deb [signed-by=${keyring}] ${mirror} ${[release, ...part].join('-')} main`
+    const [, name = '', part = ''] = /^(\w+)(-updates|-security)?$/.exec(suite) ?? []
+    if (component !== 'main' || ![own, 'stable', 'oldstable'].includes(name)) return []
+    return `deb [signed-by=${keyring}] ${mirror} ${release}${part} main`
   })
   if (lines.length === 0) throw new Error(`apt's sources name no mirror of Debian's suite ${own}`)
   return [...new Set(lines), '']

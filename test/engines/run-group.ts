@@ -6,6 +6,8 @@ import { type GroupName, groups } from './groups.ts'
 
 /** The longest group, a whole sale, takes about a minute on two idle cores. */
 const fileMsMax = 10 * 60_000
+/** Enough for an error with its stack and the last lines of a server's log. */
+const stderrCharsMax = 4_000
 
 export interface GroupResult {
   readonly passed: number
@@ -28,10 +30,15 @@ export async function runGroup(name: GroupName): Promise<GroupResult> {
     if (word === 'redis' || word === 'postgres') versions.set(word, value)
     else if (/^\d+$/.test(value)) counts.set(word, Number(value))
   })
+  // Where a whole file fails, the reason is only here.
+  let stderr = ''
+  results.on('test:stderr', ({ message }) => (stderr += message))
   results.on('test:fail', (test) =>
     failures.push(`${test.name}\n${String(test.details.error.cause ?? test.details.error)}`),
   )
   await finished(results.resume())
   const passed = counts.get('pass') ?? 0
-  return { passed, failed: Math.max((counts.get('tests') ?? 0) - passed, failures.length), failures, versions }
+  const failed = Math.max((counts.get('tests') ?? 0) - passed, failures.length)
+  if (failed > 0 && stderr !== '') failures.push(`standard error ends\n${stderr.trim().slice(-stderrCharsMax)}`)
+  return { passed, failed, failures, versions }
 }
