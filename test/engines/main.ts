@@ -40,7 +40,7 @@ async function testEngine(id: EngineId, names: readonly GroupName[]): Promise<En
   }
   for (const name of names.filter((each) => concerns(each, engines[id].service))) {
     const startedMs = performance.now()
-    const result = await runGroup(name)
+    const result = await runGroup(name, (test) => say(`  ✔ ${test}`))
     results.set(name, result)
     const seconds = Math.round((performance.now() - startedMs) / 1_000)
     process.stdout.write(`${id} ${name}: ${result.passed} passed, ${result.failed} failed (${seconds} s)\n`)

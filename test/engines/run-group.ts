@@ -18,8 +18,8 @@ export interface GroupResult {
   readonly versions: ReadonlyMap<string, string>
 }
 
-/** Runs a group's files, one after the other, with the environment of this process. */
-export async function runGroup(name: GroupName): Promise<GroupResult> {
+/** Runs a group's files, one after the other, with the environment of this process; tells of each test that passed. */
+export async function runGroup(name: GroupName, onPassed: (test: string) => void): Promise<GroupResult> {
   const files = groups[name].files.map((file) => fileURLToPath(new URL(`../${file}`, import.meta.url)))
   const counts = new Map<string, number>()
   const failures: string[] = []
@@ -30,6 +30,7 @@ export async function runGroup(name: GroupName): Promise<GroupResult> {
     if (word === 'redis' || word === 'postgres') versions.set(word, value)
     else if (/^\d+$/.test(value)) counts.set(word, Number(value))
   })
+  results.on('test:pass', (test) => onPassed(test.name))
   // Where a whole file fails, the reason is only here.
   let stderr = ''
   results.on('test:stderr', ({ message }) => (stderr += message))
