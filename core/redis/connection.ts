@@ -86,6 +86,8 @@ const neverTwice = {
   autoResendUnfulfilledCommands: false,
   // It subscribes anew without looking at the answer: a refusal would be an unhandled rejection.
   autoResubscribe: false,
+  // CLIENT SETINFO, which newer engines know, takes a right that nothing here needs: each refusal is a line of ACL LOG.
+  disableClientInfo: true,
   maxRetriesPerRequest: 0,
   connectTimeout: redisConnectTimeoutMs,
 } as const satisfies RedisOptions
