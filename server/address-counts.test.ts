@@ -85,7 +85,8 @@ test('workers together accept no more than the bound, and one more at each but o
 })
 
 test('a system that cannot say refuses nobody for long', async () => {
-  const counts = new AddressCounts({ max: 2, workers: 1, look: () => Promise.reject(new Error('ENOENT')) })
+  const error = Object.assign(new Error('ENOENT'), { code: 'ENOENT', syscall: 'open' })
+  const counts = new AddressCounts({ max: 2, workers: 1, look: () => Promise.reject(error) })
   assert.equal(counts.opened(mine.buffer), true)
   assert.equal(counts.opened(mine.buffer), true)
   await nextTurn()

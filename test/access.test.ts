@@ -95,7 +95,9 @@ test('with the documented users and roles the server sells, and the audit reads'
   await admin.call('ACL', 'LOG', 'RESET')
   const env = { ...servicesEnv({ db, redis }), APP_SALE_INTERVAL_SECONDS: String(30 * 86_400) }
   const first = await startCluster(t, { env })
-  assert.deepEqual(listeningAddresses(Number(new URL(first.metricsUrl).port)), ['127.0.0.1'])
+  const addresses = listeningAddresses(Number(new URL(first.metricsUrl).port))
+  assert.ok(addresses.includes('127.0.0.1'))
+  for (const address of addresses) assert.ok(['127.0.0.1', '::1'].includes(address), address)
   const sale = await currentSale(first)
   const code = codeOf(await first.http.post(checkoutPath('ann', `${sale}-1`)))
   assert.equal((await first.http.post(purchasePath(code))).status, 200)

@@ -13,7 +13,11 @@ export function listeningAddresses(port: number): string[] {
   return [...new Set(found)]
 }
 
+/** ::1 as the kernel's table has it: four words, each in the byte order of the machine. */
+const loopback6 = '00000000000000000000000001000000'
+
 /** IPv4 stands there in the byte order of the machine. */
 function readable(hex: string): string {
+  if (hex === loopback6) return '::1'
   return hex.length === 8 ? Buffer.from(hex, 'hex').toReversed().join('.') : hex
 }
