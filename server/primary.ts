@@ -218,7 +218,7 @@ async function keepSaleInterval(options: Opened<{ store: SaleStore; database: As
   const { config, log, shutdown, store, database } = options
   const intervalMs = config.app.saleIntervalSeconds * 1_000
   const patience = { log, signal: shutdown.signal }
-  const redis = { what: 'Redis to tell the time', unavailable: 'HC_REDIS_UNAVAILABLE', ...patience } as const
+  const redis = { what: 'Redis', unavailable: 'HC_REDIS_UNAVAILABLE', ...patience } as const
   const { nowMs } = await whenAvailable(() => store.logState(), redis)
   const assertUnused = () => assertNumbersUnused(database, { intervalMs, nowMs })
   const what = 'Postgres to say which numbers sales have had'
@@ -229,7 +229,7 @@ async function keepSaleInterval(options: Opened<{ store: SaleStore; database: As
     unavailable: 'HC_SALE_INTERVAL',
     ...patience,
   } as const
-  await whenAvailable(() => interval.keep(), others)
+  await whenAvailable(() => whenAvailable(() => interval.keep(), redis), others)
   interval.run().catch((error: unknown) => shutdown.onFault(error))
   shutdown.opened({
     name: 'the interval between sales',

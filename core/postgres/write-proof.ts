@@ -67,6 +67,11 @@ export function stepRefused({ what }: ProofStep, fault: PostgresFault, user: str
   return new PostgresFault(`Postgres refuses ${what} to user ${user}: ${fault.message}${advice}`, fault.sqlState)
 }
 
+/** Class 53 of the sqlstates: insufficient resources, such as a full disk. */
+function isLackOfResources({ sqlState }: PostgresFault): boolean {
+  return sqlState?.startsWith('53') === true
+}
+
 function adviceFor(sqlState: string | undefined): string {
   if (sqlState === '42501') return '. Grant what ops/postgres/access/grants.sql names: ops/ACCESS.md says how'
   if (sqlState === '42P01' || sqlState === '42883' || sqlState === '23514') {
@@ -78,7 +83,7 @@ function adviceFor(sqlState: string | undefined): string {
 /**
  * Proves that the record can be written: by writing and rolling back. A lock that somebody else holds proves nothing against
  * it: the log waits in Redis for as long. Then it answers false.
- * @throws Fault HC_SCHEMA; PostgresFault
+ * @throws Fault HC_SCHEMA; PostgresFault; HC_POSTGRES_UNAVAILABLE also for a lack of room or memory, which may pass
  */
 export async function proveWritable(connection: AsyncConnection, user: string): Promise<boolean> {
   await connection.query({ text: 'begin' })
@@ -90,7 +95,8 @@ export async function proveWritable(connection: AsyncConnection, user: string): 
       if (!(error instanceof PostgresFault) || error.code !== 'HC_POSTGRES_REFUSED') throw error
       await connection.query({ text: 'rollback' })
       if (error.sqlState === lockNotAvailable) return false
-      throw stepRefused(proof, error, user)
+      const refusal = stepRefused(proof, error, user)
+      throw isLackOfResources(error) ? new Fault('HC_POSTGRES_UNAVAILABLE', refusal.message) : refusal
     }
   }
   const [offset] = await connection.query({ text: 'select from log_offsets where shard = 0' })

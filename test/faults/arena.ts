@@ -32,6 +32,8 @@ const connections = 16
 const workers = 2
 /** Whatever died or came back, the server works again within this, also on a busy machine. */
 const recoveryMsMax = 90_000
+/** In the log of a server that ended because of a service that doesn't do what the start needs of it. */
+const refusedStart = /"code":"HC_(?:POSTGRES|REDIS)_/
 /** A worker that lost its primary finishes within a second, the persister ends its transaction: a bound for busy machines. */
 const orphanMsMax = 60_000
 const shard = 0
@@ -136,7 +138,7 @@ export class Arena {
 
   /** On the same ports and services. */
   async startServer(): Promise<void> {
-    this.#cluster = await startCluster(this.#scope, { env: this.#cluster.env })
+    this.#cluster = await this.#start(this.#cluster.env)
     void this.#watch(this.#cluster)
   }
 
@@ -149,11 +151,23 @@ export class Arena {
       APP_METRICS_PORT: String(metricsPort),
       APP_WORKERS: '1',
     }
-    const second = await startCluster(this.#scope, { env })
+    const second = await this.#start(env)
     this.client.secondServer(second.baseUrl)
     await action(second.pid)
     await second.exited
     this.client.secondServer(undefined)
+  }
+
+  /** As whoever supervises a service does: what another fault refuses now is tried again. */
+  async #start(env: Cluster['env']): Promise<Cluster> {
+    const deadlineMs = performance.now() + recoveryMsMax
+    for (;;) {
+      try {
+        return await startCluster(this.#scope, { env })
+      } catch (error) {
+        if (performance.now() > deadlineMs || !refusedStart.test((error as Error).message)) throw error
+      }
+    }
   }
 
   /** See `revive`. */
