@@ -75,8 +75,6 @@ export const copyHangMs = 5_000
 export const copyLockMsMax = 1_000
 /** Sessions that are named when a lock is waited for. */
 export const lockHoldersMax = 3
-/** The persister looks once a second for how long it has waited: a wait is told of before it has lasted two. */
-export const waitSaidMs = 1_000
 /** Of why nothing gets into Postgres, as shown to whoever asks: a sentence. */
 export const troubleReasonCharsMax = 240
 /**
@@ -145,7 +143,7 @@ export const schemaStatementTimeoutMs = 600_000
 export const schemaLockMsMax = 60_000
 /** Longest wait of the start's proof for one lock: selling can begin without it, as the log waits in Redis. */
 export const proofLockMsMax = 5_000
-/** A wait that lasts longer says what it waits for. */
+/** A wait that lasts longer says what it waits for. The persister looks once a second: it has said so before two have passed. */
 export const waitSayMs = 1_000
 
 // --- acknowledgement, with APP_ACK=postgres ---
@@ -290,11 +288,8 @@ export const boardBufferedBytesMax = 131_072
 export const healthGatherMsMax = 600
 /** Least time between two such rounds: however many probes come, each worker is asked so often, some 20 us each. */
 export const healthRoundIntervalMs = 100
-/**
- * Longest wait of a probe for the primary: a round of its own and the pause before it fit in. Probers give up after
- * one to some seconds, and then learn nothing of this worker either.
- */
-export const healthProbeMsMax = 900
+/** Longest wait of a probe for the primary: a round that is running already, the pause, and a round of its own fit in. */
+export const healthProbeMsMax = 1_500
 
 // --- supervision ---
 

@@ -23,7 +23,6 @@ const { connection: db } = await startPostgres({ after })
 /** One that folds, splits and ends where it is not quoted. */
 const schema = 'Own "shop", x'
 const quoted = `"${schema.replaceAll('"', '""')}"`
-const untilSaid = { deadlineMs: 30_000 }
 
 beforeEach((t) => {
   const postgres = openPostgres(t as TestContext, db)
@@ -169,7 +168,7 @@ test('a start that waits for another one says for whom, and ends when it is stop
   )
   const env = servicesEnv({ db, redis: redis.connection })
   const cluster = await startCluster(t, { env, awaitReady: false })
-  await eventually(() => cluster.logLines().some((line) => who.test(line)), untilSaid)
+  await eventually(() => cluster.logLines().some((line) => who.test(line)))
   assert.deepEqual(await cluster.stop(), { code: 0, signal: null })
   const left = "select 1 from pg_stat_activity where application_name = 'hotcakes schema'"
   await eventually(() => other.query(left).length === 0)
@@ -195,7 +194,7 @@ test('a Postgres that takes connections and says nothing is waited for aloud, an
   const cluster = await startCluster(t, { env, awaitReady: false })
   const said = (): boolean =>
     cluster.logLines().some((line) => line.includes(`waiting for Postgres at 127.0.0.1:${port}"`))
-  await eventually(said, untilSaid)
+  await eventually(said)
   assert.deepEqual(await cluster.stop(), { code: 0, signal: null })
 })
 
@@ -210,7 +209,7 @@ test('a start that waits for a table says for whom, and a stop undoes what was b
   const who = new RegExp(
     `waiting to apply 002-b.sql: .*process ${holder?.pid} of Postgres \\(application "hotcakes test"`,
   )
-  await eventually(() => start.said.some((sentence) => who.test(sentence)), untilSaid)
+  await eventually(() => start.said.some((sentence) => who.test(sentence)))
   start.abort()
   await assert.rejects(start.done, { message: 'stopping' })
   const waits = 'select 1 from pg_locks where not granted'

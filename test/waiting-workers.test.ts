@@ -23,7 +23,7 @@ import { startRedis, type TestRedis } from './helpers/services.ts'
 const program = fileURLToPath(new URL('../server/http-worker-main.js', import.meta.url))
 const noAbort = new AbortController().signal
 /** Above what a process takes to load its code on a busy machine, below a test's patience. */
-const startMsMax = 12_000
+const startMsMax = 30_000
 
 async function supervise(scope: Scope, redis: TestRedis) {
   const { host, port: redisPort, user, password } = redis.connection

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { EventEmitter, once } from 'node:events'
 import { type TestContext, test } from 'node:test'
 
-import { waitSaidMs } from '../core/limits.ts'
+import { waitSayMs } from '../core/limits.ts'
 import type { Log } from '../core/log.ts'
 import { Waits } from './waits.ts'
 
@@ -18,10 +18,10 @@ test('a wait is said once when it takes long, again when reminded, and that it i
   const { clock, told, waits } = setUp(t)
   const emitter = new EventEmitter()
   const waiting = waits.on('an answer', once(emitter, 'answer'))
-  clock.ms = waitSaidMs - 1
+  clock.ms = waitSayMs - 1
   waits.look()
   assert.deepEqual(told, [])
-  clock.ms = waitSaidMs
+  clock.ms = waitSayMs
   waits.look()
   waits.look()
   assert.deepEqual(told, ['waiting for an answer'])

@@ -1,4 +1,4 @@
-import { waitSaidMs } from '../core/limits.ts'
+import { waitSayMs } from '../core/limits.ts'
 import type { Log } from '../core/log.ts'
 
 /** What the persister waits for at the moment, which is one thing at a time: said when it takes long, and when it is over. */
@@ -30,7 +30,7 @@ export class Waits {
   /** To be called once a second. */
   look(): void {
     const wait = this.#current
-    if (wait === undefined || wait.isSaid || waitedMs(wait) < waitSaidMs) return
+    if (wait === undefined || wait.isSaid || waitedMs(wait) < waitSayMs) return
     wait.isSaid = true
     this.#say.warn({ waitedMs: waitedMs(wait) }, `waiting for ${wait.what}`)
   }

@@ -550,12 +550,12 @@ local function keep_interval(keys, args)
   local now, lease = now_ms(), to_number(args[2])
   local kept, kept_until = match(call('HGET', keys[1], 'interval') or '', '^(%d+):(%d+)$')
   local left = to_number(kept_until or 0) - now
-  if left <= 0 or left > lease then kept = nil end -- above: the clock has stepped back
-  if kept and kept ~= args[1] then return to_number(kept) end
-  if not kept or left < lease / 2 then
-    call('HSET', keys[1], 'interval', args[1] .. ':' .. format('%d', now + lease))
+  if left <= 0 then kept = args[1] end
+  -- More than a lease: the clock has stepped back, and whoever keeps it has another one to say so again.
+  if left > lease or kept == args[1] and left < lease / 2 then
+    call('HSET', keys[1], 'interval', kept .. ':' .. format('%d', now + lease))
   end
-  return to_number(args[1])
+  return to_number(kept)
 end
 
 local function sale_state(keys, args)

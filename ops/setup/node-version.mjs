@@ -13,7 +13,8 @@ import { fileURLToPath } from 'node:url'
 export function judgeNode(version) {
   const [major, minor] = version.slice(1).split('.').map(Number)
   if (major > 22) {
-    const reason = 'the builds of uWebSockets.js for newer ones let a client that does not read fill the memory'
+    const reason =
+      'with the builds of uWebSockets.js for newer ones a client that does not read keeps everybody waiting'
     return { refusal: `hotcakes needs Node.js 22 (or 20.19): ${reason}` }
   }
   if (major < 20 || (major === 20 && minor < 19)) return { refusal: 'hotcakes needs Node.js 22 (or 20.19)' }

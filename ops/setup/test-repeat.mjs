@@ -58,8 +58,7 @@ async function runOnce(n, { isBusy, out, filters }) {
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   for (const stream of [child.stdout, child.stderr]) stream.pipe(file, { end: false })
-  const status = await new Promise((ended, failed) => child.on('error', failed).on('close', ended))
-  endLoops()
+  const status = await new Promise((ended, failed) => child.on('error', failed).on('close', ended)).finally(endLoops)
   await new Promise((closed) => file.end(closed))
   const seconds = Math.round((performance.now() - startedMs) / 1_000)
   const { failed, tests, passed } = readLog(log)

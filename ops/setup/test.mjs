@@ -24,6 +24,8 @@ const filesAtOnce = 2
 /** Part of a test file's path -> programs that it runs besides those that are installed for all. */
 const toolsOfFiles = { prometheus: ['promtool'], pooler: ['pgbouncer'], proxies: ['nginx', 'haproxy', 'caddy'] }
 
+const tools = join(root, '.tools')
+
 const isTest = (path) => path.endsWith('.test.js')
 /** 1 for what needs services or processes, 0 for unit tests beside the code. */
 const slowness = (path) => (path.startsWith('test/') ? 1 : 0)
@@ -38,8 +40,13 @@ function testFiles(filters) {
 /** Before the tests, because a slow mirror must not use up the time of one. Where it fails, that test says what is needed. */
 async function fetchRedis8() {
   const { provideEngine } = await importBuilt('test/engines/engines.js')
+  orSay(() => provideEngine('redis-8', { say }))
+}
+
+/** What can't be fetched is named, and fails the tests that need it: all others run. */
+function orSay(fetch) {
   try {
-    provideEngine('redis-8', { say })
+    fetch()
   } catch (error) {
     say(error.message)
   }
@@ -51,7 +58,7 @@ await runEntry(async () => {
   const files = testFiles(filters)
   if (files.length === 0) throw new SetupError(`no test file matches ${filters.join(', ')}`)
   for (const [part, names] of Object.entries(toolsOfFiles)) {
-    if (files.some((path) => path.includes(part))) for (const name of names) ensureTool(name, join(root, '.tools'))
+    if (files.some((path) => path.includes(part))) for (const name of names) orSay(() => ensureTool(name, tools))
   }
   if (files.some((path) => path.endsWith('test/engines.test.js'))) await fetchRedis8()
   process.chdir(root)

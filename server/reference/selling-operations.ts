@@ -80,7 +80,7 @@ export const healthPaths = {
       tags: ['Operating'],
       summary: 'Whether this server sells',
       description:
-        'Speaks for all workers, whichever answers: 200 means that each that takes connections sold at a moment after the request came in. It may take up to a second when one of them hangs.',
+        'Speaks for all workers, whichever answers: 200 means that each that takes connections sold at a moment after the request came in. It may take up to three seconds when one of them hangs.',
       responses: {
         200: json('Readiness', 'It sells.'),
         503: json('Readiness', 'It does not sell.', retry),
