@@ -34,8 +34,11 @@ export interface HealthRound {
 }
 
 export type ToChild =
-  /** The answer to `listening`: the effective settings (embedded services included), over the channel and not the environment. */
-  | { readonly type: 'start'; readonly config: Config }
+  /**
+   * The answer to `listening`: the effective settings (embedded services included), over the channel and not the environment.
+   * Without `answersProbes` the primary is of a version that doesn't know `probe`.
+   */
+  | { readonly type: 'start'; readonly config: Config; readonly answersProbes?: boolean }
   /** What to say of Redis' state when asked; HTTP workers get it when it changes and after `start`. */
   | { readonly type: 'record'; readonly report: RecordReport }
   /** Say which log entries you have answered. */
@@ -58,8 +61,11 @@ export type FromChild =
    */
   | { readonly type: 'listening' }
   | { readonly type: 'ready' }
-  /** It is not ready because something else is not there, which is tried on: said again and again while that lasts. */
-  | { readonly type: 'waiting'; readonly for: string }
+  /**
+   * It is not ready because something else is not there (or, `isRefused`, there and refuses), which is tried on: said again
+   * and again while that lasts.
+   */
+  | { readonly type: 'waiting'; readonly for: string; readonly isRefused?: boolean }
   /** From now on the kernel may give it connections, be it ready or not. */
   | { readonly type: 'accepting' }
   /** Somebody wants to know how the whole server is: ask all HTTP workers from now on, and answer with this id. */

@@ -141,6 +141,13 @@ export const schemaStatementTimeoutMs = 600_000
  * minute outlasts reports and dumps of a shop's size, and the start can be repeated.
  */
 export const schemaLockMsMax = 60_000
+/** Longest wait of the start for two sessions of Postgres: a pooler in session mode may have none free for another client. */
+export const poolerAnswerMsMax = 5_000
+/**
+ * Longest run of the start's proof, and of one step of setting up the tables besides its own bounds: statements are also
+ * bounded in the server, but one that hangs doesn't answer at all.
+ */
+export const proofMsMax = 60_000
 /** Longest wait of the start's proof for one lock: selling can begin without it, as the log waits in Redis. */
 export const proofLockMsMax = 5_000
 /** A wait that lasts longer says what it waits for. The persister looks once a second: it has said so before two have passed. */
@@ -329,8 +336,8 @@ export const watchGapMsMax = 2_000
  * without Redis in an ordinary restart of it, and shorter than a start waits for it.
  */
 export const saleIntervalLeaseMs = 15_000
-/** Sale numbers of so many years to come must be unused in the record: nobody keeps a shop for longer as it is. */
-export const saleNumbersAheadMs = 10 * 365 * 86_400_000
+/** Sale numbers of so much time to come must be unused in the record. What is used later is found at a later start. */
+export const saleNumbersAheadMs = 90 * 86_400_000
 
 /** How long a start waits for Redis and Postgres to answer: in a container set-up all of them start at once. */
 export const dependencyStartMsMax = 30_000
@@ -378,6 +385,8 @@ export const healthcheckMsMax = 3_000
 
 /** How long `npm run reload` waits: each worker waits for its successor, and then for its connections to say something. */
 export const reloadWaitMsMax = 120_000
+/** How long a reload waits for workers that are just starting, unless they wait for something themselves. */
+export const reloadSettleMsMax = 10_000
 /** How often it looks, and how long it waits for the answer to one look. */
 export const reloadPollMs = 200
 export const reloadProbeMsMax = 5_000

@@ -1,6 +1,6 @@
 import type { Config } from '../core/config/load.ts'
 import { Fault } from '../core/faults.ts'
-import { postgresConnectionsBeside, postgresConnectionsPerWorker } from '../core/limits.ts'
+import { postgresConnectionsBeside, postgresConnectionsPerWorker, proofMsMax } from '../core/limits.ts'
 import type { Log } from '../core/log.ts'
 import { type AsyncConnection, connectAsync } from '../core/postgres/async-connection.ts'
 import { LockWatch } from '../core/postgres/lock-watch.ts'
@@ -52,8 +52,9 @@ async function asService(
   work: (connection: AsyncConnection) => Promise<void>,
 ): Promise<void> {
   const connection = await connectAsync(config.db, { applicationName: 'hotcakes primary', onEnd: () => undefined })
-  const stop = (): void => connection.giveUp(new PostgresFault('given up'))
+  const stop = (): void => connection.giveUp(new PostgresFault(`no proof within ${proofMsMax} ms, or stopped`))
   signal.addEventListener('abort', stop)
+  const late = setTimeout(stop, proofMsMax)
   try {
     signal.throwIfAborted()
     await work(connection)
@@ -61,6 +62,7 @@ async function asService(
     signal.throwIfAborted()
     throw error
   } finally {
+    clearTimeout(late)
     signal.removeEventListener('abort', stop)
     stop()
   }

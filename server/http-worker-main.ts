@@ -1,5 +1,6 @@
 import cluster from 'node:cluster'
 
+import { completed } from '../core/config/completed.ts'
 import type { Config } from '../core/config/load.ts'
 import { Fault } from '../core/faults.ts'
 import { sendToPrimary, type ToChild } from '../core/ipc.ts'
@@ -25,11 +26,11 @@ process.on('uncaughtException', (error) => {
 
 setInterval(() => {
   sendToPrimary({ type: 'heartbeat', seen: worker?.seen })
-  if (worker?.waitsFor !== undefined) sendToPrimary({ type: 'waiting', for: worker.waitsFor })
+  if (worker?.waitsFor !== undefined) sendToPrimary({ type: 'waiting', ...worker.waitsFor })
 }, heartbeatIntervalMs)
 
 process.on('message', (message: ToChild) => {
-  if (message.type === 'start') void start(message.config)
+  if (message.type === 'start') void start(completed(message.config), message.answersProbes === true)
   else if (message.type === 'metrics') void sendMetrics(message.id)
   else if (message.type === 'health') sendHealth(message.id)
   else if (message.type === 'probed') worker?.probed(message.id, message.round)
@@ -50,9 +51,9 @@ process.on('disconnect', () => {
   void end(() => worker?.stop(orphanFinishMs), 1)
 })
 
-async function start(config: Config): Promise<void> {
+async function start(config: Config, primaryAnswersProbes: boolean): Promise<void> {
   log = createLog({ level: config.log.level, process: 'http' })
-  worker = new HttpWorker(config, log)
+  worker = new HttpWorker(config, log, { primaryAnswersProbes })
   try {
     await worker.start(() => sendToPrimary({ type: 'accepting' }))
   } catch (error) {

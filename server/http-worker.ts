@@ -41,7 +41,7 @@ import { RedisClock } from './redis-clock.ts'
 import { referenceRoutes } from './reference/reference.ts'
 import { RequestMetrics, registerWorkerGauges, type ShedReason } from './request-metrics.ts'
 import { SaleView } from './sale-view.ts'
-import { SaleRotation } from './sales.ts'
+import { SaleRotation, saleSettings } from './sales.ts'
 import type { Selling } from './selling.ts'
 import { connectionsByAddress } from './socket-table.ts'
 import { TurnClock } from './turn-clock.ts'
@@ -78,12 +78,15 @@ export class HttpWorker {
   readonly #readiness: Readiness
   readonly #server: HttpServer
   #waitsFor: string | undefined
+  /** What Redis answered to the last attempt to connect, where it is there. */
+  #refusal: Fault | undefined
   #isDeciding = true
   /** What the primary says of Redis' state. */
   #recordReport: RecordReport | undefined
   #isClosed = false
 
-  constructor(config: Config, log: Log) {
+  /** @param options.primaryAnswersProbes false: it is of a version before, and the worker speaks for itself */
+  constructor(config: Config, log: Log, { primaryAnswersProbes = true } = {}) {
     const { app, redis } = config
     const intervalMs = app.saleIntervalSeconds * 1_000
     this.#config = config
@@ -121,13 +124,7 @@ export class HttpWorker {
       store: this.#store,
       clock: this.#clock,
       log,
-      settings: {
-        intervalMs,
-        items: app.itemNumber,
-        userLimit: app.userLimit,
-        holdMs: app.holdSeconds * 1_000,
-        ttlSeconds: redis.ttlHours * 3_600,
-      },
+      settings: saleSettings(config),
     })
     this.#saleView = new SaleView({ store: this.#store, clock: this.#clock, intervalMs, onUnlisted })
     this.#acks = app.ack === 'postgres' ? new PostgresAcks(redis, { log, metrics: this.#metrics }) : undefined
@@ -140,7 +137,10 @@ export class HttpWorker {
         await Promise.all([this.#saleView.refresh(), this.#acks?.looked(this.#watch.state)])
       },
     })
-    this.#readiness = new Readiness({ health: () => this.health, send: sendToPrimary })
+    this.#readiness = new Readiness({
+      health: () => this.health,
+      send: primaryAnswersProbes ? sendToPrimary : notAsked,
+    })
     this.#connections = this.#boundConnections()
     this.#server = new HttpServer({
       routes: [...this.#routes(onUnlisted), ...others],
@@ -183,8 +183,11 @@ export class HttpWorker {
   }
 
   /** What its start waits for; undefined when it waits for nothing that could be away. */
-  get waitsFor(): string | undefined {
-    return this.#waitsFor
+  get waitsFor(): { readonly for: string; readonly isRefused: boolean } | undefined {
+    if (this.#waitsFor === undefined) return undefined
+    const refusal = this.#refusal
+    const why = refusal === undefined ? '' : ` (${refusal.code}: ${refusal.message})`
+    return { for: `${this.#waitsFor}${why}`, isRefused: refusal !== undefined }
   }
 
   get health(): WorkerHealth {
@@ -197,6 +200,7 @@ export class HttpWorker {
 
   recordReported(report: RecordReport): void {
     this.#recordReport = report
+    this.#record.reported(report)
   }
 
   /** Finishes what was accepted, and closes. Everything is answered when it resolves. */
@@ -247,9 +251,11 @@ export class HttpWorker {
       if (!this.#store.isUp) await this.#store.connect()
       await this.#acks?.connect()
       await this.#watch.look()
+      this.#refusal = undefined
     } catch (error) {
       if (!(error instanceof Fault)) throw error
       this.#metrics.fault(error.code)
+      this.#refusal = error.code === 'HC_REDIS_UNAVAILABLE' ? undefined : error
     }
     return this.#clock.now() !== undefined
   }
@@ -380,4 +386,8 @@ export class HttpWorker {
       saleItems: () => this.#saleView.items,
     })
   }
+}
+
+function notAsked(): boolean {
+  return false
 }

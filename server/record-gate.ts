@@ -1,4 +1,5 @@
 import { Fault } from '../core/faults.ts'
+import type { RecordReport } from '../core/ipc.ts'
 import { compareLogPositions, formatLogPosition, type LogPosition, parseLogPosition } from '../core/log-position.ts'
 import type { LogState, SaleStore } from '../core/redis/sale-store.ts'
 
@@ -10,6 +11,8 @@ export class RecordGate {
   readonly #store: Pick<SaleStore, 'isUp' | 'run'>
   #seen: LogPosition | undefined
   #isSound = true
+  /** The primary refuses this Redis, even if another server has admitted it. */
+  #isRefused = false
   /** The run that was found admitted, when one was looked at. */
   #run: string | undefined
 
@@ -19,6 +22,7 @@ export class RecordGate {
 
   /** A new connection may lead to another run than the one that was looked at. */
   get isSound(): boolean {
+    if (this.#isRefused) return false
     if (!this.#isSound || this.#run === undefined || !this.#store.isUp) return this.#isSound
     return this.#store.run === this.#run
   }
@@ -42,6 +46,11 @@ export class RecordGate {
   /** Redis refused a batch because its state is not known to be whole. */
   refused(): void {
     this.#isSound = false
+  }
+
+  /** What the primary says of Redis' state. */
+  reported({ status }: RecordReport): void {
+    this.#isRefused = status === 'refused'
   }
 
   /** @param seen from before Redis was asked: it may have decided more since */

@@ -12,6 +12,9 @@ import { shardOf } from '../core/redis/keys.ts'
 import type { SaleStore } from '../core/redis/sale-store.ts'
 import type { RunCheck } from './run-check.ts'
 
+/** In the place of an admitted run: no Redis has it, nor a connection that doesn't know its own yet (''). */
+const noRun = '-'
+
 export interface RecordGuardOptions {
   readonly store: SaleStore
   readonly runCheck: Pick<RunCheck, 'assert'>
@@ -125,7 +128,7 @@ export class RecordGuard {
     const { store } = this.#options
     try {
       const { epoch, record } = await store.logState()
-      if (epoch !== undefined && record !== undefined) await store.admit({ run: '', epoch, record })
+      if (epoch !== undefined && record !== undefined) await store.admit({ run: noRun, epoch, record })
     } catch (error) {
       // Whoever lacks the rights to withdraw it lacks those that a batch needs before its first write.
       if (!(error instanceof Fault)) throw error

@@ -8,7 +8,7 @@ import { type ReloadResult, RollingReload } from './rolling-reload.ts'
 
 const config = loadConfig({ env: {} })
 
-/** A reload of one worker that is ready, beside so many that are starting. */
+/** A reload of one worker that is ready, beside so many that start and wait. */
 function setUp({ starting }: { starting: number }) {
   const results: ReloadResult[] = []
   const replaced: string[] = []
@@ -16,6 +16,7 @@ function setUp({ starting }: { starting: number }) {
     supervisor: {
       count: () => starting,
       ready: () => [{ kind: 'http' } as Child],
+      staying: () => Array.from({ length: starting }, () => ({ waitsFor: 'Redis' }) as Child),
       supersede: ({ kind }) => Promise.resolve(replaced.push(kind) > 0),
       reconfigure: () => undefined,
     },
@@ -28,7 +29,7 @@ function setUp({ starting }: { starting: number }) {
   return { reload, results, replaced }
 }
 
-test('with workers that are still starting, and keep the settings of before, a reload fails and replaces nobody', async () => {
+test('with workers that start and wait, and keep the settings of before, a reload fails and replaces nobody', async () => {
   for (const [starting, result] of [
     [1, 'failed'],
     [0, 'done'],

@@ -1,13 +1,16 @@
+import { setTimeout as delay } from 'node:timers/promises'
+
 import type { Config } from '../core/config/load.ts'
 import { reloadable } from '../core/config/reloadable.ts'
 import { Fault } from '../core/faults.ts'
+import { reloadPollMs, reloadSettleMsMax } from '../core/limits.ts'
 import type { Log } from '../core/log.ts'
 import type { Supervisor } from './supervisor.ts'
 
 export type ReloadResult = 'done' | 'failed'
 
 export interface RollingReloadOptions {
-  readonly supervisor: Pick<Supervisor, 'count' | 'ready' | 'supersede' | 'reconfigure'>
+  readonly supervisor: Pick<Supervisor, 'count' | 'ready' | 'staying' | 'supersede' | 'reconfigure'>
   /** What is in force, with the connections of embedded services. */
   readonly config: Config
   /** The settings as they stand now. @throws Fault HC_CONFIG */
@@ -55,7 +58,7 @@ export class RollingReload {
     const { supervisor, log, signal } = this.#options
     const startedMs = performance.now()
     const before = this.#config
-    const starting = supervisor.count('http', 'starting')
+    const starting = await this.#stillStarting()
     if (starting > 0) {
       // With the settings of before, and for as long as Redis is away: neither to be replaced nor to be waited for.
       log.error({ starting }, 'not reloaded, everything stays as it is: HTTP workers are still starting')
@@ -85,6 +88,18 @@ export class RollingReload {
     }
     log.info({ replaced, tookMs: Math.round(performance.now() - startedMs) }, 'reloaded')
     return 'done'
+  }
+
+  /** A worker that took the place of a dead one is mostly ready at once. */
+  async #stillStarting(): Promise<number> {
+    const { supervisor, signal } = this.#options
+    const deadlineMs = performance.now() + reloadSettleMsMax
+    for (;;) {
+      const starting = supervisor.count('http', 'starting')
+      const waits = supervisor.staying('http').some(({ waitsFor }) => waitsFor !== undefined)
+      if (starting === 0 || waits || signal.aborted || performance.now() > deadlineMs) return starting
+      await delay(reloadPollMs, undefined, { signal }).catch(() => undefined) // stopped
+    }
   }
 
   #readSettings(): Config {

@@ -1,3 +1,4 @@
+import type { Config } from '../core/config/load.ts'
 import type { SaleTerms } from '../core/decisions.ts'
 import { Fault } from '../core/faults.ts'
 import { saleCheckMsMax, saleOpenAheadMs, saleOpenRetryMs } from '../core/limits.ts'
@@ -17,6 +18,16 @@ export interface SaleSettings {
 /** The sale of that moment: every server computes the same. */
 export function saleAt(nowMs: number, intervalMs: number): number {
   return Math.floor(nowMs / intervalMs)
+}
+
+export function saleSettings({ app, redis }: Config): SaleSettings {
+  return {
+    intervalMs: app.saleIntervalSeconds * 1_000,
+    items: app.itemNumber,
+    userLimit: app.userLimit,
+    holdMs: app.holdSeconds * 1_000,
+    ttlSeconds: redis.ttlHours * 3_600,
+  }
 }
 
 /** The terms that these settings give the sale. */

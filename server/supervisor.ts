@@ -89,7 +89,11 @@ export class Supervisor {
     if (this.#notReady().length === 0) return
     const who = [...new Set(this.#notReady())].map((kind) => {
       const failure = this.#lastFailures.get(kind)
-      const whys = [...this.#waits(kind), ...(failure === undefined ? [] : [`its last one ended: ${failure}`])]
+      const waits = new Set(
+        [...this.#places.starting].map((child) => (child.kind === kind ? child.waitsFor : undefined)),
+      )
+      const whys = [...waits].flatMap((what) => (what === undefined ? [] : [`one waits for ${what}`]))
+      if (failure !== undefined) whys.push(`its last one ended: ${failure}`)
       return whys.length === 0 ? kind : `${kind} (${whys.join('; ')})`
     })
     throw new Fault('HC_START_TIMEOUT', `not ready after ${startMsMax} ms: ${who.join(', ')}`)
@@ -234,14 +238,14 @@ export class Supervisor {
       case 'listening':
         child.isListening = true
         if (child.kind === 'http' && this.#drains.has('http')) this.#drainChild(child, 'starting')
-        else child.send({ type: 'start', config: this.#config })
+        else child.send({ type: 'start', config: this.#config, answersProbes: true })
         this.#tellRecord(child)
         break
       case 'accepting':
         child.isAccepting = true
         break
       case 'waiting':
-        this.#waitsFor(child, message.for)
+        this.#waitsFor(child, message)
         break
       case 'probe':
       case 'health':
@@ -271,17 +275,12 @@ export class Supervisor {
   }
 
   /** It lives, and would gain nothing from being replaced: whatever it waits for would not be there for another either. */
-  #waitsFor(child: Child, what: string): void {
+  #waitsFor(child: Child, { for: what, isRefused }: FromChild & { readonly type: 'waiting' }): void {
     if (!this.#places.starting.has(child)) return
     if (child.waitsFor !== what)
       this.#options.log.warn({ kind: child.kind, child: child.pid }, `a process that starts waits for ${what}`)
     child.waitsFor = what
-    if (!this.#successors.has(child)) child.silentSinceMs = performance.now()
-  }
-
-  #waits(kind: ChildKind): Set<string> {
-    const waiting = [...this.#places.starting].filter((child) => child.kind === kind && child.waitsFor !== undefined)
-    return new Set(waiting.map(({ waitsFor }) => `one waits for ${waitsFor}`))
+    if (!this.#successors.has(child) && isRefused !== true) child.silentSinceMs = performance.now()
   }
 
   #drainChild(child: Child, from: ChildPlace, type: 'drain' | 'retire' = 'drain'): void {
@@ -370,9 +369,10 @@ export class Supervisor {
       for (const child of children) {
         if (gapMs > watchGapMsMax) child.silentSinceMs = nowMs
         if (nowMs - child.silentSinceMs <= patienceMs || child.killedBecause !== undefined) continue
-        const because = isStarting ? `it was not ready after ${patienceMs} ms` : `it was silent for ${patienceMs} ms`
-        if (isStarting && child.waitsFor !== undefined && this.#successors.delete(child)) {
-          this.#options.log.error({ kind: child.kind, child: child.pid }, `${because}: it waits for ${child.waitsFor}`)
+        const wait = isStarting && child.waitsFor !== undefined ? `: it waits for ${child.waitsFor}` : ''
+        const because = `it was ${isStarting ? 'not ready after' : 'silent for'} ${patienceMs} ms${wait}`
+        if (wait !== '' && this.#successors.delete(child)) {
+          this.#options.log.error({ kind: child.kind, child: child.pid }, because)
           this.#drainChild(child, 'starting', 'retire')
           continue
         }

@@ -35,6 +35,11 @@ function headersOf(t: Scope, abi: string): string {
   return folder
 }
 
+/** The programs of other Node.js versions are some 130 MB. */
+function isOurs(path: string): boolean {
+  return !path.endsWith('.node') || path.endsWith(`_${process.versions.modules}.node`)
+}
+
 test('Node.js 22 is fit, 20.19 is with a notice, and what is older or newer is refused with the reason', () => {
   const judged = JSON.parse(inSetup(`['v22.23.3', 'v20.19.2', 'v20.18.0', 'v18.20.4', 'v24.21.0'].map(judgeNode)`)) as {
     refusal?: string
@@ -84,7 +89,6 @@ test('an addon without a program for this Node.js, or linked with another one, i
   cpSync(uws, join(root, uws), { recursive: true, filter: (path) => !path.endsWith('.node') })
   assert.match(inSetup(assertLoad), /the addon uWebSockets\.js does not load in Node\.js .*: .*Error/)
 
-  const isOurs = (path: string) => !path.endsWith('.node') || path.endsWith(`_${process.versions.modules}.node`)
   cpSync(uws, join(root, uws), { recursive: true, filter: isOurs })
   install('libpq', { 'index.js': `process.kill(process.pid, 'SIGSEGV')` })
   assert.match(inSetup(assertLoad), /the addon libpq does not load in .*: SIGSEGV/)

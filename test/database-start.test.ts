@@ -138,11 +138,11 @@ test('roles that work in different schemas, or that could work in several, are r
   newRecord(t, db)
   const owner = openPostgres(t, db)
   owner.query('create schema other; alter role current_user set search_path = other')
-  // The only tables that there are: the path names none, and the record is not begun anew.
-  const start = beginDatabaseStart(db)
-  await start.done
-  assert.deepEqual(start.said, [])
-
+  // The only tables that there are: the record is not begun anew, and what may be another shop's is not taken over.
+  const elsewhere = { code: 'HC_SCHEMA', message: /there are tables in public, .*hotcakes_owner names another schema/ }
+  await assert.rejects(beginDatabaseStart(db).done, elsewhere)
+  // The role that serves may not set tables up, and works where they are.
+  assert.equal(asService(t).query<{ schema: string }>('select current_schema() as schema')[0]?.schema, 'public')
   owner.query('revoke usage on schema public from hotcakes, public')
   const alone = { ...db, ownerUser: '', ownerPassword: '' }
   await assert.rejects(beginDatabaseStart(alone).done, { code: 'HC_SCHEMA', message: /user hotcakes may not/ })
@@ -153,7 +153,7 @@ test('roles that work in different schemas, or that could work in several, are r
   await assert.rejects(refused, { code: 'HC_SCHEMA' })
   owner.query('grant usage on schema other to hotcakes; grant select on other.schema_migrations to hotcakes')
   owner.query('alter role current_user set search_path = nowhere')
-  const ambiguous = { code: 'HC_SCHEMA', message: /several schemas \(other, public\).*hotcakes_owner/ }
+  const ambiguous = { code: 'HC_SCHEMA', message: /there are tables in other, public.*hotcakes_owner/ }
   assert.throws(() => openPostgres(t, db), ambiguous)
   owner.query('alter role current_user reset search_path')
 })

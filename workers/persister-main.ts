@@ -1,4 +1,5 @@
 import cluster from 'node:cluster'
+import { completed } from '../core/config/completed.ts'
 import type { Config } from '../core/config/load.ts'
 import { Fault } from '../core/faults.ts'
 import { sendToPrimary, type ToChild } from '../core/ipc.ts'
@@ -27,7 +28,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal
 if (cluster.worker) cluster.worker.exitedAfterDisconnect = true
 
 process.on('message', (message: ToChild) => {
-  if (message.type === 'start') start(message.config)
+  if (message.type === 'start') start(completed(message.config))
 })
 sendToPrimary({ type: 'listening' })
 setInterval(() => sendToPrimary({ type: 'heartbeat' }), heartbeatIntervalMs).unref()

@@ -28,8 +28,14 @@ export function stateAfter(fault: Fault): PersisterStateName {
   return isPassing(fault) ? 'away' : 'refused'
 }
 
-/** What may be said of a fault to whoever asks. libpq's own words name hosts and accounts: they stay in the log. */
+/** What may be said of a fault to whoever asks. Names of hosts, accounts and applications stay in the log. */
 export function publicTrouble(fault: Fault): PersisterTrouble {
-  const reason = fault instanceof PostgresFault ? fault.publicReason : fault.message
+  const reason = publicReason(fault)
   return { fault: fault.code, reason: reason.slice(0, troubleReasonCharsMax) }
+}
+
+function publicReason(fault: Fault): string {
+  if (fault instanceof PostgresFault) return fault.publicReason
+  if (fault.code === 'HC_POSTGRES_LOCKED') return "another session's lock: the log of the server says whose"
+  return fault.code.startsWith('HC_LOG_') ? fault.message : ''
 }

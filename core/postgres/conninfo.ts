@@ -21,6 +21,8 @@ export interface PostgresOptions {
   /** Shown by pg_stat_activity. */
   readonly applicationName: string
   readonly statementTimeoutMs?: number
+  /** It may set the tables up: see session.ts. */
+  readonly maySetUp?: boolean
 }
 
 const msPerSecond = 1_000

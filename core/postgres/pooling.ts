@@ -1,4 +1,5 @@
 import { Fault } from '../faults.ts'
+import { poolerAnswerMsMax } from '../limits.ts'
 import { type AsyncConnection, connectBare } from './async-connection.ts'
 import type { PostgresSettings } from './conninfo.ts'
 import { PostgresFault } from './postgres-fault.ts'
@@ -15,9 +16,12 @@ const turns = [0, 0, 1, 0, 1, 1, 0, 1] as const
 export async function assertOwnSessions(settings: PostgresSettings, signal: AbortSignal): Promise<void> {
   const connections: AsyncConnection[] = []
   const close = (): void => {
-    for (const connection of connections) connection.giveUp(new PostgresFault('given up'))
+    for (const connection of connections)
+      connection.giveUp(new PostgresFault(`no session of Postgres within ${poolerAnswerMsMax} ms, or stopped`))
   }
   signal.addEventListener('abort', close)
+  // A pooler that has no session free keeps both waiting.
+  const late = setTimeout(close, poolerAnswerMsMax)
   try {
     for (let n = 0; n < 2; n++) {
       connections.push(await connectBare(settings, { applicationName: 'hotcakes primary', onEnd: () => undefined }))
@@ -38,6 +42,7 @@ export async function assertOwnSessions(settings: PostgresSettings, signal: Abor
       )
     }
   } finally {
+    clearTimeout(late)
     signal.removeEventListener('abort', close)
     close()
   }

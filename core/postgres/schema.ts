@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { Fault } from '../faults.ts'
-import { schemaLockMsMax, schemaStatementTimeoutMs } from '../limits.ts'
+import { proofMsMax, schemaLockMsMax, schemaStatementTimeoutMs } from '../limits.ts'
 import { type AsyncConnection, connectAsync } from './async-connection.ts'
 import type { PostgresSettings } from './conninfo.ts'
 import { LockWatch } from './lock-watch.ts'
@@ -72,6 +72,7 @@ export async function migrate(
   const owner = asOwner(settings)
   const connection = await connectAsync(owner, {
     applicationName: 'hotcakes schema',
+    maySetUp: true,
     // So that a wait for the lock ends first, which says more.
     statementTimeoutMs: schemaStatementTimeoutMs + schemaLockMsMax,
     onEnd: () => undefined,
@@ -81,15 +82,19 @@ export async function migrate(
   let watch: LockWatch | undefined
   try {
     signal.throwIfAborted()
-    await endWithClient(connection)
-    watch = await LockWatch.over(connection, owner, onWait)
-    const schema = await workingSchema(connection)
+    watch = await within(proofMsMax, stop, async () => {
+      await endWithClient(connection)
+      return LockWatch.over(connection, owner, onWait)
+    })
+    const schema = await within(proofMsMax, stop, () => workingSchema(connection))
     if (schema === undefined)
       throw notOwner(owner, migrations, ' (no schema of its search_path is there and its to use)')
     const grants = new URL('access/grants.sql', folder)
     const set = { connection, watch, owner, migrations, grants: existsSync(grants) ? readFileSync(grants, 'utf8') : '' }
     const applied: string[] = []
-    for (let name = await applyNext(set); name !== undefined; name = await applyNext(set)) {
+    const next = (): Promise<string | undefined> =>
+      within(2 * schemaStatementTimeoutMs + proofMsMax, stop, () => applyNext(set))
+    for (let name = await next(); name !== undefined; name = await next()) {
       options.onApplied(name)
       applied.push(name)
     }
@@ -101,6 +106,16 @@ export async function migrate(
     signal.removeEventListener('abort', stop)
     stop()
     await watch?.close()
+  }
+}
+
+/** Of a connection that has died without a word libpq says nothing: then `stop` ends what waits for it. */
+async function within<Result>(msMax: number, stop: () => void, work: () => Promise<Result>): Promise<Result> {
+  const late = setTimeout(stop, msMax)
+  try {
+    return await work()
+  } finally {
+    clearTimeout(late)
   }
 }
 

@@ -67,9 +67,9 @@ export function stepRefused({ what }: ProofStep, fault: PostgresFault, user: str
   return new PostgresFault(`Postgres refuses ${what} to user ${user}: ${fault.message}${advice}`, fault.sqlState)
 }
 
-/** Class 53 of the sqlstates: insufficient resources, such as a full disk. */
-function isLackOfResources({ sqlState }: PostgresFault): boolean {
-  return sqlState?.startsWith('53') === true
+/** Class 53 of the sqlstates: insufficient resources, such as a full disk; 40: a deadlock, for one; 57014: cancelled. */
+function mayPass({ sqlState }: PostgresFault): boolean {
+  return /^(?:53|40|57014)/.test(sqlState ?? '')
 }
 
 function adviceFor(sqlState: string | undefined): string {
@@ -83,7 +83,7 @@ function adviceFor(sqlState: string | undefined): string {
 /**
  * Proves that the record can be written: by writing and rolling back. A lock that somebody else holds proves nothing against
  * it: the log waits in Redis for as long. Then it answers false.
- * @throws Fault HC_SCHEMA; PostgresFault; HC_POSTGRES_UNAVAILABLE also for a lack of room or memory, which may pass
+ * @throws Fault HC_SCHEMA; PostgresFault; HC_POSTGRES_UNAVAILABLE also for what may pass: a lack of room or memory, a deadlock
  */
 export async function proveWritable(connection: AsyncConnection, user: string): Promise<boolean> {
   await connection.query({ text: 'begin' })
@@ -96,7 +96,7 @@ export async function proveWritable(connection: AsyncConnection, user: string): 
       await connection.query({ text: 'rollback' })
       if (error.sqlState === lockNotAvailable) return false
       const refusal = stepRefused(proof, error, user)
-      throw isLackOfResources(error) ? new Fault('HC_POSTGRES_UNAVAILABLE', refusal.message) : refusal
+      throw mayPass(error) ? new Fault('HC_POSTGRES_UNAVAILABLE', refusal.message) : refusal
     }
   }
   const [offset] = await connection.query({ text: 'select from log_offsets where shard = 0' })

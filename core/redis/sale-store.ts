@@ -183,7 +183,7 @@ export class SaleStore {
   }
 
   /**
-   * Lets a run of Redis decide, whose state was compared with Postgres; with `run` '' none.
+   * Lets a run of Redis decide, whose state was compared with Postgres; with `run` '-' none.
    * @throws Fault HC_RECORD_UNSOUND when the state is of another epoch or record meanwhile
    */
   async admit({ run, epoch, record }: { run: string; epoch: number; record: string }): Promise<void> {

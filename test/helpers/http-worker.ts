@@ -72,7 +72,7 @@ export async function startHttpWorker(
   answerProbes(scope, child, send)
   child.on('message', (message: FromChild) => {
     messages.push(message)
-    if (message.type === 'listening') send({ type: 'start', config })
+    if (message.type === 'listening') send({ type: 'start', config, answersProbes: true })
   })
   const exited = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => {
     child.on('exit', (code, signal) => resolve({ code, signal }))
