@@ -26,7 +26,13 @@ function hasLibpqHeaders() {
 }
 
 /** Program -> Debian package. */
-const testTools = { chromium: 'chromium', curl: 'curl', openssl: 'openssl' }
+const testTools = {
+  chromium: 'chromium',
+  curl: 'curl',
+  openssl: 'openssl',
+  psql: 'postgresql-client',
+  'redis-cli': 'redis-tools',
+}
 
 function missingPackages({ build, redis, tests }) {
   const missing = []
