@@ -3,12 +3,14 @@
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 
+import { connectRedis } from '../../core/redis/connection.ts'
+import { shardKeys } from '../../core/redis/keys.ts'
 import { breachesIn, runAuditJson } from './audit.ts'
 import { type Cluster, startCluster } from './cluster.ts'
 import { eventually } from './eventually.ts'
 import { HttpClient } from './http-client.ts'
 import { assertProblem, checkout, codeOf, currentSale, hold, purchase } from './items.ts'
-import { Scrape, scrape } from './metrics.ts'
+import { scrape } from './metrics.ts'
 import { openRedis, servicesEnv, startPostgres, startRedis } from './services.ts'
 import { startTcpSwitch } from './tcp-switch.ts'
 
@@ -58,14 +60,21 @@ export async function sellSome(cluster: Cluster) {
   const receipt = await purchase(cluster, bought)
   const held = await hold(cluster, 'ann', `${sale}-2`)
   const heldByBob = await hold(cluster, 'bob', `${sale}-3`)
-  // A scrape asks Redis; what /readyz says of the backlog may be from the second before.
   await eventually(async () => (await backlogEntries(cluster)) === 0, { what: 'the drained log' })
   return { sale, bought, receipt, held, heldByBob }
 }
 
-async function backlogEntries(cluster: Cluster): Promise<number | undefined> {
-  const response = await fetch(`${cluster.metricsUrl}/metrics`)
-  return new Scrape(await response.text()).value('hotcakes_log_backlog_entries')
+/** Asked of Redis: what /readyz and /metrics say of the log may be from the second before. */
+async function backlogEntries({ env }: Cluster): Promise<number> {
+  const [host, port] = [env['REDIS_HOST'] ?? '', Number(env['REDIS_PORT'])]
+  const [user, password] = [env['REDIS_USER'] ?? '', env['REDIS_PASSWORD'] ?? '']
+  const redis = connectRedis({ host, port, user, password, tls: false }, { name: 'hotcakes test' })
+  try {
+    await redis.connect()
+    return await redis.xlen(shardKeys(0).log)
+  } finally {
+    redis.disconnect()
+  }
 }
 
 type Sold = Awaited<ReturnType<typeof sellSome>>
