@@ -128,7 +128,7 @@ test('a server that was given the wrong authority says so and does not start', a
   }
   const env = { ...servicesEnv(settings), REDIS_TLS: 'true', REDIS_TLS_CA: strangers }
   const cluster = await startCluster(t, { env, awaitReady: false })
-  const complaint = () => cluster.logLines().find((line) => line.includes('waiting up to'))
+  const complaint = () => cluster.logLines().find((line) => /waiting for Redis at .*, up to/.test(line))
   assert.match(await eventually(complaint), /unable to verify|self.signed/)
   assert.equal((await cluster.stop()).code, 0)
 })
