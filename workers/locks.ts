@@ -1,9 +1,7 @@
 import { Fault } from '../core/faults.ts'
 import { copyLockMsMax, lockHoldersMax } from '../core/limits.ts'
 import type { Postgres } from '../core/postgres/connection.ts'
-import { PostgresFault } from '../core/postgres/postgres-fault.ts'
-
-const lockNotAvailable = '55P03'
+import { lockNotAvailable, PostgresFault } from '../core/postgres/postgres-fault.ts'
 
 export function isLockTimeout(error: unknown): boolean {
   return error instanceof PostgresFault && error.sqlState === lockNotAvailable

@@ -1,19 +1,13 @@
 import type { Fault } from '../core/faults.ts'
 import { troubleReasonCharsMax } from '../core/limits.ts'
-import { PostgresFault } from '../core/postgres/postgres-fault.ts'
+import { isPassingState, PostgresFault } from '../core/postgres/postgres-fault.ts'
 import type { PersisterStateName, PersisterTrouble } from '../core/redis/persister-state.ts'
-
-/**
- * SQLSTATEs of a refusal that may not be repeated. 40: rolled back (serialization, deadlock); 55P03: a lock in time;
- * 57014: cancelled, as by the statement's time-out; 53: memory and connections, but not 53100, a full disk.
- */
-const passing = /^(?:40|55P03|57014|53(?!100))/
 
 /** Whether waiting may help. Not where somebody has to give a right, make room, change a table or repair the log. */
 export function isPassing(fault: Fault): boolean {
   if (fault.code === 'HC_SCHEMA' || fault.code.startsWith('HC_LOG_')) return false
   if (fault.code !== 'HC_POSTGRES_REFUSED') return true
-  return fault instanceof PostgresFault && passing.test(fault.sqlState ?? '')
+  return fault instanceof PostgresFault && isPassingState(fault.sqlState)
 }
 
 /** Postgres refuses what a row holds (22: a value, 23: a constraint): those of other log entries it may take. */

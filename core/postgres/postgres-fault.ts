@@ -28,6 +28,15 @@ function isUnavailable(sqlState: string | undefined): boolean {
 
 /** SQLSTATE lock_not_available: lock_timeout has passed. */
 export const lockNotAvailable = '55P03'
+/** SQLSTATE disk_full: somebody has to make room. */
+export const diskFull = '53100'
+/** 40: rolled back (serialization, deadlock); 55P03; 57014: cancelled, as by the statement's time-out; 53: resources. */
+const passing = /^(?:40|55P03|57014|53(?!100))/
+
+/** Whether the same statement may pass when it is repeated, with nothing done by anybody. */
+export function isPassingState(sqlState: string | undefined): boolean {
+  return passing.test(sqlState ?? '')
+}
 /** SQLSTATE read_only_sql_transaction: the server's words don't say why. */
 const readOnly = '25006'
 const readOnlyHint = 'it is a standby, or default_transaction_read_only is on: DB_HOST has to name the primary'

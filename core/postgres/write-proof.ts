@@ -3,7 +3,7 @@ import { Fault } from '../faults.ts'
 import { proofLockMsMax } from '../limits.ts'
 import type { AsyncConnection, Statement } from './async-connection.ts'
 import type { Parameter } from './parameter.ts'
-import { lockNotAvailable, PostgresFault } from './postgres-fault.ts'
+import { diskFull, isPassingState, lockNotAvailable, PostgresFault } from './postgres-fault.ts'
 
 /** One thing that the persister does. */
 export interface ProofStep {
@@ -67,9 +67,9 @@ export function stepRefused({ what }: ProofStep, fault: PostgresFault, user: str
   return new PostgresFault(`Postgres refuses ${what} to user ${user}: ${fault.message}${advice}`, fault.sqlState)
 }
 
-/** Class 53 of the sqlstates: insufficient resources, such as a full disk; 40: a deadlock, for one; 57014: cancelled. */
+/** A full disk too: a server that is started again while somebody makes room has to come up by itself. */
 function mayPass({ sqlState }: PostgresFault): boolean {
-  return /^(?:53|40|57014)/.test(sqlState ?? '')
+  return sqlState === diskFull || isPassingState(sqlState)
 }
 
 function adviceFor(sqlState: string | undefined): string {
