@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { after, beforeEach, type TestContext, test } from 'node:test'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
+import { schemaLock } from '../core/postgres/advisory-locks.ts'
 import { connectPostgres, type Postgres } from '../core/postgres/connection.ts'
 import type { EmbeddedPostgres } from '../ops/embedded/facts.ts'
 import { runAuditJson } from './helpers/audit.ts'
@@ -162,7 +163,7 @@ test('a start that waits for another one says for whom, and ends when it is stop
   const redis = await startRedis(t)
   const other = connectPostgres(db, { applicationName: 'somebody else' })
   t.after(() => other.close())
-  const [holder] = other.query<{ pid: number }>('select pg_backend_pid() as pid, pg_advisory_lock(46822537)')
+  const [holder] = other.query<{ pid: number }>('select pg_backend_pid() as pid, pg_advisory_lock($1)', [schemaLock])
   const who = new RegExp(
     `waiting to set up the tables: .*process ${holder?.pid} of Postgres \\(application .*somebody else`,
   )
@@ -173,7 +174,7 @@ test('a start that waits for another one says for whom, and ends when it is stop
   const left = "select 1 from pg_stat_activity where application_name = 'hotcakes schema'"
   await eventually(() => other.query(left).length === 0)
 
-  other.query('select pg_advisory_unlock(46822537)')
+  other.query('select pg_advisory_unlock($1)', [schemaLock])
   await beginDatabaseStart(db).done
 })
 

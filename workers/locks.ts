@@ -1,5 +1,6 @@
 import { Fault } from '../core/faults.ts'
 import { copyLockMsMax, lockHoldersMax } from '../core/limits.ts'
+import { partitionsLock } from '../core/postgres/advisory-locks.ts'
 import type { Postgres } from '../core/postgres/connection.ts'
 import { lockNotAvailable, PostgresFault } from '../core/postgres/postgres-fault.ts'
 
@@ -35,9 +36,6 @@ function describeHolders(postgres: Postgres): string {
   }
 }
 
-/** The advisory lock of ensure_attempts_partitions, see ops/postgres/001-record.sql. */
-const partitionsLock = '46822537, 1'
-
 const holdersQuery = `
   with tables as (
     select to_regclass(name)::oid as id
@@ -47,7 +45,7 @@ const holdersQuery = `
   from pg_locks join pg_stat_activity using (pid)
   where granted and pid <> pg_backend_pid() and mode <> 'AccessShareLock'
     and database = (select oid from pg_database where datname = current_database())
-    and (locktype = 'advisory' and (classid, objid) = (${partitionsLock})
+    and (locktype = 'advisory' and (classid, objid) = (${partitionsLock.join()})
       or relation in (select id from tables)
       or relation in (select inhrelid from pg_inherits where inhparent in (select id from tables)))
   order by pid limit $1`

@@ -57,7 +57,6 @@ export class RowEncoder {
   }
 
   /** Adds the rows of all its commands, or none. @throws Fault HC_LOG_MALFORMED */
-
   #batch(entry: ChunkReader): void {
     const commands = new BatchReader(entry.message)
     const decisions = new DecisionReader(entry.results)
@@ -124,7 +123,7 @@ function openedSale({ message }: ChunkReader): SaleTerms {
   return terms
 }
 
-/** The log is not only ours to write, and msgpack holds anything. Four tests a row: some ns. */
+/** The log is not only ours to write, and msgpack holds anything. */
 function isWellTyped({ sale, index, nonce, user }: BatchReader, decisions: DecisionReader): boolean {
   if (!Number.isSafeInteger(sale) || typeof index !== 'string' || typeof nonce !== 'string' || typeof user !== 'string')
     return false

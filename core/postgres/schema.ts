@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { Fault } from '../faults.ts'
 import { proofMsMax, schemaLockMsMax, schemaStatementTimeoutMs } from '../limits.ts'
+import { schemaLock } from './advisory-locks.ts'
 import { type AsyncConnection, connectAsync } from './async-connection.ts'
 import type { PostgresSettings } from './conninfo.ts'
 import { LockWatch } from './lock-watch.ts'
@@ -21,9 +22,6 @@ interface AppliedMigration {
   readonly name: string
   readonly digest: string
 }
-
-/** Any number that nobody else takes in this database: 'hotcakes' in a phone's letters. */
-const advisoryLock = 46822537
 
 /** The table of what was applied; session.ts finds the schema by it. */
 export const migrationsTable = `
@@ -154,7 +152,7 @@ async function applyNext({ connection, watch, owner, migrations, grants }: Migra
   try {
     return await connection.transaction(async () => {
       await connection.query({ text: `set local lock_timeout = ${schemaStatementTimeoutMs}` })
-      const locked = connection.query.bind(connection, { text: 'select pg_advisory_xact_lock($1)' }, [advisoryLock])
+      const locked = connection.query.bind(connection, { text: 'select pg_advisory_xact_lock($1)' }, [schemaLock])
       await watch.during(doing, locked)
       await connection.query({ text: `set local lock_timeout = ${schemaLockMsMax}` })
       const applied = await appliedMigrations(connection)

@@ -1,6 +1,7 @@
 import type { Fault } from '../faults.ts'
 import { rebuildLockMsMax } from '../limits.ts'
 import { compareLogPositions, type LogPosition } from '../log-position.ts'
+import { recoveryLock } from '../postgres/advisory-locks.ts'
 import { shardOf } from '../redis/keys.ts'
 import { RebuildWriter } from '../redis/rebuild-writer.ts'
 import type { SaleStore } from '../redis/sale-store.ts'
@@ -8,9 +9,6 @@ import { RebuiltSale } from './rebuilt-sale.ts'
 import { type RecordDatabase, readRecordHead, type Session } from './record-head.ts'
 import { liveSales } from './sales-on-record.ts'
 import { judge } from './verdict.ts'
-
-/** Any two numbers that nobody else takes for a lock in this database. */
-const recoveryLock = [46822537, 2] as const
 
 export interface RecoverOptions {
   readonly store: SaleStore
