@@ -1,8 +1,4 @@
-/**
- * Every bound of the running system in one place, each with its unit in its name and the reason for its value. One file,
- * although a long one: whoever looks for a bound finds it here.
- */
-/* oxlint-disable max-lines */
+/** Every bound of the running system in one place, each with its unit in its name and the reason for its value. */
 
 // --- batching: HTTP worker -> Redis ---
 
@@ -63,15 +59,9 @@ export const drainRetryDelayMsMin = 100
 export const drainRetryDelayMsMax = 2_000
 /** A persister that lost the race for an offset stands by this long before it looks again. */
 export const drainStandbyMs = 1_000
-/**
- * A call of the persister to Postgres that takes longer makes it say that Postgres is away: it may hang without an error.
- * With APP_ACK=postgres the first purchases are given up after as long.
- */
+/** A call of the persister to Postgres that takes longer than a purchase waits for its commit means that Postgres is away. */
 export const copyHangMs = 5_000
-/**
- * Longest wait of the persister for another session's lock; then it says whose, and tries again. A transaction of
- * another persister is mostly over in a tenth of that.
- */
+/** Longest wait of the persister for another session's lock: then it says whose, and tries again. Ten times a transaction. */
 export const copyLockMsMax = 1_000
 /** Sessions that are named when a lock is waited for. */
 export const lockHoldersMax = 3
@@ -143,10 +133,7 @@ export const schemaStatementTimeoutMs = 600_000
 export const schemaLockMsMax = 60_000
 /** Longest wait of the start for two sessions of Postgres: a pooler in session mode may have none free for another client. */
 export const poolerAnswerMsMax = 5_000
-/**
- * Longest run of the start's proof, and of one step of setting up the tables besides its own bounds: statements are also
- * bounded in the server, but one that hangs doesn't answer at all.
- */
+/** Longest run of the start's proof, and beyond its own bounds of a step of the set-up: a dead connection says nothing. */
 export const proofMsMax = 60_000
 /** Longest wait of the start's proof for one lock: selling can begin without it, as the log waits in Redis. */
 export const proofLockMsMax = 5_000
@@ -293,7 +280,7 @@ export const boardBufferedBytesMax = 131_072
 
 /** A worker that hasn't said so long after it was asked how it is counts as not ready: a turn of its event loop takes some ms. */
 export const healthGatherMsMax = 600
-/** Least time between two such rounds: however many probes come, each worker is asked so often, some 20 us each. */
+/** Least time between two such rounds: however many probes come, each worker is asked so often. */
 export const healthRoundIntervalMs = 100
 /** Longest wait of a probe for the primary: a round that is running already, the pause, and a round of its own fit in. */
 export const healthProbeMsMax = 1_500
@@ -331,10 +318,7 @@ export const watchGapMsMax = 2_000
 
 // --- start and shutdown of the service ---
 
-/**
- * For so long after the last server has stopped the interval between sales stays what it was. Longer than a primary is
- * without Redis in an ordinary restart of it, and shorter than a start waits for it.
- */
+/** So long after the last server the sale interval stays: longer than a restart of Redis, shorter than a start waits. */
 export const saleIntervalLeaseMs = 15_000
 /** Sale numbers of so much time to come must be unused in the record. What is used later is found at a later start. */
 export const saleNumbersAheadMs = 90 * 86_400_000
