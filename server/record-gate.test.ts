@@ -36,6 +36,17 @@ test('a connection that leads to another run is not sold from before somebody ha
   assert.equal(gate.isSound, true)
 })
 
+test('a run that the primary refuses is not sold from, although another server has admitted it', () => {
+  const gate = new RecordGate(store)
+  gate.looked(state('1-5'), gate.seen)
+  gate.reported({ status: 'refused', fault: 'HC_REDIS_UNSUITABLE' })
+  assert.equal(gate.isSound, false)
+  gate.looked(state('1-6'), gate.seen)
+  assert.equal(gate.isSound, false)
+  gate.reported({ status: 'sound' })
+  assert.equal(gate.isSound, true)
+})
+
 test('a batch that Redis refused closes the gate until the next look finds it sound', () => {
   const gate = new RecordGate(store)
   gate.refused()

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { EventEmitter, once } from 'node:events'
 import { test } from 'node:test'
 
 import { loadConfig } from '../core/config/load.ts'
@@ -9,14 +10,17 @@ import { type ReloadResult, RollingReload } from './rolling-reload.ts'
 const config = loadConfig({ env: {} })
 
 /** A reload of one worker that is ready, beside so many that start and wait. */
-function setUp({ starting }: { starting: number }) {
+function setUp({ starting, isShort = false }: { starting: number; isShort?: boolean }) {
+  let looks = 0
   const results: ReloadResult[] = []
+  const bell = new EventEmitter()
+  const ended = once(bell, 'end')
   const replaced: string[] = []
   const reload = new RollingReload({
     supervisor: {
-      count: () => starting,
+      count: () => (isShort && ++looks > 2 ? 0 : starting),
       ready: () => [{ kind: 'http' } as Child],
-      staying: () => Array.from({ length: starting }, () => ({ waitsFor: 'Redis' }) as Child),
+      staying: () => Array.from({ length: starting }, () => ({ waitsFor: isShort ? undefined : 'Redis' }) as Child),
       supersede: ({ kind }) => Promise.resolve(replaced.push(kind) > 0),
       reconfigure: () => undefined,
     },
@@ -24,9 +28,12 @@ function setUp({ starting }: { starting: number }) {
     readConfig: () => config,
     log: createLog({ level: 'silent', process: 'test' }),
     signal: new AbortController().signal,
-    onEnd: (result) => results.push(result),
+    onEnd: (result) => {
+      results.push(result)
+      bell.emit('end')
+    },
   })
-  return { reload, results, replaced }
+  return { reload, results, replaced, ended }
 }
 
 test('with workers that start and wait, and keep the settings of before, a reload fails and replaces nobody', async () => {
@@ -39,4 +46,11 @@ test('with workers that start and wait, and keep the settings of before, a reloa
     await new Promise(setImmediate)
     assert.deepEqual([results, replaced.length], [[result], starting === 0 ? 1 : 0])
   }
+})
+
+test('a worker that is just starting is waited for', async () => {
+  const { reload, results, replaced, ended } = setUp({ starting: 1, isShort: true })
+  reload.request()
+  await ended
+  assert.deepEqual([results, replaced.length], [['done'], 1])
 })

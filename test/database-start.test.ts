@@ -123,6 +123,20 @@ test('a row that cannot be written ends the start, with its table and the reason
   await assert.rejects(beginDatabaseStart(db).done, { code: 'HC_SCHEMA', message: /no row for the shard 0/ })
 })
 
+test('what Postgres may take a moment later is waited for: a full disk, a deadlock', async (t) => {
+  const postgres = newRecord(t, db)
+  for (const sqlState of ['53100', '40P01', '57014']) {
+    postgres.query(`
+      create or replace function refuse() returns trigger language plpgsql as $$
+        begin raise exception 'not now' using errcode = '${sqlState}'; end $$;
+      create or replace trigger refuse before insert on purchases execute function refuse()`)
+    const expected = { code: 'HC_POSTGRES_UNAVAILABLE', message: /a row of purchases .*not now/ }
+    await assert.rejects(beginDatabaseStart(db).done, expected, sqlState)
+  }
+  postgres.query('drop trigger refuse on purchases; drop function refuse()')
+  await beginDatabaseStart(db).done
+})
+
 test('a database that is read only ends the start, and names the fix', async (t) => {
   newRecord(t, db)
   const service = asService(t)

@@ -20,12 +20,13 @@ const scripted = fileURLToPath(new URL('./helpers/scripted-child.js', import.met
 const noAbort = new AbortController().signal
 
 /** A supervisor of scripted children, and what it told. */
-function supervise(scope: Scope, script: ChildScript, heartbeatSeconds = 10) {
+function supervise(scope: Scope, script: ChildScript, heartbeatSeconds = 10, startMsMax?: number) {
   const told = { gone: [] as Child[], restarts: [] as ChildKind[], faults: [] as Fault[] }
   const supervisor = new Supervisor({
     config: { app: { heartbeatSeconds }, script } as unknown as Config,
     executables: { http: scripted, persister: scripted },
     log: createLog({ level: 'silent', process: 'test' }),
+    ...(startMsMax === undefined ? {} : { startMsMax }),
     onMetrics: () => undefined,
     onHealth: () => undefined,
     onSeen: () => undefined,
@@ -45,6 +46,13 @@ function pidOf(child: Child | undefined): number {
   assert.ok(child !== undefined && child.pid > 0)
   return child.pid
 }
+
+test('a child that is refused is not waited for like one that finds nobody: its end says why', async (t) => {
+  const { supervisor, told } = supervise(t, { behaviour: 'refused' }, 10, 2_000)
+  supervisor.start('http', 1)
+  const [gone] = await eventually(() => (told.gone.length > 0 ? told.gone : undefined))
+  assert.match(gone?.end ?? '', /^SIGKILL: it was not ready after 2000 ms: it waits for a service \(NOPERM\)$/)
+})
 
 test('a child that dies is replaced, and its end is told with its signal', async (t) => {
   const { supervisor, told } = supervise(t, { behaviour: 'steady' })

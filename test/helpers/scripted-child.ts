@@ -7,10 +7,11 @@ import type { FromChild, ToChild } from '../../core/ipc.ts'
 /**
  * steady: becomes ready, beats, ends when it is drained or retired. The others differ from it so: stubborn ignores the drain; mute
  * is not heard again after it is ready; stillborn says why it can't work and ends; frail dies of a drain if the file
- * `flag` is there, and removes it; untidy says on the drain what it leaves.
+ * `flag` is there, and removes it; untidy says on the drain what it leaves; refused says
+ * again and again that it waits for something that refuses it, and is never ready.
  */
 export interface ChildScript {
-  readonly behaviour: 'steady' | 'stubborn' | 'mute' | 'stillborn' | 'frail' | 'untidy'
+  readonly behaviour: 'steady' | 'stubborn' | 'mute' | 'stillborn' | 'frail' | 'untidy' | 'refused'
   readonly flag?: string
 }
 
@@ -25,6 +26,10 @@ function begin(): void {
   if (script.behaviour === 'stillborn') {
     say({ type: 'failed', code: 'HC_REDIS_UNAVAILABLE', message: 'nobody there' })
     process.exit(1)
+  }
+  if (script.behaviour === 'refused') {
+    setInterval(() => say({ type: 'waiting', for: 'a service (NOPERM)', isRefused: true }), beatMs)
+    return
   }
   say({ type: 'ready' })
   if (script.behaviour !== 'mute') setInterval(() => say({ type: 'heartbeat' }), beatMs)
