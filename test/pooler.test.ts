@@ -3,7 +3,7 @@ import { after, test } from 'node:test'
 
 import { startCluster } from './helpers/cluster.ts'
 import { beginDatabaseStart } from './helpers/database-start.ts'
-import { checkoutPath, codeOf, currentSale, purchasePath } from './helpers/items.ts'
+import { buyOne } from './helpers/items.ts'
 import { startPgbouncer } from './helpers/pgbouncer.ts'
 import { openPostgres } from './helpers/record.ts'
 import { servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
@@ -31,9 +31,7 @@ test('behind a PgBouncer in session mode the server starts, sells, records, read
     APP_WORKERS: '1',
   }
   const cluster = await startCluster(t, { env })
-  const sale = await currentSale(cluster)
-  const code = codeOf(await cluster.http.post(checkoutPath('ann', `${sale}-1`)))
-  assert.equal((await cluster.http.post(purchasePath(code))).status, 200)
+  await buyOne(cluster, 'ann')
   for (let n = 0; n < 20; n++) assert.equal((await cluster.http.get('/users/ann/purchases')).status, 200)
   assert.equal((await cluster.stop()).code, 0)
   assert.deepEqual(openPostgres(t, db).query('select user_id from purchases'), [{ user_id: 'ann' }])

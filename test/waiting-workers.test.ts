@@ -77,6 +77,14 @@ async function waiting(supervisor: Supervisor): Promise<Child> {
   return child
 }
 
+/** One of two workers dies while Redis is away: its replacement, which waits. */
+async function replacedWithoutRedis(supervisor: Supervisor, redis: TestRedis) {
+  await redis.stop()
+  const [victim, other] = supervisor.ready('http')
+  process.kill(victim?.pid ?? assert.fail(), 'SIGKILL')
+  return { victim, other, replacement: await waiting(supervisor) }
+}
+
 /** Waits longer than any start may last. */
 async function outwait(): Promise<void> {
   const endMs = performance.now() + 1.5 * startMsMax
@@ -87,10 +95,7 @@ test('a worker that dies while Redis is away is replaced by one that waits for i
   const redis = await startRedis(t)
   const { supervisor, told, store, http } = await supervise(t, redis)
   const sale = await currentSale({ http })
-  await redis.stop()
-  const [victim, other] = supervisor.ready('http')
-  process.kill(victim?.pid ?? assert.fail(), 'SIGKILL')
-  const replacement = await waiting(supervisor)
+  const { victim, other, replacement } = await replacedWithoutRedis(supervisor, redis)
   await outwait()
   assert.deepEqual(told.gone, [victim], 'nobody else has ended')
   assert.equal(supervisor.count('http', 'starting'), 1)
@@ -107,10 +112,7 @@ test('a worker that dies while Redis is away is replaced by one that waits for i
 test('a worker that says nothing at its start is still killed, and so is one that stops saying that it waits', async (t) => {
   const redis = await startRedis(t)
   const { supervisor, told } = await supervise(t, redis)
-  await redis.stop()
-  const [victim] = supervisor.ready('http')
-  process.kill(victim?.pid ?? assert.fail(), 'SIGKILL')
-  const replacement = await waiting(supervisor)
+  const { replacement } = await replacedWithoutRedis(supervisor, redis)
   process.kill(replacement.pid, 'SIGSTOP')
   await eventually(() => told.gone.includes(replacement))
   assert.match(replacement.end, /^SIGKILL: it was not ready after \d+ ms: it waits for Redis at /)
@@ -119,10 +121,7 @@ test('a worker that says nothing at its start is still killed, and so is one tha
 test('a worker that waits for Redis ends at once when it is told to', async (t) => {
   const redis = await startRedis(t)
   const { supervisor, told } = await supervise(t, redis)
-  await redis.stop()
-  const [victim] = supervisor.ready('http')
-  process.kill(victim?.pid ?? assert.fail(), 'SIGKILL')
-  const replacement = await waiting(supervisor)
+  const { replacement } = await replacedWithoutRedis(supervisor, redis)
   assert.deepEqual(await supervisor.drain('http'), [])
   assert.ok(told.gone.includes(replacement) && replacement.isCleanExit)
 })

@@ -36,6 +36,13 @@ export async function hold(worker: Server, user: string, item: string): Promise<
   return codeOf(await checkout(worker, user, item))
 }
 
+/** The first item of the current sale, held and purchased. */
+export async function buyOne(worker: Server, user: string): Promise<void> {
+  const code = await hold(worker, user, `${await currentSale(worker)}-1`)
+  const { status, text } = await purchase(worker, code)
+  assert.equal(status, 200, text)
+}
+
 /** That the reply is the problem of that code, whole and well-formed. */
 export function assertProblem(reply: HttpReply, status: number, code: string): void {
   assert.deepEqual([reply.status, reply.json?.['code']], [status, code], reply.text)
