@@ -1,5 +1,5 @@
 import type { FaultCode } from '../core/faults.ts'
-import type { RecordReport } from '../core/ipc.ts'
+import type { RecordReport, WorkerHealth } from '../core/ipc.ts'
 import type { PersisterTrouble } from '../core/redis/persister-state.ts'
 import type { LogState } from '../core/redis/sale-store.ts'
 import type { Exchange } from './exchange.ts'
@@ -27,9 +27,7 @@ export interface HealthFacts {
   readonly isSaleOpen: boolean
 }
 
-export interface HealthReport {
-  /** degraded: it sells, and something that it can do without for a while is away. */
-  readonly status: 'ready' | 'degraded' | 'not_ready'
+export interface HealthReport extends WorkerHealth {
   readonly checks: Readonly<
     Record<'server' | 'redis' | 'record' | 'postgres' | 'log' | 'sale', { readonly status: string }>
   >

@@ -49,14 +49,14 @@ interface Mount {
 
 function mountIn(line: string): Mount | undefined {
   const [place = '', kind] = line.split(' - ')
-  const [, , , group, folder] = place.split(' ').map(unescaped)
+  const [, , , group, folder] = place.split(' ').map(withoutOctal)
   const [type, , options = ''] = (kind ?? '').split(' ')
   if (group === undefined || folder === undefined || type === undefined) return undefined
   return { group, folder, type, options: options.split(',') }
 }
 
 /** The kernel writes a space in a path as \040. */
-function unescaped(text: string): string {
+function withoutOctal(text: string): string {
   return text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
 }
 
