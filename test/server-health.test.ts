@@ -2,7 +2,7 @@
 // kills and starves of Redis, asked over connections of its own, so that each worker gets some of them.
 
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { describe, test } from 'node:test'
 
 import { type Cluster, startCluster } from './helpers/cluster.ts'
 import { eventually } from './helpers/eventually.ts'
@@ -45,20 +45,45 @@ async function httpPids(scope: Scope, { metricsUrl }: Cluster): Promise<number[]
   })
 }
 
-test('a worker that hangs makes the server not ready, and ready again when it was replaced', async (t) => {
-  const cluster = await startCluster(t, { env: { APP_HEARTBEAT_SECONDS: '30' } })
-  const victim = onePid(await httpPids(t, cluster))
-  process.kill(victim, 'SIGSTOP')
-  // On a busy machine the other one may be late once as well.
-  const health = await eventually(async () => {
-    const now = await probe(cluster)
-    return now.checks['workers']?.['ready'] === 1 ? now : undefined
+// At once: each waits most of the time, for a heartbeat that is missing or for a worker to come back.
+describe('waits that need hardly any CPU', { concurrency: true }, () => {
+  test('a worker that hangs makes the server not ready, and ready again when it was replaced', async (t) => {
+    const cluster = await startCluster(t, { env: { APP_HEARTBEAT_SECONDS: '30' } })
+    const victim = onePid(await httpPids(t, cluster))
+    process.kill(victim, 'SIGSTOP')
+    // On a busy machine the other one may be late once as well.
+    const health = await eventually(async () => {
+      const now = await probe(cluster)
+      return now.checks['workers']?.['ready'] === 1 ? now : undefined
+    })
+    assert.ok(isStopped(victim), 'it was not replaced yet')
+    assert.deepEqual([health.httpStatus, health.status], [503, 'not_ready'])
+    assert.deepEqual(health.checks['workers'], { status: 'silent', ready: 1, of: 2 })
+    await eventually(async () => (await probe(cluster)).status === 'ready', { what: 'its replacement' })
+    assert.ok(!(await httpPids(t, cluster)).includes(victim))
   })
-  assert.ok(isStopped(victim), 'it was not replaced yet')
-  assert.deepEqual([health.httpStatus, health.status], [503, 'not_ready'])
-  assert.deepEqual(health.checks['workers'], { status: 'silent', ready: 1, of: 2 })
-  await eventually(async () => (await probe(cluster)).status === 'ready', { what: 'its replacement' })
-  assert.ok(!(await httpPids(t, cluster)).includes(victim))
+
+  test('after Redis was away, 200 from one worker means that any worker sells', async (t) => {
+    const [redis, postgres] = await Promise.all([startRedis(t), startPostgres(t)])
+    const services = servicesEnv({ redis: redis.connection, db: postgres.connection })
+    const cluster = await startCluster(t, {
+      env: { ...services, APP_SALE_INTERVAL_SECONDS: String(30 * 86_400), APP_USER_LIMIT: '1000' },
+    })
+    const sale = await currentSale(cluster)
+    let item = 0
+    for (let n = 0; n < 2; n++) {
+      await redis.stop()
+      await eventually(async () => (await ask(cluster)).httpStatus === 503)
+      await redis.start()
+      await eventually(async () => (await ask(cluster)).httpStatus === 200)
+      for (let connection = 0; connection < 16; connection++) {
+        item += 1
+        const path = checkoutPath(`buyer-${item}`, `${sale}-${item}`)
+        const reply = await fetch(`${cluster.baseUrl}${path}`, { method: 'POST', headers: { connection: 'close' } })
+        assert.equal(reply.status, 200, await reply.text())
+      }
+    }
+  })
 })
 
 test('while a dead worker is replaced the server sells on, and is at most degraded', async (t) => {
@@ -91,28 +116,6 @@ test('a primary that hangs does not hang a probe, whose answer says that nothing
     process.kill(cluster.pid, 'SIGCONT')
   }
   await eventually(async () => (await probe(cluster)).status === 'ready')
-})
-
-test('after Redis was away, 200 from one worker means that any worker sells', async (t) => {
-  const [redis, postgres] = await Promise.all([startRedis(t), startPostgres(t)])
-  const services = servicesEnv({ redis: redis.connection, db: postgres.connection })
-  const cluster = await startCluster(t, {
-    env: { ...services, APP_SALE_INTERVAL_SECONDS: String(30 * 86_400), APP_USER_LIMIT: '1000' },
-  })
-  const sale = await currentSale(cluster)
-  let item = 0
-  for (let n = 0; n < 2; n++) {
-    await redis.stop()
-    await eventually(async () => (await ask(cluster)).httpStatus === 503)
-    await redis.start()
-    await eventually(async () => (await ask(cluster)).httpStatus === 200)
-    for (let connection = 0; connection < 16; connection++) {
-      item += 1
-      const path = checkoutPath(`buyer-${item}`, `${sale}-${item}`)
-      const reply = await fetch(`${cluster.baseUrl}${path}`, { method: 'POST', headers: { connection: 'close' } })
-      assert.equal(reply.status, 200, await reply.text())
-    }
-  }
 })
 
 test('a flood of probes is answered by few rounds', async (t) => {

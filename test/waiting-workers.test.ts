@@ -2,7 +2,7 @@
 // told to. Method: the real supervisor and real HTTP workers, with a bound for starts that a test can outwait.
 
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
 import { loadConfig } from '../core/config/load.ts'
@@ -91,67 +91,70 @@ async function outwait(): Promise<void> {
   await eventually(() => performance.now() > endMs)
 }
 
-test('a worker that dies while Redis is away is replaced by one that waits for it, however long, and then sells', async (t) => {
-  const redis = await startRedis(t)
-  const { supervisor, told, store, http } = await supervise(t, redis)
-  const sale = await currentSale({ http })
-  const { victim, other, replacement } = await replacedWithoutRedis(supervisor, redis)
-  await outwait()
-  assert.deepEqual(told.gone, [victim], 'nobody else has ended')
-  assert.equal(supervisor.count('http', 'starting'), 1)
+// At once: each waits for bounds to pass, on services of its own, and needs hardly any CPU meanwhile.
+describe('workers that wait', { concurrency: true }, () => {
+  test('a worker that dies while Redis is away is replaced by one that waits for it, however long, and then sells', async (t) => {
+    const redis = await startRedis(t)
+    const { supervisor, told, store, http } = await supervise(t, redis)
+    const sale = await currentSale({ http })
+    const { victim, other, replacement } = await replacedWithoutRedis(supervisor, redis)
+    await outwait()
+    assert.deepEqual(told.gone, [victim], 'nobody else has ended')
+    assert.equal(supervisor.count('http', 'starting'), 1)
 
-  await redis.start()
-  await admitRun(store)
-  await supervisor.allReady(noAbort, childStartMsMax)
-  assert.deepEqual(supervisor.ready('http'), [other, replacement])
-  assert.equal(replacement.waitsFor, undefined)
-  await eventually(async () => (await checkout({ http }, 'ann', `${sale}-1`)).status === 200)
-  assert.deepEqual([told.gone, told.faults], [[victim], []])
-})
-
-test('a worker that says nothing at its start is still killed, and so is one that stops saying that it waits', async (t) => {
-  const redis = await startRedis(t)
-  const { supervisor, told } = await supervise(t, redis)
-  const { replacement } = await replacedWithoutRedis(supervisor, redis)
-  process.kill(replacement.pid, 'SIGSTOP')
-  await eventually(() => told.gone.includes(replacement))
-  assert.match(replacement.end, /^SIGKILL: it was not ready after \d+ ms: it waits for Redis at /)
-})
-
-test('a worker that waits for Redis ends at once when it is told to', async (t) => {
-  const redis = await startRedis(t)
-  const { supervisor, told } = await supervise(t, redis)
-  const { replacement } = await replacedWithoutRedis(supervisor, redis)
-  assert.deepEqual(await supervisor.drain('http'), [])
-  assert.ok(told.gone.includes(replacement) && replacement.isCleanExit)
-})
-
-test('a start that is bounded says what the workers wait for', async (t) => {
-  const redis = await startRedis(t)
-  const { supervisor } = await supervise(t, redis)
-  await redis.stop()
-  process.kill(supervisor.ready('http')[0]?.pid ?? assert.fail(), 'SIGKILL')
-  await waiting(supervisor)
-  await assert.rejects(supervisor.allReady(noAbort, 1), {
-    code: 'HC_START_TIMEOUT',
-    message: /^not ready after 1 ms: http \(one waits for Redis at 127\.0\.0\.1:\d+; its last one ended: SIGKILL\)$/,
+    await redis.start()
+    await admitRun(store)
+    await supervisor.allReady(noAbort, childStartMsMax)
+    assert.deepEqual(supervisor.ready('http'), [other, replacement])
+    assert.equal(replacement.waitsFor, undefined)
+    await eventually(async () => (await checkout({ http }, 'ann', `${sale}-1`)).status === 200)
+    assert.deepEqual([told.gone, told.faults], [[victim], []])
   })
-})
 
-test('in a reload while Redis is away the successor is given up in order, and the old one goes on', async (t) => {
-  const redis = await startRedis(t)
-  const { supervisor, told, store } = await supervise(t, redis)
-  await redis.stop()
-  const before = supervisor.ready('http')
-  const [old] = before
-  assert.ok(old !== undefined)
-  assert.equal(await supervisor.supersede(old), false)
-  await eventually(() => told.gone.length === 1)
-  assert.ok(told.gone[0]?.isCleanExit, 'it may have had connections: it was not killed')
-  assert.deepEqual(supervisor.ready('http'), before)
-  assert.deepEqual([told.faults, supervisor.wanted('http')], [[], 2])
+  test('a worker that says nothing at its start is still killed, and so is one that stops saying that it waits', async (t) => {
+    const redis = await startRedis(t)
+    const { supervisor, told } = await supervise(t, redis)
+    const { replacement } = await replacedWithoutRedis(supervisor, redis)
+    process.kill(replacement.pid, 'SIGSTOP')
+    await eventually(() => told.gone.includes(replacement))
+    assert.match(replacement.end, /^SIGKILL: it was not ready after \d+ ms: it waits for Redis at /)
+  })
 
-  await redis.start()
-  await admitRun(store)
-  assert.equal(await supervisor.supersede(old), true)
+  test('a worker that waits for Redis ends at once when it is told to', async (t) => {
+    const redis = await startRedis(t)
+    const { supervisor, told } = await supervise(t, redis)
+    const { replacement } = await replacedWithoutRedis(supervisor, redis)
+    assert.deepEqual(await supervisor.drain('http'), [])
+    assert.ok(told.gone.includes(replacement) && replacement.isCleanExit)
+  })
+
+  test('a start that is bounded says what the workers wait for', async (t) => {
+    const redis = await startRedis(t)
+    const { supervisor } = await supervise(t, redis)
+    await redis.stop()
+    process.kill(supervisor.ready('http')[0]?.pid ?? assert.fail(), 'SIGKILL')
+    await waiting(supervisor)
+    await assert.rejects(supervisor.allReady(noAbort, 1), {
+      code: 'HC_START_TIMEOUT',
+      message: /^not ready after 1 ms: http \(one waits for Redis at 127\.0\.0\.1:\d+; its last one ended: SIGKILL\)$/,
+    })
+  })
+
+  test('in a reload while Redis is away the successor is given up in order, and the old one goes on', async (t) => {
+    const redis = await startRedis(t)
+    const { supervisor, told, store } = await supervise(t, redis)
+    await redis.stop()
+    const before = supervisor.ready('http')
+    const [old] = before
+    assert.ok(old !== undefined)
+    assert.equal(await supervisor.supersede(old), false)
+    await eventually(() => told.gone.length === 1)
+    assert.ok(told.gone[0]?.isCleanExit, 'it may have had connections: it was not killed')
+    assert.deepEqual(supervisor.ready('http'), before)
+    assert.deepEqual([told.faults, supervisor.wanted('http')], [[], 2])
+
+    await redis.start()
+    await admitRun(store)
+    assert.equal(await supervisor.supersede(old), true)
+  })
 })
