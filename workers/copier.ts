@@ -5,12 +5,18 @@ import { formatLogPosition, type LogPosition } from '../core/log-position.ts'
 import { committedPosition } from '../core/postgres/committed-position.ts'
 import { connectPostgres, type Postgres } from '../core/postgres/connection.ts'
 import type { PostgresSettings } from '../core/postgres/conninfo.ts'
+import {
+  checkoutColumns,
+  purchaseAttemptColumns,
+  purchaseColumns,
+  saleColumns,
+} from '../core/postgres/record-columns.ts'
 import type { CopiedChunk } from './copied-chunk.ts'
 import type { CopyText } from './copy-text.ts'
 import type { StepHook } from './drain-steps.ts'
 import { isLockTimeout, lockFault, lockTables } from './locks.ts'
 import type { LogChunk } from './log-chunk.ts'
-import { checkoutColumns, purchaseAttemptColumns, purchaseColumns, RowEncoder } from './row-encoder.ts'
+import { RowEncoder } from './row-encoder.ts'
 
 const shard = 0
 /** After these the connection is as good as before: the transaction was rolled back. */
@@ -125,7 +131,7 @@ export class Copier {
   #insertSales(postgres: Postgres): void {
     for (const { sale, opensAtMs, closesAtMs, items, userLimit, holdMs } of this.#rows.openedSales) {
       postgres.query(
-        `insert into sales (sale_id, opens_at, closes_at, items, user_limit, hold_seconds)
+        `insert into sales (${saleColumns})
          values ($1, $2, $3, $4, $5, $6)
          on conflict (sale_id) do update set (opens_at, closes_at, items, user_limit, hold_seconds) =
            (excluded.opens_at, excluded.closes_at, excluded.items, excluded.user_limit, excluded.hold_seconds)`,

@@ -10,12 +10,8 @@ const msPerDay = 86_400_000
 /** The first moment of the year 10,000, which ISO 8601 writes in another way. */
 const momentMsMax = Date.UTC(10_000)
 
-export const checkoutColumns = 'decided_at, epoch, batch, n, sale_id, item_index, user_id, outcome, nonce, expires_at'
-export const purchaseAttemptColumns = 'decided_at, epoch, batch, n, sale_id, item_index, nonce, outcome, user_id'
-export const purchaseColumns = 'purchased_at, epoch, batch, n, sale_id, item_index, nonce, user_id'
-
 /**
- * Turns log entries into the rows of the tables: one row a command in one of the attempts tables, and one more in
+ * Turns log entries into the rows of the tables (core/postgres/record-columns.ts): one row a command in one of the attempts tables, and one more in
  * purchases for each that was sold. A thread keeps one for good, for the memory of its texts.
  */
 export class RowEncoder {

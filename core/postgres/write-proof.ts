@@ -4,6 +4,7 @@ import { proofLockMsMax } from '../limits.ts'
 import type { AsyncConnection, Statement } from './async-connection.ts'
 import type { Parameter } from './parameter.ts'
 import { diskFull, isPassingState, lockNotAvailable, PostgresFault } from './postgres-fault.ts'
+import { checkoutColumns, purchaseAttemptColumns, purchaseColumns, saleColumns } from './record-columns.ts'
 
 /** One thing that the persister does. */
 export interface ProofStep {
@@ -25,26 +26,25 @@ export function proofSteps(nowMs: number): ProofStep[] {
     step('the partitions of today', 'select ensure_attempts_partitions($1::date)', [time.slice(0, 10)]),
     step(
       'a row of sales',
-      `insert into sales (sale_id, opens_at, closes_at, items, user_limit, hold_seconds) values ($1, $2, $2, 1, 1, 1)
+      `insert into sales (${saleColumns}) values ($1, $2, $2, 1, 1, 1)
        on conflict (sale_id) do update set items = excluded.items`,
       [sale, time],
     ),
     step(
       'a row of checkout_attempts',
-      `insert into checkout_attempts
-         (decided_at, epoch, batch, n, sale_id, item_index, user_id, outcome, nonce, expires_at)
+      `insert into checkout_attempts (${checkoutColumns})
        values ($1, 0, 0, 0, $2, 1, '', 0, null, null)`,
       [time, sale],
     ),
     step(
       'a row of purchase_attempts',
-      `insert into purchase_attempts (decided_at, epoch, batch, n, sale_id, item_index, nonce, outcome, user_id)
+      `insert into purchase_attempts (${purchaseAttemptColumns})
        values ($1, 0, 0, 0, $2, 1, $3, 0, null)`,
       [time, sale, nonce],
     ),
     step(
       'a row of purchases',
-      `insert into purchases (purchased_at, epoch, batch, n, sale_id, item_index, nonce, user_id)
+      `insert into purchases (${purchaseColumns})
        values ($1, 0, 0, 0, $2, 1, $3, '')`,
       [time, sale, nonce],
     ),

@@ -1,0 +1,6 @@
+/** The columns that the persister writes, in the order in which it writes them. The start's proof writes the same. */
+
+export const saleColumns = 'sale_id, opens_at, closes_at, items, user_limit, hold_seconds'
+export const checkoutColumns = 'decided_at, epoch, batch, n, sale_id, item_index, user_id, outcome, nonce, expires_at'
+export const purchaseAttemptColumns = 'decided_at, epoch, batch, n, sale_id, item_index, nonce, outcome, user_id'
+export const purchaseColumns = 'purchased_at, epoch, batch, n, sale_id, item_index, nonce, user_id'
