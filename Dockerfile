@@ -35,7 +35,7 @@ USER 1000:1000
 EXPOSE 8080 9090
 # Alive and not ready: a restart brings no Redis back.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \
-  CMD ["node", "dist/ops/container/healthcheck.js"]
+  CMD ["node", "dist/ops/deploy/container/healthcheck.js"]
 # An init collects orphans and passes SIGTERM (an orderly stop) and SIGHUP (a reload) on to the primary alone.
 ENTRYPOINT ["tini", "--", "node"]
-CMD ["dist/server/primary-main.js"]
+CMD ["dist/server/primary/main.js"]

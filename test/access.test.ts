@@ -1,4 +1,4 @@
-// Goal: the service works with the rights that ops/ACCESS.md gives it, on servers of the operator's own, and has no others.
+// Goal: the service works with the rights that docs/ACCESS.md gives it, on servers of the operator's own, and has no others.
 // Method: the commands of that page, run as they stand there, on a Redis and a PostgreSQL that knew nothing of us.
 
 import assert from 'node:assert/strict'
@@ -23,7 +23,7 @@ import { createFolder, removeFolder, type Scope } from './helpers/scope.ts'
 import { openRedis, servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
 
 const root = process.cwd()
-const documented = readFileSync(join(root, 'ops/ACCESS.md'), 'utf8')
+const documented = readFileSync(join(root, 'docs/ACCESS.md'), 'utf8')
 const passwords = {
   owner: 'of-the-owner',
   service: "of 'the' $service",
@@ -177,7 +177,7 @@ test('every right at Redis is one that the code uses', () => {
     (name) => /\.(ts|lua)$/.test(name) && !name.endsWith('.test.ts'),
   )
   const code = sources.map((name) => readFileSync(join(root, 'core/redis', name), 'utf8')).join('\n')
-  const acl = readFileSync(join(root, 'ops/redis/users.acl'), 'utf8').split('\n')[0] ?? ''
+  const acl = readFileSync(join(root, 'ops/deploy/redis/users.acl'), 'utf8').split('\n')[0] ?? ''
   const byItself = new Set(['client|setname']) // ioredis, as it connects
   const unused = [...acl.matchAll(/ \+(\S+)/g)].flatMap(([, right = '']) => {
     const [command = '', part] = right.split('|')
@@ -188,7 +188,7 @@ test('every right at Redis is one that the code uses', () => {
   assert.deepEqual(unused, [])
 })
 
-test('every test that SECURITY.md and ops/ACCESS.md name is there', () => {
+test('every test that SECURITY.md and docs/ACCESS.md name is there', () => {
   const text = readFileSync(join(root, 'SECURITY.md'), 'utf8') + documented
   const named = [...text.matchAll(/`([a-z/-]+\.test\.ts)`/g)].map(([, file = '']) => file)
   assert.ok(named.length > 20)

@@ -11,7 +11,7 @@ const livesOnMs = 20_000
 const bug = `() => Promise.reject(new TypeError('the bug'))`
 const scripts = {
   'a batch': `
-    const { Batcher } = await import('CORE/batcher.js')
+    const { Batcher } = await import('SERVER/selling/batcher.js')
     const bounds = { batchCommandsMax: 4, batchesInFlightMax: 2, batchOverlapCommandsMin: 1 }
     const batcher = new Batcher({ ...bounds, commandsWaitingMin: 2, commandsWaitingMax: 9, deadlineMs: 60_000,
       intervalMs: 1_000, decide: ${bug}, now: () => performance.now(), onBatch: () => undefined })
@@ -22,12 +22,12 @@ const scripts = {
     new BoardFeed({ store: { isUp: true, watch: ${bug}, scanItems: ${bug} }, clock: { now: () => 1, observe() {} },
       intervalMs: 1_000, publish() {} }).join()`,
   'the rotation of sales': `
-    const { SaleRotation } = await import('SERVER/sales.js')
+    const { SaleRotation } = await import('SERVER/selling/sales.js')
     const log = { info() {}, warn() {} }
     void new SaleRotation({ store: { openSale: ${bug} }, clock: { now: () => Date.now(), observe() {} }, log,
       settings: { intervalMs: 60_000, items: 1, userLimit: 1, holdMs: 1_000, ttlSeconds: 60 } }).start()`,
   'GET /sale': `
-    const { SaleView } = await import('SERVER/sale-view.js')
+    const { SaleView } = await import('SERVER/reading/sale-view.js')
     const view = new SaleView({ store: { isUp: true, saleState: ${bug} }, clock: { now: () => 1, observe() {} },
       intervalMs: 1_000, onUnlisted() {} })
     view.handle({ answer() {}, unavailable() {}, shed() {} })`,
@@ -35,9 +35,7 @@ const scripts = {
 
 for (const [what, script] of Object.entries(scripts)) {
   test(`a bug below ${what} ends the process`, () => {
-    const source = script
-      .replace('CORE', new URL('../core', import.meta.url).href)
-      .replace('SERVER', new URL('../server', import.meta.url).href)
+    const source = script.replace('SERVER', new URL('../server/worker', import.meta.url).href)
     const alive = `setTimeout(() => process.exit(0), ${livesOnMs})\n`
     const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', alive + source], {
       encoding: 'utf8',

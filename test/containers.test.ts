@@ -100,7 +100,7 @@ test('every file, service, volume and variable that the compose file names exist
     for (const host of [environment['DB_HOST'], environment['REDIS_HOST']])
       assert.ok(host === undefined || host in compose.services)
   }
-  const { scrape_configs: jobs } = parse(readFileSync('ops/prometheus/prometheus.yml', 'utf8')) as {
+  const { scrape_configs: jobs } = parse(readFileSync('ops/deploy/prometheus/prometheus.yml', 'utf8')) as {
     scrape_configs: { static_configs: { targets: string[] }[] }[]
   }
   const targets = jobs.flatMap((job) => job.static_configs.flatMap((config) => config.targets))
@@ -149,7 +149,7 @@ test('Redis leaves memory for the rewrite of its append-only file', () => {
 test('the secrets of the stack are made once, and each service has those that it names and no others', (t) => {
   const folder = temporaryFolder(t)
   const make = () => {
-    const { status, stderr } = spawnSync(process.execPath, [compiled('ops/container/secrets.js'), folder], {
+    const { status, stderr } = spawnSync(process.execPath, [compiled('ops/deploy/container/secrets.js'), folder], {
       encoding: 'utf8',
     })
     assert.equal(status, 0, stderr)
@@ -163,7 +163,7 @@ test('the secrets of the stack are made once, and each service has those that it
   assert.equal(new Set(passwords.map((path) => first[path])).size, passwords.length, 'no two are the same')
   assert.doesNotMatch(first['all/users.acl'] ?? '', /@HOTCAKES/)
 
-  const script = readFileSync('ops/container/postgres-roles.sh', 'utf8')
+  const script = readFileSync('ops/deploy/container/postgres-roles.sh', 'utf8')
   for (const [name, service] of services) {
     if (name === 'secrets') continue
     const text = JSON.stringify(service) + (name === 'postgres' ? script : '')
@@ -184,7 +184,7 @@ test('a stack that was set up with all secrets in one volume keeps its passwords
   const folder = temporaryFolder(t)
   mkdirSync(join(folder, 'all'))
   writeFileSync(join(folder, 'all/db-password'), 'as it was')
-  const { status } = spawnSync(process.execPath, [compiled('ops/container/secrets.js'), folder])
+  const { status } = spawnSync(process.execPath, [compiled('ops/deploy/container/secrets.js'), folder])
   assert.equal(status, 0)
   assert.equal(readFileSync(join(folder, 'hotcakes/db-password'), 'utf8'), 'as it was')
 })
@@ -200,7 +200,9 @@ test('the Kubernetes manifests are ones by the schemas of Kubernetes, and name w
     Service,
   } as const
   const files = ['hotcakes', 'network-policy', 'prometheus-operator/pod-monitor', 'secret.yaml.example']
-  const texts = files.map((file) => readFileSync(`ops/kubernetes/${file.replace(/(?<!example)$/, '.yaml')}`, 'utf8'))
+  const texts = files.map((file) =>
+    readFileSync(`ops/deploy/kubernetes/${file.replace(/(?<!example)$/, '.yaml')}`, 'utf8'),
+  )
   const manifests = texts.flatMap((text) => parseAllDocuments(text).map((document) => document.toJS() as Manifest))
   assert.deepEqual(
     manifests.map(({ kind }) => kind),
@@ -252,15 +254,17 @@ function resources(path: string): readonly string[] {
 }
 
 test('the kustomizations name every manifest', () => {
-  assert.deepEqual(resources('ops/kubernetes/kustomization.yaml'), ['hotcakes.yaml', 'network-policy.yaml'])
-  assert.deepEqual(resources('ops/kubernetes/prometheus-operator/kustomization.yaml'), ['pod-monitor.yaml'])
-  const manifests = readdirSync('ops/kubernetes').filter((name) => name.endsWith('.yaml'))
+  assert.deepEqual(resources('ops/deploy/kubernetes/kustomization.yaml'), ['hotcakes.yaml', 'network-policy.yaml'])
+  assert.deepEqual(resources('ops/deploy/kubernetes/prometheus-operator/kustomization.yaml'), ['pod-monitor.yaml'])
+  const manifests = readdirSync('ops/deploy/kubernetes').filter((name) => name.endsWith('.yaml'))
   assert.deepEqual(manifests.toSorted(), ['hotcakes.yaml', 'kustomization.yaml', 'network-policy.yaml'])
 })
 
 test('no pod gets the variables that Kubernetes makes of Services: REDIS_PORT of one named redis is no port', () => {
-  const files = readdirSync('ops/kubernetes').filter((file) => file.endsWith('.yaml'))
-  const documents = files.flatMap((file) => parseAllDocuments(readFileSync(join('ops/kubernetes', file), 'utf8')))
+  const files = readdirSync('ops/deploy/kubernetes').filter((file) => file.endsWith('.yaml'))
+  const documents = files.flatMap((file) =>
+    parseAllDocuments(readFileSync(join('ops/deploy/kubernetes', file), 'utf8')),
+  )
   const pods = documents.flatMap((document) => podsIn(document.toJS()))
   assert.ok(pods.length > 0)
   for (const pod of pods) assert.equal(pod['enableServiceLinks'], false, JSON.stringify(pod))

@@ -13,7 +13,7 @@ import { BatchWriter, DecisionReader, type SaleTerms } from '../core/decisions.t
 import { nonceLength } from '../core/ids.ts'
 import { type Outcome, outcomes } from '../core/outcomes.ts'
 import { SaleStore } from '../core/redis/sale-store.ts'
-import { decodeSnapshot } from '../ops/audit/redis-side.ts'
+import { decodeSnapshot } from '../ops/tools/audit/redis-side.ts'
 import { openRedis, startRedis } from './helpers/services.ts'
 import { stepRedisClock } from './helpers/stepped-redis-clock.ts'
 import { type Hold, type ModelCommand, type ModelDecision, ReferenceShop } from './model/reference-shop.ts'

@@ -14,8 +14,8 @@ import { checkoutPath, codeOf, currentSale, purchasePath } from './helpers/items
 import { servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
 
 /** npm test runs in the project's root: what Prometheus and Grafana read is no part of the build. */
-const folder = 'ops/prometheus'
-const dashboardFile = 'ops/grafana/dashboards/hotcakes.json'
+const folder = 'ops/deploy/prometheus'
+const dashboardFile = 'ops/deploy/grafana/dashboards/hotcakes.json'
 
 interface Rule {
   readonly record?: string

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { Fault, type FaultCode } from '../core/faults.ts'
-import { ReadGate, type ReadReply } from '../server/read-gate.ts'
-import { okHead } from '../server/replies.ts'
+import { okHead } from '../server/worker/http/replies.ts'
+import { ReadGate, type ReadReply } from '../server/worker/reading/read-gate.ts'
 import { eventually } from './helpers/eventually.ts'
 
 function setUp({ inFlightMax = 1, waitingMax = 10, deadlineMs = 60_000, isBusy = false } = {}) {

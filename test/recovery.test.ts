@@ -26,7 +26,7 @@ import { temporaryFolder } from './helpers/scope.ts'
 import { openRedis, servicesEnv } from './helpers/services.ts'
 import { runTool } from './helpers/tool.ts'
 
-const recoverTool = fileURLToPath(new URL('../ops/recover/main.js', import.meta.url))
+const recoverTool = fileURLToPath(new URL('../ops/tools/recover/main.js', import.meta.url))
 
 async function recordStatus(cluster: Cluster): Promise<unknown> {
   return (await readiness(cluster))['record']?.['status']

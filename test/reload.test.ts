@@ -15,7 +15,7 @@ import { isWhole, type Scrape, scrape } from './helpers/metrics.ts'
 import type { Scope } from './helpers/scope.ts'
 
 const thirtyDays = { APP_SALE_INTERVAL_SECONDS: String(30 * 86_400) }
-const reloadTool = fileURLToPath(new URL('../ops/reload/main.js', import.meta.url))
+const reloadTool = fileURLToPath(new URL('../ops/tools/reload/main.js', import.meta.url))
 /** Two workers, one after the other, each with its quiet time and its idle connections. */
 
 async function startWhole(scope: Scope, env: Record<string, string> = thirtyDays) {

@@ -13,7 +13,7 @@ import { emptyDatabase, openPostgres } from './helpers/record.ts'
 import { type Scope, temporaryFolder } from './helpers/scope.ts'
 import { openRedis, servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
 
-const primary = fileURLToPath(new URL('../server/primary-main.js', import.meta.url))
+const primary = fileURLToPath(new URL('../server/primary/main.js', import.meta.url))
 /** No new sale in the middle of a test. */
 const longSale = { APP_SALE_INTERVAL_SECONDS: String(30 * 86_400) }
 

@@ -11,7 +11,7 @@ import { HttpClient } from './helpers/http-client.ts'
 import { processTree, stillRunning } from './helpers/processes.ts'
 import { temporaryFolder } from './helpers/scope.ts'
 
-const primary = fileURLToPath(new URL('../server/primary-main.js', import.meta.url))
+const primary = fileURLToPath(new URL('../server/primary/main.js', import.meta.url))
 
 test('a server whose terminal is closed stops in order, with its services', async (t) => {
   const folder = temporaryFolder(t)

@@ -10,11 +10,12 @@ import { temporaryFolder } from './helpers/scope.ts'
 test('a uWebSockets.js that does not load is a fault at its first use that says for what there is no program', (t) => {
   const folder = temporaryFolder(t)
   cpSync('package.json', join(folder, 'package.json'))
-  for (const file of ['server/uws.js', 'core/faults.js']) cpSync(join('dist', file), join(folder, 'dist', file))
+  for (const file of ['server/worker/http/uws.js', 'core/faults.js'])
+    cpSync(join('dist', file), join(folder, 'dist', file))
   const addon = 'node_modules/uWebSockets.js'
   cpSync(addon, join(folder, addon), { recursive: true, filter: (path) => !path.endsWith('.node') })
   const program = `
-    const { App } = await import('./dist/server/uws.js')
+    const { App } = await import('./dist/server/worker/http/uws.js')
     try { App() } catch ({ code, message }) { console.log(JSON.stringify({ code, message })) }`
   const { stdout } = spawnSync(process.execPath, ['--input-type=module', '--eval', program], {
     cwd: folder,

@@ -11,8 +11,8 @@ import { childStartMsMax } from '../core/limits.ts'
 import { createLog } from '../core/log.ts'
 import { SaleStore } from '../core/redis/sale-store.ts'
 import { freePort } from '../ops/embedded/free-port.ts'
-import type { Child } from '../server/child.ts'
-import { Supervisor } from '../server/supervisor.ts'
+import type { Child } from '../server/primary/child.ts'
+import { Supervisor } from '../server/primary/supervisor.ts'
 import { admitRun } from './helpers/admit-run.ts'
 import { eventually } from './helpers/eventually.ts'
 import { HttpClient } from './helpers/http-client.ts'
@@ -20,7 +20,7 @@ import { checkout, currentSale } from './helpers/items.ts'
 import type { Scope } from './helpers/scope.ts'
 import { startRedis, type TestRedis } from './helpers/services.ts'
 
-const program = fileURLToPath(new URL('../server/http-worker-main.js', import.meta.url))
+const program = fileURLToPath(new URL('../server/worker/main.js', import.meta.url))
 const noAbort = new AbortController().signal
 /** Above what a process takes to load its code on a busy machine, below a test's patience. */
 const startMsMax = 30_000

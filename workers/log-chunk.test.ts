@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { parseLogPosition } from '../core/log-position.ts'
-import type { LogEntry } from '../core/redis/log-reader.ts'
 import { ChunkReader, entryCount, gatherChunk, type LogChunk } from './log-chunk.ts'
+import type { LogEntry } from './log-reader.ts'
 
 const noBound = 1_000_000
 

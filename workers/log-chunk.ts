@@ -1,6 +1,6 @@
 import { Fault } from '../core/faults.ts'
 import { formatLogPosition, type LogPosition } from '../core/log-position.ts'
-import type { LogEntry } from '../core/redis/log-reader.ts'
+import type { LogEntry } from './log-reader.ts'
 
 /**
  * A run of log entries on its way to the copy thread: two plain arrays whose memory is handed over, not copied. As

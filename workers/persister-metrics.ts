@@ -1,6 +1,6 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { FaultCode } from '../core/faults.ts'
-import { registerProcessMetrics } from '../core/metrics/process-metrics.ts'
+import { registerProcessMetrics } from '../core/process-metrics.ts'
 import { type PersisterStateName, persisterStates } from '../core/redis/persister-state.ts'
 import { type CopiedChunk, copiedTables } from './copied-chunk.ts'
 

@@ -12,7 +12,6 @@ import type { Log } from '../core/log.ts'
 import { compareLogPositions, formatLogPosition, type LogPosition } from '../core/log-position.ts'
 import { missingEntries } from '../core/recovery/verdict.ts'
 import { publishCommitted } from '../core/redis/committed-channel.ts'
-import type { LogReader } from '../core/redis/log-reader.ts'
 import {
   type PersisterState,
   type PersisterStateName,
@@ -24,6 +23,7 @@ import type { CopiedChunk } from './copied-chunk.ts'
 import type { CopyPool } from './copy-pool.ts'
 import type { StepHook } from './drain-steps.ts'
 import { entryCount, gatherChunk, type LogChunk } from './log-chunk.ts'
+import type { LogReader } from './log-reader.ts'
 import type { PersisterMetrics } from './persister-metrics.ts'
 import { isOfRows, isPassing, publicTrouble, stateAfter } from './refusals.ts'
 import { Suspects } from './suspects.ts'

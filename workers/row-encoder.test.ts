@@ -7,8 +7,8 @@ import { Packr } from 'msgpackr'
 import { BatchWriter } from '../core/decisions.ts'
 import type { Fault } from '../core/faults.ts'
 import { outcomes } from '../core/outcomes.ts'
-import type { LogEntry } from '../core/redis/log-reader.ts'
 import { gatherChunk } from './log-chunk.ts'
+import type { LogEntry } from './log-reader.ts'
 import { RowEncoder } from './row-encoder.ts'
 
 const nowMs = Date.UTC(2026, 0, 31, 23, 59, 59, 500)

@@ -47,7 +47,7 @@ async function watchedSale(seconds: number): Promise<DashboardData> {
       const count = Math.round(items * share)
       await crowd.buy({ count, perSecond: (count * shares.length) / seconds, purchased: 0.85 })
     }
-    await runProgram('../../ops/audit/main.js', ['--json'], server)
+    await runProgram('../../ops/tools/audit/main.js', ['--json'], server)
     await delay(auditShownMs)
     const end = Math.floor(Date.now() / 1_000)
     return await queryPanels(prometheus, { start, end, step: scrapeSeconds, scrapeSeconds })

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 
 import type { Prometheus, Series } from './prometheus.ts'
 
-const file = 'ops/grafana/dashboards/hotcakes.json'
+const file = 'ops/deploy/grafana/dashboards/hotcakes.json'
 /** What Grafana puts for $__rate_interval at this scrape interval: four scrapes. */
 const scrapesPerRate = 4
 

@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { freePort } from '../harness/server-under-test.ts'
 import { stopChild } from '../harness/stop-child.ts'
 
-const folder = 'ops/prometheus'
+const folder = 'ops/deploy/prometheus'
 const startMsMax = 90_000
 const stopMsMax = 10_000
 const pollMs = 100

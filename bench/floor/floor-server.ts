@@ -2,7 +2,7 @@
 // request costs here, it costs before hotcakes has done anything for it.
 // usage: node floor-server.js PORT BODY_BYTES
 
-import { App } from '../../server/uws.ts'
+import { App } from '../../server/worker/http/uws.ts'
 
 const port = Number(process.argv[2])
 const body = 'x'.repeat(Number(process.argv[3]))

@@ -66,7 +66,7 @@ function preparedPerConnection({ rounds, connections, seconds }: Options): numbe
 }
 
 async function load(order: LoadOrder): Promise<LoadResult> {
-  const child = fork(compiled('../floor/load-process.js'))
+  const child = fork(compiled('./load-process.js'))
   child.send(order)
   const [result] = (await once(child, 'message')) as [LoadResult]
   return result
@@ -132,7 +132,7 @@ async function measure(options: Options): Promise<{ rounds: Round[]; drainSecond
         process.stderr.write(`round ${round}/${options.rounds}: ${line(ofFloor)} | ${line(ofHotcakes)}\n`)
       }
       const drainSeconds = await drained(hotcakes)
-      const audit = await runProgram('../../ops/audit/main.js', ['--json'], hotcakes)
+      const audit = await runProgram('../../ops/tools/audit/main.js', ['--json'], hotcakes)
       return { rounds, drainSeconds, auditPassed: audit.exitCode === 0 }
     } finally {
       await floor.stop()

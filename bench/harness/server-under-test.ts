@@ -56,7 +56,7 @@ export async function startHotcakes(
     LOG_LEVEL: 'warn',
     ...settings,
   }
-  const child = spawn(process.execPath, [...execArgv, compiled('../../server/primary-main.js')], {
+  const child = spawn(process.execPath, [...execArgv, compiled('../../server/primary/main.js')], {
     env,
     // Where there is no .env file: a developer's own database is not what is measured.
     cwd: dataDir,

@@ -81,7 +81,7 @@ export async function startTarget({ settings, env, execArgv, dataFolder }: OwnSe
 
 /** Runs `npm run audit`'s program in that environment. Never rejects. */
 export async function auditVerdict(place: AuditPlace): Promise<AuditVerdict> {
-  const { stdout } = await runProgram('../../ops/audit/main.js', ['--json'], place)
+  const { stdout } = await runProgram('../../ops/tools/audit/main.js', ['--json'], place)
   try {
     const report = JSON.parse(stdout) as {
       verdict: AuditVerdict['verdict']

@@ -1,6 +1,6 @@
 import { Packr } from 'msgpackr'
 import { BatchReader, DecisionReader } from '../../core/decisions.ts'
-import type { LogEntry } from '../../core/redis/log-reader.ts'
+import type { LogEntry } from '../../workers/log-reader.ts'
 import { ByteBatchReader, ByteDecisionReader } from './byte-codec.ts'
 import { sampleEntries } from './sample-sale.ts'
 import type { Candidate, Case, Scale, Subject } from './subject.ts'

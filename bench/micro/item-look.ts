@@ -1,6 +1,6 @@
 import { animals, colors, uniqueNamesGenerator } from 'unique-names-generator'
-import { itemName } from '../../server/items/item-name.ts'
-import { ItemPictures } from '../../server/items/item-pictures.ts'
+import { itemName } from '../../server/worker/reading/item-name.ts'
+import { ItemPictures } from '../../server/worker/reading/item-pictures.ts'
 import { type Candidate, type Case, over, type Scale, type Subject } from './subject.ts'
 
 const sale = 498_732

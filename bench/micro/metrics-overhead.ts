@@ -1,6 +1,6 @@
 import { Counter, Histogram, Registry } from 'prom-client'
 import { type Outcome, outcomes } from '../../core/outcomes.ts'
-import { RequestMetrics } from '../../server/request-metrics.ts'
+import { RequestMetrics } from '../../server/worker/http/request-metrics.ts'
 import { sampleCommands, sampleDecisions } from './sample-sale.ts'
 import type { Candidate, Case, Scale, Subject } from './subject.ts'
 

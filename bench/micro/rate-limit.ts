@@ -1,5 +1,5 @@
-import { addressKey } from '../../server/client-address.ts'
-import { RateLimit } from '../../server/rate-limit.ts'
+import { addressKey } from '../../server/worker/http/client-address.ts'
+import { RateLimit } from '../../server/worker/http/rate-limit.ts'
 import { type Case, over, type Scale, type Subject } from './subject.ts'
 
 interface Asked {

@@ -1,5 +1,11 @@
 import { formatCode, formatItemId } from '../../core/ids.ts'
-import { checkoutBody, type HeldItem, type PurchasedItem, purchaseBody, Timestamps } from '../../server/replies.ts'
+import {
+  checkoutBody,
+  type HeldItem,
+  type PurchasedItem,
+  purchaseBody,
+  Timestamps,
+} from '../../server/worker/http/replies.ts'
 import { holdMs, nowMs, sampleCommands } from './sample-sale.ts'
 import { type Case, over, type Scale, type Subject } from './subject.ts'
 

@@ -1,6 +1,6 @@
 import { parse } from 'node:querystring'
 import { formatCode, formatItemId, type HoldCode, isUserId, parseCode, parseItemId } from '../../core/ids.ts'
-import { RequestReader } from '../../server/requests.ts'
+import { RequestReader } from '../../server/worker/http/requests.ts'
 import { received, sampleCommands } from './sample-sale.ts'
 import { type Case, over, type Scale, type Subject } from './subject.ts'
 

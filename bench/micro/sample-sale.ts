@@ -4,7 +4,7 @@ import { Packr } from 'msgpackr'
 import { BatchWriter } from '../../core/decisions.ts'
 import { nonceLength } from '../../core/ids.ts'
 import { type Outcome, outcomes } from '../../core/outcomes.ts'
-import type { LogEntry } from '../../core/redis/log-reader.ts'
+import type { LogEntry } from '../../workers/log-reader.ts'
 
 /** The number of an hourly sale of these years, and what belongs to one. */
 export const saleSample = 489_123

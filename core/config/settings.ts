@@ -228,7 +228,7 @@ export const settings = {
       defaultMeans: 'DB_USER',
       pattern: identifier.pattern,
       allowed: identifier.allowed,
-      doc: 'User that owns the tables and sets them up at start, so that DB_USER need not be able to: see ops/postgres/access.',
+      doc: 'User that owns the tables and sets them up at start, so that DB_USER need not be able to: see core/postgres/schema/access.',
     },
     ownerPassword: {
       ...secret,
@@ -280,7 +280,7 @@ export const settings = {
       defaultMeans: "Redis' user default",
       pattern: /^(?!.*:\/\/)[^\p{Cc} ]{1,63}$/u,
       allowed: '1 to 63 characters, none of them a space or a control character',
-      doc: 'User at the Redis server. ops/redis/users.acl has one with the least rights.',
+      doc: 'User at the Redis server. ops/deploy/redis/users.acl has one with the least rights.',
     },
     password: {
       ...secret,

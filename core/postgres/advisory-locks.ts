@@ -3,7 +3,7 @@ const ours = 46822537
 
 /** Whoever sets the tables up: one number, as versions before have it. */
 export const schemaLock = ours
-/** Whoever makes a day's partitions: ensure_attempts_partitions in ops/postgres/001-record.sql. */
+/** Whoever makes a day's partitions: ensure_attempts_partitions in core/postgres/schema/001-record.sql. */
 export const partitionsLock = [ours, 1] as const
 /** Whoever rebuilds Redis. */
 export const recoveryLock = [ours, 2] as const

@@ -29,7 +29,7 @@ export const migrationsTable = `
     number integer primary key, name text not null, digest text not null,
     applied_at timestamptz not null default now()
   );
-  comment on table schema_migrations is 'The files of ops/postgres that were applied, with the SHA-256 of each.'`
+  comment on table schema_migrations is 'The files of core/postgres/schema that were applied, with the SHA-256 of each.'`
 
 export interface SchemaSettings extends PostgresSettings {
   /** Who owns the tables; '' when that is `user`. */

@@ -10,6 +10,9 @@ import { makeStringsFastAgain } from './fast-strings.ts'
 
 makeStringsFastAgain()
 
+/** For those who run commands of their own on a connection: only this folder imports ioredis. */
+export type RedisConnection = Redis
+
 export interface RedisSettings {
   readonly host: string
   readonly port: number

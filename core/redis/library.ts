@@ -81,7 +81,7 @@ export async function callFunction(
 export async function assertRights(redis: Redis, keys: ShardKeys): Promise<void> {
   const missing = (await callFunction(redis, keys, functionName('missing_rights'), [])) as Buffer[]
   if (missing.length === 0) return
-  throw new Fault('HC_REDIS_REFUSED', `Redis' user lacks the right to ${missing.join(', ')}: see ops/ACCESS.md`)
+  throw new Fault('HC_REDIS_REFUSED', `Redis' user lacks the right to ${missing.join(', ')}: see docs/ACCESS.md`)
 }
 
 /** Redis lost its functions (it was emptied, or a replica of an older state took over). The call had no effect. */

@@ -20,7 +20,7 @@ import type { ProcessIdentity } from './process-identity.ts'
 import { EmbeddedService } from './service.ts'
 import type { Waiting } from './waiting.ts'
 
-/** The roles of ops/postgres/access. The superuser has no password and so no way in from outside. */
+/** The roles of core/postgres/schema/access. The superuser has no password and so no way in from outside. */
 const roleName = 'hotcakes'
 const ownerName = 'hotcakes_owner'
 const databaseName = 'hotcakes'

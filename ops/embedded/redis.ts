@@ -13,7 +13,7 @@ import { EmbeddedService } from './service.ts'
 import type { Waiting } from './waiting.ts'
 
 const programs = ['redis-server', 'valkey-server']
-/** The user of the service, see ops/redis/users.acl. */
+/** The user of the service, see ops/deploy/redis/users.acl. */
 const userName = 'hotcakes'
 /** Function libraries came with Redis 7. */
 const versionMin = 7
@@ -40,7 +40,7 @@ function findProgram(): string {
  * start, so they are never those of another version.
  */
 function users({ password, adminPassword }: { password: string; adminPassword: string | undefined }): string[] {
-  const acl = readFileSync(new URL('../redis/users.acl', import.meta.url), 'utf8')
+  const acl = readFileSync(new URL('../deploy/redis/users.acl', import.meta.url), 'utf8')
   const ours = acl.split('\n').find((line) => line.startsWith(`user ${userName} `)) ?? ''
   // `off`, but with all rights: Redis replays its append-only file as this user, and would drop every transaction in
   // which a command is not granted, without a word.

@@ -11,14 +11,14 @@ async function main() {
   const [argument, ...others] = process.argv.slice(2)
   if (argument === undefined) {
     await prepare({ redis: 'unless-elsewhere' })
-    await importBuilt('server/primary-main.js')
+    await importBuilt('server/primary/main.js')
     return
   }
   if (!['--help', '-h', '--env-example'].includes(argument) || others.length > 0) {
     throw new SetupError(`unknown argument ${[argument, ...others].join(' ')}; npm start -- --help lists every setting`)
   }
   await prepare({ redis: 'not-needed' })
-  const { envExample, helpText } = await importBuilt('core/config/describe.js')
+  const { envExample, helpText } = await importBuilt('server/primary/describe.js')
   process.stdout.write(argument === '--env-example' ? envExample() : helpText())
 }
 

@@ -1,5 +1,5 @@
 import { compareLogPositions } from '../../core/log-position.ts'
-import { problemByOutcome } from '../../server/problems.ts'
+import { problemByOutcome } from '../../server/worker/http/problems.ts'
 import {
   type AnsweredRequest,
   type AttemptRow,

@@ -109,7 +109,7 @@ export class Arena {
 
   /** The processes of that kind; waits for one when they all have just died. */
   async childPids(kind: 'http' | 'persister'): Promise<number[]> {
-    const executable = kind === 'http' ? /http-worker-main/ : /persister-main/
+    const executable = kind === 'http' ? /server\/worker\/main/ : /persister-main/
     return await eventually(
       () => {
         const pids = childrenOf(this.primaryPid, executable)

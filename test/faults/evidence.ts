@@ -1,8 +1,8 @@
 import type { SaleTerms } from '../../core/decisions.ts'
 import { compareLogPositions, formatLogPosition, type LogPosition } from '../../core/log-position.ts'
 import type { Operation, Outcome } from '../../core/outcomes.ts'
-import type { RedisSale } from '../../ops/audit/redis-side.ts'
-import type { ProblemCode } from '../../server/problems.ts'
+import type { RedisSale } from '../../ops/tools/audit/redis-side.ts'
+import type { ProblemCode } from '../../server/worker/http/problems.ts'
 
 /** What a decision is called from outside: its log entry, and its place in that, from 0. */
 export interface Place extends LogPosition {

@@ -2,7 +2,7 @@ import type { SaleTerms } from '../../core/decisions.ts'
 import { outcomes } from '../../core/outcomes.ts'
 import { readRecordHead, type Session } from '../../core/recovery/record-head.ts'
 import type { SaleStore } from '../../core/redis/sale-store.ts'
-import { decodeSnapshot } from '../../ops/audit/redis-side.ts'
+import { decodeSnapshot } from '../../ops/tools/audit/redis-side.ts'
 import type { AttemptRow, Evidence, PurchaseRow } from './evidence.ts'
 
 const shard = 0

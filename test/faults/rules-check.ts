@@ -1,5 +1,5 @@
 import { outcomes } from '../../core/outcomes.ts'
-import type { RedisSale } from '../../ops/audit/redis-side.ts'
+import type { RedisSale } from '../../ops/tools/audit/redis-side.ts'
 import { ReferenceShop } from '../model/reference-shop.ts'
 import { type AttemptRow, comparePlaces, type Evidence, formatPlace } from './evidence.ts'
 import type { Findings } from './findings.ts'

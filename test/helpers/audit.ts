@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url'
 
 import { runTool, type ToolRun } from './tool.ts'
 
-const executable = fileURLToPath(new URL('../../ops/audit/main.js', import.meta.url))
+const executable = fileURLToPath(new URL('../../ops/tools/audit/main.js', import.meta.url))
 
 /** The report as `--json` gives it, as far as tests look at it. */
 export interface AuditJson {

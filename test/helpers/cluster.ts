@@ -10,7 +10,7 @@ import type { Scope } from './scope.ts'
 import { createFolder, removeFolder } from './scope.ts'
 
 /** Beside the compiled helper, so that a build anywhere runs its own server. */
-const primary = fileURLToPath(new URL('../../server/primary-main.js', import.meta.url))
+const primary = fileURLToPath(new URL('../../server/primary/main.js', import.meta.url))
 /** Embedded services set themselves up first; on a busy machine that can take a while. */
 const readyMsMax = 120_000
 /** Above the shutdown deadline that clusters in tests have. */

@@ -2,7 +2,7 @@ import { pino } from 'pino'
 
 import { loadConfig } from '../../core/config/load.ts'
 import type { EmbeddedPostgres } from '../../ops/embedded/facts.ts'
-import { startDatabase } from '../../server/database-start.ts'
+import { startDatabase } from '../../server/primary/database-start.ts'
 import { schemaFolder } from './record.ts'
 import { servicesEnv } from './services.ts'
 

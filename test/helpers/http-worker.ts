@@ -5,14 +5,14 @@ import { loadConfig } from '../../core/config/load.ts'
 import type { FromChild, ToChild } from '../../core/ipc.ts'
 import { SaleStore } from '../../core/redis/sale-store.ts'
 import { freePort } from '../../ops/embedded/free-port.ts'
-import { HealthRounds } from '../../server/health-rounds.ts'
+import { HealthRounds } from '../../server/primary/health-rounds.ts'
 import { eventually } from './eventually.ts'
 import { HttpClient } from './http-client.ts'
 import type { Scope } from './scope.ts'
 import type { TestRedis } from './services.ts'
 
 /** Beside the compiled helper, so that a build anywhere runs its own worker. */
-const executable = fileURLToPath(new URL('../../server/http-worker-main.js', import.meta.url))
+const executable = fileURLToPath(new URL('../../server/worker/main.js', import.meta.url))
 
 /** The longest that there is: on a busy machine nobody is turned away for what a test doesn't look at. */
 export const deadlineMs = '10000'

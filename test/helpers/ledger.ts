@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 
 import type { Operation, Outcome } from '../../core/outcomes.ts'
 import type { Postgres } from '../../core/postgres/connection.ts'
-import { problemByOutcome } from '../../server/problems.ts'
+import { problemByOutcome } from '../../server/worker/http/problems.ts'
 import type { HttpReply } from './http-client.ts'
 
 /** What clients were told: every answer to a decided attempt, by the place of the decision in the log. */

@@ -8,7 +8,7 @@ import type { EmbeddedPostgres } from '../../ops/embedded/facts.ts'
 import type { Scope } from './scope.ts'
 
 /** Beside the compiled helper, where the build copies the SQL files to. */
-export const schemaFolder = new URL('../../ops/postgres/', import.meta.url)
+export const schemaFolder = new URL('../../core/postgres/schema/', import.meta.url)
 
 /**
  * A connection of a test's own, as the owner of the tables: the service may do less. Only on the main thread of a test

@@ -1,0 +1,13 @@
+// What the container's HEALTHCHECK runs: asks the server in it whether it lives. Exit status 0 or 1.
+
+import { localUrl } from '../../../core/config/listen-hosts.ts'
+import { loadConfig } from '../../../core/config/load.ts'
+import { healthcheckMsMax } from '../../../core/limits.ts'
+
+const { app } = loadConfig({ env: process.env })
+const url = `${localUrl(app.host, app.port)}/livez`
+const isAlive = await fetch(url, { signal: AbortSignal.timeout(healthcheckMsMax) }).then(
+  (response) => response.ok,
+  () => false, // refused, or too late
+)
+process.exit(isAlive ? 0 : 1)

@@ -1,0 +1,164 @@
+import { formatLogPosition, type LogPosition } from '../../../core/log-position.ts'
+import { type Breaches, type BreachRow, type Check, checks } from './breaches.ts'
+
+export interface SaleReport {
+  readonly sale: number
+  /**
+   * compared: with Redis, completely; not_drained: with Redis, as far as Postgres had the log; postgres_alone: Redis
+   * has dropped the sale, or it was opened after Redis was read.
+   */
+  readonly state: 'compared' | 'not_drained' | 'postgres_alone'
+  readonly opensAtMs: number | undefined
+  readonly items: number | undefined
+  readonly redis: { readonly sold: number; readonly held: number; readonly attempts: number } | undefined
+  readonly postgres: {
+    readonly purchases: number
+    readonly attempts: number
+    readonly outcomes: Readonly<Record<string, number>>
+  }
+}
+
+export interface AuditReport {
+  /** incomplete: nothing is wrong in what could be checked. */
+  readonly verdict: 'passed' | 'breached' | 'incomplete'
+  readonly startedAtMs: number
+  readonly tookMs: number
+  readonly log: {
+    readonly offset: LogPosition
+    readonly last: string
+    readonly backlogEntries: number
+    readonly lagSeconds: number
+    readonly persister: string
+  }
+  readonly sales: readonly SaleReport[]
+  /** Attempts that named no listed sale. */
+  readonly unlisted: { readonly redis: number; readonly postgres: number }
+  /** Attempts in Postgres up to its offset; undefined when only one sale was asked for. */
+  readonly rows: number | undefined
+  readonly breaches: Breaches
+  /** Why the audit is incomplete. */
+  readonly notChecked: readonly string[]
+  readonly wholeRecord: boolean
+}
+
+/** Left out when only one sale is looked at. */
+const wholeRecordChecks = new Set<Check>(['log_entry_missing', 'place_doubled', 'place_missing'])
+
+/** For machines. Times are RFC 3339, `count` may be more than the rows that are given. */
+export function reportAsJson(report: AuditReport): string {
+  const { verdict, log, sales, unlisted, rows, notChecked, tookMs } = report
+  const shown = {
+    verdict,
+    started_at: isoTime(report.startedAtMs),
+    took_ms: tookMs,
+    log: {
+      offset: formatLogPosition(log.offset),
+      last: log.last,
+      backlog_entries: log.backlogEntries,
+      lag_seconds: log.lagSeconds,
+      persister: log.persister,
+    },
+    attempts: rows ?? null,
+    unlisted,
+    sales: sales.map((sale) => ({
+      sale: sale.sale,
+      state: sale.state,
+      opens_at: sale.opensAtMs === undefined ? null : isoTime(sale.opensAtMs),
+      items: sale.items ?? null,
+      redis: sale.redis ?? null,
+      postgres: sale.postgres,
+    })),
+    checks: checked(report).map(({ check, holds, count, rows: breachRows }) => ({
+      check,
+      holds,
+      breaches: count,
+      rows: breachRows,
+    })),
+    not_checked: notChecked,
+  }
+  return `${JSON.stringify(shown, undefined, 2)}\n`
+}
+
+/** For people. */
+export function reportAsText(report: AuditReport): string {
+  const { log, sales, unlisted, rows, notChecked, tookMs } = report
+  const persister = log.persister === 'silent' ? 'no persister has been heard of' : `the persister is ${log.persister}`
+  const lines = [
+    `log: Postgres has it up to ${formatLogPosition(log.offset)}, Redis is at ${log.last}; ${log.backlogEntries} entries are waiting` +
+      (log.backlogEntries > 0 ? `, the oldest for ${log.lagSeconds.toFixed(1)} s` : '') +
+      `; ${persister}`,
+    '',
+    ...table(
+      ['sale', 'opened', 'items', 'sold', 'purchases', 'held', 'attempts', 'recorded', ''],
+      sales.map(saleCells),
+    ),
+  ]
+  if (unlisted.redis + unlisted.postgres > 0) {
+    lines.push(`attempts that named no listed sale: ${unlisted.redis}, recorded ${unlisted.postgres}`)
+  }
+  if (rows !== undefined) lines.push(`attempts on record: ${rows}`)
+  lines.push('')
+  for (const { holds, count, rows: breachRows } of checked(report)) {
+    lines.push(
+      count === 0 ? `  ok      ${holds}` : `  BREACH  ${holds}: ${count} ${count === 1 ? 'breach' : 'breaches'}`,
+    )
+    for (const row of breachRows) lines.push(`            ${rowText(row)}`)
+    if (count > breachRows.length && breachRows.length > 0) lines.push(`            and more`)
+  }
+  for (const sentence of notChecked) lines.push('', `not everything could be checked: ${sentence}`)
+  lines.push('', `${verdicts[report.verdict]} (${(tookMs / 1_000).toFixed(1)} s)`)
+  return `${lines.join('\n')}\n`
+}
+
+const verdicts = {
+  passed: 'PASSED: Redis and Postgres agree, and every attempt is on record exactly once',
+  breached: 'BREACHED: see above',
+  incomplete: 'INCOMPLETE: nothing is wrong in what could be checked, but not everything could be',
+} as const satisfies Record<AuditReport['verdict'], string>
+
+const states = {
+  compared: '',
+  not_drained: 'not drained: compared in part',
+  postgres_alone: 'not in Redis when it was read: Postgres alone',
+} as const satisfies Record<SaleReport['state'], string>
+
+function saleCells({ sale, state, opensAtMs, items, redis, postgres }: SaleReport): string[] {
+  return [
+    String(sale),
+    opensAtMs === undefined ? '?' : isoTime(opensAtMs).slice(0, 19).replace('T', ' '),
+    String(items ?? '?'),
+    String(redis?.sold ?? '-'),
+    String(postgres.purchases),
+    String(redis?.held ?? '-'),
+    String(redis?.attempts ?? '-'),
+    String(postgres.attempts),
+    states[state],
+  ]
+}
+
+/** Columns as wide as they need, numbers to the right. */
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  const widths = head.map((name, at) => Math.max(name.length, ...rows.map((row) => row[at]?.length ?? 0)))
+  const isLast = (at: number) => at === head.length - 1
+  return [head, ...rows].map((row) =>
+    row
+      .map((cell, at) => (isLast(at) ? cell : cell.padStart(widths[at] ?? 0)))
+      .join('  ')
+      .trimEnd(),
+  )
+}
+
+function rowText(row: BreachRow): string {
+  return Object.entries(row)
+    .map(([name, value]) => `${name}=${typeof value === 'string' && /\s/.test(value) ? JSON.stringify(value) : value}`)
+    .join(' ')
+}
+
+function checked({ breaches, wholeRecord }: AuditReport) {
+  const names = (Object.keys(checks) as Check[]).filter((name) => wholeRecord || !wholeRecordChecks.has(name))
+  return names.map((check) => ({ check, holds: checks[check], ...breaches.of(check) }))
+}
+
+function isoTime(ms: number): string {
+  return new Date(ms).toISOString()
+}

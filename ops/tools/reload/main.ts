@@ -1,0 +1,96 @@
+// `npm run reload`: has the running server replace its HTTP workers by new ones, with the code that was just built and
+// the settings of now. Sending SIGHUP to the primary does the same; this also waits and tells how it went.
+
+import { readFileSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
+
+import { localUrl } from '../../../core/config/listen-hosts.ts'
+import { loadConfig } from '../../../core/config/load.ts'
+import { isBug } from '../../../core/faults.ts'
+import { reloadPollMs, reloadProbeMsMax, reloadWaitMsMax, waitSayMs } from '../../../core/limits.ts'
+
+const helpText = `usage: npm run reload [-- --help]
+
+Builds, then replaces the HTTP workers of the server on this machine one by one: no request is refused or left unanswered.
+New workers run the new code, with the settings of the environment that the server was started in and of .env as they
+stand now. The primary and the persister go on with theirs. The server is found by its metrics port (APP_METRICS_HOST,
+APP_METRICS_PORT).
+
+exit status
+  0  every worker was replaced
+  1  not reloaded, or not within ${reloadWaitMsMax / 1_000} s: the server's log says why; it goes on with its old workers
+`
+
+/** What of a scrape is needed here. */
+interface ServerState {
+  readonly primaryPid: number
+  readonly done: number
+  readonly failed: number
+}
+
+process.exitCode = await main(process.argv.slice(2))
+
+async function main(args: readonly string[]): Promise<number> {
+  if (args.includes('--help') || args.includes('-h')) {
+    process.stdout.write(helpText)
+    return 0
+  }
+  try {
+    if (args.length > 0) throw new Error(`unknown argument ${args[0]}: see --help`)
+    process.stdout.write(`${await reload()}\n`)
+    return 0
+  } catch (error) {
+    const { message, stack = message } = error as Error
+    process.stderr.write(`hotcakes reload: ${isBug(error) ? stack : message}\n`)
+    return 1
+  }
+}
+
+/** @returns what was done, in a sentence. @throws Error with a sentence */
+async function reload(): Promise<string> {
+  const { app } = loadConfig({ env: process.env, dotenvFile: '.env' })
+  const url = `${localUrl(app.metricsHost, app.metricsPort)}/metrics`
+  const before = await look(url)
+  assertIsPrimary(before.primaryPid)
+  const startedMs = performance.now()
+  process.kill(before.primaryPid, 'SIGHUP')
+  const waiting = `hotcakes reload: waiting for process ${before.primaryPid} to replace its workers\n`
+  setTimeout(() => process.stderr.write(waiting), waitSayMs).unref()
+  while (performance.now() - startedMs < reloadWaitMsMax) {
+    await delay(reloadPollMs)
+    const now = await look(url)
+    if (now.primaryPid !== before.primaryPid) throw new Error('the server was restarted meanwhile')
+    if (now.failed > before.failed) throw new Error('the reload failed: the log of the server says why')
+    if (now.done > before.done) return `reloaded in ${((performance.now() - startedMs) / 1_000).toFixed(1)} s`
+  }
+  throw new Error(`not done after ${reloadWaitMsMax / 1_000} s: the log of the server says what it waits for`)
+}
+
+async function look(url: string): Promise<ServerState> {
+  const response = await fetch(url, { signal: AbortSignal.timeout(reloadProbeMsMax) }).catch((cause: unknown) => {
+    throw new Error(`no server answers at ${url}`, { cause })
+  })
+  const text = await response.text()
+  const number = (pattern: RegExp) => Number(pattern.exec(text)?.[1] ?? Number.NaN)
+  const state = {
+    primaryPid: number(/^hotcakes_process_resident_memory_bytes\{process="primary",pid="(\d+)"\}/m),
+    done: number(/^hotcakes_reloads_total\{result="done"\} (\d+)$/m),
+    failed: number(/^hotcakes_reloads_total\{result="failed"\} (\d+)$/m),
+  }
+  if (Object.values(state).some(Number.isNaN)) throw new Error(`${url} is not this version of hotcakes`)
+  return state
+}
+
+/** The pid is that of the primary's own namespace: in a container it means somebody else here. */
+function assertIsPrimary(pid: number): void {
+  if (/server\/primary(-main|\/main)\.js|setup\/start\.mjs/.test(readCommand(pid))) return
+  throw new Error(`process ${pid} of this machine is not the server: send SIGHUP where it runs`)
+}
+
+function readCommand(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+  } catch {
+    return '' // no such process
+  }
+}

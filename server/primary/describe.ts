@@ -1,0 +1,84 @@
+import type { Setting } from '../../core/config/kinds.ts'
+import { allowedValues } from '../../core/config/kinds.ts'
+import { settingPlaces } from '../../core/config/settings.ts'
+
+const lineWidth = 100
+const groupTitles: Readonly<Record<string, string>> = {
+  app: 'The service',
+  db: 'PostgreSQL: the permanent record',
+  redis: 'Redis: what is held and sold now',
+  log: 'Log',
+}
+/**
+ * Redis and Postgres hold two halves of one record: the offset up to which Postgres has the log of *this* Redis. So
+ * one of them embedded and the other not is fine, as long as the two stay together.
+ */
+const pairNote =
+  'With DB_HOST and REDIS_HOST both unset, PostgreSQL and Redis run embedded, with their data in APP_DATA_DIR. One of ' +
+  'them may be external and the other embedded, but the two belong together: PostgreSQL knows up to where it has the ' +
+  'log of this Redis. Several machines can serve one sale only when both are external.'
+const sourcesNote =
+  'Settings come from the environment and from the file .env; where both name one, the environment wins. An empty ' +
+  'value counts as not set. In .env, put quotes around a value with spaces or a #. A password may be in a file of its ' +
+  'own, named by DB_PASSWORD_FILE or REDIS_PASSWORD_FILE.'
+
+/** What `npm start -- --help` prints. */
+export function helpText(): string {
+  const lines = [
+    'usage: npm start',
+    '       npm start -- --help',
+    '',
+    ...wrap(sourcesNote, ''),
+    '',
+    ...wrap(pairNote, ''),
+  ]
+  for (const [group, settings] of groups()) {
+    lines.push('', groupTitles[group] ?? group)
+    for (const setting of settings) {
+      lines.push(`  ${setting.env}`, ...wrap(setting.doc, '      '))
+      lines.push(...wrap(`${allowedValues(setting)}; default: ${defaultText(setting)}`, '      '))
+    }
+  }
+  return `${lines.join('\n')}\n`
+}
+
+/** The contents of `.env.example`: every setting, commented out, at its default. */
+export function envExample(): string {
+  const lines = [...wrap('Copy to .env. Generated from core/config/settings.ts: a test keeps the two equal.', '# ')]
+  lines.push('#', ...wrap(sourcesNote, '# '), '#', ...wrap(pairNote, '# '))
+  for (const [group, settings] of groups()) {
+    lines.push('', `# --- ${groupTitles[group] ?? group} ---`)
+    for (const setting of settings) {
+      lines.push('', ...wrap(setting.doc, '# '))
+      lines.push(...wrap(`${allowedValues(setting)}; default: ${defaultText(setting)}`, '# '))
+      lines.push(`#${setting.env}=${setting.default}`)
+    }
+  }
+  return `${lines.join('\n')}\n`
+}
+
+function groups(): Map<string, Setting[]> {
+  const byGroup = new Map<string, Setting[]>()
+  for (const { group, setting } of settingPlaces) byGroup.set(group, [...(byGroup.get(group) ?? []), setting])
+  return byGroup
+}
+
+function defaultText(setting: Setting): string {
+  const means = 'defaultMeans' in setting ? setting.defaultMeans : undefined
+  if (setting.default === '') return means ?? 'none'
+  return means === undefined ? String(setting.default) : `${setting.default}, ${means}`
+}
+
+function wrap(text: string, indent: string): string[] {
+  const lines: string[] = []
+  let line = indent
+  for (const word of text.split(' ')) {
+    const longer = line === indent ? line + word : `${line} ${word}`
+    if (longer.length > lineWidth && line !== indent) {
+      lines.push(line)
+      line = indent + word
+    } else line = longer
+  }
+  lines.push(line)
+  return lines
+}

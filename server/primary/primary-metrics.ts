@@ -1,0 +1,182 @@
+import { Counter, Gauge, Registry } from 'prom-client'
+
+import type { ChildKind } from '../../core/ipc.ts'
+import { registerProcessMetrics } from '../../core/process-metrics.ts'
+import type { LogState } from '../../core/redis/sale-store.ts'
+import type { LastAudit } from './audit-watch.ts'
+import type { ReportingChild } from './cluster-metrics.ts'
+import type { Report } from './metric-reports.ts'
+import type { ReloadResult } from './rolling-reload.ts'
+import { childPlaces, type Supervisor } from './supervisor.ts'
+
+/** Gauges of the time since they were last asked, see ClusterMetrics. */
+export const peakGauges: ReadonlySet<string> = new Set(['hotcakes_event_loop_delay_seconds'])
+
+const backlogName = 'hotcakes_log_backlog_entries'
+const kinds: readonly ChildKind[] = ['http', 'persister']
+const auditVerdicts: readonly LastAudit['verdict'][] = ['passed', 'breached', 'incomplete']
+const reloadResults: readonly ReloadResult[] = ['done', 'failed']
+
+export interface PrimaryMetricsOptions {
+  readonly version: string
+  readonly supervisor: Pick<Supervisor, 'count'>
+  /** Asked when no persister reports on the log; undefined when Redis does not answer. */
+  readonly logState: () => Promise<LogState | undefined>
+  readonly lastAudit: () => LastAudit | undefined
+  /** Whether Redis was last found to keep what it acknowledges. */
+  readonly isDurable: () => boolean
+}
+
+/** The primary's own numbers: on its children, and on the log while there is no persister to report on it. */
+export class PrimaryMetrics {
+  readonly #registry = new Registry()
+  readonly #options: PrimaryMetricsOptions
+  readonly #restarts: Counter<'kind'>
+  readonly #reloads: Counter<'result'>
+  readonly #unresponsive: Gauge<'kind' | 'pid'>
+  readonly #recordSound: Gauge
+  readonly #recoveries: Counter
+  readonly #backlog: Gauge<never>
+  readonly #lag: Gauge<never>
+
+  constructor(options: PrimaryMetricsOptions) {
+    this.#options = options
+    const registers = [this.#registry]
+    registerProcessMetrics(this.#registry, 'primary')
+    registerWorkers(this.#registry, options.supervisor)
+    registerAudit(this.#registry, options.lastAudit)
+    const build = new Gauge({
+      name: 'hotcakes_build_info',
+      help: 'The version that runs; the value is always 1.',
+      labelNames: ['version', 'node'] as const,
+      registers,
+    })
+    build.set({ version: options.version, node: process.version }, 1)
+    this.#restarts = new Counter({
+      name: 'hotcakes_worker_restarts_total',
+      help: 'Child processes that were started in place of one that died.',
+      labelNames: ['kind'] as const,
+      registers,
+    })
+    for (const kind of kinds) this.#restarts.inc({ kind }, 0)
+    this.#reloads = new Counter({
+      name: 'hotcakes_reloads_total',
+      help: 'Rolling reloads of the HTTP workers that have ended.',
+      labelNames: ['result'] as const,
+      registers,
+    })
+    for (const result of reloadResults) this.#reloads.inc({ result }, 0)
+    this.#unresponsive = new Gauge({
+      name: 'hotcakes_worker_unresponsive',
+      help: 'Child processes that did not answer this scrape: their counters are their last known ones.',
+      labelNames: ['kind', 'pid'] as const,
+      registers,
+    })
+    registerDurability(this.#registry, options.isDurable)
+    this.#recordSound = new Gauge({
+      name: 'hotcakes_record_sound',
+      help: 'Whether Redis is known to have everything that was sold: with 0 nothing is sold.',
+      registers,
+    })
+    this.#recoveries = new Counter({
+      name: 'hotcakes_recoveries_total',
+      help: 'How often the live sales were rebuilt from Postgres.',
+      registers,
+    })
+    this.#backlog = new Gauge({
+      name: backlogName,
+      help: 'Log entries that are not yet in Postgres.',
+      labelNames: [] as const,
+      registers,
+    })
+    this.#lag = new Gauge({
+      name: 'hotcakes_log_lag_seconds',
+      help: 'Age of the oldest log entry that is not yet in Postgres.',
+      labelNames: [] as const,
+      registers,
+    })
+  }
+
+  restarted(kind: ChildKind): void {
+    this.#restarts.inc({ kind })
+  }
+
+  reloaded(result: ReloadResult): void {
+    this.#reloads.inc({ result })
+  }
+
+  setRecordSound(isSound: boolean): void {
+    this.#recordSound.set(isSound ? 1 : 0)
+  }
+
+  recovered(): void {
+    this.#recoveries.inc()
+  }
+
+  /** See ClusterMetricsOptions.ownReport. */
+  async report(silent: readonly ReportingChild[], current: readonly Report[]): Promise<Report> {
+    this.#unresponsive.reset()
+    for (const { kind, pid } of silent) this.#unresponsive.set({ kind, pid: String(pid) }, 1)
+
+    const isReported = current.some((report) =>
+      report.some(({ name, values }) => name === backlogName && values.length > 0),
+    )
+    const state = isReported ? undefined : await this.#options.logState()
+    this.#backlog.remove()
+    this.#lag.remove()
+    if (state !== undefined) {
+      this.#backlog.set(state.backlogEntries)
+      this.#lag.set(state.lagSeconds)
+    }
+    return (await this.#registry.getMetricsAsJSON()) as unknown as Report
+  }
+}
+
+function registerWorkers(registry: Registry, supervisor: Pick<Supervisor, 'count'>): void {
+  const workers = new Gauge({
+    name: 'hotcakes_workers',
+    help: 'Child processes by kind and state; waiting: the back-off before a replacement runs.',
+    labelNames: ['kind', 'state'] as const,
+    registers: [registry],
+    collect() {
+      for (const kind of kinds)
+        for (const state of childPlaces) workers.set({ kind, state }, supervisor.count(kind, state))
+    },
+  })
+}
+
+function registerDurability(registry: Registry, isDurable: () => boolean): void {
+  const durable = new Gauge({
+    name: 'hotcakes_redis_durable',
+    help: 'Whether Redis, as it is set up, keeps everything that it acknowledges.',
+    registers: [registry],
+    collect() {
+      durable.set(isDurable() ? 1 : 0)
+    },
+  })
+}
+
+function registerAudit(registry: Registry, lastAudit: () => LastAudit | undefined): void {
+  const verdict = new Gauge({
+    name: 'hotcakes_audit_verdict',
+    help: '1 for what the last audit of the whole record found, 0 for the others; no series before the first audit.',
+    labelNames: ['verdict'] as const,
+    registers: [registry],
+    collect() {
+      const last = lastAudit()
+      if (last === undefined) return
+      for (const one of auditVerdicts) verdict.set({ verdict: one }, one === last.verdict ? 1 : 0)
+    },
+  })
+  const started = new Gauge({
+    name: 'hotcakes_audit_started_timestamp_seconds',
+    help: 'When that audit began, by the clock of its machine.',
+    labelNames: [] as const,
+    registers: [registry],
+    collect() {
+      const last = lastAudit()
+      if (last === undefined) started.remove()
+      else started.set(last.startedSeconds)
+    },
+  })
+}

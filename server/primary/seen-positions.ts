@@ -1,0 +1,48 @@
+import { setTimeout as delay } from 'node:timers/promises'
+
+import type { ToChild } from '../../core/ipc.ts'
+import { seenGatherMsMax } from '../../core/limits.ts'
+import { compareLogPositions, type LogPosition } from '../../core/log-position.ts'
+
+/** A child as far as it is asked what it has seen. */
+export interface AskedChild {
+  send(message: ToChild): void
+}
+
+/**
+ * The newest log entry that any HTTP worker of this server has answered decisions of. Every heartbeat tells; before
+ * Redis' state is compared with it all are asked.
+ */
+export class SeenPositions {
+  #newest: LogPosition | undefined
+  readonly #asked = new Set<AskedChild>()
+  #whenAllTold: () => void = () => undefined
+
+  get newest(): LogPosition | undefined {
+    return this.#newest
+  }
+
+  heard(position: LogPosition | undefined): void {
+    if (position === undefined) return
+    if (this.#newest === undefined || compareLogPositions(position, this.#newest) > 0) this.#newest = position
+  }
+
+  /** It has told what it was asked, or is gone and told all it could. */
+  told(child: AskedChild): void {
+    if (this.#asked.delete(child) && this.#asked.size === 0) this.#whenAllTold()
+  }
+
+  /** Bounded: of a child that hangs, what it said last counts. */
+  async gather(children: readonly AskedChild[]): Promise<LogPosition | undefined> {
+    this.#asked.clear()
+    for (const child of children) this.#asked.add(child)
+    if (children.length > 0) {
+      const all = new Promise<void>((resolve) => {
+        this.#whenAllTold = resolve
+      })
+      for (const child of children) child.send({ type: 'seen' })
+      await Promise.race([all, delay(seenGatherMsMax)])
+    }
+    return this.#newest
+  }
+}

@@ -1,0 +1,400 @@
+import type { Config } from '../../core/config/load.ts'
+import { Fault } from '../../core/faults.ts'
+import type { ChildKind, FromChild, RecordReport } from '../../core/ipc.ts'
+import {
+  childStartMsMax,
+  crashBudgetDeaths,
+  crashBudgetWindowMs,
+  watchGapMsMax,
+  watchIntervalMs,
+} from '../../core/limits.ts'
+import type { Log } from '../../core/log.ts'
+import type { LogPosition } from '../../core/log-position.ts'
+import { Child } from './child.ts'
+import { CrashHistory } from './restart-policy.ts'
+
+/** Where a child stands. `waiting` is no process yet: a replacement whose back-off runs. */
+export type ChildPlace = 'starting' | 'ready' | 'draining'
+export const childPlaces = ['waiting', 'starting', 'ready', 'draining'] as const
+
+export interface SupervisorOptions {
+  readonly config: Config
+  readonly executables: Readonly<Record<ChildKind, string>>
+  readonly log: Log
+  readonly onMetrics: (child: Child, id: number, metrics: readonly unknown[]) => void
+  readonly onGone: (child: Child) => void
+  readonly onHealth: (child: Child, message: FromChild & { readonly type: 'probe' | 'health' }) => void
+  readonly onSeen: (child: Child, seen: LogPosition | undefined, isAnswer: boolean) => void
+  readonly onRestart: (kind: ChildKind) => void
+  /** The crash budget is spent; nobody is replaced any more. */
+  readonly onBudgetSpent: (fault: Fault) => void
+  readonly startMsMax?: number
+}
+
+interface Replacement {
+  readonly kind: ChildKind
+  readonly timer: NodeJS.Timeout
+}
+
+/** Keeps the wanted children running: forks, watches, replaces, and in the end drains them. */
+export class Supervisor {
+  readonly #options: SupervisorOptions
+  readonly #startMsMax: number
+  #config: Config
+  readonly #places: Readonly<Record<ChildPlace, Set<Child>>> = {
+    starting: new Set(),
+    ready: new Set(),
+    draining: new Set(),
+  }
+  readonly #waiting = new Set<Replacement>()
+  /** New ones that are to take the place of one that works, until they are ready. */
+  readonly #successors = new Set<Child>()
+  readonly #history = new CrashHistory()
+  /** The kinds that are being drained, with what they had to leave. */
+  readonly #drains = new Map<ChildKind, string[]>()
+  readonly #lastFailures = new Map<ChildKind, string>()
+  readonly #watch: NodeJS.Timeout
+  #watchedMs = performance.now()
+  #replaces = true
+  #record: RecordReport = { status: 'unverified' }
+  #whenChanged: (() => void)[] = []
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options
+    this.#startMsMax = options.startMsMax ?? childStartMsMax
+    this.#config = options.config
+    this.#watch = setInterval(() => this.#look(), watchIntervalMs)
+  }
+
+  start(kind: ChildKind, count: number): void {
+    for (let n = 0; n < count; n++) this.#forkOrReplace(kind)
+  }
+
+  /**
+   * Resolves when every child is ready.
+   * @throws Fault HC_START_TIMEOUT; the signal's reason when it is aborted
+   */
+  async allReady(signal: AbortSignal, startMsMax = this.#startMsMax): Promise<void> {
+    const timeout = AbortSignal.timeout(startMsMax)
+    const change = () => this.#changed()
+    signal.addEventListener('abort', change)
+    timeout.addEventListener('abort', change)
+    try {
+      await this.#until(() => signal.aborted || timeout.aborted || this.#notReady().length === 0)
+    } finally {
+      signal.removeEventListener('abort', change)
+      timeout.removeEventListener('abort', change)
+    }
+    signal.throwIfAborted()
+    if (this.#notReady().length === 0) return
+    const who = [...new Set(this.#notReady())].map((kind) => {
+      const failure = this.#lastFailures.get(kind)
+      const waits = new Set(
+        [...this.#places.starting].map((child) => (child.kind === kind ? child.waitsFor : undefined)),
+      )
+      const whys = [...waits].flatMap((what) => (what === undefined ? [] : [`one waits for ${what}`]))
+      if (failure !== undefined) whys.push(`its last one ended: ${failure}`)
+      return whys.length === 0 ? kind : `${kind} (${whys.join('; ')})`
+    })
+    throw new Fault('HC_START_TIMEOUT', `not ready after ${startMsMax} ms: ${who.join(', ')}`)
+  }
+
+  /** Who is forked from now on gets this configuration. */
+  reconfigure(config: Config): void {
+    this.#config = config
+  }
+
+  /** Those of a kind that are ready. */
+  ready(kind: ChildKind): Child[] {
+    return [...this.#places.ready].filter((child) => child.kind === kind)
+  }
+
+  /**
+   * Replaces a child that is ready by a new one, with both at work for a moment; resolves when the old one is gone.
+   * @returns false if the new one did not become ready: the old one works on
+   */
+  async supersede(old: Child): Promise<boolean> {
+    if (!this.#places.ready.has(old)) return true // it has died meanwhile, and whoever replaced it is new
+    const successor = this.#fork(old.kind)
+    if (successor instanceof Error) {
+      this.#options.log.error({ kind: old.kind }, `no process can take the place of another: ${String(successor)}`)
+      return false
+    }
+    this.#successors.add(successor)
+    await this.#until(() => !this.#places.starting.has(successor))
+    if (!this.#successors.delete(successor)) return false
+    // If the old one has died it was replaced, and the successor is one too many.
+    const leaving = this.#places.ready.has(old) ? old : successor
+    this.#drainChild(leaving, 'ready', 'retire')
+    await this.#until(() => !this.#places.draining.has(leaving))
+    return true
+  }
+
+  /** Those of a kind that can be asked and don't leave, be they ready or not. */
+  staying(kind: ChildKind): Child[] {
+    return [...this.#places.starting, ...this.#places.ready].filter((child) => child.kind === kind && child.isListening)
+  }
+
+  /** How many of a kind there should be. A successor is none more: it takes another's place. */
+  wanted(kind: ChildKind): number {
+    const successors = [...this.#successors].filter((child) => child.kind === kind).length
+    return this.#count(kind) - this.count(kind, 'draining') - successors
+  }
+
+  /** Those that answer messages; of one kind or of all. */
+  reachable(kind?: ChildKind): Child[] {
+    const all = [...this.#places.ready, ...this.#places.draining]
+    return kind === undefined ? all : all.filter((child) => child.kind === kind)
+  }
+
+  /** Tells the HTTP workers, and all to come, how it stands with Redis' state. */
+  reportRecord(report: RecordReport): void {
+    this.#record = report
+    for (const children of Object.values(this.#places)) for (const child of children) this.#tellRecord(child)
+  }
+
+  #tellRecord(child: Child): void {
+    if (child.kind === 'http' && child.isListening) child.send({ type: 'record', report: this.#record })
+  }
+
+  count(kind: ChildKind, place: (typeof childPlaces)[number]): number {
+    const all: Iterable<{ readonly kind: ChildKind }> = place === 'waiting' ? this.#waiting : this.#places[place]
+    let count = 0
+    for (const one of all) if (one.kind === kind) count += 1
+    return count
+  }
+
+  /** The children there are, for people. */
+  describe(): string[] {
+    return (['starting', 'ready', 'draining'] as const).flatMap((place) =>
+      [...this.#places[place]].map(({ kind, pid }) => `${kind} process ${pid} (${place})`),
+    )
+  }
+
+  /**
+   * Drains every child of a kind; resolves when none is left, with what they had to leave. An HTTP worker that dies
+   * meanwhile takes its connections along, so there is nothing to replace it for. A persister is replaced until one
+   * has drained the log to its end: the log is still there.
+   */
+  async drain(kind: ChildKind): Promise<readonly string[]> {
+    const left: string[] = []
+    this.#drains.set(kind, left)
+    const replacements = [...this.#waiting].filter((replacement) => replacement.kind === kind)
+    for (const replacement of replacements) this.#cancel(replacement)
+    if (kind === 'persister' && replacements.length > 0) this.#replace(kind)
+    if (kind === 'persister' && !this.#replaces && this.#count(kind) === 0) left.push('no persister is left')
+    for (const child of this.#places.ready) if (child.kind === kind) this.#drainChild(child, 'ready')
+    // An HTTP worker that waits for Redis in its start may wait for ever, and has taken requests already. A persister is
+    // ready at once, and drains then.
+    for (const child of this.#places.starting) {
+      if (child.kind === kind && kind === 'http' && child.isListening) this.#drainChild(child, 'starting')
+    }
+    await this.#until(() => this.#count(kind) === 0)
+    return left
+  }
+
+  /** Kills every child; resolves when they are gone. */
+  async kill(because: string): Promise<void> {
+    this.#replaces = false
+    for (const replacement of this.#waiting) this.#cancel(replacement)
+    for (const children of Object.values(this.#places)) for (const child of children) child.kill(because)
+    await this.#until(() => this.describe().length === 0)
+  }
+
+  /** Call when all children are gone. */
+  close(): void {
+    clearInterval(this.#watch)
+  }
+
+  #forkOrReplace(kind: ChildKind): void {
+    const child = this.#fork(kind)
+    if (child instanceof Error) this.#died(kind, { pid: 0, end: `it could not be forked: ${String(child)}` })
+  }
+
+  /** What the operating system says when it can't. */
+  #fork(kind: ChildKind): Child | Error {
+    let child: Child
+    try {
+      child = new Child({
+        kind,
+        executable: this.#options.executables[kind],
+        // uWebSockets.js reads it when it is loaded, before the worker has its configuration.
+        env: { UWS_HTTP_MAX_HEADERS_SIZE: String(this.#config.app.headersBytesMax) },
+        onMessage: (from, message) => this.#heard(from, message),
+        onGone: (gone) => this.#gone(gone),
+      })
+    } catch (error) {
+      return error as Error
+    }
+    this.#places.starting.add(child)
+    this.#options.log.debug({ kind, child: child.pid }, 'a process was forked')
+    return child
+  }
+
+  #heard(child: Child, message: FromChild): void {
+    const { log } = this.#options
+    if (!this.#places.starting.has(child)) child.silentSinceMs = performance.now()
+    switch (message.type) {
+      case 'listening':
+        child.isListening = true
+        if (child.kind === 'http' && this.#drains.has('http')) this.#drainChild(child, 'starting')
+        else child.send({ type: 'start', config: this.#config, answersProbes: true })
+        this.#tellRecord(child)
+        break
+      case 'accepting':
+        child.isAccepting = true
+        break
+      case 'waiting':
+        this.#waitsFor(child, message)
+        break
+      case 'probe':
+      case 'health':
+        this.#options.onHealth(child, message)
+        break
+      case 'ready':
+        child.waitsFor = undefined
+        if (!this.#move(child, 'starting', 'ready')) break
+        log.info({ kind: child.kind, child: child.pid }, 'a process is ready')
+        if (this.#drains.has(child.kind)) this.#drainChild(child, 'ready')
+        break
+      case 'metrics':
+        this.#options.onMetrics(child, message.id, message.metrics)
+        break
+      case 'failed':
+        child.failure = `${message.code}: ${message.message}`
+        log.error({ kind: child.kind, child: child.pid, code: message.code }, message.message)
+        break
+      case 'left':
+        child.left.push(message.what)
+        log.error({ kind: child.kind, child: child.pid }, message.what)
+        break
+      case 'heartbeat':
+      case 'seen':
+        this.#options.onSeen(child, message.seen, message.type === 'seen')
+    }
+  }
+
+  /** It lives, and would gain nothing from being replaced: whatever it waits for would not be there for another either. */
+  #waitsFor(child: Child, { for: what, isRefused }: FromChild & { readonly type: 'waiting' }): void {
+    if (!this.#places.starting.has(child)) return
+    if (child.waitsFor !== what)
+      this.#options.log.warn({ kind: child.kind, child: child.pid }, `a process that starts waits for ${what}`)
+    child.waitsFor = what
+    if (!this.#successors.has(child) && isRefused !== true) child.silentSinceMs = performance.now()
+  }
+
+  #drainChild(child: Child, from: ChildPlace, type: 'drain' | 'retire' = 'drain'): void {
+    if (this.#move(child, from, 'draining')) child.send({ type })
+  }
+
+  /** The one way from place to place; false, and nothing happens, when the child does not stand where it is taken from. */
+  #move(child: Child, from: ChildPlace, to: ChildPlace): boolean {
+    if (!this.#places[from].delete(child)) return false
+    child.silentSinceMs = performance.now()
+    this.#places[to].add(child)
+    this.#changed()
+    return true
+  }
+
+  #gone(child: Child): void {
+    const { kind, pid, end } = child
+    const wasDraining = this.#places.draining.delete(child)
+    this.#places.starting.delete(child)
+    this.#places.ready.delete(child)
+    this.#options.onGone(child)
+    const left = this.#drains.get(kind)
+    left?.push(...child.left)
+    if (this.#successors.delete(child)) {
+      this.#options.log.error({ kind, child: pid }, `a process died before it took the place of another: ${end}`)
+    } else if (wasDraining && child.isCleanExit) {
+      this.#options.log.info({ kind, child: pid }, 'a process has drained and ended')
+    } else if (wasDraining && (kind === 'http' || child.left.length > 0)) {
+      this.#options.log.error({ kind, child: pid }, `a process died while it drained: ${end}`)
+      left?.push(`${kind} process ${pid} died while it drained: ${end}`)
+    } else {
+      this.#died(kind, { pid, end })
+    }
+    this.#changed()
+  }
+
+  #died(kind: ChildKind, { pid, end }: { pid: number; end: string }): void {
+    const { log } = this.#options
+    this.#lastFailures.set(kind, end)
+    if (!this.#replaces) {
+      this.#drains.get(kind)?.push(`${kind} process ${pid} died: ${end}`)
+      return
+    }
+    const delayMs = this.#history.record(kind, performance.now())
+    log.error({ kind, child: pid }, `a process died: ${end}`)
+    if (this.#history.isBudgetSpent) {
+      this.#replaces = false
+      for (const replacement of this.#waiting) this.#cancel(replacement)
+      const what = `more than ${crashBudgetDeaths} processes died within ${crashBudgetWindowMs / 1_000} s`
+      this.#options.onBudgetSpent(new Fault('HC_CRASH_BUDGET', `${what}, the last one: ${kind}, ${end}`))
+    } else if (kind === 'persister' || !this.#drains.has(kind)) {
+      this.#replaceLater(kind, delayMs)
+    }
+  }
+
+  #replaceLater(kind: ChildKind, delayMs: number): void {
+    const timer = setTimeout(() => {
+      this.#waiting.delete(replacement)
+      this.#replace(kind)
+    }, delayMs)
+    const replacement = { kind, timer }
+    this.#waiting.add(replacement)
+  }
+
+  #replace(kind: ChildKind): void {
+    this.#options.onRestart(kind)
+    this.#forkOrReplace(kind)
+    this.#changed()
+  }
+
+  #cancel(replacement: Replacement): void {
+    clearTimeout(replacement.timer)
+    this.#waiting.delete(replacement)
+    this.#changed()
+  }
+
+  /** Kills who is late, but for a successor that waits: it may hold connections, and goes in order. */
+  #look(): void {
+    const nowMs = performance.now()
+    const gapMs = nowMs - this.#watchedMs
+    this.#watchedMs = nowMs
+    const silenceMsMax = this.#config.app.heartbeatSeconds * 1_000
+    for (const [place, children] of Object.entries(this.#places)) {
+      const isStarting = place === 'starting'
+      const patienceMs = isStarting ? this.#startMsMax : silenceMsMax
+      for (const child of children) {
+        if (gapMs > watchGapMsMax) child.silentSinceMs = nowMs
+        if (nowMs - child.silentSinceMs <= patienceMs || child.killedBecause !== undefined) continue
+        const wait = isStarting && child.waitsFor !== undefined ? `: it waits for ${child.waitsFor}` : ''
+        const because = `it was ${isStarting ? 'not ready after' : 'silent for'} ${patienceMs} ms${wait}`
+        if (wait !== '' && this.#successors.delete(child)) {
+          this.#options.log.error({ kind: child.kind, child: child.pid }, because)
+          this.#drainChild(child, 'starting', 'retire')
+          continue
+        }
+        this.#options.log.error({ kind: child.kind, child: child.pid }, `a process is killed: ${because}`)
+        child.kill(because)
+      }
+    }
+  }
+
+  #notReady(): ChildKind[] {
+    return [...this.#waiting, ...this.#places.starting].map(({ kind }) => kind)
+  }
+
+  #count(kind: ChildKind): number {
+    return childPlaces.reduce((count, place) => count + this.count(kind, place), 0)
+  }
+
+  async #until(condition: () => boolean): Promise<void> {
+    while (!condition()) await new Promise<void>((resolve) => this.#whenChanged.push(resolve))
+  }
+
+  #changed(): void {
+    for (const resolve of this.#whenChanged.splice(0)) resolve()
+  }
+}

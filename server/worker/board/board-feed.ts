@@ -1,0 +1,238 @@
+import { setTimeout as delay } from 'node:timers/promises'
+
+import type { SaleTerms } from '../../../core/decisions.ts'
+import { Fault } from '../../../core/faults.ts'
+import {
+  boardChangesBytesMax,
+  boardItemsMax,
+  boardMessagesPerSecond,
+  boardRateWindowMs,
+  boardScanItems,
+  boardSilenceMs,
+  boardTickMsMax,
+  boardTickMsMin,
+} from '../../../core/limits.ts'
+import type { SaleStore, WatchedSale } from '../../../core/redis/sale-store.ts'
+import type { RedisClock } from '../selling/redis-clock.ts'
+import { saleAt } from '../selling/sales.ts'
+import { ItemStates } from './item-states.ts'
+import { SaleCurve } from './sale-curve.ts'
+
+export interface BoardFeedOptions {
+  readonly store: Pick<SaleStore, 'watch' | 'scanItems' | 'isUp'>
+  readonly clock: RedisClock
+  readonly intervalMs: number
+  /** For all viewers, at most once a tick. */
+  readonly publish: (message: Buffer) => void
+}
+
+/** The sale on the board, as of the last tick. */
+interface Shown {
+  readonly terms: SaleTerms
+  readonly states: ItemStates
+  readonly curve: SaleCurve
+  /** Up to where what Redis noted is in `states`. */
+  readonly sinceMs: number
+  offset: number
+  nowMs: number
+  holds: number
+  purchases: number
+}
+
+/** Of a past tick, with what had been counted by then. */
+interface Mark {
+  readonly nowMs: number
+  readonly holds: number
+  readonly purchases: number
+}
+
+const nowhere = { sinceMs: 0, offset: 0, bytesMax: boardChangesBytesMax }
+
+/**
+ * Follows the current sale while somebody looks at it, and tells the viewers what changed, a message a tick. With no
+ * viewers it does nothing at all, and Redis notes nothing.
+ *
+ * A message is the length of its head (4 bytes, little-endian), the head (JSON) and a payload: with `state` all items
+ * (ItemStates.pack), with `tick` those that changed (ItemStates.takeChanges). A viewer that has had every message since
+ * a `state` knows all; there is no other way to miss one than to lose the connection.
+ */
+export class BoardFeed {
+  readonly #options: BoardFeedOptions
+  #viewers = 0
+  #shown: Shown | undefined
+  #marks: Mark[] = []
+  #saidMs = 0
+  #isRunning = false
+
+  constructor(options: BoardFeedOptions) {
+    this.#options = options
+  }
+
+  get viewers(): number {
+    return this.#viewers
+  }
+
+  /** One viewer more. What it must be sent now; `undefined`: the next message will be a state for everybody. */
+  join(): Buffer | undefined {
+    this.#viewers += 1
+    if (!this.#isRunning) void this.#run()
+    return this.#shown && this.#stateMessage(this.#shown)
+  }
+
+  leave(): void {
+    this.#viewers -= 1
+  }
+
+  /** The connection to Redis was lost: it may have come back as another, so the next tick reads all anew. */
+  forget(): void {
+    this.#shown = undefined
+  }
+
+  /** Rejects with what is a bug, which ends the process. */
+  async #run(): Promise<void> {
+    this.#isRunning = true
+    while (this.#viewers > 0) {
+      const startedMs = performance.now()
+      // Without Redis there is nothing to say, and the viewers will notice.
+      const isWell = !this.#options.store.isUp || (await this.#tryTick())
+      // After a fault all of the sale may have to be read anew, which a Redis in trouble can't do at each tick.
+      const pauseMs = isWell ? this.#tickMs() : boardSilenceMs
+      await delay(Math.max(0, startedMs + pauseMs - performance.now()))
+    }
+    this.#isRunning = false
+    this.#shown = undefined
+  }
+
+  /** Whether Redis gave what was asked for. */
+  async #tryTick(): Promise<boolean> {
+    try {
+      await this.#tick()
+      return true
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error
+      this.forget()
+      return false
+    }
+  }
+
+  /** A crowd hears less often, so that what it costs is bounded and selling does not feel it. */
+  #tickMs(): number {
+    const affordableMs = (this.#viewers * 1_000) / boardMessagesPerSecond
+    return Math.min(boardTickMsMax, Math.max(boardTickMsMin, affordableMs))
+  }
+
+  async #tick(): Promise<void> {
+    const { store, clock, intervalMs } = this.#options
+    const nowMs = clock.now()
+    if (nowMs === undefined) return
+    const sale = saleAt(nowMs, intervalMs)
+    const known = this.#shown?.terms.sale === sale ? this.#shown : undefined
+    let watched = await store.watch(sale, { ...nowhere, ...known })
+    if (watched === undefined) return
+    clock.observe(watched.nowMs)
+    if (known === undefined || !follows(known, watched)) {
+      this.#shown = undefined // who joins while all items are read gets the state after that, with the others
+      this.#show(await this.#read(watched))
+      return
+    }
+    apply(known, watched)
+    while (known.offset < watched.end) {
+      watched = await store.watch(sale, { ...nowhere, ...known })
+      if (watched === undefined || !follows(known, watched)) return this.forget() // watched anew: the next tick reads all
+      apply(known, watched)
+    }
+    this.#tell(known)
+  }
+
+  /** All of a sale: its items as they are, on which what was noted from then on will follow. */
+  async #read({ terms, nowMs, sinceMs, end }: WatchedSale): Promise<Shown> {
+    const states = new ItemStates(terms.items, boardItemsMax)
+    const soldAtMs: number[] = []
+    let cursor = '0'
+    do {
+      const scanned = await this.#options.store.scanItems(terms.sale, cursor, boardScanItems)
+      for (const { index, isSold, timeMs } of scanned.items) {
+        if (isSold) states.sell(index)
+        else states.hold(index, timeMs)
+        if (isSold) soldAtMs.push(timeMs)
+      }
+      ;({ cursor } = scanned)
+    } while (cursor !== '0')
+    states.expire(nowMs - terms.opensAtMs)
+    states.takeChanges()
+    const curve = SaleCurve.through(soldAtMs)
+    return { terms, states, curve, sinceMs, offset: end, nowMs, holds: 0, purchases: 0 }
+  }
+
+  #show(shown: Shown): void {
+    this.#shown = shown
+    this.#marks = []
+    this.#options.publish(this.#stateMessage(shown))
+    this.#saidMs = performance.now()
+  }
+
+  #tell(shown: Shown): void {
+    const { states, curve, terms, nowMs } = shown
+    const sinceOpeningMs = nowMs - terms.opensAtMs
+    const soldBefore = curve.points.at(-1) ?? 0
+    states.expire(sinceOpeningMs)
+    if (states.sold > soldBefore) curve.add(sinceOpeningMs, states.sold)
+    const rates = this.#rates(shown)
+    const changes = states.takeChanges()
+    // A heartbeat once a second when nothing happens: who hears nothing for longer knows that it is stale.
+    if (changes.length === 0 && performance.now() - this.#saidMs < boardSilenceMs) return
+    this.#options.publish(message({ type: 'tick', ...numbers(shown), ...rates }, changes))
+    this.#saidMs = performance.now()
+  }
+
+  #stateMessage(shown: Shown): Buffer {
+    const { terms, curve, states } = shown
+    const head = { type: 'state', ...numbers(shown), ...this.#rates(shown), terms, curve: curve.points }
+    return message(head, states.pack())
+  }
+
+  /** Over the last second or so. */
+  #rates({ nowMs, holds, purchases }: Shown): { holdsPerSecond: number; purchasesPerSecond: number } {
+    const marks = this.#marks
+    if (marks.at(-1)?.nowMs !== nowMs) marks.push({ nowMs, holds, purchases })
+    while (marks.length > 2 && nowMs - (marks[1] as Mark).nowMs >= boardRateWindowMs) marks.shift()
+    const [oldest] = marks as [Mark]
+    const seconds = Math.max(nowMs - oldest.nowMs, boardTickMsMin) / 1_000
+    return {
+      holdsPerSecond: Math.round((holds - oldest.holds) / seconds),
+      purchasesPerSecond: Math.round((purchases - oldest.purchases) / seconds),
+    }
+  }
+}
+
+function follows(known: Shown, watched: WatchedSale): boolean {
+  return watched.sinceMs === known.sinceMs && watched.end >= known.offset
+}
+
+function apply(shown: Shown, { terms, changes, nowMs }: WatchedSale): void {
+  // A tick after the hold was taken at the most, so it is shown for as much longer than it lasts.
+  const expiryMs = nowMs - terms.opensAtMs + terms.holdMs
+  for (let at = 0; at + 4 <= changes.length; at += 4) {
+    const change = changes.readUInt32BE(at)
+    if ((change & 1) === 1) {
+      shown.states.sell(change >>> 1)
+      shown.purchases += 1
+    } else {
+      shown.states.hold(change >>> 1, expiryMs)
+      shown.holds += 1
+    }
+  }
+  shown.offset += changes.length
+  shown.nowMs = nowMs
+}
+
+function numbers({ nowMs, states }: Shown): { now: number; held: number; sold: number } {
+  return { now: nowMs, held: states.held, sold: states.sold }
+}
+
+function message(head: object, payload: Buffer): Buffer {
+  const text = Buffer.from(JSON.stringify(head))
+  const length = Buffer.alloc(4)
+  length.writeUInt32LE(text.length)
+  return Buffer.concat([length, text, payload])
+}

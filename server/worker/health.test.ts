@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import type { LogState } from '../../core/redis/sale-store.ts'
+import { type HealthFacts, judgeHealth } from './health.ts'
+
+const position = { epoch: 1, seq: 9 }
+const persister = { state: 'active', position, host: 'here', pid: 1 } as const
+const owner = { epoch: 1, admittedRun: 'a run', record: 'ours' }
+const logState: LogState = { nowMs: 1, backlogEntries: 5, lagSeconds: 0.1, last: position, persister, ...owner }
+const wellFacts: HealthFacts = {
+  isDraining: false,
+  isRedisUp: true,
+  redisFault: undefined,
+  isRecordSound: true,
+  recordReport: undefined,
+  logState,
+  backlogMax: 100,
+  needsPostgres: false,
+  logLack: undefined,
+  sale: 7,
+  isSaleOpen: true,
+}
+
+function verdict(change: Partial<HealthFacts>): [string, Record<string, string>] {
+  const { status, checks } = judgeHealth({ ...wellFacts, ...change })
+  const unwell = Object.entries(checks).filter(
+    ([, check]) => !['serving', 'up', 'sound', 'ok', 'open'].includes(check.status),
+  )
+  return [status, Object.fromEntries(unwell.map(([name, check]) => [name, check.status]))]
+}
+
+test('a server that has all it needs is ready, and names every part', () => {
+  assert.deepEqual(verdict({}), ['ready', {}])
+  assert.deepEqual(judgeHealth(wellFacts).checks.log, {
+    status: 'ok',
+    backlog_entries: 5,
+    backlog_max: 100,
+    lag_seconds: 0.1,
+  })
+})
+
+test('without Postgres or without word from a persister selling goes on, and it says degraded', () => {
+  const away = { ...logState, persister: { ...persister, state: 'away' as const } }
+  assert.deepEqual(verdict({ logState: away }), ['degraded', { postgres: 'away' }])
+  assert.deepEqual(verdict({ logState: { ...logState, persister: undefined } }), ['degraded', { postgres: 'unknown' }])
+})
+
+test('where purchases wait for Postgres, it is not ready without', () => {
+  const away = { ...logState, persister: { ...persister, state: 'away' as const } }
+  assert.deepEqual(verdict({ needsPostgres: true }), ['ready', {}])
+  assert.deepEqual(verdict({ needsPostgres: true, logState: away }), ['not_ready', { postgres: 'away' }])
+})
+
+test('it tells a Postgres that refuses our rows from one that is away, and names why', () => {
+  const trouble = { fault: 'HC_POSTGRES_REFUSED', reason: 'permission denied for table purchases [42501]' } as const
+  const refused = { ...logState, persister: { ...persister, state: 'refused' as const, trouble } }
+  assert.deepEqual(verdict({ logState: refused }), ['degraded', { postgres: 'refused' }])
+  assert.deepEqual(verdict({ logState: refused, needsPostgres: true }), ['not_ready', { postgres: 'refused' }])
+  const { checks } = judgeHealth({ ...wellFacts, logState: refused })
+  assert.deepEqual(checks.postgres, { status: 'refused', ...trouble })
+  const unnamed = { fault: 'HC_POSTGRES_UNAVAILABLE', reason: '' } as const
+  const away = { ...logState, persister: { ...persister, state: 'away' as const, trouble: unnamed } }
+  const awayChecks = judgeHealth({ ...wellFacts, logState: away }).checks
+  assert.deepEqual(awayChecks.postgres, { status: 'away', fault: 'HC_POSTGRES_UNAVAILABLE' })
+  const locked = { ...logState, persister: { ...persister, state: 'locked' as const } }
+  assert.deepEqual(verdict({ logState: locked }), ['degraded', { postgres: 'locked' }])
+})
+
+test('a log that has lost entries is named, and Postgres is not blamed for it', () => {
+  const trouble = { fault: 'HC_LOG_GAP', reason: 'after the log entry 1-4 comes 1-6' } as const
+  const gap = { ...logState, persister: { ...persister, state: 'log_fault' as const, trouble } }
+  assert.deepEqual(verdict({ logState: gap }), ['degraded', { log: 'fault' }])
+  assert.deepEqual(verdict({ logState: gap, needsPostgres: true }), ['not_ready', { log: 'fault' }])
+  assert.deepEqual(verdict({ logState: gap, logLack: 'backlog_full' }), ['not_ready', { log: 'backlog_full' }])
+  const { log, postgres } = judgeHealth({ ...wellFacts, logState: gap }).checks
+  assert.deepEqual(log, { status: 'fault', ...trouble, backlog_entries: 5, backlog_max: 100, lag_seconds: 0.1 })
+  assert.deepEqual(postgres, { status: 'up' })
+})
+
+test('it is not ready without Redis, with the log full, without an open sale, or while it drains', () => {
+  assert.deepEqual(verdict({ isRedisUp: false }), ['not_ready', { redis: 'down' }])
+  assert.deepEqual(verdict({ logLack: 'backlog_full' }), ['not_ready', { log: 'backlog_full' }])
+  assert.deepEqual(verdict({ logLack: 'memory_full' }), ['not_ready', { log: 'memory_full' }])
+  assert.deepEqual(verdict({ isRecordSound: false }), ['not_ready', { record: 'unverified' }])
+  const recordReport = { status: 'lost', fault: 'HC_LOG_LOST', reason: 'why' } as const
+  assert.deepEqual(verdict({ isRecordSound: false, recordReport }), ['not_ready', { record: 'lost' }])
+  assert.deepEqual(verdict({ isSaleOpen: false }), ['not_ready', { sale: 'opening' }])
+  assert.deepEqual(verdict({ isDraining: true }), ['not_ready', { server: 'draining' }])
+  assert.deepEqual(verdict({ logState: undefined }), ['not_ready', { postgres: 'unknown', log: 'unknown' }])
+})

@@ -1,0 +1,106 @@
+import type { FaultCode } from '../../core/faults.ts'
+import type { RecordReport, WorkerHealth } from '../../core/ipc.ts'
+import type { PersisterTrouble } from '../../core/redis/persister-state.ts'
+import type { LogState } from '../../core/redis/sale-store.ts'
+import type { Exchange } from './http/exchange.ts'
+import { okHead } from './http/replies.ts'
+import type { LogLack } from './selling/log-room.ts'
+
+/** What the readiness of one HTTP worker is judged by; for the whole server see server-health.ts. */
+export interface HealthFacts {
+  readonly isDraining: boolean
+  /** The connection stands, and the last question was answered. */
+  readonly isRedisUp: boolean
+  readonly redisFault: FaultCode | undefined
+  /** Redis is known to have everything that was sold. */
+  readonly isRecordSound: boolean
+  /** What the primary says when it has not. */
+  readonly recordReport: RecordReport | undefined
+  /** undefined: not known yet. */
+  readonly logState: LogState | undefined
+  readonly backlogMax: number
+  /** APP_ACK=postgres. */
+  readonly needsPostgres: boolean
+  readonly logLack: LogLack | undefined
+  /** The current sale's number, once Redis has told the time, and whether it is open in Redis. */
+  readonly sale: number | undefined
+  readonly isSaleOpen: boolean
+}
+
+export interface HealthReport extends WorkerHealth {
+  readonly checks: Readonly<
+    Record<'server' | 'redis' | 'record' | 'postgres' | 'log' | 'sale', { readonly status: string }>
+  >
+}
+
+/**
+ * Selling needs Redis, an open sale and room in the log. It doesn't need Postgres, unless purchases have to be in there
+ * before they are answered: while it is away the log grows, and only when it has grown past its bound, or Redis is near
+ * the end of its memory, no more may come in.
+ */
+export function judgeHealth(facts: HealthFacts): HealthReport {
+  const { logState, logLack, backlogMax } = facts
+  const postgres = postgresCheck(logState)
+  const logFault = logFaultOf(logState)
+  // Where nothing gets into Postgres it doesn't matter here which side is to blame.
+  const isRecording = postgres.status === 'up' && logFault === undefined
+  const checks = {
+    server: { status: facts.isDraining ? 'draining' : 'serving' },
+    redis: { status: facts.isRedisUp ? 'up' : 'down', ...(facts.redisFault && { fault: facts.redisFault }) },
+    record: recordCheck(facts),
+    postgres,
+    log: {
+      status: logState === undefined ? 'unknown' : (logLack ?? (logFault === undefined ? 'ok' : 'fault')),
+      ...logFault,
+      backlog_entries: logState?.backlogEntries,
+      backlog_max: backlogMax,
+      lag_seconds: logState?.lagSeconds,
+    },
+    sale: { status: facts.isSaleOpen ? 'open' : 'opening', id: facts.sale },
+  }
+  const hasRecord = logState !== undefined && logLack === undefined && (isRecording || !facts.needsPostgres)
+  const sells = !facts.isDraining && facts.isRedisUp && facts.isRecordSound && hasRecord && facts.isSaleOpen
+  return { status: sells ? (isRecording ? 'ready' : 'degraded') : 'not_ready', checks }
+}
+
+/** The primary may not have told yet what it is about to find out. */
+function recordCheck({ isRecordSound, recordReport }: HealthFacts): { status: string } {
+  if (isRecordSound) return { status: 'sound' }
+  return recordReport === undefined || recordReport.status === 'sound' ? { status: 'unverified' } : recordReport
+}
+
+interface PostgresCheck extends Partial<PersisterTrouble> {
+  readonly status: 'up' | 'away' | 'refused' | 'locked' | 'unknown'
+}
+
+/** Known from what the persister says in Redis: this process has a connection to Postgres only while it reads. */
+function postgresCheck(logState: LogState | undefined): PostgresCheck {
+  const persister = logState?.persister
+  switch (persister?.state) {
+    case undefined:
+      return { status: 'unknown' }
+    case 'away':
+    case 'refused':
+    case 'locked':
+      return { status: persister.state, ...shown(persister.trouble) }
+    case 'active':
+    case 'standby':
+    case 'log_fault':
+      return { status: 'up' }
+  }
+}
+
+/** The log has entries that can't be copied, or lacks some: Postgres is not to blame. */
+function logFaultOf(logState: LogState | undefined): Partial<PersisterTrouble> | undefined {
+  return logState?.persister?.state === 'log_fault' ? shown(logState.persister.trouble) : undefined
+}
+
+function shown(trouble: PersisterTrouble | undefined): Partial<PersisterTrouble> {
+  if (trouble === undefined) return {}
+  return trouble.reason === '' ? { fault: trouble.fault } : trouble
+}
+
+/** `GET /livez`: the process turns. Whether it can sell is not asked: a restart would not bring Redis back. */
+export function answerLive(exchange: Exchange): void {
+  exchange.answer(okHead, '{"status":"live"}')
+}

@@ -1,0 +1,325 @@
+import { setTimeout as delay } from 'node:timers/promises'
+
+import { hostAndPort, listenHosts } from '../../../core/config/listen-hosts.ts'
+import { Fault } from '../../../core/faults.ts'
+import { drainCheckMs, drainIdleMs, retireIdleMs, retireListenMsMax, retireQuietMs } from '../../../core/limits.ts'
+import type { Connections } from './connections.ts'
+import type { Cors } from './cors.ts'
+import { Exchange, type ExchangeHost } from './exchange.ts'
+import { problemReply } from './problems.ts'
+import type { RateLimit } from './rate-limit.ts'
+import { noContentHead } from './replies.ts'
+import { type RequestMetrics, type ShedReason, statusAborted } from './request-metrics.ts'
+import type { TurnClock } from './turn-clock.ts'
+import { turnedAway } from './turned-away.ts'
+import {
+  App,
+  closeListenSocket,
+  type HttpRequest,
+  type HttpResponse,
+  type TemplatedApp,
+  type us_listen_socket,
+} from './uws.ts'
+
+export interface Route {
+  /** May have one parameter, `/items/:id`: the exchange's `parameter`. In the metrics the route is labelled so. */
+  readonly path: string
+  readonly method: 'GET' | 'POST'
+  /** Answers the exchange, now or later. A GET route serves HEAD as well. */
+  readonly handle: (exchange: Exchange) => void
+  /** Asked before anything else is done for a request, but for HEAD. A reason turns it away. */
+  readonly refusal?: () => ShedReason | undefined
+  /** Its answers have an ETag, and its exchanges `ifNoneMatch`. */
+  readonly isTagged?: boolean
+  /** For those who watch the server: the rate limit spares it. */
+  readonly isProbe?: boolean
+}
+
+/** The label of requests that no route has. */
+const otherRoute = 'other'
+
+/** The routes' labels in the metrics, in the order that the server counts by. */
+export function routeLabels(routes: readonly Pick<Route, 'path'>[]): string[] {
+  return [...routes.map(({ path }) => path), otherRoute]
+}
+
+export interface HttpServerOptions {
+  readonly routes: readonly Route[]
+  readonly metrics: RequestMetrics
+  readonly clock: TurnClock
+  readonly connections: Connections
+  /** Has WebSockets of its own to register. */
+  readonly board?: { attach(app: TemplatedApp, onClosed: () => void): void }
+  /** `undefined`: an address may ask as often as it likes. */
+  readonly rateLimit: RateLimit | undefined
+  /** `undefined`: pages of other origins may not read the answers. */
+  readonly cors: Cors | undefined
+}
+
+/**
+ * serving: all is well. retiring: each connection is closed after its next answer, and its client finds another worker.
+ * draining: the same, and the whole server is going. stopping: the same, but what comes is turned away.
+ */
+type State = 'serving' | 'retiring' | 'draining' | 'stopping'
+
+interface Registered extends Omit<Route, 'path' | 'method'> {
+  readonly hasParameter?: boolean
+  /** The route's place in the metrics. */
+  readonly place: number
+  /** fallback: whatever method or path came, the answer is that there is no such thing. */
+  readonly kind: 'route' | 'head' | 'fallback'
+  /** Of an OPTIONS: the methods that there are. */
+  readonly allow?: string
+}
+
+type Entry = (res: HttpResponse, req: HttpRequest) => void
+
+/**
+ * uWebSockets.js with one way in and one way out: every request becomes an Exchange, every answer is written here. It
+ * listens on a socket of its own (SO_REUSEPORT): the kernel spreads the connections over the workers.
+ */
+export class HttpServer implements ExchangeHost {
+  readonly #app: TemplatedApp
+  readonly #metrics: RequestMetrics
+  readonly #clock: TurnClock
+  readonly #connections: Connections
+  readonly #rateLimit: RateLimit | undefined
+  readonly #cors: Cors | undefined
+  #listenSockets: us_listen_socket[] = []
+  #state: State = 'serving'
+  #pending = 0
+  #lastRequestMs = 0
+  #lastConnectedMs = 0
+
+  // What #writeOut is to write: cork() wants a function, and a closure for each answer can be saved.
+  #res: HttpResponse | undefined
+  #lines = ''
+  #body: string | Uint8Array = ''
+  #closes = false
+  #isBodiless = false
+
+  constructor({ routes, metrics, clock, connections, rateLimit, cors, board }: HttpServerOptions) {
+    this.#app = App()
+    this.#metrics = metrics
+    this.#clock = clock
+    this.#connections = connections
+    this.#rateLimit = rateLimit
+    this.#cors = cors
+    this.#app.filter((res, change) => {
+      if (change > 0) this.#lastConnectedMs = clock.now()
+      if (change < 0) connections.closed()
+      else if (!connections.opened(res)) res.close()
+    })
+    board?.attach(this.#app, () => connections.closed())
+    for (const [place, route] of routes.entries()) this.#register(route, place)
+    this.#app.any('/*', this.#entry({ handle: answerUnknown, place: routes.length, kind: 'fallback' }))
+  }
+
+  /** The server as a whole is going; not while only this worker makes room for another. */
+  get isDraining(): boolean {
+    return this.#state === 'draining' || this.#state === 'stopping'
+  }
+
+  /** @throws Fault HC_PORT_IN_USE */
+  async listen(host: string, port: number): Promise<void> {
+    for (const hosts of listenHosts(host)) {
+      for (const one of hosts) {
+        const token = await new Promise<us_listen_socket | false>((resolve) => this.#app.listen(one, port, resolve))
+        if (token === false) break
+        this.#listenSockets.push(token)
+      }
+      if (this.#listenSockets.length === hosts.length) return
+      this.#stopListening()
+    }
+    const where = hostAndPort(host, port)
+    throw new Fault('HC_PORT_IN_USE', `cannot listen on ${where}: the port is taken or the address is not local`)
+  }
+
+  /**
+   * Takes no new connections, answers all that comes on the old ones, and resolves when every connection is closed or
+   * silent. Nothing that was accepted is left unanswered.
+   */
+  async drain(): Promise<void> {
+    this.#leave('draining')
+    await this.#closeWhenSilent(drainIdleMs)
+  }
+
+  /**
+   * The same, while others serve the port: stops listening in a moment in which nobody is about to connect, and gives
+   * idle connections longer. A client that connects for each request may still be reset, once in many hundred times,
+   * unless the kernel hands waiting connections to the others (Linux: net.ipv4.tcp_migrate_req = 1).
+   */
+  async retire(): Promise<void> {
+    this.#state = 'retiring'
+    const deadline = performance.now() + retireListenMsMax
+    while (performance.now() < deadline && performance.now() - this.#lastConnectedMs < retireQuietMs) {
+      await delay(drainCheckMs)
+    }
+    this.#leave(this.#state)
+    await this.#closeWhenSilent(retireIdleMs)
+  }
+
+  /** Takes nothing new at all, and resolves when what was accepted is answered, after `ms` at the latest. */
+  async stop(ms: number): Promise<void> {
+    this.#leave('stopping')
+    const deadline = performance.now() + ms
+    while (this.#pending > 0 && performance.now() < deadline) await delay(drainCheckMs)
+    this.#app.close()
+  }
+
+  write(
+    exchange: Exchange,
+    res: HttpResponse,
+    reply: { status: number; lines: string; body: string | Uint8Array },
+  ): void {
+    this.#pending -= 1
+    this.#res = res
+    this.#lines = exchange.cors === '' ? reply.lines : reply.lines + exchange.cors
+    this.#body = reply.body
+    this.#closes = this.#state !== 'serving' || exchange.closes
+    this.#isBodiless = exchange.isHead || reply.status === 204 || reply.status === 304
+    // Given a length, endWithoutBody goes on to wait for so many bytes; so the header is written like the others.
+    if (exchange.isHead && !this.#closes) this.#lines += `\r\nContent-Length: ${Buffer.byteLength(reply.body)}`
+    res.cork(this.#writeOut)
+    this.#metrics.answered(exchange.route, reply.status, (this.#clock.now() - exchange.startedMs) / 1_000)
+  }
+
+  left(exchange: Exchange): void {
+    this.#pending -= 1
+    this.#metrics.answered(exchange.route, statusAborted, (this.#clock.now() - exchange.startedMs) / 1_000)
+  }
+
+  shed(reason: ShedReason): void {
+    this.#metrics.shed(reason)
+  }
+
+  readonly #writeOut = (): void => {
+    const res = this.#res as HttpResponse
+    this.#res = undefined
+    res.writeStatus(this.#lines)
+    if (!this.#isBodiless) res.end(this.#body, this.#closes)
+    else if (this.#closes) res.endWithoutBody(Buffer.byteLength(this.#body), true)
+    else res.endWithoutBody()
+  }
+
+  #register({ path, method, ...rest }: Route, place: number): void {
+    const route = { ...rest, hasParameter: path.includes('/:') }
+    const app = this.#app
+    const allow = method === 'GET' ? 'GET, HEAD, OPTIONS' : 'POST, OPTIONS'
+    const entry = this.#entry({ ...route, place, kind: 'route' })
+    if (method === 'GET') app.get(path, entry).head(path, this.#entry({ ...route, place, kind: 'head' }))
+    else app.post(path, entry)
+    const options = noContentHead(allow)
+    app.options(path, this.#entry({ handle: (exchange) => exchange.answer(options, ''), place, kind: 'route', allow }))
+    const notAllowed = problemReply('method_not_allowed', { header: `Allow: ${allow}` })
+    app.any(path, this.#entry({ handle: (exchange) => exchange.reply(notAllowed), place, kind: 'fallback' }))
+  }
+
+  /** The one way in, past the rate limit. Without one, or for those that it spares, it costs nothing. */
+  #entry(registered: Registered): Entry {
+    const limit = this.#rateLimit
+    const enter = this.#admitted(registered)
+    if (limit === undefined || registered.isProbe) return enter
+    const { place, kind } = registered
+    // By an exchange like any other answer: no more CPU than an accepted request has (25 us, the kernel's for the most
+    // part), and without its cork, answers to pipelined requests are written one by one: 31 us instead of 8, measured.
+    const refuse = this.#admitted({ handle: (exchange) => exchange.reply(limit.reply), place, kind })
+    return (res, req) => {
+      if (limit.takes(res.getRemoteAddress(), this.#clock.now())) enter(res, req)
+      else refuse(res, req)
+    }
+  }
+
+  /** Everything is read from `req` here: it is gone when this returns. */
+  #admitted({ handle, refusal, place, kind, allow, isTagged = false, hasParameter = false }: Registered): Entry {
+    const cors = this.#cors
+    // A HEAD is turned away by its handler: an answer without its body takes an exchange.
+    const turnsAway = kind === 'head' ? undefined : refusal
+    return (res, req) => {
+      const startedMs = this.#clock.now()
+      const reason = turnsAway?.()
+      if (reason !== undefined) {
+        this.#lastRequestMs = startedMs
+        this.#turnAway(res, place, { reason, closes: hasBody(req), cors: cors?.headers(req) ?? '' })
+        return
+      }
+      // Its types say string, but without a '?' there is none.
+      const query = (req.getQuery() as string | undefined) ?? ''
+      const isHead = kind === 'head' || (kind === 'fallback' && req.getMethod() === 'head')
+      const exchange = new Exchange(this, res, { query, route: place, startedMs, isHead })
+      if (cors !== undefined)
+        exchange.cors = allow === undefined ? cors.headers(req) : cors.preflightHeaders(req, allow)
+      if (isTagged) exchange.ifNoneMatch = req.getHeader('if-none-match')
+      if (hasParameter) exchange.parameter = unescaped(req.getParameter(0))
+      this.#pending += 1
+      this.#lastRequestMs = startedMs
+      // The rest of what the client sends is not to be taken for its next request.
+      exchange.closes = hasBody(req)
+      if (exchange.closes && kind !== 'fallback') exchange.malformed('body')
+      else if (this.#state === 'stopping') exchange.shed('shutting_down')
+      else handle(exchange)
+    }
+  }
+
+  /** Nothing outlives this call, and uWebSockets.js has corked the connection for it: no exchange, no cork, no onAborted. */
+  #turnAway(
+    res: HttpResponse,
+    place: number,
+    { reason, closes, cors }: { reason: ShedReason; closes: boolean; cors: string },
+  ): void {
+    const { head, body } = turnedAway(reason)
+    res.writeStatus(head.lines + cors).end(body, closes || this.#state !== 'serving')
+    this.#metrics.shed(reason)
+    this.#metrics.answered(place, head.status, 0)
+  }
+
+  #leave(state: State): void {
+    this.#state = state
+    this.#stopListening()
+  }
+
+  #stopListening(): void {
+    for (const socket of this.#listenSockets.splice(0)) closeListenSocket(socket)
+  }
+
+  /** A connection that stays silent is idle keep-alive: its client has to expect that it is closed. */
+  async #closeWhenSilent(idleMs: number): Promise<void> {
+    const startedMs = performance.now()
+    const isSilent = () => performance.now() - Math.max(startedMs, this.#lastRequestMs) >= idleMs
+    while (this.#pending > 0 || (this.#connections.open > 0 && !isSilent())) await delay(drainCheckMs)
+    this.#app.close()
+  }
+}
+
+/** A text that is no valid escaping becomes one that no parameter accepts. */
+function unescaped(text: string | undefined): string {
+  try {
+    return decodeURIComponent(text ?? '')
+  } catch {
+    return '\0' // its only error is a malformed text
+  }
+}
+
+function answerUnknown(exchange: Exchange): void {
+  exchange.problem('route_unknown')
+}
+
+/**
+ * This build of uWebSockets.js takes two different Content-Lengths, and encodings that it can't decode: a proxy in front
+ * could see other requests than it does. So no request may have a body at all; `Content-Length: 0` once is none. An empty
+ * header looks like an absent one, also to uWebSockets.js itself, and hides a second of its name: to look at all headers
+ * would cost each request some 0.35 us a header, and proxies refuse such a pair themselves.
+ */
+function hasBody(req: HttpRequest): boolean {
+  if (req.getHeader('transfer-encoding') !== '') return true
+  const length = req.getHeader('content-length')
+  return length !== '' && (length !== '0' || isRepeated(req, 'content-length'))
+}
+
+function isRepeated(req: HttpRequest, header: string): boolean {
+  let count = 0
+  req.forEach((name) => {
+    if (name === header) count += 1
+  })
+  return count > 1
+}

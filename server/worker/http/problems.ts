@@ -1,0 +1,157 @@
+import type { Outcome } from '../../../core/outcomes.ts'
+import { type Reply, replyHead } from './replies.ts'
+
+/**
+ * The catalogue of problems (RFC 9457) that the API answers with. `code` is stable and what clients branch on; `type` is
+ * the same as a URI. docs/ERRORS.md documents every code; a test holds the two together.
+ */
+const retryIsSafe = 'Retrying is safe: the same request again has the same effect as once.'
+
+const catalogue = {
+  invalid_request: { status: 400, title: 'The request is malformed', detail: 'The request is malformed.' },
+  route_unknown: { status: 404, title: 'There is no such resource', detail: 'No resource has this path.' },
+  method_not_allowed: {
+    status: 405,
+    title: 'The resource does not have this method',
+    detail: 'The header Allow names the methods that the resource has.',
+  },
+  item_unknown: { status: 404, title: 'There is no such item', detail: 'The sale has no item with this id.' },
+  sale_closed: { status: 410, title: 'The sale is over', detail: 'The sale of this item is over.' },
+  sale_not_open: {
+    status: 404,
+    title: 'The sale is not open yet',
+    detail: 'The sale of this item has not opened yet.',
+  },
+  item_sold: { status: 409, title: 'The item is sold', detail: 'Somebody has purchased this item.' },
+  item_held: {
+    status: 409,
+    title: 'Another user holds the item',
+    detail: 'Another user holds this item. It is free again after Retry-After unless it is purchased until then.',
+  },
+  user_limit_reached: {
+    status: 409,
+    title: 'The user has as many items as one user may',
+    detail:
+      'The holds and purchases of this user in this sale have reached the limit. A hold that expires frees its slot.',
+  },
+  code_unknown: { status: 404, title: 'There is no such code', detail: 'No hold has had this code.' },
+  code_expired: {
+    status: 410,
+    title: 'The hold of the code has expired',
+    detail: 'The hold of this code has expired. Check the item out again.',
+  },
+  rate_limited: {
+    status: 429,
+    title: 'Too many requests came from this address',
+    detail: 'Too many requests came from this address; this one was not looked at. RateLimit-Policy says how many may.',
+  },
+  sale_unknown: {
+    status: 404,
+    title: 'There is no such sale',
+    detail: 'No sale with this number has been opened, or it is too long past for what was asked.',
+  },
+  purchase_unknown: {
+    status: 404,
+    title: 'There is no such purchase',
+    detail: 'Nothing was purchased with this code.',
+  },
+  overloaded: {
+    status: 503,
+    title: 'Too many requests are waiting',
+    detail: `Too many requests are waiting; this one was not looked at. ${retryIsSafe}`,
+  },
+  backlog_full: {
+    status: 503,
+    title: 'Nothing more can be put on record at the moment',
+    detail: `Too much waits to be put on record; this request was not looked at. ${retryIsSafe}`,
+  },
+  unavailable: {
+    status: 503,
+    title: 'The outcome is not known',
+    detail: `Redis did not answer, so no decision was taken or it is not known. ${retryIsSafe}`,
+  },
+  unrecorded: {
+    status: 503,
+    title: 'The record of the purchase is not confirmed',
+    detail: `The purchase was decided, but Postgres has not confirmed its record in time. ${retryIsSafe}`,
+  },
+  recovering: {
+    status: 503,
+    title: 'The state of the sales is being checked or rebuilt',
+    detail: `Redis has to be compared with the record, or rebuilt from it; the request was not looked at. ${retryIsSafe}`,
+  },
+  records_unavailable: {
+    status: 503,
+    title: 'The records cannot be read',
+    detail: `Postgres did not answer. Selling goes on without it. ${retryIsSafe}`,
+  },
+  shutting_down: {
+    status: 503,
+    title: 'The server is shutting down',
+    detail: `This server is shutting down; the request was not looked at. ${retryIsSafe}`,
+  },
+} as const satisfies Record<string, { status: number; title: string; detail: string }>
+
+export type ProblemCode = keyof typeof catalogue
+export const problemCodes = Object.keys(catalogue) as ProblemCode[]
+
+/**
+ * What a decision is answered with: a problem, or `undefined` for a success. Outcomes that differ only in whether Redis
+ * lists the sale are told apart in the record, not to the client.
+ */
+export const problemByOutcome = {
+  held: undefined,
+  held_again: undefined,
+  item_unknown: 'item_unknown',
+  sale_closed: 'sale_closed',
+  sale_not_open: 'sale_not_open',
+  item_sold: 'item_sold',
+  item_held: 'item_held',
+  user_limit_reached: 'user_limit_reached',
+  sale_gone: 'sale_closed',
+  sale_unlisted: 'sale_not_open',
+  purchased: undefined,
+  purchased_again: undefined,
+  code_unknown: 'code_unknown',
+  code_expired: 'code_expired',
+  code_unlisted: 'code_unknown',
+} as const satisfies Record<Outcome, ProblemCode | undefined>
+
+/** `urn:hotcakes:problem:<code>`: an identifier to compare, nothing to fetch. */
+export function problemType(code: ProblemCode): string {
+  return `urn:hotcakes:problem:${code}`
+}
+
+/** What the catalogue says of a code. */
+export function problemFacts(code: ProblemCode): {
+  readonly status: number
+  readonly title: string
+  readonly detail: string
+} {
+  return catalogue[code]
+}
+
+const headers = 'Content-Type: application/problem+json\r\nCache-Control: no-store'
+const phrases = {
+  400: 'Bad Request',
+  404: 'Not Found',
+  405: 'Method Not Allowed',
+  409: 'Conflict',
+  410: 'Gone',
+  429: 'Too Many Requests',
+  503: 'Service Unavailable',
+} as const
+
+/** A whole reply with the problem of that code. @param options.detail instead of the catalogue's */
+export function problemReply(code: ProblemCode, options: { detail?: string; header?: string } = {}): Reply {
+  const { status, title, detail } = catalogue[code]
+  const extra = options.header === undefined ? '' : `\r\n${options.header}`
+  return {
+    head: replyHead(status, `${status} ${phrases[status]}\r\n${headers}${extra}`),
+    body: JSON.stringify({ type: problemType(code), title, status, code, detail: options.detail ?? detail }),
+  }
+}
+
+export const problemReplies = Object.fromEntries(problemCodes.map((code) => [code, problemReply(code)])) as Readonly<
+  Record<ProblemCode, Reply>
+>

@@ -1,0 +1,44 @@
+import { rateLimitAddressesMax } from '../../../core/limits.ts'
+import { addressKey } from './client-address.ts'
+import { problemReply } from './problems.ts'
+import type { Reply } from './replies.ts'
+
+const windowMs = 1_000
+
+/**
+ * How often an address may ask one worker: so many requests at once and so many a second from then on. Of each address
+ * only the time is kept at which its bucket is full again (the generic cell rate algorithm); past that it need not be
+ * known at all. So the addresses are kept in two generations, and the older one is dropped as a whole.
+ */
+export class RateLimit {
+  /** What is answered instead, with the fields of draft-ietf-httpapi-ratelimit-headers-11. It is the same for all. */
+  readonly reply: Reply
+  readonly #requestMs: number
+  /** Address -> when its bucket is full again, in the caller's ms: never more than a window ahead. */
+  #young = new Map<string, number>()
+  #old = new Map<string, number>()
+  #bornMs = Number.NEGATIVE_INFINITY
+
+  constructor(requestsPerSecond: number) {
+    this.#requestMs = windowMs / requestsPerSecond
+    const fields = `RateLimit-Policy: "address";q=${requestsPerSecond};w=1\r\nRateLimit: "address";r=0;t=1`
+    this.reply = problemReply('rate_limited', { header: `Retry-After: 1\r\n${fields}` })
+  }
+
+  /** Takes a request of the address, or says `false`: too many. @param nowMs of a clock that never goes back */
+  takes(address: ArrayBuffer, nowMs: number): boolean {
+    if (nowMs - this.#bornMs >= windowMs || this.#young.size >= rateLimitAddressesMax) this.#age(nowMs)
+    const key = addressKey(new Uint8Array(address))
+    const fullMs = Math.max(nowMs, this.#young.get(key) ?? this.#old.get(key) ?? nowMs) + this.#requestMs
+    if (fullMs - nowMs > windowMs) return false
+    this.#young.set(key, fullMs)
+    return true
+  }
+
+  /** Those of the old generation were not heard of for a whole window, so their buckets are full. */
+  #age(nowMs: number): void {
+    this.#old = this.#young
+    this.#young = new Map()
+    this.#bornMs = nowMs
+  }
+}

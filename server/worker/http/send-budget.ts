@@ -1,0 +1,25 @@
+import { largeFileBurstBytes, largeFileBytesPerSecond } from '../../../core/limits.ts'
+
+const burstMs = (largeFileBurstBytes / largeFileBytesPerSecond) * 1_000
+
+/**
+ * How often a large file may be sent. What clients don't read stays in the kernel's memory, some of it for minutes after
+ * their connections are closed, and all sockets of the machine share that memory.
+ */
+export class SendBudget {
+  readonly #costMs: number
+  /** When all of the burst is there again. */
+  #fullMs = Number.NEGATIVE_INFINITY
+
+  constructor(fileBytes: number) {
+    this.#costMs = (fileBytes / largeFileBytesPerSecond) * 1_000
+  }
+
+  /** @param nowMs of a clock that never goes back */
+  takes(nowMs: number): boolean {
+    const fullMs = Math.max(nowMs, this.#fullMs) + this.#costMs
+    if (fullMs - nowMs > burstMs) return false
+    this.#fullMs = fullMs
+    return true
+  }
+}

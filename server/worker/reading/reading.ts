@@ -1,0 +1,92 @@
+import { Gauge, type Registry } from 'prom-client'
+
+import type { Config } from '../../../core/config/load.ts'
+import type { FaultCode } from '../../../core/faults.ts'
+import {
+  picturesDrawnAtOnceMax,
+  postgresReadsInFlightMax,
+  readDeadlineMs,
+  readRequestsWaitingMax,
+  redisReadsInFlightMax,
+  saleCountsDeadlineMs,
+} from '../../../core/limits.ts'
+import { AsyncPostgres } from '../../../core/postgres/async-postgres.ts'
+import type { LogState, SaleStore } from '../../../core/redis/sale-store.ts'
+import type { Route } from '../http/http-server.ts'
+import type { ShedReason } from '../http/request-metrics.ts'
+import type { RedisClock } from '../selling/redis-clock.ts'
+import { ItemRoutes } from './item-routes.ts'
+import { ReadGate } from './read-gate.ts'
+import { RecordReader } from './record-reader.ts'
+import { RecordRoutes } from './record-routes.ts'
+import { SaleSummaries } from './sale-summaries.ts'
+
+export interface ReadingOptions {
+  readonly store: SaleStore
+  readonly isRecordSound: () => boolean
+  readonly clock: RedisClock
+  readonly logState: () => LogState | undefined
+  readonly currentSale: () => number | undefined
+  readonly onFault: (code: FaultCode) => void
+  readonly isSellingBusy: () => boolean
+  readonly registry: Registry
+}
+
+/** Everything that is read and not sold: items and records, each behind a gate that bounds what it takes from selling. */
+export class Reading {
+  readonly routes: readonly Route[]
+  readonly #postgres: AsyncPostgres
+  readonly #slow: AsyncPostgres
+
+  constructor(
+    { app: { ack }, db, redis: { ttlHours } }: Config,
+    { store, isRecordSound, clock, logState, currentSale, registry, ...gateOptions }: ReadingOptions,
+  ) {
+    const name = `hotcakes http ${process.pid}`
+    this.#postgres = new AsyncPostgres(db, { applicationName: name, connectionsMax: postgresReadsInFlightMax })
+    this.#slow = new AsyncPostgres(db, { applicationName: name, connectionsMax: 1, deadlineMs: saleCountsDeadlineMs })
+    const gate = (inFlightMax: number) =>
+      new ReadGate({ ...gateOptions, inFlightMax, waitingMax: readRequestsWaitingMax, deadlineMs: readDeadlineMs })
+    const gates = {
+      redis: gate(redisReadsInFlightMax),
+      postgres: gate(postgresReadsInFlightMax),
+      pictures: gate(picturesDrawnAtOnceMax),
+    }
+    registerGauge(registry, gates)
+    const record = new RecordReader({ postgres: this.#postgres, slow: this.#slow })
+    const isRedisSound = (): boolean => store.isUp && isRecordSound()
+    const refusal = (): ShedReason | undefined => (isRecordSound() ? undefined : 'record_unsound')
+    const summaries = new SaleSummaries({ store, isRedisSound, record, ttlMs: ttlHours * 3_600_000 })
+    const items = new ItemRoutes({ store, gate: gates.redis, pictureGate: gates.pictures, currentSale, refusal })
+    const records = new RecordRoutes({
+      store,
+      isRedisSound,
+      record,
+      summaries,
+      logState,
+      gate: gates.postgres,
+      ack,
+      clock,
+      currentSale,
+    })
+    this.routes = [...items.routes, ...records.routes]
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#postgres.close(), this.#slow.close()])
+  }
+}
+
+function registerGauge(registry: Registry, gates: Readonly<Record<string, ReadGate>>): void {
+  registry.registerMetric(
+    new Gauge({
+      name: 'hotcakes_reads_waiting',
+      help: 'Requests for items, pictures and records that wait for their read, those under way included.',
+      labelNames: ['source'] as const,
+      registers: [],
+      collect() {
+        for (const [source, { requests }] of Object.entries(gates)) this.set({ source }, requests)
+      },
+    }),
+  )
+}

@@ -1,0 +1,155 @@
+import type { Config } from '../../../core/config/load.ts'
+import { formatItemId, type HoldCode, isUserId, parseCode, parseItemId, userIdLengthMax } from '../../../core/ids.ts'
+import type { LogState, SaleStore } from '../../../core/redis/sale-store.ts'
+import type { Exchange } from '../http/exchange.ts'
+import type { Route } from '../http/http-server.ts'
+import { problemReplies, problemReply } from '../http/problems.ts'
+import { idMax, parseInteger, pathWith, QueryParameters } from '../http/query-parameters.ts'
+import { okHead, purchaseBody } from '../http/replies.ts'
+import type { RedisClock } from '../selling/redis-clock.ts'
+import { Freshness, upToDate } from './freshness.ts'
+import type { ReadGate, ReadReply } from './read-gate.ts'
+import type { RecordReader } from './record-reader.ts'
+import { describeSale, rowOf, type SaleSummaries } from './sale-summaries.ts'
+
+function pathMalformed(what: string) {
+  return problemReply('invalid_request', { detail: `The path must name ${what}.` })
+}
+
+const saleMalformed = pathMalformed('the number of a sale')
+const userMalformed = pathMalformed(`a user: 1 to ${userIdLengthMax} characters of A-Z a-z 0-9 _ . : @ -`)
+const codeMalformed = pathMalformed('a code that a checkout answered')
+
+export interface RecordRoutesOptions {
+  readonly store: Pick<SaleStore, 'saleState' | 'someItems'>
+  /** Whether Redis is there and has everything. */
+  readonly isRedisSound: () => boolean
+  readonly record: RecordReader
+  readonly summaries: SaleSummaries
+  readonly logState: () => LogState | undefined
+  /** For reads of Postgres. */
+  readonly gate: ReadGate
+  readonly ack: Config['app']['ack']
+  readonly clock: RedisClock
+  /** Of the current sale; `undefined` before Redis has told the time. */
+  readonly currentSale: () => number | undefined
+}
+
+/** What is on record: out of Postgres, and out of Redis what may not have got there yet. */
+export class RecordRoutes {
+  readonly routes: readonly Route[]
+  readonly #options: RecordRoutesOptions
+
+  constructor(options: RecordRoutesOptions) {
+    this.#options = options
+    const { refusal } = options.gate
+    this.routes = [
+      { path: '/sales', method: 'GET', refusal, handle: (exchange) => this.#sales(exchange) },
+      { path: '/sales/:id', method: 'GET', refusal, handle: (exchange) => this.#sale(exchange) },
+      { path: '/users/:user_id/purchases', method: 'GET', refusal, handle: (exchange) => this.#purchasesOf(exchange) },
+      { path: '/purchases/:code', method: 'GET', refusal, handle: (exchange) => this.#purchase(exchange) },
+    ]
+  }
+
+  #sales(exchange: Exchange): void {
+    const asked = new QueryParameters(exchange.query)
+    const after = asked.integer('after', { max: idMax })
+    const limit = asked.limit()
+    if (asked.malformed !== undefined) exchange.reply(asked.malformed)
+    else this.#options.gate.offer(exchange, `sales ${after} ${limit}`, () => this.#salesPage(after, limit))
+  }
+
+  async #salesPage(after: number | undefined, limit: number): Promise<ReadReply> {
+    const { record, store, currentSale } = this.#options
+    const freshness = this.#freshness()
+    const rows = await record.sales(after ?? idMax, limit + 1)
+    const current = currentSale()
+    if (after === undefined && this.#options.isRedisSound() && current !== undefined && (rows[0]?.id ?? -1) < current) {
+      const state = await store.saleState(current)
+      if (state !== undefined) rows.splice(0, 0, rowOf(state))
+    }
+    const page = rows.slice(0, limit)
+    const next = rows.length > limit ? pathWith('/sales', { after: page.at(-1)?.id, limit }) : null
+    return answer({ sales: page.map((row) => describeSale(row, this.#nowMs())), next }, freshness)
+  }
+
+  #sale(exchange: Exchange): void {
+    const sale = parseInteger(exchange.parameter)
+    if (sale === undefined) exchange.reply(saleMalformed)
+    else this.#options.gate.offer(exchange, `sale ${sale}`, () => this.#saleSummary(sale))
+  }
+
+  async #saleSummary(sale: number): Promise<ReadReply> {
+    const freshness = this.#freshness()
+    const nowMs = this.#nowMs()
+    const drainedUntilMs = nowMs - (freshness.lagMs ?? Number.POSITIVE_INFINITY)
+    const summary = await this.#options.summaries.of(sale, { nowMs, drainedUntilMs })
+    return summary === undefined ? problemReplies.sale_unknown : answer(summary, freshness)
+  }
+
+  #purchasesOf(exchange: Exchange): void {
+    const user = exchange.parameter
+    const asked = new QueryParameters(exchange.query)
+    const after = asked.parsed('after', 'the id of an item', parseItemId)
+    const limit = asked.limit()
+    if (!isUserId(user)) exchange.reply(userMalformed)
+    else if (asked.malformed !== undefined) exchange.reply(asked.malformed)
+    else {
+      const from = { sale: after?.sale ?? idMax, index: Number(after?.index ?? idMax) }
+      const key = `user ${user} ${from.sale} ${from.index} ${limit}`
+      this.#options.gate.offer(exchange, key, () => this.#purchasesPage(user, from, limit))
+    }
+  }
+
+  async #purchasesPage(user: string, after: { sale: number; index: number }, limit: number): Promise<ReadReply> {
+    const freshness = this.#freshness()
+    const rows = await this.#options.record.purchasesOf(user, after, limit + 1)
+    const purchases = rows.slice(0, limit).map(({ sale, index, at }) => {
+      return { item_id: formatItemId(sale, index), sale_id: sale, purchased_at: at }
+    })
+    const path = `/users/${encodeURIComponent(user)}/purchases`
+    const next = rows.length > limit ? pathWith(path, { after: purchases.at(-1)?.item_id, limit }) : null
+    return answer({ user_id: user, purchases, next }, freshness)
+  }
+
+  #purchase(exchange: Exchange): void {
+    const code = parseCode(exchange.parameter)
+    if (code === undefined) exchange.reply(codeMalformed)
+    else this.#options.gate.offer(exchange, `code ${exchange.parameter}`, () => this.#purchaseBy(code))
+  }
+
+  /**
+   * The body that the purchase was answered with. Redis knows it the moment it was made, Postgres for ever; where the
+   * buyer isn't answered before Postgres has it, this doesn't tell of it any sooner. What Redis doesn't know may be
+   * what it has forgotten.
+   */
+  async #purchaseBy(code: HoldCode): Promise<ReadReply> {
+    const { store, record, ack } = this.#options
+    const freshness = this.#freshness()
+    const { sale, index } = code
+    const found =
+      ack === 'redis' && this.#options.isRedisSound() ? await store.someItems(sale, Number(index), 1) : undefined
+    const item = found?.items[0]
+    if (item?.state === 'sold' && item.nonce === code.nonce) {
+      const purchasedAt = new Date(item.atMs).toISOString()
+      return { head: okHead, body: purchaseBody({ sale, index, user: item.user, purchasedAt }), headers: upToDate }
+    }
+    const row = await record.purchase(code)
+    if (row === undefined) return problemReplies.purchase_unknown
+    const body = purchaseBody({ sale, index, user: row.user, purchasedAt: row.at.toISOString() })
+    return { head: okHead, body, headers: freshness.headers }
+  }
+
+  /** Taken before Postgres is asked: what it knows may then only be too old. */
+  #freshness(): Freshness {
+    return new Freshness(this.#options.logState(), this.#options.clock)
+  }
+
+  #nowMs(): number {
+    return this.#options.clock.now() ?? Date.now()
+  }
+}
+
+function answer(body: object, freshness: Freshness): ReadReply {
+  return { head: okHead, body: JSON.stringify(body), headers: freshness.headers }
+}

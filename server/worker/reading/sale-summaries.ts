@@ -1,0 +1,122 @@
+import type { SaleTerms } from '../../../core/decisions.ts'
+import { Fault } from '../../../core/faults.ts'
+import { saleCountsFreshMs, saleCountsKeptMax } from '../../../core/limits.ts'
+import { type Outcome, outcomeByCode } from '../../../core/outcomes.ts'
+import type { SaleStore } from '../../../core/redis/sale-store.ts'
+import { problemByOutcome } from '../http/problems.ts'
+import type { RecordedSale, RecordReader } from './record-reader.ts'
+
+type Counts = ReadonlyMap<number, number>
+
+export interface SaleSummariesOptions {
+  readonly store: Pick<SaleStore, 'saleCounts'>
+  /** Whether Redis is there and has everything. */
+  readonly isRedisSound: () => boolean
+  readonly record: RecordReader
+  /** How long after its end Redis keeps a sale. */
+  readonly ttlMs: number
+}
+
+export interface Moment {
+  readonly nowMs: number
+  /** Everything that was decided before is in Postgres. */
+  readonly drainedUntilMs: number
+}
+
+/** What became of a sale. */
+export class SaleSummaries {
+  readonly #options: SaleSummariesOptions
+  /** Out of Postgres, in the order in which they were asked for. */
+  readonly #kept = new Map<number, { readonly counts: Counts; readonly untilMs: number }>()
+  readonly #soldOut = new Map<number, Date>()
+  #counting = false
+
+  constructor(options: SaleSummariesOptions) {
+    this.#options = options
+  }
+
+  /** `undefined`: neither Redis nor Postgres knows the sale. @throws Fault */
+  async of(sale: number, moment: Moment): Promise<object | undefined> {
+    const { store, record } = this.#options
+    const listed = this.#options.isRedisSound() ? await store.saleCounts(sale) : undefined
+    const terms = listed === undefined ? await record.sale(sale) : rowOf(listed.terms)
+    if (terms === undefined) return undefined
+    const counts = listed?.counts ?? (await this.#recordedCounts(terms, moment))
+    const audit = await record.audit(sale, terms.opens_at)
+    const summary = summarise(counts)
+    const soldOutAt = summary.purchases < terms.items ? undefined : await this.#soldOutAt(terms)
+    return { ...describeSale(terms, moment.nowMs), ...summary, sold_out_at: soldOutAt ?? null, audit: audit ?? null }
+  }
+
+  /** For sales that Redis does not list. Once it has dropped one, nothing is added to it: then it is counted once. */
+  async #recordedCounts(sale: RecordedSale, { nowMs, drainedUntilMs }: Moment): Promise<Counts> {
+    const { record, ttlMs } = this.#options
+    const kept = this.#kept.get(sale.id)
+    if (kept !== undefined && nowMs < kept.untilMs) return kept.counts
+    if (this.#counting) throw new Fault('HC_POSTGRES_BUSY', 'the attempts of another sale are being counted')
+    this.#counting = true
+    try {
+      const counts = await record.outcomeCounts(sale.id)
+      const isFinal = sale.closes_at.getTime() + sale.hold_seconds * 1_000 + ttlMs < drainedUntilMs
+      keep(this.#kept, sale.id, { counts, untilMs: isFinal ? Number.POSITIVE_INFINITY : nowMs + saleCountsFreshMs })
+      return counts
+    } finally {
+      this.#counting = false
+    }
+  }
+
+  async #soldOutAt({ id, items }: RecordedSale): Promise<Date | undefined> {
+    const known = this.#soldOut.get(id)
+    if (known !== undefined) return known
+    const at = await this.#options.record.soldOutAt(id, items)
+    if (at !== undefined) keep(this.#soldOut, id, at)
+    return at
+  }
+}
+
+/** A Map is in the order of insertion. */
+function keep<Value>(map: Map<number, Value>, sale: number, value: Value): void {
+  map.delete(sale)
+  map.set(sale, value)
+  const [oldest] = map.keys()
+  if (map.size > saleCountsKeptMax && oldest !== undefined) map.delete(oldest)
+}
+
+export function rowOf(terms: SaleTerms): RecordedSale {
+  return {
+    id: terms.sale,
+    opens_at: new Date(terms.opensAtMs),
+    closes_at: new Date(terms.closesAtMs),
+    items: terms.items,
+    user_limit: terms.userLimit,
+    hold_seconds: terms.holdMs / 1_000,
+  }
+}
+
+export function describeSale(sale: RecordedSale, nowMs: number) {
+  const { id, opens_at, closes_at, items, user_limit, hold_seconds } = sale
+  const state = nowMs < opens_at.getTime() ? 'upcoming' : nowMs < closes_at.getTime() ? 'open' : 'closed'
+  return { id, state, opens_at, closes_at, items, user_limit, hold_seconds }
+}
+
+/** `repeats` were answered as the first time, and `rejections` with the problem of that code. */
+function summarise(counts: Counts) {
+  const summary = { attempts: 0, holds: 0, purchases: 0, repeats: 0 }
+  const rejections: Record<string, number> = {}
+  for (const [code, count] of counts) {
+    const outcome = outcomeByCode[code]
+    summary.attempts += count
+    const problem = outcome && problemByOutcome[outcome]
+    if (problem !== undefined) rejections[problem] = (rejections[problem] ?? 0) + count
+    else summary[successes[outcome as Success]] += count
+  }
+  return { ...summary, rejections }
+}
+
+type Success = { [Name in Outcome]: (typeof problemByOutcome)[Name] extends undefined ? Name : never }[Outcome]
+const successes = {
+  held: 'holds',
+  held_again: 'repeats',
+  purchased: 'purchases',
+  purchased_again: 'repeats',
+} as const satisfies Record<Success, string>

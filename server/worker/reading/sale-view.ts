@@ -1,0 +1,117 @@
+import { undefinedForFault } from '../../../core/faults.ts'
+import { formatItemId } from '../../../core/ids.ts'
+import { saleRequestsWaitingMax } from '../../../core/limits.ts'
+import type { SaleState, SaleStore } from '../../../core/redis/sale-store.ts'
+import type { Exchange } from '../http/exchange.ts'
+import { okHead } from '../http/replies.ts'
+import type { RedisClock } from '../selling/redis-clock.ts'
+import { saleAt } from '../selling/sales.ts'
+
+export interface SaleViewOptions {
+  readonly store: Pick<SaleStore, 'saleState' | 'isUp'>
+  readonly clock: RedisClock
+  readonly intervalMs: number
+  readonly onUnlisted: (sale: number) => void
+}
+
+export interface SaleItems {
+  readonly total: number
+  readonly held: number
+  readonly sold: number
+  readonly available: number
+}
+
+/** `GET /sale`: the current sale, as Redis has it at the moment. */
+export class SaleView {
+  readonly #options: SaleViewOptions
+  #waiting: Exchange[] = []
+  #isAsking = false
+  #items: SaleItems | undefined
+
+  constructor(options: SaleViewOptions) {
+    this.#options = options
+  }
+
+  /** As of the last time that Redis was asked; `undefined` when it did not know. */
+  get items(): SaleItems | undefined {
+    return this.#items
+  }
+
+  readonly handle = (exchange: Exchange): void => {
+    if (!this.#options.store.isUp) exchange.shed('redis_down')
+    else if (this.#waiting.length >= saleRequestsWaitingMax) exchange.shed('overloaded')
+    else {
+      this.#waiting.push(exchange)
+      if (!this.#isAsking) void this.#answerAll()
+    }
+  }
+
+  /** Asks Redis for nobody in particular: keeps `items` current. Never rejects for a Fault. */
+  async refresh(): Promise<void> {
+    if (this.#options.store.isUp) await this.#ask()
+    else this.#items = undefined
+  }
+
+  /**
+   * One call at a time, for all who came before it left. Who comes while it is under way waits for the next: its answer
+   * might be older than what that client has just done.
+   */
+  async #answerAll(): Promise<void> {
+    this.#isAsking = true
+    while (this.#waiting.length > 0) {
+      const exchanges = this.#waiting.splice(0)
+      const state = await this.#ask()
+      const body = state && JSON.stringify(describe(state))
+      for (const exchange of exchanges) {
+        if (body === undefined) exchange.unavailable()
+        else exchange.answer(okHead, body)
+      }
+    }
+    this.#isAsking = false
+  }
+
+  async #ask(): Promise<SaleState | undefined> {
+    const state = await this.#currentState().catch(undefinedForFault) // 503 says all there is to say
+    this.#items = state && itemsOf(state)
+    return state
+  }
+
+  async #currentState(): Promise<SaleState | undefined> {
+    const { clock, intervalMs } = this.#options
+    const nowMs = clock.now()
+    if (nowMs === undefined) return undefined
+    const state = await this.#stateOf(saleAt(nowMs, intervalMs))
+    if (state === undefined || state.nowMs < state.closesAtMs) return state
+    // The clock was late: at the boundary Redis is in the next sale already.
+    return this.#stateOf(saleAt(state.nowMs, intervalMs))
+  }
+
+  async #stateOf(sale: number): Promise<SaleState | undefined> {
+    const { store, clock, onUnlisted } = this.#options
+    const state = await store.saleState(sale)
+    if (state === undefined) onUnlisted(sale)
+    else clock.observe(state.nowMs)
+    return state
+  }
+}
+
+function itemsOf({ items, held, sold }: SaleState): SaleItems {
+  return { total: items, held, sold, available: Math.max(0, items - held - sold) }
+}
+
+function describe(state: SaleState): Record<string, unknown> {
+  const { total, held, sold, available } = itemsOf(state)
+  return {
+    id: state.sale,
+    opens_at: new Date(state.opensAtMs).toISOString(),
+    closes_at: new Date(state.closesAtMs).toISOString(),
+    items: total,
+    held,
+    sold,
+    available,
+    user_limit: state.userLimit,
+    hold_seconds: state.holdMs / 1_000,
+    first_item_id: formatItemId(state.sale, 1),
+    last_item_id: formatItemId(state.sale, total),
+  }
+}

@@ -1,0 +1,57 @@
+import { formatItemId } from '../../../core/ids.ts'
+import { itemPaths, recordPaths } from './reading-operations.ts'
+import { headers, schemas } from './schemas.ts'
+import { healthPaths, sellingPaths } from './selling-operations.ts'
+
+export interface DocumentFacts {
+  readonly version: string
+  /** The sale whose items the examples name. */
+  readonly sale: number
+  /** Of this server as a client on the same machine reaches it, for the examples. */
+  readonly baseUrl: string
+}
+
+/** The description of the API, OpenAPI 3.1. `GET /openapi.json` is this text, and a test drives every operation by it. */
+export function openApiDocument({ version, sale, baseUrl }: DocumentFacts): string {
+  const itemId = formatItemId(sale, 1)
+  return JSON.stringify({
+    openapi: '3.1.1',
+    info: {
+      title: 'hotcakes',
+      version,
+      summary: 'A flash-sale server',
+      description: introduction({ itemId, baseUrl }),
+      license,
+    },
+    servers: [{ url: '/', description: 'The server that this description comes from' }],
+    tags: [
+      { name: 'Selling', description: 'Every attempt is decided once, in one order, and goes on record.' },
+      { name: 'Items', description: 'What there is to buy. Nobody sees who has it.' },
+      {
+        name: 'Records',
+        description:
+          'Out of Postgres, and out of Redis what has not got there yet. `Hotcakes-Lag` says how old an answer may be.',
+      },
+      { name: 'Operating', description: 'For load balancers and process supervisors.' },
+    ],
+    paths: { ...sellingPaths(itemId), ...itemPaths(sale), ...recordPaths(sale), ...healthPaths },
+    components: { schemas, headers },
+  })
+}
+
+const license = { name: 'MIT', identifier: 'MIT' }
+
+function introduction({ itemId, baseUrl }: { itemId: string; baseUrl: string }): string {
+  return `Every hour a sale opens. A **checkout** holds an item for a short time and answers a code; with the code the item is
+**purchased**. Parameters go into the query string, and no request has a body.
+
+\`\`\`sh
+code=$(curl -s -X POST '${baseUrl}/checkout?user_id=me&id=${itemId}' | sed 's/.*"code":"\\([^"]*\\)".*/\\1/')
+curl -s -X POST "${baseUrl}/purchase?code=$code"
+\`\`\`
+
+Errors are \`application/problem+json\` (RFC 9457) with a stable \`code\`. Both operations are idempotent, so a 503 may always be
+retried, after its \`Retry-After\`. Every resource also answers \`OPTIONS\`, and \`HEAD\` where it answers \`GET\`; another method is
+answered 405, another path 404 (\`route_unknown\`). Pages of other origins may read the answers, errors included, where the
+server's \`APP_ALLOWED_ORIGINS\` names them (CORS, without credentials).`
+}

@@ -1,0 +1,133 @@
+import { formatItemId } from '../../../core/ids.ts'
+import { pageRowsDefault, pageRowsMax } from '../../../core/limits.ts'
+import type { ProblemCode } from '../http/problems.ts'
+import { idMax } from '../http/query-parameters.ts'
+import { json, pathParameter, queryParameter, ref } from './parts.ts'
+import { problemResponses } from './problem-responses.ts'
+
+const turnedAway = ['rate_limited', 'overloaded', 'unavailable', 'shutting_down'] as const satisfies ProblemCode[]
+const recordsAway = [...turnedAway, 'records_unavailable'] as const
+const stale = { 'Hotcakes-Lag': ref('headers', 'Lag'), 'Hotcakes-Position': ref('headers', 'Position') }
+
+const limit = queryParameter('limit', {
+  type: 'integer',
+  minimum: 1,
+  maximum: pageRowsMax,
+  default: pageRowsDefault,
+  description: 'How many a page may have.',
+})
+const number = (description: string) => ({ type: 'integer', minimum: 0, maximum: idMax, description })
+
+/** What people see of the items. @param sale whose items the examples name */
+export function itemPaths(sale: number): Record<string, object> {
+  const id = pathParameter('id', 'ItemId', formatItemId(sale, 1))
+  return {
+    '/items': {
+      get: {
+        operationId: 'items',
+        tags: ['Items'],
+        summary: 'The items of a sale, in their order',
+        description:
+          'With a state asked for, a page looks at a bounded number of items: it may be short or empty, and `next` leads on.',
+        parameters: [
+          queryParameter('sale', number('Whose items; otherwise the current sale.')),
+          queryParameter('state', { enum: ['available', 'held', 'sold'] }),
+          queryParameter('after', number('Number of the item that the page comes after.')),
+          limit,
+        ],
+        responses: {
+          200: json('ItemPage', 'A page of items.'),
+          ...problemResponses(['invalid_request', 'sale_unknown', ...turnedAway, 'recovering']),
+        },
+      },
+    },
+    '/items/{id}': {
+      get: {
+        operationId: 'item',
+        tags: ['Items'],
+        summary: 'One item',
+        parameters: [id],
+        responses: {
+          200: json('Item', 'The item as it is now.'),
+          ...problemResponses(['invalid_request', 'sale_unknown', 'item_unknown', ...turnedAway, 'recovering']),
+        },
+      },
+    },
+    '/items/{id}/picture.svg': {
+      get: {
+        operationId: 'itemPicture',
+        tags: ['Items'],
+        summary: 'The picture of an item',
+        description: 'The same at every server and for ever: it is drawn out of the id.',
+        parameters: [id, { name: 'If-None-Match', in: 'header', schema: { type: 'string' } }],
+        responses: {
+          200: {
+            description: 'The picture.',
+            headers: { ETag: ref('headers', 'ETag') },
+            content: { 'image/svg+xml': { schema: { type: 'string' } } },
+          },
+          304: { description: 'It is the one that the client has.', headers: { ETag: ref('headers', 'ETag') } },
+          ...problemResponses(['invalid_request', 'rate_limited', 'overloaded', 'shutting_down']),
+        },
+      },
+    },
+  }
+}
+
+/** What is on record. @param sale that the examples name */
+export function recordPaths(sale: number): Record<string, object> {
+  return {
+    '/sales': {
+      get: {
+        operationId: 'sales',
+        tags: ['Records'],
+        summary: 'The sales there have been, newest first',
+        parameters: [queryParameter('after', number('Id of the sale that the page comes after.')), limit],
+        responses: {
+          200: json('SalePage', 'A page of sales.', stale),
+          ...problemResponses(['invalid_request', ...recordsAway]),
+        },
+      },
+    },
+    '/sales/{id}': {
+      get: {
+        operationId: 'saleRecord',
+        tags: ['Records'],
+        summary: 'What became of a sale',
+        parameters: [pathParameter('id', 'SaleId', sale)],
+        responses: {
+          200: json('SaleRecord', 'The sale with its counts.', stale),
+          ...problemResponses(['invalid_request', 'sale_unknown', ...recordsAway]),
+        },
+      },
+    },
+    '/users/{user_id}/purchases': {
+      get: {
+        operationId: 'purchasesOfUser',
+        tags: ['Records'],
+        summary: 'What a user has purchased, newest sale first',
+        parameters: [
+          pathParameter('user_id', 'UserId', 'me'),
+          queryParameter('after', 'ItemId', { description: 'The item that the page comes after.' }),
+          limit,
+        ],
+        responses: {
+          200: json('PurchasePage', 'A page of purchases.', stale),
+          ...problemResponses(['invalid_request', ...recordsAway]),
+        },
+      },
+    },
+    '/purchases/{code}': {
+      get: {
+        operationId: 'purchaseByCode',
+        tags: ['Records'],
+        summary: 'The purchase that was made with a code',
+        parameters: [pathParameter('code', 'HoldCode')],
+        responses: {
+          200: json('Purchase', 'The answer that the purchase had.', stale),
+          ...problemResponses(['invalid_request', 'purchase_unknown', ...recordsAway]),
+        },
+      },
+    },
+  }
+}

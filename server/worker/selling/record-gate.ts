@@ -1,0 +1,68 @@
+import { Fault } from '../../../core/faults.ts'
+import type { RecordReport } from '../../../core/ipc.ts'
+import {
+  compareLogPositions,
+  formatLogPosition,
+  type LogPosition,
+  parseLogPosition,
+} from '../../../core/log-position.ts'
+import type { LogState, SaleStore } from '../../../core/redis/sale-store.ts'
+
+/**
+ * Whether this worker has Redis decide. A run of Redis that nobody compared with Postgres refuses by itself; this spares
+ * it the calls, and adds what only this worker knows: which decisions it has answered. A Redis without them has lost some.
+ */
+export class RecordGate {
+  readonly #store: Pick<SaleStore, 'isUp' | 'run'>
+  #seen: LogPosition | undefined
+  #isSound = true
+  /** The primary refuses this Redis, even if another server has admitted it. */
+  #isRefused = false
+  /** The run that was found admitted, when one was looked at. */
+  #run: string | undefined
+
+  constructor(store: Pick<SaleStore, 'isUp' | 'run'>) {
+    this.#store = store
+  }
+
+  /** A new connection may lead to another run than the one that was looked at. */
+  get isSound(): boolean {
+    if (this.#isRefused) return false
+    if (!this.#isSound || this.#run === undefined || !this.#store.isUp) return this.#isSound
+    return this.#store.run === this.#run
+  }
+
+  /** The newest log entry whose decisions this worker has answered. */
+  get seen(): LogPosition | undefined {
+    return this.#seen
+  }
+
+  /** Redis has decided a batch. @throws Fault HC_LOG_LOST when it had decided more before: this one must not be answered */
+  decided(logId: string): void {
+    const position = parseLogPosition(logId)
+    const seen = this.#seen
+    if (seen !== undefined && compareLogPositions(position, seen) <= 0) {
+      this.#isSound = false
+      throw new Fault('HC_LOG_LOST', `Redis decided the log entry ${logId} after ${formatLogPosition(seen)}`)
+    }
+    this.#seen = position
+  }
+
+  /** Redis refused a batch because its state is not known to be whole. */
+  refused(): void {
+    this.#isSound = false
+  }
+
+  /** What the primary says of Redis' state. */
+  reported({ status }: RecordReport): void {
+    this.#isRefused = status === 'refused'
+  }
+
+  /** @param seen from before Redis was asked: it may have decided more since */
+  looked({ last, epoch, admittedRun }: LogState, seen: LogPosition | undefined): void {
+    const isAdmitted = epoch !== undefined && this.#store.isUp && admittedRun === this.#store.run
+    // The store's own string: to compare it with itself costs a request nothing.
+    this.#run = isAdmitted ? this.#store.run : undefined
+    this.#isSound = isAdmitted && (seen === undefined || compareLogPositions(last, seen) >= 0)
+  }
+}

@@ -1,0 +1,126 @@
+import { compareLogPositions, type LogPosition, parseLogPosition } from '../../../core/log-position.ts'
+import type { Exchange } from '../http/exchange.ts'
+import { okHead } from '../http/replies.ts'
+
+/** The answer to a successful purchase. */
+export interface UncommittedAnswer {
+  readonly exchange: Pick<Exchange, 'answer' | 'unrecorded'>
+  readonly body: string
+  readonly headers: string
+}
+
+/** A log entry, and the answers to those of its purchases that succeeded. */
+interface Entry {
+  readonly logId: string
+  readonly position: LogPosition
+  readonly dueMs: number
+  readonly answers: UncommittedAnswer[]
+}
+
+export interface UncommittedAnswersOptions {
+  /** An answer that waited so long is given up: its buyer is told that it is not known whether the record is permanent. */
+  readonly waitMsMax: number
+  readonly countMax: number
+  /** Answers were given up. */
+  readonly onLate: (count: number) => void
+}
+
+/**
+ * With APP_ACK=postgres, answers that are ready and may not leave before Postgres has what they say. This process gets its
+ * decisions in the log's order, so they stand in it by themselves, and a commit releases a prefix.
+ */
+export class UncommittedAnswers {
+  readonly #options: UncommittedAnswersOptions
+  /** Oldest first. */
+  readonly #entries: Entry[] = []
+  #count = 0
+  #committed: LogPosition = { epoch: 0, seq: 0 }
+  /** One for all: it is set for the oldest entry, and when it fires for the one that is the oldest then. */
+  #timer: NodeJS.Timeout | undefined
+  #isClosed = false
+
+  constructor(options: UncommittedAnswersOptions) {
+    this.#options = options
+  }
+
+  get count(): number {
+    return this.#count
+  }
+
+  get isFull(): boolean {
+    return this.#count >= this.#options.countMax
+  }
+
+  /** Everything up to here is known to be in Postgres. */
+  get committed(): LogPosition {
+    return this.#committed
+  }
+
+  /** Answers as soon as the entry is committed. `logId`: not before that of any earlier call. */
+  add(logId: string, answer: UncommittedAnswer): void {
+    const last = this.#entries.at(-1)
+    this.#count += 1
+    if (last?.logId === logId) last.answers.push(answer)
+    else this.#open(logId, answer)
+  }
+
+  /** Everything up to here is committed. Positions may come more than once, and older ones late. */
+  commit(position: LogPosition): void {
+    if (compareLogPositions(position, this.#committed) <= 0) return
+    this.#committed = position
+    for (const entry of this.#shiftWhile((oldest) => compareLogPositions(oldest.position, position) <= 0))
+      this.#settle(entry)
+  }
+
+  /** Gives up all that wait, and from now on all that come. */
+  close(): void {
+    this.#isClosed = true
+    clearTimeout(this.#timer)
+    for (const entry of this.#shiftWhile(() => true)) this.#giveUp(entry)
+  }
+
+  #open(logId: string, answer: UncommittedAnswer): void {
+    const { waitMsMax } = this.#options
+    const position = parseLogPosition(logId)
+    const entry: Entry = { logId, position, dueMs: performance.now() + waitMsMax, answers: [answer] }
+    if (this.#isClosed) this.#giveUp(entry)
+    // The word of the commit comes on another connection than the decision, and can overtake it.
+    else if (compareLogPositions(position, this.#committed) <= 0) this.#settle(entry)
+    else {
+      this.#entries.push(entry)
+      this.#timer ??= setTimeout(this.#expire, waitMsMax)
+    }
+  }
+
+  /**
+   * A newer epoch begins when Redis was rebuilt out of what Postgres had. That proves nothing for an entry of an older
+   * one which was not known to be committed by then: it may have been lost with that Redis.
+   */
+  #settle(entry: Entry): void {
+    if (entry.position.epoch !== this.#committed.epoch) {
+      this.#giveUp(entry)
+      return
+    }
+    this.#count -= entry.answers.length
+    for (const { exchange, body, headers } of entry.answers) exchange.answer(okHead, body, headers)
+  }
+
+  #giveUp({ answers }: Entry): void {
+    this.#count -= answers.length
+    for (const { exchange } of answers) exchange.unrecorded()
+  }
+
+  readonly #expire = (): void => {
+    const nowMs = performance.now()
+    const late = this.#shiftWhile(({ dueMs }) => dueMs <= nowMs)
+    for (const entry of late) this.#giveUp(entry)
+    const [oldest] = this.#entries
+    this.#timer = oldest === undefined ? undefined : setTimeout(this.#expire, oldest.dueMs - nowMs)
+    if (late.length > 0) this.#options.onLate(late.reduce((sum, { answers }) => sum + answers.length, 0))
+  }
+
+  #shiftWhile(belongs: (oldest: Entry) => boolean): Entry[] {
+    const end = this.#entries.findIndex((entry) => !belongs(entry))
+    return this.#entries.splice(0, end < 0 ? this.#entries.length : end)
+  }
+}
