@@ -1,21 +1,10 @@
 import type { Config } from './config/load.ts'
-import type { FaultCode } from './faults.ts'
 import type { LogPosition } from './log-position.ts'
+import type { ShardState } from './shard-state.ts'
 
 /** What a primary and its children say to each other over the IPC channel. */
 
 export type ChildKind = 'http' | 'persister'
-
-/**
- * What the primary knows of Redis' state. unverified: this run of Redis was not compared with Postgres yet; lost: it has
- * forgotten decisions; recovering: it is being rebuilt; refused: it can't be, without a person.
- */
-export interface RecordReport {
-  readonly status: 'sound' | 'unverified' | 'lost' | 'recovering' | 'refused'
-  readonly fault?: FaultCode
-  /** For people. */
-  readonly reason?: string
-}
 
 /** How an HTTP worker judges itself. */
 export interface WorkerHealth {
@@ -33,16 +22,21 @@ export interface HealthRound {
   readonly wanted: number
 }
 
+/** Absent: the other side is of a version before, which knows only the first shard. */
+interface OfShard {
+  readonly shard?: number
+}
+
 export type ToChild =
   /**
    * The answer to `listening`: the effective settings (embedded services included), over the channel and not the environment.
    * Without `answersProbes` the primary is of a version that doesn't know `probe`.
    */
   | { readonly type: 'start'; readonly config: Config; readonly answersProbes?: boolean }
-  /** What to say of Redis' state when asked; HTTP workers get it when it changes and after `start`. */
-  | { readonly type: 'record'; readonly report: RecordReport }
-  /** Say which log entries you have answered. */
-  | { readonly type: 'seen' }
+  /** Whether the shard may be sold from; HTTP workers get it when it changes and after `start`. */
+  | ({ readonly type: 'record'; readonly report: ShardState } & OfShard)
+  /** Say which log entries of the shard you have answered. */
+  | ({ readonly type: 'seen' } & OfShard)
   /** Say how you are, now, with this id. HTTP workers only. */
   | { readonly type: 'health'; readonly id: number }
   /** The answer to `probe`, with its id. */
@@ -72,10 +66,10 @@ export type FromChild =
   | { readonly type: 'probe'; readonly id: number }
   /** The answer to `health`. */
   | { readonly type: 'health'; readonly id: number; readonly health: WorkerHealth }
-  /** `seen`: the newest log entry whose decisions it has answered. */
-  | { readonly type: 'heartbeat'; readonly seen?: LogPosition | undefined }
+  /** It lives. An HTTP worker sends one for each shard; `seen`: the newest log entry whose decisions it has answered. */
+  | ({ readonly type: 'heartbeat'; readonly seen?: LogPosition | undefined } & OfShard)
   /** The answer to `seen`. */
-  | { readonly type: 'seen'; readonly seen?: LogPosition | undefined }
+  | ({ readonly type: 'seen'; readonly seen?: LogPosition | undefined } & OfShard)
   /** `metrics` as prom-client's `registry.getMetricsAsJSON()` gives it. */
   | { readonly type: 'metrics'; readonly id: number; readonly metrics: readonly unknown[] }
   /** It can't do its work and ends: the primary logs why. */

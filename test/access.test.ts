@@ -11,6 +11,7 @@ import { connectPostgres, type Postgres } from '../core/postgres/connection.ts'
 import { shardKeys } from '../core/redis/keys.ts'
 import { assertRights, loadLibrary } from '../core/redis/library.ts'
 import { SaleStore } from '../core/redis/sale-store.ts'
+import { firstShard } from '../core/shards.ts'
 import type { EmbeddedPostgres, EmbeddedRedis } from '../ops/embedded/facts.ts'
 import { runAuditJson } from './helpers/audit.ts'
 import { startCluster } from './helpers/cluster.ts'
@@ -201,7 +202,7 @@ test('every test that SECURITY.md and docs/ACCESS.md name is there', () => {
 test('a right that is missing is named, and nothing is decided without it', async (t) => {
   await admin.call('ACL', 'SETUSER', 'hotcakes', '-xadd', '-hset')
   t.after(makeUsers)
-  const store = new SaleStore(redis, { name: 'hotcakes test' })
+  const store = new SaleStore(redis, { shard: firstShard, name: 'hotcakes test' })
   t.after(() => store.close())
   await assert.rejects(store.connect(), { code: 'HC_REDIS_REFUSED', message: /lacks the right to HSET, XADD/ })
 })
@@ -216,7 +217,7 @@ test('each command of the functions is one whose missing right is found', async 
     await admin.call('ACL', 'SETUSER', 'hotcakes', command === 'XINFO' ? '-xinfo|stream' : `-${command}`)
     const service = await openRedis(t, redis)
     const refusal = { code: 'HC_REDIS_REFUSED', message: new RegExp(`lacks the right to ${command}: `) }
-    await assert.rejects(assertRights(service, shardKeys(0)), refusal, command)
+    await assert.rejects(assertRights(service, shardKeys(firstShard)), refusal, command)
   }
   makeUsers()
 })

@@ -88,7 +88,7 @@ test('a replica that takes over with fewer rights for us is not sold from until 
   await untilRefused(t, cluster, {
     sale: told.sale,
     fault: 'HC_REDIS_REFUSED',
-    reason: /lacks the right to HINCRBY, SADD.*ops\/ACCESS\.md/,
+    reason: /lacks the right to HINCRBY, SADD.*docs\/ACCESS\.md/,
   })
 
   await follower.acl('SETUSER', replica.connection.user, '+sadd', '+hincrby')

@@ -3,6 +3,7 @@ import { after, type TestContext, test } from 'node:test'
 
 import type { Postgres } from '../core/postgres/connection.ts'
 import { SaleStore } from '../core/redis/sale-store.ts'
+import { firstShard } from '../core/shards.ts'
 import { type AuditJson, breachesIn, runAudit, runAuditJson } from './helpers/audit.ts'
 import { startPersister } from './helpers/persister.ts'
 import { newRecord } from './helpers/record.ts'
@@ -16,7 +17,7 @@ import { openShop, sellSome } from './helpers/shop.ts'
 const { connection: db } = await startPostgres({ after })
 const { connection: redis } = await startRedis({ after })
 const env = servicesEnv({ db, redis })
-const store = new SaleStore(redis, { name: 'hotcakes test' })
+const store = new SaleStore(redis, { shard: firstShard, name: 'hotcakes test' })
 after(() => store.close())
 await store.connect()
 

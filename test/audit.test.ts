@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, type TestContext, test } from 'node:test'
 
 import { SaleStore } from '../core/redis/sale-store.ts'
+import { firstShard } from '../core/shards.ts'
 import { breachesIn, runAudit, runAuditJson } from './helpers/audit.ts'
 import { eventually } from './helpers/eventually.ts'
 import { startPersister } from './helpers/persister.ts'
@@ -17,7 +18,7 @@ const { connection: db } = await startPostgres({ after })
 async function start(t: TestContext) {
   const { connection: redis } = await startRedis(t)
   const postgres = newRecord(t, db)
-  const store = new SaleStore(redis, { name: 'hotcakes test' })
+  const store = new SaleStore(redis, { shard: firstShard, name: 'hotcakes test' })
   t.after(() => store.close())
   await store.connect()
   const shop = await openShop(store)

@@ -12,6 +12,7 @@ import { fileURLToPath } from 'node:url'
 import { Fault } from '../core/faults.ts'
 import { connectPostgres } from '../core/postgres/connection.ts'
 import { SaleStore } from '../core/redis/sale-store.ts'
+import { firstShard } from '../core/shards.ts'
 import { DataLock } from '../ops/embedded/data-lock.ts'
 import type { Embedded } from '../ops/embedded/embedded.ts'
 import { attachEmbedded, startEmbedded } from '../ops/embedded/embedded.ts'
@@ -85,7 +86,7 @@ test('both listen on the loopback interface alone, and turn away who has no pass
   assert.ok(db !== undefined && redis !== undefined)
   for (const { port } of [db, redis]) assert.deepEqual(listeningAddresses(port), ['127.0.0.1'])
   for (const wrong of [{ password: 'wrong' }, { user: 'default' }, { user: '', password: '' }]) {
-    const client = new SaleStore({ ...redis, ...wrong }, { name: 'hotcakes test' })
+    const client = new SaleStore({ ...redis, ...wrong }, { shard: firstShard, name: 'hotcakes test' })
     t.after(() => client.close())
     await assert.rejects(client.connect(), { code: 'HC_REDIS_REFUSED' })
   }

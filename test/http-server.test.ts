@@ -5,6 +5,7 @@ import { Registry } from 'prom-client'
 import { freePort } from '../ops/embedded/free-port.ts'
 import { Connections } from '../server/worker/http/connections.ts'
 import { HttpServer, type Route, routeLabels } from '../server/worker/http/http-server.ts'
+import { Phase } from '../server/worker/http/phase.ts'
 import { RequestMetrics } from '../server/worker/http/request-metrics.ts'
 import { TurnClock } from '../server/worker/http/turn-clock.ts'
 import { eventually } from './helpers/eventually.ts'
@@ -17,6 +18,7 @@ async function serve(t: TestContext, route: Route): Promise<number> {
     routes: [route],
     metrics: new RequestMetrics(registry, routeLabels([route])),
     clock: new TurnClock(),
+    phase: new Phase(),
     connections: new Connections(registry, { max: 10, addresses: undefined }),
     rateLimit: undefined,
     cors: undefined,

@@ -13,6 +13,7 @@ import { BatchWriter, DecisionReader, type SaleTerms } from '../core/decisions.t
 import { nonceLength } from '../core/ids.ts'
 import { type Outcome, outcomes } from '../core/outcomes.ts'
 import { SaleStore } from '../core/redis/sale-store.ts'
+import { firstShard } from '../core/shards.ts'
 import { decodeSnapshot } from '../ops/tools/audit/redis-side.ts'
 import { openRedis, startRedis } from './helpers/services.ts'
 import { stepRedisClock } from './helpers/stepped-redis-clock.ts'
@@ -26,7 +27,7 @@ const users = ['ann', 'bob:1', 'c@d.e']
 const reached = new Map<Outcome, number>()
 
 const redis = await startRedis({ after })
-const store = new SaleStore(redis.connection, { name: 'model-test' })
+const store = new SaleStore(redis.connection, { shard: firstShard, name: 'model-test' })
 before(async () => {
   await store.connect()
   await store.claimEpoch(1)

@@ -5,6 +5,7 @@ import { type TestContext, test } from 'node:test'
 
 import type { Postgres } from '../core/postgres/connection.ts'
 import { SaleStore } from '../core/redis/sale-store.ts'
+import { firstShard } from '../core/shards.ts'
 import { readFacts } from '../ops/embedded/facts.ts'
 import { runAudit } from './helpers/audit.ts'
 import { type Cluster, startCluster } from './helpers/cluster.ts'
@@ -101,7 +102,7 @@ async function start(t: TestContext) {
   const redis = await startRedis(t)
   const service = await startPostgres(t)
   // Both connections are made with the passwords that the services came with, and outlive their change.
-  const store = new SaleStore(redis.admin, { name: 'hotcakes test' })
+  const store = new SaleStore(redis.admin, { shard: firstShard, name: 'hotcakes test' })
   t.after(() => store.close())
   await store.connect()
   const postgres = openPostgres(t, { ...service.connection, ownerUser: '' })

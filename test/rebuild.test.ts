@@ -11,6 +11,7 @@ import type { Redis } from 'ioredis'
 import { AsyncPostgres } from '../core/postgres/async-postgres.ts'
 import { type Recovery, recover } from '../core/recovery/recover.ts'
 import { SaleStore } from '../core/redis/sale-store.ts'
+import { firstShard } from '../core/shards.ts'
 import { startPersister } from './helpers/persister.ts'
 import { SeededRandom } from './helpers/random.ts'
 import { newRecord } from './helpers/record.ts'
@@ -27,7 +28,7 @@ const { connection: db } = await startPostgres({ after })
 
 async function startStore(t: TestContext) {
   const redis = await startRedis(t)
-  const store = new SaleStore(redis.connection, { name: 'hotcakes test' })
+  const store = new SaleStore(redis.connection, { shard: firstShard, name: 'hotcakes test' })
   t.after(() => store.close())
   await store.connect()
   await store.claimEpoch(1)

@@ -9,6 +9,7 @@ import { after, type TestContext, test } from 'node:test'
 import { BatchWriter, DecisionReader, type SaleTerms } from '../core/decisions.ts'
 import { NonceSource } from '../core/ids.ts'
 import { SaleStore } from '../core/redis/sale-store.ts'
+import { firstShard } from '../core/shards.ts'
 import { breachesIn, runAuditJson } from './helpers/audit.ts'
 import { startPersister } from './helpers/persister.ts'
 import { newRecord } from './helpers/record.ts'
@@ -31,7 +32,7 @@ async function openShop(t: TestContext, terms: Partial<SaleTerms> = {}) {
   newRecord(t, db)
   const admin = await openRedis(t, redis.admin)
   await admin.flushall()
-  const store = new SaleStore(redis.connection, { name: 'hotcakes test' })
+  const store = new SaleStore(redis.connection, { shard: firstShard, name: 'hotcakes test' })
   t.after(() => store.close())
   await store.connect()
   await store.claimEpoch(1)

@@ -3,6 +3,7 @@ import { after, before, test } from 'node:test'
 import { BatchReader, BatchWriter, DecisionReader, decodeOpenedSale, type SaleTerms } from '../core/decisions.ts'
 import { nonceLength } from '../core/ids.ts'
 import { SaleStore } from '../core/redis/sale-store.ts'
+import { firstShard } from '../core/shards.ts'
 import { eventually } from './helpers/eventually.ts'
 import { openRedis, startRedis } from './helpers/services.ts'
 
@@ -10,7 +11,7 @@ const intervalMs = 3_600_000
 const ttlSeconds = 600
 const redis = await startRedis({ after })
 const admin = await openRedis({ after }, redis.admin)
-const store = new SaleStore(redis.connection, { name: 'keys-test' })
+const store = new SaleStore(redis.connection, { shard: firstShard, name: 'keys-test' })
 let nonceNext = 0
 
 before(async () => {

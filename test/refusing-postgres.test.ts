@@ -5,6 +5,7 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 
 import { SaleStore } from '../core/redis/sale-store.ts'
+import { firstShard } from '../core/shards.ts'
 import { type Cluster, startCluster } from './helpers/cluster.ts'
 import { eventually } from './helpers/eventually.ts'
 import { HttpClient } from './helpers/http-client.ts'
@@ -79,7 +80,7 @@ test('entries that are missing are the log’s fault and not that of Postgres, a
   await hold(cluster, 'ann', `${sale}-1`)
   await hold(cluster, 'ann', `${sale}-2`)
   await eventually(async () => (await readiness(cluster)).checks.postgres.status === 'away')
-  const store = new SaleStore(redis.admin, { name: 'hotcakes test' })
+  const store = new SaleStore(redis.admin, { shard: firstShard, name: 'hotcakes test' })
   t.after(() => store.close())
   await store.connect()
   const entries = await store.redis.xrange(store.keys.log, '-', '+')

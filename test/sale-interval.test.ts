@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import { saleIntervalLeaseMs } from '../core/limits.ts'
 import { AsyncPostgres } from '../core/postgres/async-postgres.ts'
 import { SaleStore } from '../core/redis/sale-store.ts'
+import { firstShard } from '../core/shards.ts'
 import { assertNumbersUnused } from '../server/primary/sale-interval.ts'
 import { startCluster } from './helpers/cluster.ts'
 import { codeOf, currentSale } from './helpers/items.ts'
@@ -17,7 +18,7 @@ const [hourMs, halfMs] = [3_600_000, 1_800_000]
 
 test('the interval of whoever keeps it is in force until it was not kept for a while', async (t) => {
   const redis = await startRedis(t)
-  const store = new SaleStore(redis.connection, { name: 'hotcakes test' })
+  const store = new SaleStore(redis.connection, { shard: firstShard, name: 'hotcakes test' })
   t.after(() => store.close())
   await store.connect()
   const clock = await stepRedisClock(await openRedis(t, redis.admin))

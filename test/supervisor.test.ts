@@ -48,10 +48,11 @@ function pidOf(child: Child | undefined): number {
 }
 
 test('a child that is refused is not waited for like one that finds nobody: its end says why', async (t) => {
-  const { supervisor, told } = supervise(t, { behaviour: 'refused' }, 10, 2_000)
+  const { supervisor, told } = supervise(t, { behaviour: 'refused' }, 10, 5_000)
   supervisor.start('http', 1)
-  const [gone] = await eventually(() => (told.gone.length > 0 ? told.gone : undefined))
-  assert.match(gone?.end ?? '', /^SIGKILL: it was not ready after 2000 ms: it waits for a service \(NOPERM\)$/)
+  // Of processes that a busy machine starts slowly the first may have been killed before it said anything.
+  const said = /^SIGKILL: it was not ready after 5000 ms: it waits for a service \(NOPERM\)$/
+  await eventually(() => told.gone.some(({ end }) => said.test(end)), { what: 'an end that says why' })
 })
 
 test('a child that dies is replaced, and its end is told with its signal', async (t) => {

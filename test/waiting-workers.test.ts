@@ -10,6 +10,7 @@ import type { Fault } from '../core/faults.ts'
 import { childStartMsMax } from '../core/limits.ts'
 import { createLog } from '../core/log.ts'
 import { SaleStore } from '../core/redis/sale-store.ts'
+import { firstShard } from '../core/shards.ts'
 import { freePort } from '../ops/embedded/free-port.ts'
 import type { Child } from '../server/primary/child.ts'
 import { Supervisor } from '../server/primary/supervisor.ts'
@@ -40,7 +41,7 @@ async function supervise(scope: Scope, redis: TestRedis) {
       LOG_LEVEL: 'silent',
     },
   })
-  const store = new SaleStore(redis.admin, { name: 'test' })
+  const store = new SaleStore(redis.admin, { shard: firstShard, name: 'test' })
   scope.after(() => store.close())
   await store.connect()
   await store.claimEpoch(1)

@@ -7,6 +7,7 @@ import { heartbeatIntervalMs, logReadBlockMs, orphanGraceMs, redisCommandTimeout
 import { createLog, type Log } from '../core/log.ts'
 import { connectRedis, firstConnect } from '../core/redis/connection.ts'
 import { SaleStore } from '../core/redis/sale-store.ts'
+import { firstShard } from '../core/shards.ts'
 import { CopyPool } from './copy-pool.ts'
 import { dieAt } from './drain-steps.ts'
 import { LogReader } from './log-reader.ts'
@@ -37,7 +38,7 @@ function start(config: Config): void {
   say = createLog({ level: config.log.level, process: 'persister' })
   const metrics = new PersisterMetrics()
   const copies = new CopyPool({ settings: config.db, dieAtStep }, fail)
-  const store = new SaleStore(config.redis, { name: 'hotcakes persister' })
+  const store = new SaleStore(config.redis, { shard: firstShard, name: 'hotcakes persister' })
   const blocking = connectRedis(config.redis, {
     name: 'hotcakes persister log',
     commandTimeoutMs: logReadBlockMs + redisCommandTimeoutMs,

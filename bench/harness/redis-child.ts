@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { RedisSettings } from '../../core/redis/connection.ts'
 import { SaleStore } from '../../core/redis/sale-store.ts'
+import { firstShard } from '../../core/shards.ts'
 import { freePort } from './server-under-test.ts'
 import { stopChild } from './stop-child.ts'
 
@@ -77,7 +78,7 @@ async function whenAnswering(settings: RedisSettings, child: ChildProcess): Prom
   const deadline = performance.now() + startMsMax
   while (performance.now() < deadline) {
     if (child.exitCode !== null || child.signalCode !== null) throw new Error('Redis ended as it started')
-    const store = new SaleStore(settings, { name: 'hotcakes-micro-probe' })
+    const store = new SaleStore(settings, { shard: firstShard, name: 'hotcakes-micro-probe' })
     const isUp = await store.connect().then(
       () => true,
       () => false,

@@ -1,6 +1,7 @@
 import { Counter, Histogram, Registry } from 'prom-client'
 import { type Outcome, outcomes } from '../../core/outcomes.ts'
 import { RequestMetrics } from '../../server/worker/http/request-metrics.ts'
+import { SellingMetrics } from '../../server/worker/selling/selling-metrics.ts'
 import { sampleCommands, sampleDecisions } from './sample-sale.ts'
 import type { Candidate, Case, Scale, Subject } from './subject.ts'
 
@@ -24,9 +25,10 @@ interface Counting {
 function flatArrays(): Counting {
   const registry = new Registry()
   const metrics = new RequestMetrics(registry, routes)
+  const selling = new SellingMetrics(registry)
   const count = ({ route, status, outcome, seconds }: Answered) => {
     metrics.answered(route, status, seconds)
-    metrics.decided(outcome)
+    selling.decided(outcome)
   }
   return { registry, count }
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { BatchWriter, DecisionReader } from '../../core/decisions.ts'
 import type { Outcome } from '../../core/outcomes.ts'
 import { SaleStore } from '../../core/redis/sale-store.ts'
+import { firstShard } from '../../core/shards.ts'
 import { startRedisChild } from '../harness/redis-child.ts'
 import { intervalMs, type SampleCommand, sampleCommands } from './sample-sale.ts'
 import type { Candidate, Case, Scale, Subject } from './subject.ts'
@@ -157,7 +158,7 @@ async function* cases({ smoke }: Scale): AsyncIterable<Case> {
   const commandsAtOnce = smoke ? 16 : commandsAtOnceMax
   const sizes = smoke ? [1, 8] : [1, 8, 64, 256]
   const redis = await startRedisChild()
-  const store = new SaleStore(redis.settings, { name: 'hotcakes-micro' })
+  const store = new SaleStore(redis.settings, { shard: firstShard, name: 'hotcakes-micro' })
   try {
     await store.connect()
     await store.claimEpoch(1)

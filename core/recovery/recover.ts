@@ -2,7 +2,6 @@ import type { Fault } from '../faults.ts'
 import { rebuildLockMsMax } from '../limits.ts'
 import { compareLogPositions, type LogPosition } from '../log-position.ts'
 import { recoveryLock } from '../postgres/advisory-locks.ts'
-import { shardOf } from '../redis/keys.ts'
 import { RebuildWriter } from '../redis/rebuild-writer.ts'
 import type { SaleStore } from '../redis/sale-store.ts'
 import { RebuiltSale } from './rebuilt-sale.ts'
@@ -57,7 +56,7 @@ export async function recover(options: RecoverOptions): Promise<Recovery> {
 async function inTransaction(session: Session, writer: RebuildWriter, options: RecoverOptions): Promise<Recovery> {
   const { store, seen } = options
   const startedMs = performance.now()
-  const shard = shardOf(0)
+  const { shard } = store
   const text = 'select pg_try_advisory_xact_lock($1, $2) as mine'
   const [lock] = await session.query<{ mine: boolean }>({ text }, recoveryLock)
   if (lock?.mine !== true) return { kind: 'busy' }

@@ -1,6 +1,7 @@
 import { Fault } from '../faults.ts'
 import { compareLogPositions, formatLogPosition, type LogPosition } from '../log-position.ts'
 import type { LogState } from '../redis/sale-store.ts'
+import type { ShardStateName } from '../shard-state.ts'
 
 /** What Postgres says of the record that it keeps. */
 export interface RecordHead {
@@ -26,7 +27,9 @@ export interface Evidence {
  * forgotten decisions that were taken, and can be rebuilt from Postgres. refused: the two are no halves of one record, or
  * it is Postgres that lacks something: nothing that a program should decide about.
  */
-export type Verdict = { readonly kind: 'sound' | 'new' } | { readonly kind: 'lost' | 'refused'; readonly fault: Fault }
+export type Verdict =
+  | { readonly kind: Extract<ShardStateName, 'sound'> | 'new' }
+  | { readonly kind: Extract<ShardStateName, 'lost' | 'refused'>; readonly fault: Fault }
 
 /** Whether sales may be decided by what this Redis holds. */
 export function judge({ redis, before, after, seen }: Evidence): Verdict {

@@ -87,8 +87,14 @@ export interface SaleSnapshot {
   readonly counts: ReadonlyMap<number, number>
 }
 
-/** Redis as the authority over sales: the one class that calls the functions of hotcakes.lua. */
+export interface StoreOptions extends ConnectionOptions {
+  /** Whose keys it works on. */
+  readonly shard: number
+}
+
+/** A shard in Redis, the authority over its sales: the one class that calls the functions of hotcakes.lua. */
 export class SaleStore {
+  readonly shard: number
   readonly keys: ShardKeys
   readonly redis: Redis
   readonly #settings: RedisSettings
@@ -96,9 +102,10 @@ export class SaleStore {
   #run = ''
   #identified: Promise<void> = Promise.resolve()
 
-  constructor(settings: RedisSettings, options: ConnectionOptions) {
+  constructor(settings: RedisSettings, options: StoreOptions) {
     this.#settings = settings
-    this.keys = shardKeys(0)
+    this.shard = options.shard
+    this.keys = shardKeys(options.shard)
     this.redis = connectRedis(settings, options)
     this.redis.on('ready', () => {
       this.#identified = this.#identify()

@@ -1,13 +1,14 @@
 import { Counter, Gauge, Registry } from 'prom-client'
 
 import type { ChildKind } from '../../core/ipc.ts'
+import { metricsGatherMsMax } from '../../core/limits.ts'
 import { registerProcessMetrics } from '../../core/process-metrics.ts'
-import type { LogState } from '../../core/redis/sale-store.ts'
 import type { LastAudit } from './audit-watch.ts'
 import type { ReportingChild } from './cluster-metrics.ts'
 import type { Report } from './metric-reports.ts'
+import type { PrimaryShard } from './primary-shard.ts'
 import type { ReloadResult } from './rolling-reload.ts'
-import { childPlaces, type Supervisor } from './supervisor.ts'
+import { countedPlaces, type Supervisor } from './supervisor.ts'
 
 /** Gauges of the time since they were last asked, see ClusterMetrics. */
 export const peakGauges: ReadonlySet<string> = new Set(['hotcakes_event_loop_delay_seconds'])
@@ -20,11 +21,9 @@ const reloadResults: readonly ReloadResult[] = ['done', 'failed']
 export interface PrimaryMetricsOptions {
   readonly version: string
   readonly supervisor: Pick<Supervisor, 'count'>
-  /** Asked when no persister reports on the log; undefined when Redis does not answer. */
-  readonly logState: () => Promise<LogState | undefined>
+  /** Asked for their logs when no persister reports on them. */
+  readonly shards: readonly Pick<PrimaryShard, 'isDurable' | 'logStateWithin'>[]
   readonly lastAudit: () => LastAudit | undefined
-  /** Whether Redis was last found to keep what it acknowledges. */
-  readonly isDurable: () => boolean
 }
 
 /** The primary's own numbers: on its children, and on the log while there is no persister to report on it. */
@@ -35,6 +34,7 @@ export class PrimaryMetrics {
   readonly #reloads: Counter<'result'>
   readonly #unresponsive: Gauge<'kind' | 'pid'>
   readonly #recordSound: Gauge
+  readonly #unsound = new Set<number>()
   readonly #recoveries: Counter
   readonly #backlog: Gauge<never>
   readonly #lag: Gauge<never>
@@ -72,7 +72,7 @@ export class PrimaryMetrics {
       labelNames: ['kind', 'pid'] as const,
       registers,
     })
-    registerDurability(this.#registry, options.isDurable)
+    registerDurability(this.#registry, () => options.shards.every(({ isDurable }) => isDurable))
     this.#recordSound = new Gauge({
       name: 'hotcakes_record_sound',
       help: 'Whether Redis is known to have everything that was sold: with 0 nothing is sold.',
@@ -105,8 +105,10 @@ export class PrimaryMetrics {
     this.#reloads.inc({ result })
   }
 
-  setRecordSound(isSound: boolean): void {
-    this.#recordSound.set(isSound ? 1 : 0)
+  setSound(shard: number, isSound: boolean): void {
+    if (isSound) this.#unsound.delete(shard)
+    else this.#unsound.add(shard)
+    this.#recordSound.set(this.#unsound.size === 0 ? 1 : 0)
   }
 
   recovered(): void {
@@ -121,14 +123,23 @@ export class PrimaryMetrics {
     const isReported = current.some((report) =>
       report.some(({ name, values }) => name === backlogName && values.length > 0),
     )
-    const state = isReported ? undefined : await this.#options.logState()
     this.#backlog.remove()
     this.#lag.remove()
-    if (state !== undefined) {
-      this.#backlog.set(state.backlogEntries)
-      this.#lag.set(state.lagSeconds)
-    }
+    if (!isReported) await this.#measureLogs()
     return (await this.#registry.getMetricsAsJSON()) as unknown as Report
+  }
+
+  /** No series while one of the logs is not known. */
+  async #measureLogs(): Promise<void> {
+    const states = await Promise.all(this.#options.shards.map((shard) => shard.logStateWithin(metricsGatherMsMax)))
+    let [entries, lagSeconds] = [0, 0]
+    for (const state of states) {
+      if (state === undefined) return
+      entries += state.backlogEntries
+      lagSeconds = Math.max(lagSeconds, state.lagSeconds)
+    }
+    this.#backlog.set(entries)
+    this.#lag.set(lagSeconds)
   }
 }
 
@@ -140,7 +151,7 @@ function registerWorkers(registry: Registry, supervisor: Pick<Supervisor, 'count
     registers: [registry],
     collect() {
       for (const kind of kinds)
-        for (const state of childPlaces) workers.set({ kind, state }, supervisor.count(kind, state))
+        for (const state of countedPlaces) workers.set({ kind, state }, supervisor.count(kind, state))
     },
   })
 }

@@ -1,26 +1,25 @@
-import { setTimeout as delay } from 'node:timers/promises'
+import assert from 'node:assert/strict'
 
 import type { Config } from '../../core/config/load.ts'
 import { Fault, undefinedForFault } from '../../core/faults.ts'
 import type { ChildKind } from '../../core/ipc.ts'
-import { leftQueryMsMax, metricsGatherMsMax, metricsRefreshMs, rebuildMsMax } from '../../core/limits.ts'
+import { leftQueryMsMax, metricsRefreshMs } from '../../core/limits.ts'
 import type { Log } from '../../core/log.ts'
 import { AsyncPostgres } from '../../core/postgres/async-postgres.ts'
-import { type LogState, SaleStore } from '../../core/redis/sale-store.ts'
+import { firstShard, shardNumbers, shardOf } from '../../core/shards.ts'
 import { AuditWatch } from './audit-watch.ts'
 import { ClusterMetrics } from './cluster-metrics.ts'
 import { startDatabase } from './database-start.ts'
-import { patiently, whenAvailable } from './dependencies.ts'
+import { whenAvailable } from './dependencies.ts'
 import { greet } from './greeting.ts'
 import { HealthRounds } from './health-rounds.ts'
 import { serveMetrics } from './metrics-server.ts'
 import { assertPortFree } from './port-check.ts'
 import { PrimaryMetrics, peakGauges } from './primary-metrics.ts'
-import { RecordGuard } from './record-guard.ts'
+import { PrimaryShard } from './primary-shard.ts'
 import { RollingReload } from './rolling-reload.ts'
-import { RunCheck } from './run-check.ts'
+import type { RunGuard } from './run-guard.ts'
 import { assertNumbersUnused, SaleInterval } from './sale-interval.ts'
-import { SeenPositions } from './seen-positions.ts'
 import type { Shutdown } from './shutdown.ts'
 import { Supervisor } from './supervisor.ts'
 
@@ -67,30 +66,20 @@ export async function startPrimary(options: PrimaryOptions): Promise<RollingRelo
   const services = await openServices(options)
   const effective = { ...options, config: services.config }
   shutdown.signal.throwIfAborted()
-  const store = await openStore(effective)
-  let isDurable = false
-  const runCheck = new RunCheck({
-    store,
-    requireDurable: effective.config.redis.requireDurable,
-    log,
-    onDurability: (isSo) => {
-      isDurable = isSo
-    },
-  })
-  const what = 'Redis to say how it keeps its data'
-  await patiently(runCheck.assert(), { what, log, signal: shutdown.signal })
+  const shards = await openShards(effective)
   await openDatabase(effective)
 
   const config = withoutOwner(effective.config)
-  const serving = { ...effective, config }
-  const seen = new SeenPositions()
-  const { supervisor, metrics } = await openMetrics({ ...serving, store, seen, isDurable: () => isDurable })
-  const guard = await openGuard({ ...serving, store, runCheck, supervisor, metrics, seen })
-  openChildren({ ...serving, store, supervisor, hasServices: services.areThere })
-  guard.run().catch((error: unknown) => shutdown.onFault(error))
+  const serving = { ...effective, config, shards }
+  const { supervisor, metrics } = await openMetrics(serving)
+  const guards = await guardShards({ ...serving, supervisor, metrics })
+  await keepSaleInterval(serving)
+  openChildren({ ...serving, supervisor, hasServices: services.areThere })
+  for (const guard of guards) guard.run().catch((error: unknown) => shutdown.onFault(error))
   await supervisor.allReady(shutdown.signal)
 
   const number = Math.floor(Date.now() / 1_000 / app.saleIntervalSeconds)
+  const { store } = shardWith(shards, number)
   const sale = await store.saleState(number).catch(undefinedForFault) // Redis is away just now: the rest is still true
   greet({ config, log, sale, tookMs: Math.round(performance.now() - startedMs) })
   return new RollingReload({
@@ -130,34 +119,21 @@ async function openServices(options: PrimaryOptions): Promise<{ config: Config; 
   return { config: Object.freeze(effective), areThere: () => areThere }
 }
 
-async function openStore({ config, log, shutdown }: PrimaryOptions): Promise<SaleStore> {
-  const connect = async () => {
-    const store = new SaleStore(config.redis, {
-      name: 'hotcakes primary',
-      onState: (state, fault) => {
-        if (state === 'up') log.info('connected to Redis')
-        else if (!shutdown.signal.aborted) log.warn({ code: fault?.code }, 'no connection to Redis')
-      },
-    })
-    try {
-      await store.connect()
-      return store
-    } catch (error) {
-      store.close()
-      throw error
-    }
-  }
-  const { signal } = shutdown
-  const what = `Redis at ${config.redis.host}:${config.redis.port}`
-  const store = await whenAvailable(connect, { what, unavailable: 'HC_REDIS_UNAVAILABLE', log, signal })
-  shutdown.opened({
-    name: 'the connection to Redis',
-    close: () => {
-      store.close()
-      return Promise.resolve([])
-    },
-  })
-  return store
+/** By their numbers, which count from the first shard's. */
+type OpenShards = readonly [PrimaryShard, ...PrimaryShard[]]
+
+async function openShards({ config, log, shutdown }: PrimaryOptions): Promise<OpenShards> {
+  const open = (number: number): Promise<PrimaryShard> => PrimaryShard.open({ number, config, log, shutdown })
+  const shards: [PrimaryShard, ...PrimaryShard[]] = [await open(firstShard)]
+  for (const number of shardNumbers.slice(1)) shards.push(await open(number))
+  return shards
+}
+
+/** The shard that has the sale. */
+function shardWith(shards: OpenShards, sale: number): PrimaryShard {
+  const shard = shards[shardOf(sale)]
+  assert(shard !== undefined, 'every sale lives in a shard that is open')
+  return shard
 }
 
 async function openDatabase({ config, log, shutdown, schemaFolder }: PrimaryOptions): Promise<void> {
@@ -167,62 +143,45 @@ async function openDatabase({ config, log, shutdown, schemaFolder }: PrimaryOpti
   await whenAvailable(() => startDatabase({ config, log, signal, schemaFolder }), patience)
 }
 
-interface GuardOptions {
-  readonly store: SaleStore
-  readonly runCheck: RunCheck
+type WithShards = Opened<{ readonly shards: OpenShards }>
+
+interface Guarding {
   readonly supervisor: Supervisor
   readonly metrics: PrimaryMetrics
-  readonly seen: SeenPositions
 }
 
-/** Compares Redis with Postgres for the first time. @throws Fault when they are no two halves of one record */
-async function openGuard(options: Opened<GuardOptions>): Promise<RecordGuard> {
-  const { config, log, shutdown, store, runCheck, supervisor, metrics, seen } = options
-  const applicationName = 'hotcakes primary'
-  const database = new AsyncPostgres(config.db, { applicationName, connectionsMax: 1 })
-  const rebuildDatabase = new AsyncPostgres(config.db, {
-    applicationName: 'hotcakes recovery',
-    connectionsMax: 1,
-    deadlineMs: rebuildMsMax,
-  })
-  const guard = new RecordGuard({
-    store,
-    runCheck,
-    database,
-    rebuildDatabase,
-    log,
-    isAutomatic: config.app.recovery === 'auto',
-    ttlSeconds: config.redis.ttlHours * 3_600,
-    newestSeen: () => seen.newest,
-    gatherSeen: () => seen.gather(supervisor.reachable('http')),
-    onReport: (report) => {
-      supervisor.reportRecord(report)
-      metrics.setRecordSound(report.status === 'sound')
-    },
-    onRecovery: () => metrics.recovered(),
-  })
-  shutdown.opened({
-    name: 'the guard of the record',
-    close: async () => {
-      guard.stop()
-      await Promise.all([database.close(), rebuildDatabase.close()])
-      return []
-    },
-  })
-  await patiently(guard.start(), { what: 'the comparison of Redis with Postgres', log, signal: shutdown.signal })
-  await keepSaleInterval({ ...options, database })
-  return guard
+/** Compares every shard's Redis with Postgres for the first time. @throws Fault when they don't belong together */
+async function guardShards({ shards, supervisor, metrics }: WithShards & Guarding): Promise<readonly RunGuard[]> {
+  const guards: RunGuard[] = []
+  for (const shard of shards) {
+    const guard = await shard.guard({
+      workers: () => supervisor.reachable('http'),
+      onState: (state) => {
+        supervisor.reportState(shard.number, state)
+        metrics.setSound(shard.number, state.status === 'sound')
+      },
+      onRecovery: () => metrics.recovered(),
+    })
+    guards.push(guard)
+  }
+  return guards
 }
 
-async function keepSaleInterval(options: Opened<{ store: SaleStore; database: AsyncPostgres }>): Promise<void> {
-  const { config, log, shutdown, store, database } = options
+/** In the first shard, for all of them: a sale's terms are those that it lists. */
+async function keepSaleInterval({ config, log, shutdown, shards }: WithShards): Promise<void> {
+  const [{ store }] = shards
   const intervalMs = config.app.saleIntervalSeconds * 1_000
   const patience = { log, signal: shutdown.signal }
   const redis = { what: 'Redis', unavailable: 'HC_REDIS_UNAVAILABLE', ...patience } as const
   const { nowMs } = await whenAvailable(() => store.logState(), redis)
-  const assertUnused = () => assertNumbersUnused(database, { intervalMs, nowMs })
-  const what = 'Postgres to say which numbers sales have had'
-  await whenAvailable(assertUnused, { what, unavailable: 'HC_POSTGRES_UNAVAILABLE', ...patience })
+  const database = new AsyncPostgres(config.db, { applicationName: 'hotcakes primary', connectionsMax: 1 })
+  try {
+    const assertUnused = () => assertNumbersUnused(database, { intervalMs, nowMs })
+    const what = 'Postgres to say which numbers sales have had'
+    await whenAvailable(assertUnused, { what, unavailable: 'HC_POSTGRES_UNAVAILABLE', ...patience })
+  } finally {
+    await database.close()
+  }
   const interval = new SaleInterval({ store, intervalMs, log })
   const others = {
     what: 'servers with another interval to stop',
@@ -241,8 +200,7 @@ async function keepSaleInterval(options: Opened<{ store: SaleStore; database: As
 }
 
 /** The supervisor of children to come, and the metrics and the health of all processes. */
-async function openMetrics(options: Opened<{ store: SaleStore; seen: SeenPositions; isDurable: () => boolean }>) {
-  const { config, log, shutdown, version, executables, store, seen, isDurable } = options
+async function openMetrics({ config, log, shutdown, version, executables, shards }: WithShards) {
   const supervisor: Supervisor = new Supervisor({
     config,
     executables,
@@ -252,11 +210,12 @@ async function openMetrics(options: Opened<{ store: SaleStore; seen: SeenPositio
     onGone: (child) => {
       health.gone(child)
       cluster.retire(child)
-      seen.told(child)
+      for (const { seen } of shards) seen.told(child)
     },
-    onSeen: (child, position, isAnswer) => {
-      seen.heard(position)
-      if (isAnswer) seen.told(child)
+    onSeen: (child, { shard = firstShard, seen, type }) => {
+      const positions = shards[shard]?.seen
+      positions?.heard(seen)
+      if (type === 'seen') positions?.told(child)
     },
     onRestart: (kind) => metrics.restarted(kind),
     onBudgetSpent: (fault) => shutdown.onFault(fault),
@@ -271,9 +230,8 @@ async function openMetrics(options: Opened<{ store: SaleStore; seen: SeenPositio
   const metrics = new PrimaryMetrics({
     version,
     supervisor,
-    logState: () => logStateWithin(store, metricsGatherMsMax),
+    shards,
     lastAudit: () => audits.last,
-    isDurable,
   })
   const cluster = new ClusterMetrics({
     children: () => supervisor.reachable(),
@@ -303,26 +261,26 @@ async function openMetrics(options: Opened<{ store: SaleStore; seen: SeenPositio
 }
 
 interface ChildrenOptions {
-  readonly store: SaleStore
+  readonly shards: readonly PrimaryShard[]
   readonly supervisor: Supervisor
   readonly hasServices: () => boolean
 }
 
 /** Forks the persister and the HTTP workers. */
-function openChildren({ config, shutdown, store, supervisor, hasServices }: Opened<ChildrenOptions>): void {
+function openChildren({ config, shutdown, shards, supervisor, hasServices }: Opened<ChildrenOptions>): void {
   const kill = () => supervisor.kill('the shutdown was cut short')
   shutdown.opened({
     name: 'the persister',
     close: async () => {
       if (hasServices()) {
         const left = await supervisor.drain('persister')
-        return left.length === 0 ? [] : [...left, await backlogSentence(store)]
+        return left.length === 0 ? [] : [...left, ...(await backlogSentences(shards))]
       }
       // Without Redis or Postgres there is no draining, and waiting for the deadline would change nothing.
       await supervisor.kill('an embedded service ended')
       return ['the log was not drained: it is safe on disk, and the next start goes on with it']
     },
-    left: async () => [...supervisor.describe(), await backlogSentence(store)],
+    left: async () => [...supervisor.describe(), ...(await backlogSentences(shards))],
     kill,
   })
   supervisor.start('persister', 1)
@@ -330,13 +288,12 @@ function openChildren({ config, shutdown, store, supervisor, hasServices }: Open
   supervisor.start('http', config.app.workers)
 }
 
-async function backlogSentence(store: SaleStore): Promise<string> {
-  const state = await logStateWithin(store, leftQueryMsMax)
-  const entries = state === undefined ? 'an unknown number of' : state.backlogEntries
-  return `${entries} log entries are not in Postgres yet: Redis keeps them, and the next start goes on with them`
-}
-
-async function logStateWithin(store: SaleStore, patienceMs: number): Promise<LogState | undefined> {
-  const state = store.logState().catch(undefinedForFault) // Redis is away, which the caller has a word for
-  return await Promise.race([state, delay(patienceMs, undefined)])
+async function backlogSentences(shards: readonly PrimaryShard[]): Promise<readonly string[]> {
+  return await Promise.all(
+    shards.map(async (shard) => {
+      const state = await shard.logStateWithin(leftQueryMsMax)
+      const entries = state === undefined ? 'an unknown number of' : state.backlogEntries
+      return `${entries} log entries are not in Postgres yet: Redis keeps them, and the next start goes on with them`
+    }),
+  )
 }

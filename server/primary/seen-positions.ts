@@ -10,13 +10,18 @@ export interface AskedChild {
 }
 
 /**
- * The newest log entry that any HTTP worker of this server has answered decisions of. Every heartbeat tells; before
+ * The newest log entry of a shard that any HTTP worker of this server has answered decisions of. Every heartbeat tells; before
  * Redis' state is compared with it all are asked.
  */
 export class SeenPositions {
+  readonly #shard: number
   #newest: LogPosition | undefined
   readonly #asked = new Set<AskedChild>()
   #whenAllTold: () => void = () => undefined
+
+  constructor(shard: number) {
+    this.#shard = shard
+  }
 
   get newest(): LogPosition | undefined {
     return this.#newest
@@ -40,7 +45,7 @@ export class SeenPositions {
       const all = new Promise<void>((resolve) => {
         this.#whenAllTold = resolve
       })
-      for (const child of children) child.send({ type: 'seen' })
+      for (const child of children) child.send({ type: 'seen', shard: this.#shard })
       await Promise.race([all, delay(seenGatherMsMax)])
     }
     return this.#newest

@@ -1,6 +1,6 @@
 import type { Config } from '../../core/config/load.ts'
 import { Fault } from '../../core/faults.ts'
-import type { ChildKind, FromChild, RecordReport } from '../../core/ipc.ts'
+import type { ChildKind, FromChild } from '../../core/ipc.ts'
 import {
   childStartMsMax,
   crashBudgetDeaths,
@@ -9,13 +9,13 @@ import {
   watchIntervalMs,
 } from '../../core/limits.ts'
 import type { Log } from '../../core/log.ts'
-import type { LogPosition } from '../../core/log-position.ts'
+import type { ShardState } from '../../core/shard-state.ts'
 import { Child } from './child.ts'
+import { type ChildPlace, ChildPlaces, childPlaces } from './child-places.ts'
 import { CrashHistory } from './restart-policy.ts'
 
-/** Where a child stands. `waiting` is no process yet: a replacement whose back-off runs. */
-export type ChildPlace = 'starting' | 'ready' | 'draining'
-export const childPlaces = ['waiting', 'starting', 'ready', 'draining'] as const
+/** What is counted. `waiting` is no process yet: a replacement whose back-off runs. */
+export const countedPlaces = ['waiting', ...childPlaces] as const
 
 export interface SupervisorOptions {
   readonly config: Config
@@ -24,7 +24,7 @@ export interface SupervisorOptions {
   readonly onMetrics: (child: Child, id: number, metrics: readonly unknown[]) => void
   readonly onGone: (child: Child) => void
   readonly onHealth: (child: Child, message: FromChild & { readonly type: 'probe' | 'health' }) => void
-  readonly onSeen: (child: Child, seen: LogPosition | undefined, isAnswer: boolean) => void
+  readonly onSeen: (child: Child, message: FromChild & { readonly type: 'heartbeat' | 'seen' }) => void
   readonly onRestart: (kind: ChildKind) => void
   /** The crash budget is spent; nobody is replaced any more. */
   readonly onBudgetSpent: (fault: Fault) => void
@@ -41,11 +41,7 @@ export class Supervisor {
   readonly #options: SupervisorOptions
   readonly #startMsMax: number
   #config: Config
-  readonly #places: Readonly<Record<ChildPlace, Set<Child>>> = {
-    starting: new Set(),
-    ready: new Set(),
-    draining: new Set(),
-  }
+  readonly #places: ChildPlaces
   readonly #waiting = new Set<Replacement>()
   /** New ones that are to take the place of one that works, until they are ready. */
   readonly #successors = new Set<Child>()
@@ -56,13 +52,17 @@ export class Supervisor {
   readonly #watch: NodeJS.Timeout
   #watchedMs = performance.now()
   #replaces = true
-  #record: RecordReport = { status: 'unverified' }
+  /** By the numbers of the shards. */
+  readonly #states = new Map<number, ShardState>()
   #whenChanged: (() => void)[] = []
 
   constructor(options: SupervisorOptions) {
     this.#options = options
     this.#startMsMax = options.startMsMax ?? childStartMsMax
     this.#config = options.config
+    this.#places = new ChildPlaces(({ kind, pid }, from, to) => {
+      options.log.debug({ kind, child: pid, from, to }, 'a process moved')
+    })
     this.#watch = setInterval(() => this.#look(), watchIntervalMs)
   }
 
@@ -89,9 +89,7 @@ export class Supervisor {
     if (this.#notReady().length === 0) return
     const who = [...new Set(this.#notReady())].map((kind) => {
       const failure = this.#lastFailures.get(kind)
-      const waits = new Set(
-        [...this.#places.starting].map((child) => (child.kind === kind ? child.waitsFor : undefined)),
-      )
+      const waits = new Set(this.#places.in(['starting'], kind).map((child) => child.waitsFor))
       const whys = [...waits].flatMap((what) => (what === undefined ? [] : [`one waits for ${what}`]))
       if (failure !== undefined) whys.push(`its last one ended: ${failure}`)
       return whys.length === 0 ? kind : `${kind} (${whys.join('; ')})`
@@ -106,7 +104,7 @@ export class Supervisor {
 
   /** Those of a kind that are ready. */
   ready(kind: ChildKind): Child[] {
-    return [...this.#places.ready].filter((child) => child.kind === kind)
+    return this.#places.in(['ready'], kind)
   }
 
   /**
@@ -114,25 +112,25 @@ export class Supervisor {
    * @returns false if the new one did not become ready: the old one works on
    */
   async supersede(old: Child): Promise<boolean> {
-    if (!this.#places.ready.has(old)) return true // it has died meanwhile, and whoever replaced it is new
+    if (!this.#places.has(old, 'ready')) return true // it has died meanwhile, and whoever replaced it is new
     const successor = this.#fork(old.kind)
     if (successor instanceof Error) {
       this.#options.log.error({ kind: old.kind }, `no process can take the place of another: ${String(successor)}`)
       return false
     }
     this.#successors.add(successor)
-    await this.#until(() => !this.#places.starting.has(successor))
+    await this.#until(() => !this.#places.has(successor, 'starting'))
     if (!this.#successors.delete(successor)) return false
     // If the old one has died it was replaced, and the successor is one too many.
-    const leaving = this.#places.ready.has(old) ? old : successor
+    const leaving = this.#places.has(old, 'ready') ? old : successor
     this.#drainChild(leaving, 'ready', 'retire')
-    await this.#until(() => !this.#places.draining.has(leaving))
+    await this.#until(() => !this.#places.has(leaving, 'draining'))
     return true
   }
 
   /** Those of a kind that can be asked and don't leave, be they ready or not. */
   staying(kind: ChildKind): Child[] {
-    return [...this.#places.starting, ...this.#places.ready].filter((child) => child.kind === kind && child.isListening)
+    return this.#places.in(['starting', 'ready'], kind).filter((child) => child.isListening)
   }
 
   /** How many of a kind there should be. A successor is none more: it takes another's place. */
@@ -143,32 +141,30 @@ export class Supervisor {
 
   /** Those that answer messages; of one kind or of all. */
   reachable(kind?: ChildKind): Child[] {
-    const all = [...this.#places.ready, ...this.#places.draining]
-    return kind === undefined ? all : all.filter((child) => child.kind === kind)
+    return this.#places.in(['ready', 'draining'], kind)
   }
 
-  /** Tells the HTTP workers, and all to come, how it stands with Redis' state. */
-  reportRecord(report: RecordReport): void {
-    this.#record = report
-    for (const children of Object.values(this.#places)) for (const child of children) this.#tellRecord(child)
+  /** Tells the HTTP workers, and all to come, whether a shard may be sold from. */
+  reportState(shard: number, state: ShardState): void {
+    this.#states.set(shard, state)
+    for (const child of this.#places.in(childPlaces, 'http')) this.#tellStates(child)
   }
 
-  #tellRecord(child: Child): void {
-    if (child.kind === 'http' && child.isListening) child.send({ type: 'record', report: this.#record })
+  #tellStates(child: Child): void {
+    if (!child.isListening) return
+    for (const [shard, report] of this.#states) child.send({ type: 'record', shard, report })
   }
 
-  count(kind: ChildKind, place: (typeof childPlaces)[number]): number {
-    const all: Iterable<{ readonly kind: ChildKind }> = place === 'waiting' ? this.#waiting : this.#places[place]
-    let count = 0
-    for (const one of all) if (one.kind === kind) count += 1
-    return count
+  count(kind: ChildKind, place: (typeof countedPlaces)[number]): number {
+    if (place !== 'waiting') return this.#places.in([place], kind).length
+    return [...this.#waiting].filter((replacement) => replacement.kind === kind).length
   }
 
   /** The children there are, for people. */
   describe(): string[] {
-    return (['starting', 'ready', 'draining'] as const).flatMap((place) =>
-      [...this.#places[place]].map(({ kind, pid }) => `${kind} process ${pid} (${place})`),
-    )
+    return this.#places
+      .in(childPlaces)
+      .map((child) => `${child.kind} process ${child.pid} (${this.#places.placeOf(child)})`)
   }
 
   /**
@@ -183,12 +179,11 @@ export class Supervisor {
     for (const replacement of replacements) this.#cancel(replacement)
     if (kind === 'persister' && replacements.length > 0) this.#replace(kind)
     if (kind === 'persister' && !this.#replaces && this.#count(kind) === 0) left.push('no persister is left')
-    for (const child of this.#places.ready) if (child.kind === kind) this.#drainChild(child, 'ready')
+    for (const child of this.#places.in(['ready'], kind)) this.#drainChild(child, 'ready')
     // An HTTP worker that waits for Redis in its start may wait for ever, and has taken requests already. A persister is
     // ready at once, and drains then.
-    for (const child of this.#places.starting) {
-      if (child.kind === kind && kind === 'http' && child.isListening) this.#drainChild(child, 'starting')
-    }
+    const starting = kind === 'http' ? this.#places.in(['starting'], kind) : []
+    for (const child of starting) if (child.isListening) this.#drainChild(child, 'starting')
     await this.#until(() => this.#count(kind) === 0)
     return left
   }
@@ -197,7 +192,7 @@ export class Supervisor {
   async kill(because: string): Promise<void> {
     this.#replaces = false
     for (const replacement of this.#waiting) this.#cancel(replacement)
-    for (const children of Object.values(this.#places)) for (const child of children) child.kill(because)
+    for (const child of this.#places.in(childPlaces)) child.kill(because)
     await this.#until(() => this.describe().length === 0)
   }
 
@@ -226,20 +221,19 @@ export class Supervisor {
     } catch (error) {
       return error as Error
     }
-    this.#places.starting.add(child)
-    this.#options.log.debug({ kind, child: child.pid }, 'a process was forked')
+    this.#places.add(child)
     return child
   }
 
   #heard(child: Child, message: FromChild): void {
     const { log } = this.#options
-    if (!this.#places.starting.has(child)) child.silentSinceMs = performance.now()
+    if (!this.#places.has(child, 'starting')) child.silentSinceMs = performance.now()
     switch (message.type) {
       case 'listening':
         child.isListening = true
         if (child.kind === 'http' && this.#drains.has('http')) this.#drainChild(child, 'starting')
         else child.send({ type: 'start', config: this.#config, answersProbes: true })
-        this.#tellRecord(child)
+        if (child.kind === 'http') this.#tellStates(child)
         break
       case 'accepting':
         child.isAccepting = true
@@ -270,13 +264,13 @@ export class Supervisor {
         break
       case 'heartbeat':
       case 'seen':
-        this.#options.onSeen(child, message.seen, message.type === 'seen')
+        this.#options.onSeen(child, message)
     }
   }
 
   /** It lives, and would gain nothing from being replaced: whatever it waits for would not be there for another either. */
   #waitsFor(child: Child, { for: what, isRefused }: FromChild & { readonly type: 'waiting' }): void {
-    if (!this.#places.starting.has(child)) return
+    if (!this.#places.has(child, 'starting')) return
     if (child.waitsFor !== what)
       this.#options.log.warn({ kind: child.kind, child: child.pid }, `a process that starts waits for ${what}`)
     child.waitsFor = what
@@ -287,20 +281,15 @@ export class Supervisor {
     if (this.#move(child, from, 'draining')) child.send({ type })
   }
 
-  /** The one way from place to place; false, and nothing happens, when the child does not stand where it is taken from. */
   #move(child: Child, from: ChildPlace, to: ChildPlace): boolean {
-    if (!this.#places[from].delete(child)) return false
-    child.silentSinceMs = performance.now()
-    this.#places[to].add(child)
+    if (!this.#places.move(child, from, to)) return false
     this.#changed()
     return true
   }
 
   #gone(child: Child): void {
     const { kind, pid, end } = child
-    const wasDraining = this.#places.draining.delete(child)
-    this.#places.starting.delete(child)
-    this.#places.ready.delete(child)
+    const wasDraining = this.#places.remove(child) === 'draining'
     this.#options.onGone(child)
     const left = this.#drains.get(kind)
     left?.push(...child.left)
@@ -363,10 +352,10 @@ export class Supervisor {
     const gapMs = nowMs - this.#watchedMs
     this.#watchedMs = nowMs
     const silenceMsMax = this.#config.app.heartbeatSeconds * 1_000
-    for (const [place, children] of Object.entries(this.#places)) {
+    for (const place of childPlaces) {
       const isStarting = place === 'starting'
       const patienceMs = isStarting ? this.#startMsMax : silenceMsMax
-      for (const child of children) {
+      for (const child of this.#places.in([place])) {
         if (gapMs > watchGapMsMax) child.silentSinceMs = nowMs
         if (nowMs - child.silentSinceMs <= patienceMs || child.killedBecause !== undefined) continue
         const wait = isStarting && child.waitsFor !== undefined ? `: it waits for ${child.waitsFor}` : ''
@@ -383,11 +372,11 @@ export class Supervisor {
   }
 
   #notReady(): ChildKind[] {
-    return [...this.#waiting, ...this.#places.starting].map(({ kind }) => kind)
+    return [...this.#waiting, ...this.#places.in(['starting'])].map(({ kind }) => kind)
   }
 
   #count(kind: ChildKind): number {
-    return childPlaces.reduce((count, place) => count + this.count(kind, place), 0)
+    return countedPlaces.reduce((count, place) => count + this.count(kind, place), 0)
   }
 
   async #until(condition: () => boolean): Promise<void> {

@@ -10,6 +10,7 @@ import {
   purchaseColumns,
   saleColumns,
 } from '../../core/postgres/record-columns.ts'
+import { shardNumbers } from '../../core/shards.ts'
 
 /** One thing that the persister does. */
 export interface ProofStep {
@@ -54,10 +55,13 @@ export function proofSteps(nowMs: number): ProofStep[] {
       [time, sale, nonce],
     ),
     // Skipped while a persister or a rebuild has it: the right to change it is checked all the same.
-    step(
-      'the row of log_offsets',
-      `update log_offsets set seq = seq
-       where shard in (select shard from log_offsets where shard = 0 for update skip locked)`,
+    ...shardNumbers.map((shard) =>
+      step(
+        'the row of log_offsets',
+        `update log_offsets set seq = seq
+         where shard in (select shard from log_offsets where shard = $1 for update skip locked)`,
+        [shard],
+      ),
     ),
   ]
 }
@@ -104,8 +108,9 @@ export async function proveWritable(connection: AsyncConnection, user: string): 
       throw mayPass(error) ? new Fault('HC_POSTGRES_UNAVAILABLE', refusal.message) : refusal
     }
   }
-  const [offset] = await connection.query({ text: 'select from log_offsets where shard = 0' })
+  const offsets = await connection.query<{ shard: number }>({ text: 'select shard from log_offsets' })
   await connection.query({ text: 'rollback' })
-  if (offset === undefined) throw new Fault('HC_SCHEMA', 'log_offsets has no row for the shard 0')
+  const missing = shardNumbers.find((shard) => !offsets.some((offset) => offset.shard === shard))
+  if (missing !== undefined) throw new Fault('HC_SCHEMA', `log_offsets has no row for the shard ${missing}`)
   return true
 }

@@ -12,8 +12,8 @@ const wellFacts: HealthFacts = {
   isDraining: false,
   isRedisUp: true,
   redisFault: undefined,
-  isRecordSound: true,
-  recordReport: undefined,
+  isSound: true,
+  toldState: undefined,
   logState,
   backlogMax: 100,
   needsPostgres: false,
@@ -82,9 +82,9 @@ test('it is not ready without Redis, with the log full, without an open sale, or
   assert.deepEqual(verdict({ isRedisUp: false }), ['not_ready', { redis: 'down' }])
   assert.deepEqual(verdict({ logLack: 'backlog_full' }), ['not_ready', { log: 'backlog_full' }])
   assert.deepEqual(verdict({ logLack: 'memory_full' }), ['not_ready', { log: 'memory_full' }])
-  assert.deepEqual(verdict({ isRecordSound: false }), ['not_ready', { record: 'unverified' }])
-  const recordReport = { status: 'lost', fault: 'HC_LOG_LOST', reason: 'why' } as const
-  assert.deepEqual(verdict({ isRecordSound: false, recordReport }), ['not_ready', { record: 'lost' }])
+  assert.deepEqual(verdict({ isSound: false }), ['not_ready', { record: 'unverified' }])
+  const toldState = { status: 'lost', fault: 'HC_LOG_LOST', reason: 'why' } as const
+  assert.deepEqual(verdict({ isSound: false, toldState }), ['not_ready', { record: 'lost' }])
   assert.deepEqual(verdict({ isSaleOpen: false }), ['not_ready', { sale: 'opening' }])
   assert.deepEqual(verdict({ isDraining: true }), ['not_ready', { server: 'draining' }])
   assert.deepEqual(verdict({ logState: undefined }), ['not_ready', { postgres: 'unknown', log: 'unknown' }])

@@ -1,27 +1,17 @@
-import type { FaultCode } from '../../core/faults.ts'
-import type { RecordReport, WorkerHealth } from '../../core/ipc.ts'
+import type { WorkerHealth } from '../../core/ipc.ts'
 import type { PersisterTrouble } from '../../core/redis/persister-state.ts'
 import type { LogState } from '../../core/redis/sale-store.ts'
+import type { ShardState } from '../../core/shard-state.ts'
 import type { Exchange } from './http/exchange.ts'
 import { okHead } from './http/replies.ts'
-import type { LogLack } from './selling/log-room.ts'
+import type { ShardFacts } from './selling/shard.ts'
 
 /** What the readiness of one HTTP worker is judged by; for the whole server see server-health.ts. */
-export interface HealthFacts {
+export interface HealthFacts extends ShardFacts {
   readonly isDraining: boolean
-  /** The connection stands, and the last question was answered. */
-  readonly isRedisUp: boolean
-  readonly redisFault: FaultCode | undefined
-  /** Redis is known to have everything that was sold. */
-  readonly isRecordSound: boolean
-  /** What the primary says when it has not. */
-  readonly recordReport: RecordReport | undefined
-  /** undefined: not known yet. */
-  readonly logState: LogState | undefined
   readonly backlogMax: number
   /** APP_ACK=postgres. */
   readonly needsPostgres: boolean
-  readonly logLack: LogLack | undefined
   /** The current sale's number, once Redis has told the time, and whether it is open in Redis. */
   readonly sale: number | undefined
   readonly isSaleOpen: boolean
@@ -59,14 +49,14 @@ export function judgeHealth(facts: HealthFacts): HealthReport {
     sale: { status: facts.isSaleOpen ? 'open' : 'opening', id: facts.sale },
   }
   const hasRecord = logState !== undefined && logLack === undefined && (isRecording || !facts.needsPostgres)
-  const sells = !facts.isDraining && facts.isRedisUp && facts.isRecordSound && hasRecord && facts.isSaleOpen
+  const sells = !facts.isDraining && facts.isRedisUp && facts.isSound && hasRecord && facts.isSaleOpen
   return { status: sells ? (isRecording ? 'ready' : 'degraded') : 'not_ready', checks }
 }
 
 /** The primary may not have told yet what it is about to find out. */
-function recordCheck({ isRecordSound, recordReport }: HealthFacts): { status: string } {
-  if (isRecordSound) return { status: 'sound' }
-  return recordReport === undefined || recordReport.status === 'sound' ? { status: 'unverified' } : recordReport
+function recordCheck({ isSound, toldState }: ShardFacts): ShardState {
+  if (isSound) return { status: 'sound' }
+  return toldState === undefined || toldState.status === 'sound' ? { status: 'unverified' } : toldState
 }
 
 interface PostgresCheck extends Partial<PersisterTrouble> {

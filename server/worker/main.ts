@@ -6,6 +6,7 @@ import { Fault } from '../../core/faults.ts'
 import { sendToPrimary, type ToChild } from '../../core/ipc.ts'
 import { heartbeatIntervalMs, orphanFinishMs } from '../../core/limits.ts'
 import { createLog, type Log } from '../../core/log.ts'
+import { firstShard } from '../../core/shards.ts'
 import { HttpWorker } from './http-worker.ts'
 
 /*
@@ -25,7 +26,8 @@ process.on('uncaughtException', (error) => {
 })
 
 setInterval(() => {
-  sendToPrimary({ type: 'heartbeat', seen: worker?.seen })
+  if (worker === undefined) sendToPrimary({ type: 'heartbeat' })
+  for (const { number, seen } of worker?.shards ?? []) sendToPrimary({ type: 'heartbeat', shard: number, seen })
   if (worker?.waitsFor !== undefined) sendToPrimary({ type: 'waiting', ...worker.waitsFor })
 }, heartbeatIntervalMs)
 
@@ -35,10 +37,9 @@ process.on('message', (message: ToChild) => {
   else if (message.type === 'health') sendHealth(message.id)
   else if (message.type === 'probed') worker?.probed(message.id, message.round)
   else if (message.type === 'retire') void end(() => worker?.retire())
-  else if (message.type === 'record') worker?.recordReported(message.report)
+  else if (message.type === 'record') worker?.told(message.shard ?? firstShard, message.report)
   // After the turn, in which the answers of a Redis that is gone by now may still lie unread.
-  else if (message.type === 'seen')
-    setImmediate(() => setImmediate(() => sendToPrimary({ type: 'seen', seen: worker?.seen })))
+  else if (message.type === 'seen') setImmediate(() => setImmediate(() => sendSeen(message.shard ?? firstShard)))
   else void end(() => worker?.drain())
 })
 sendToPrimary({ type: 'listening' })
@@ -69,6 +70,10 @@ function sendHealth(id: number): void {
   if (worker !== undefined) sendToPrimary({ type: 'health', id, health: worker.health })
 }
 
+function sendSeen(shard: number): void {
+  sendToPrimary({ type: 'seen', shard, seen: worker?.shards[shard]?.seen })
+}
+
 async function sendMetrics(id: number): Promise<void> {
   const metrics = (await worker?.registry.getMetricsAsJSON()) ?? []
   sendToPrimary({ type: 'metrics', id, metrics })
@@ -79,6 +84,6 @@ async function end(finish: () => Promise<void> | undefined, exitCode = 0): Promi
   isEnding = true
   await finish()
   // What it has answered since its last heartbeat would otherwise be known to nobody.
-  sendToPrimary({ type: 'seen', seen: worker?.seen })
+  for (const { number } of worker?.shards ?? []) sendSeen(number)
   process.exit(exitCode)
 }

@@ -6,6 +6,7 @@ import { AsyncPostgres } from '../../core/postgres/async-postgres.ts'
 import { asOwner } from '../../core/postgres/schema.ts'
 import { readRecordHead } from '../../core/recovery/record-head.ts'
 import { SaleStore } from '../../core/redis/sale-store.ts'
+import { firstShard } from '../../core/shards.ts'
 import { freePort } from '../../ops/embedded/free-port.ts'
 import { breachesIn, runAuditJson } from '../helpers/audit.ts'
 import { type Cluster, startCluster } from '../helpers/cluster.ts'
@@ -36,7 +37,6 @@ const recoveryMsMax = 90_000
 const refusedStart = /"code":"HC_(?:POSTGRES|REDIS)_/
 /** A worker that lost its primary finishes within a second, the persister ends its transaction: a bound for busy machines. */
 const orphanMsMax = 60_000
-const shard = 0
 
 interface ArenaParts {
   readonly services: ArenaServices
@@ -77,7 +77,7 @@ export class Arena {
     const { redis, postgres } = services
     const clockFile = join(temporaryFolder(scope), 'clock.json')
     const cluster = await startCluster(scope, { env: await serverEnv(services, { clockFile, ack }) })
-    const store = new SaleStore(redis.connection, { name: 'hotcakes check' })
+    const store = new SaleStore(redis.connection, { shard: firstShard, name: 'hotcakes check' })
     scope.after(() => store.close())
     await store.connect()
     // Never the blocking kind: this process is the network that the server's own statements go through.
@@ -209,7 +209,7 @@ export class Arena {
 
   /** How far the log is in Postgres. */
   async committed(): Promise<LogPosition> {
-    const { committed } = await eventually(() => readRecordHead(this.database, shard), { what: 'Postgres' })
+    const { committed } = await eventually(() => readRecordHead(this.database, firstShard), { what: 'Postgres' })
     return committed
   }
 

@@ -7,6 +7,7 @@ import { after, test } from 'node:test'
 
 import { AsyncPostgres } from '../../core/postgres/async-postgres.ts'
 import { SaleStore } from '../../core/redis/sale-store.ts'
+import { firstShard } from '../../core/shards.ts'
 import { startCluster } from '../helpers/cluster.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { currentSale } from '../helpers/items.ts'
@@ -52,7 +53,7 @@ async function recordARun(): Promise<Evidence> {
   await shopping.stop()
   await cluster.stop()
 
-  const store = new SaleStore(redis.connection, { name: 'hotcakes test' })
+  const store = new SaleStore(redis.connection, { shard: firstShard, name: 'hotcakes test' })
   after(() => store.close())
   await store.connect()
   const database = new AsyncPostgres(postgres.connection, { applicationName: 'hotcakes test' })

@@ -2,10 +2,9 @@ import type { SaleTerms } from '../../core/decisions.ts'
 import { outcomes } from '../../core/outcomes.ts'
 import { readRecordHead, type Session } from '../../core/recovery/record-head.ts'
 import type { SaleStore } from '../../core/redis/sale-store.ts'
+import { firstShard } from '../../core/shards.ts'
 import { decodeSnapshot } from '../../ops/tools/audit/redis-side.ts'
 import type { AttemptRow, Evidence, PurchaseRow } from './evidence.ts'
-
-const shard = 0
 
 type StoresEvidence = Pick<Evidence, 'attempts' | 'purchases' | 'sales' | 'offset' | 'redis'>
 
@@ -43,6 +42,6 @@ async function readRecord(postgres: Session): Promise<Omit<StoresEvidence, 'redi
     attempts: attempts.map((row) => ({ ...row, operation: outcomes[row.outcome].operation })),
     purchases,
     sales,
-    offset: (await readRecordHead(postgres, shard)).committed,
+    offset: (await readRecordHead(postgres, firstShard)).committed,
   }
 }

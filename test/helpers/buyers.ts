@@ -2,6 +2,7 @@ import { BatchWriter, DecisionReader } from '../../core/decisions.ts'
 import { NonceSource } from '../../core/ids.ts'
 import { outcomes } from '../../core/outcomes.ts'
 import { SaleStore } from '../../core/redis/sale-store.ts'
+import { firstShard } from '../../core/shards.ts'
 import type { EmbeddedRedis } from '../../ops/embedded/facts.ts'
 import type { RecordedAttempt } from './record.ts'
 import type { Scope } from './scope.ts'
@@ -81,7 +82,7 @@ export class Buyers {
 
 /** Buyers with a connection of their own and an open sale. */
 export async function startBuyers(scope: Scope, redis: EmbeddedRedis, items = 100_000): Promise<Buyers> {
-  const store = new SaleStore(redis, { name: 'hotcakes test' })
+  const store = new SaleStore(redis, { shard: firstShard, name: 'hotcakes test' })
   scope.after(() => store.close())
   await store.connect()
   const buyers = new Buyers(store)

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { loadConfig } from '../../core/config/load.ts'
 import type { FromChild, ToChild } from '../../core/ipc.ts'
 import { SaleStore } from '../../core/redis/sale-store.ts'
+import { firstShard } from '../../core/shards.ts'
 import { freePort } from '../../ops/embedded/free-port.ts'
 import { HealthRounds } from '../../server/primary/health-rounds.ts'
 import { eventually } from './eventually.ts'
@@ -59,7 +60,7 @@ export async function startHttpWorker(
       ...options.env,
     },
   })
-  const store = new SaleStore(redis.admin, { name: 'test' })
+  const store = new SaleStore(redis.admin, { shard: firstShard, name: 'test' })
   scope.after(() => store.close())
   if (options.awaitReady !== false) {
     await store.connect()

@@ -2,9 +2,9 @@
 
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
-
 import { connectRedis } from '../../core/redis/connection.ts'
 import { shardKeys } from '../../core/redis/keys.ts'
+import { firstShard } from '../../core/shards.ts'
 import { breachesIn, runAuditJson } from './audit.ts'
 import { type Cluster, startCluster } from './cluster.ts'
 import { eventually } from './eventually.ts'
@@ -71,7 +71,7 @@ async function backlogEntries({ env }: Cluster): Promise<number> {
   const redis = connectRedis({ host, port, user, password, tls: false }, { name: 'hotcakes test' })
   try {
     await redis.connect()
-    return await redis.xlen(shardKeys(0).log)
+    return await redis.xlen(shardKeys(firstShard).log)
   } finally {
     redis.disconnect()
   }

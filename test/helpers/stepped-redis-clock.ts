@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict'
-
 import type { Redis } from 'ioredis'
-
 import { shardKeys } from '../../core/redis/keys.ts'
 import { libraryName } from '../../core/redis/library.ts'
+import { firstShard } from '../../core/shards.ts'
 
 const field = 'step-ms'
 const line = /^ {2}return time\[1\] \* 1000 \+ floor\(time\[2\] \/ 1000\)$/m
@@ -20,7 +19,7 @@ export interface RedisClockSteps {
  * @param admin of a Redis whose functions were loaded
  */
 export async function stepRedisClock(admin: Redis): Promise<RedisClockSteps> {
-  const key = `${shardKeys(0).prefix}clock-of-a-test`
+  const key = `${shardKeys(firstShard).prefix}clock-of-a-test`
   const [library] = (await admin.call('FUNCTION', 'LIST', 'LIBRARYNAME', libraryName, 'WITHCODE')) as unknown[][]
   const code = String(library?.[library.indexOf('library_code') + 1])
   if (!code.includes(key)) {

@@ -5,7 +5,6 @@ import { compareLogPositions, formatLogPosition, type LogPosition } from '../../
 import { outcomes } from '../../../core/outcomes.ts'
 import { committedPosition } from '../../../core/postgres/committed-position.ts'
 import type { Postgres } from '../../../core/postgres/connection.ts'
-import { shardOf } from '../../../core/redis/keys.ts'
 import type { LogState, SaleStore } from '../../../core/redis/sale-store.ts'
 import { Breaches } from './breaches.ts'
 import { compareCounts, compareSale } from './compare.ts'
@@ -48,9 +47,9 @@ export async function audit(sources: Sources, options: AuditOptions): Promise<Au
   const { store, postgres } = sources
   const startedAtMs = Date.now()
   const breaches = new Breaches()
-  const before = offsetOf(postgres)
+  const before = offsetOf(sources)
   const extent = await readLogExtent(store.redis, store.keys)
-  checkLogExtent(extent, { before, after: offsetOf(postgres) }, breaches)
+  checkLogExtent(extent, { before, after: offsetOf(sources) }, breaches)
   const redis = await readSales(store, extent, options.sale)
 
   await untilDrained(sources, redis.position, options)
@@ -65,7 +64,7 @@ export async function audit(sources: Sources, options: AuditOptions): Promise<Au
   }
 
   const compared = record.inOneMoment(() => {
-    return compareAll({ record, redis, offset: offsetOf(postgres), only: options.sale, breaches })
+    return compareAll({ record, redis, offset: offsetOf(sources), only: options.sale, breaches })
   })
   if (options.sale !== undefined && compared.sales.length === 0) {
     throw new Error(`neither Redis nor Postgres has a sale ${options.sale}`)
@@ -86,8 +85,8 @@ export async function audit(sources: Sources, options: AuditOptions): Promise<Au
   }
 }
 
-function offsetOf(postgres: Postgres): LogPosition {
-  return committedPosition(postgres, shardOf(0))
+function offsetOf({ postgres, store }: Sources): LogPosition {
+  return committedPosition(postgres, store.shard)
 }
 
 async function readSales(store: SaleStore, extent: LogExtent, only: number | undefined): Promise<RedisSide> {
@@ -103,11 +102,11 @@ async function readSales(store: SaleStore, extent: LogExtent, only: number | und
   return { extent, sales, position }
 }
 
-async function untilDrained({ postgres, store }: Sources, target: LogPosition, options: AuditOptions): Promise<void> {
+async function untilDrained(sources: Sources, target: LogPosition, options: AuditOptions): Promise<void> {
   const deadline = performance.now() + options.waitMs
   let told = false
-  while (compareLogPositions(offsetOf(postgres), target) < 0 && performance.now() < deadline) {
-    if (!told) options.onWait((await store.logState()).backlogEntries)
+  while (compareLogPositions(offsetOf(sources), target) < 0 && performance.now() < deadline) {
+    if (!told) options.onWait((await sources.store.logState()).backlogEntries)
     told = true
     await delay(auditPollMs)
   }

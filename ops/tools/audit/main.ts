@@ -7,6 +7,7 @@ import { connectPostgres, type Postgres } from '../../../core/postgres/connectio
 import { PostgresFault } from '../../../core/postgres/postgres-fault.ts'
 import { firstConnect } from '../../../core/redis/connection.ts'
 import { SaleStore } from '../../../core/redis/sale-store.ts'
+import { firstShard } from '../../../core/shards.ts'
 import { withServices } from '../../embedded/with-services.ts'
 import { type AuditArguments, helpText, parseArguments } from './arguments.ts'
 import { audit } from './audit.ts'
@@ -51,7 +52,11 @@ async function auditOnce(config: Config, asked: AuditArguments): Promise<AuditRe
     applicationName: 'hotcakes audit',
     statementTimeoutMs: auditStatementTimeoutMs,
   })
-  const store = new SaleStore(config.redis, { name: 'hotcakes audit', commandTimeoutMs: auditRedisTimeoutMs })
+  const store = new SaleStore(config.redis, {
+    shard: firstShard,
+    name: 'hotcakes audit',
+    commandTimeoutMs: auditRedisTimeoutMs,
+  })
   try {
     // Not store.connect(): that needs the rights of the service, and the audit only reads.
     await firstConnect(store.redis, config.redis)

@@ -8,6 +8,7 @@ import { logStateIntervalMs, rebuildMsMax, waitSayMs } from '../../../core/limit
 import { AsyncPostgres } from '../../../core/postgres/async-postgres.ts'
 import { type Recovery, recover } from '../../../core/recovery/recover.ts'
 import { SaleStore } from '../../../core/redis/sale-store.ts'
+import { firstShard } from '../../../core/shards.ts'
 import { withServices } from '../../embedded/with-services.ts'
 import { helpText, parseArguments } from './arguments.ts'
 
@@ -45,7 +46,7 @@ async function recoverWithin(config: Config, waitMs: number): Promise<Recovery> 
     connectionsMax: 1,
     deadlineMs: rebuildMsMax,
   })
-  const store = new SaleStore(config.redis, { name: 'hotcakes recover' })
+  const store = new SaleStore(config.redis, { shard: firstShard, name: 'hotcakes recover' })
   const deadlineMs = performance.now() + waitMs
   const { db, redis } = config
   const where = `Redis at ${redis.host}:${redis.port} and Postgres at ${db.host}:${db.port}`

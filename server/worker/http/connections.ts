@@ -1,6 +1,10 @@
 import { Counter, type Registry } from 'prom-client'
 
-import type { AddressCounts } from './address-counts.ts'
+import type { Config } from '../../../core/config/load.ts'
+import type { Log } from '../../../core/log.ts'
+import { AddressCounts } from './address-counts.ts'
+import { connectionsPossible } from './descriptor-limit.ts'
+import { connectionsByAddress } from './socket-table.ts'
 
 const bounds = ['worker', 'address'] as const
 
@@ -59,4 +63,14 @@ export class Connections {
       }),
     )
   }
+}
+
+/** As the settings say, or as far as the system lets this process open files. */
+export function boundConnections(registry: Registry, app: Config['app'], log: Log): Connections {
+  const { connectionsMax, connectionsPerAddressMax: perAddressMax, port, workers } = app
+  const max = connectionsPossible(connectionsMax)
+  if (max < connectionsMax) log.warn({ connections: max }, 'fewer open files than APP_CONNECTIONS_MAX')
+  const look = () => connectionsByAddress(port)
+  const addresses = perAddressMax === 0 ? undefined : new AddressCounts({ max: perAddressMax, workers, look })
+  return new Connections(registry, { max, addresses })
 }

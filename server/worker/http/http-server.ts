@@ -6,6 +6,7 @@ import { drainCheckMs, drainIdleMs, retireIdleMs, retireListenMsMax, retireQuiet
 import type { Connections } from './connections.ts'
 import type { Cors } from './cors.ts'
 import { Exchange, type ExchangeHost } from './exchange.ts'
+import type { Phase, PhaseName } from './phase.ts'
 import { problemReply } from './problems.ts'
 import type { RateLimit } from './rate-limit.ts'
 import { noContentHead } from './replies.ts'
@@ -47,6 +48,7 @@ export interface HttpServerOptions {
   readonly routes: readonly Route[]
   readonly metrics: RequestMetrics
   readonly clock: TurnClock
+  readonly phase: Phase
   readonly connections: Connections
   /** Has WebSockets of its own to register. */
   readonly board?: { attach(app: TemplatedApp, onClosed: () => void): void }
@@ -55,12 +57,6 @@ export interface HttpServerOptions {
   /** `undefined`: pages of other origins may not read the answers. */
   readonly cors: Cors | undefined
 }
-
-/**
- * serving: all is well. retiring: each connection is closed after its next answer, and its client finds another worker.
- * draining: the same, and the whole server is going. stopping: the same, but what comes is turned away.
- */
-type State = 'serving' | 'retiring' | 'draining' | 'stopping'
 
 interface Registered extends Omit<Route, 'path' | 'method'> {
   readonly hasParameter?: boolean
@@ -86,7 +82,7 @@ export class HttpServer implements ExchangeHost {
   readonly #rateLimit: RateLimit | undefined
   readonly #cors: Cors | undefined
   #listenSockets: us_listen_socket[] = []
-  #state: State = 'serving'
+  readonly #phase: Phase
   #pending = 0
   #lastRequestMs = 0
   #lastConnectedMs = 0
@@ -98,10 +94,11 @@ export class HttpServer implements ExchangeHost {
   #closes = false
   #isBodiless = false
 
-  constructor({ routes, metrics, clock, connections, rateLimit, cors, board }: HttpServerOptions) {
+  constructor({ routes, metrics, clock, phase, connections, rateLimit, cors, board }: HttpServerOptions) {
     this.#app = App()
     this.#metrics = metrics
     this.#clock = clock
+    this.#phase = phase
     this.#connections = connections
     this.#rateLimit = rateLimit
     this.#cors = cors
@@ -113,11 +110,6 @@ export class HttpServer implements ExchangeHost {
     board?.attach(this.#app, () => connections.closed())
     for (const [place, route] of routes.entries()) this.#register(route, place)
     this.#app.any('/*', this.#entry({ handle: answerUnknown, place: routes.length, kind: 'fallback' }))
-  }
-
-  /** The server as a whole is going; not while only this worker makes room for another. */
-  get isDraining(): boolean {
-    return this.#state === 'draining' || this.#state === 'stopping'
   }
 
   /** @throws Fault HC_PORT_IN_USE */
@@ -150,12 +142,12 @@ export class HttpServer implements ExchangeHost {
    * unless the kernel hands waiting connections to the others (Linux: net.ipv4.tcp_migrate_req = 1).
    */
   async retire(): Promise<void> {
-    this.#state = 'retiring'
+    this.#phase.name = 'retiring'
     const deadline = performance.now() + retireListenMsMax
     while (performance.now() < deadline && performance.now() - this.#lastConnectedMs < retireQuietMs) {
       await delay(drainCheckMs)
     }
-    this.#leave(this.#state)
+    this.#leave('retiring')
     await this.#closeWhenSilent(retireIdleMs)
   }
 
@@ -176,7 +168,7 @@ export class HttpServer implements ExchangeHost {
     this.#res = res
     this.#lines = exchange.cors === '' ? reply.lines : reply.lines + exchange.cors
     this.#body = reply.body
-    this.#closes = this.#state !== 'serving' || exchange.closes
+    this.#closes = this.#phase.name !== 'serving' || exchange.closes
     this.#isBodiless = exchange.isHead || reply.status === 204 || reply.status === 304
     // Given a length, endWithoutBody goes on to wait for so many bytes; so the header is written like the others.
     if (exchange.isHead && !this.#closes) this.#lines += `\r\nContent-Length: ${Buffer.byteLength(reply.body)}`
@@ -256,7 +248,7 @@ export class HttpServer implements ExchangeHost {
       // The rest of what the client sends is not to be taken for its next request.
       exchange.closes = hasBody(req)
       if (exchange.closes && kind !== 'fallback') exchange.malformed('body')
-      else if (this.#state === 'stopping') exchange.shed('shutting_down')
+      else if (this.#phase.name === 'stopping') exchange.shed('shutting_down')
       else handle(exchange)
     }
   }
@@ -268,13 +260,13 @@ export class HttpServer implements ExchangeHost {
     { reason, closes, cors }: { reason: ShedReason; closes: boolean; cors: string },
   ): void {
     const { head, body } = turnedAway(reason)
-    res.writeStatus(head.lines + cors).end(body, closes || this.#state !== 'serving')
+    res.writeStatus(head.lines + cors).end(body, closes || this.#phase.name !== 'serving')
     this.#metrics.shed(reason)
     this.#metrics.answered(place, head.status, 0)
   }
 
-  #leave(state: State): void {
-    this.#state = state
+  #leave(phase: PhaseName): void {
+    this.#phase.name = phase
     this.#stopListening()
   }
 

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { AggregatorRegistry, Registry } from 'prom-client'
 
-import { RequestMetrics, registerWorkerGauges } from './request-metrics.ts'
+import { SellingMetrics } from '../selling/selling-metrics.ts'
+import { registerWorkerGauges } from '../worker-gauges.ts'
+import { RequestMetrics } from './request-metrics.ts'
 
 const routes = ['/checkout', '/purchase', 'other']
 
@@ -13,11 +15,12 @@ test('requests, outcomes, faults and shed requests appear under their labels', a
   metrics.answered(0, 200, 0.002)
   metrics.answered(1, 503, 9)
   metrics.answered(2, 404, 0.0001)
-  metrics.decided('held')
-  metrics.decided('code_unlisted')
-  metrics.batch(2, 0.001)
   metrics.shed('overloaded')
-  metrics.fault('HC_REDIS_UNAVAILABLE')
+  const selling = new SellingMetrics(registry)
+  selling.decided('held')
+  selling.decided('code_unlisted')
+  selling.batch(2, 0.001)
+  selling.fault('HC_REDIS_UNAVAILABLE')
   const lines = (await registry.metrics()).split('\n')
   for (const line of [
     'hotcakes_http_requests_total{route="/checkout",status="200"} 2',
@@ -42,6 +45,13 @@ test('requests, outcomes, faults and shed requests appear under their labels', a
   ]) {
     assert.ok(lines.includes(line), line)
   }
+})
+
+test('a status that has no place in the metrics is a bug, and counts as no other', async () => {
+  const registry = new Registry()
+  const metrics = new RequestMetrics(registry, routes)
+  for (const status of [201, 599, 600, 1_000]) assert.throws(() => metrics.answered(0, status, 0.001), /no place/)
+  assert.ok(!(await registry.metrics()).includes('hotcakes_http_requests_total{'))
 })
 
 test('asking twice does not count twice', async () => {

@@ -5,14 +5,14 @@ import { Fault } from '../../../core/faults.ts'
 import type { LogState } from '../../../core/redis/sale-store.ts'
 import { LogRoom } from './log-room.ts'
 import { LogWatch } from './log-watch.ts'
-import { RecordGate } from './record-gate.ts'
 import { RedisClock } from './redis-clock.ts'
+import { RunGate } from './run-gate.ts'
 
 function watchOf(logState: () => Promise<LogState>): LogWatch {
   return new LogWatch({
     store: { logState, memoryShare: () => Promise.resolve(0) },
     clock: new RedisClock(),
-    record: new RecordGate({ isUp: true, run: 'a run' }),
+    gate: new RunGate({ isUp: true, run: 'a run' }),
     room: new LogRoom({ backlogMax: 1, onChange: () => undefined }),
     afterEach: () => Promise.resolve(),
   })

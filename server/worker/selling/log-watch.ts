@@ -4,13 +4,13 @@ import { Fault, type FaultCode } from '../../../core/faults.ts'
 import { logStateIntervalMs, recordLookMs } from '../../../core/limits.ts'
 import type { LogState, SaleStore } from '../../../core/redis/sale-store.ts'
 import type { LogRoom } from './log-room.ts'
-import type { RecordGate } from './record-gate.ts'
 import type { RedisClock } from './redis-clock.ts'
+import type { RunGate } from './run-gate.ts'
 
 export interface LogWatchOptions {
   readonly store: Pick<SaleStore, 'logState' | 'memoryShare'>
   readonly clock: RedisClock
-  readonly record: RecordGate
+  readonly gate: RunGate
   readonly room: LogRoom
   /** Runs after each question that is not out of turn. Must not reject. */
   readonly afterEach: () => Promise<void>
@@ -54,7 +54,7 @@ export class LogWatch {
     const { signal } = this.#stopping
     while (!signal.aborted) {
       await this.look()
-      const isWell = this.#fault === undefined && this.#options.record.isSound
+      const isWell = this.#fault === undefined && this.#options.gate.isSound
       const pauseMs = isWell ? logStateIntervalMs : recordLookMs
       await delay(pauseMs, undefined, { signal }).catch(() => undefined) // stopped
     }
@@ -65,15 +65,15 @@ export class LogWatch {
   }
 
   async #ask(): Promise<void> {
-    const { store, clock, record, room } = this.#options
-    const { seen } = record
+    const { store, clock, gate, room } = this.#options
+    const { seen } = gate
     this.#isAsking = true
     try {
       const [state, memoryShare] = await Promise.all([store.logState(), store.memoryShare()])
       this.#state = state
       this.#fault = undefined
       clock.observe(state.nowMs)
-      record.looked(state, seen)
+      gate.looked(state, seen)
       room.observe(state, memoryShare)
     } catch (error) {
       if (!(error instanceof Fault)) throw error

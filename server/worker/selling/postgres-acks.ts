@@ -10,7 +10,7 @@ import {
 import { CommittedListener } from '../../../core/redis/committed-channel.ts'
 import type { RedisSettings } from '../../../core/redis/connection.ts'
 import type { LogState } from '../../../core/redis/sale-store.ts'
-import type { RequestMetrics } from '../http/request-metrics.ts'
+import type { SellingMetrics } from './selling-metrics.ts'
 import { UncommittedAnswers } from './uncommitted-answers.ts'
 
 /** APP_ACK=postgres: holds the answers to purchases back, and learns in two ways when they may leave. */
@@ -20,7 +20,7 @@ export class PostgresAcks {
   readonly #log: Log
   #isLate = false
 
-  constructor(settings: RedisSettings, { log, metrics }: { log: Log; metrics: RequestMetrics }) {
+  constructor(settings: RedisSettings, { log, metrics }: { log: Log; metrics: Pick<SellingMetrics, 'fault'> }) {
     this.#log = log
     this.answers = new UncommittedAnswers({
       waitMsMax: commitWaitMsMax,

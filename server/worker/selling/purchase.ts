@@ -7,6 +7,7 @@ import { okHead, purchaseBody, Timestamps } from '../http/replies.ts'
 import { RequestReader } from '../http/requests.ts'
 import type { PendingCommand } from './batcher.ts'
 import { decisionHeader, type Selling } from './selling.ts'
+import type { UncommittedAnswers } from './uncommitted-answers.ts'
 
 /** `POST /purchase?code=` */
 export class PurchaseRoute {
@@ -19,11 +20,15 @@ export class PurchaseRoute {
   }
 
   readonly handle = (exchange: Exchange): void => {
-    const { batcher, uncommitted } = this.selling
     const malformed = this.#reader.purchase(exchange.query)
-    if (malformed !== undefined) exchange.malformed(malformed)
-    else if (uncommitted?.isFull === true) exchange.shed('overloaded')
-    else batcher.offer(new Purchase(this, exchange, this.#reader.code))
+    if (malformed !== undefined) {
+      exchange.malformed(malformed)
+      return
+    }
+    const { code } = this.#reader
+    const shard = this.selling.shards.of(code.sale)
+    if (shard.uncommitted?.isFull === true) exchange.shed('overloaded')
+    else shard.batcher.offer(new Purchase(this, exchange, code, shard.uncommitted))
   }
 }
 
@@ -36,27 +41,29 @@ class Purchase implements PendingCommand {
   readonly arrivedMs: number
   readonly #route: PurchaseRoute
   readonly #exchange: Exchange
+  /** Where its answer waits for Postgres; `undefined`: it leaves at once. */
+  readonly #uncommitted: UncommittedAnswers | undefined
 
-  constructor(route: PurchaseRoute, exchange: Exchange, code: HoldCode) {
+  constructor(route: PurchaseRoute, exchange: Exchange, code: HoldCode, uncommitted: UncommittedAnswers | undefined) {
     this.sale = code.sale
     this.index = code.index
     this.nonce = code.nonce
     this.arrivedMs = exchange.startedMs
     this.#route = route
     this.#exchange = exchange
+    this.#uncommitted = uncommitted
   }
 
   decided(decision: DecisionReader, logId: string, n: number): void {
     const { outcome } = decision
-    const { metrics, uncommitted } = this.#route.selling
-    metrics.decided(outcome)
+    this.#route.selling.metrics.decided(outcome)
     const headers = decisionHeader(logId, n)
     if (outcome === 'purchased' || outcome === 'purchased_again') {
       const purchasedAt = this.#route.timestamps.format(decision.purchasedAtMs)
       const { sale, index } = this
       const body = purchaseBody({ sale, index, user: decision.user, purchasedAt })
-      if (uncommitted === undefined) this.#exchange.answer(okHead, body, headers)
-      else uncommitted.add(logId, { exchange: this.#exchange, body, headers })
+      if (this.#uncommitted === undefined) this.#exchange.answer(okHead, body, headers)
+      else this.#uncommitted.add(logId, { exchange: this.#exchange, body, headers })
       return
     }
     const code = problemByOutcome[outcome]

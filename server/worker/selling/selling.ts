@@ -1,17 +1,14 @@
 import type { NonceSource } from '../../../core/ids.ts'
-import type { RequestMetrics } from '../http/request-metrics.ts'
-import type { Batcher } from './batcher.ts'
-import type { UncommittedAnswers } from './uncommitted-answers.ts'
+import type { SellingMetrics } from './selling-metrics.ts'
+import type { Shards } from './shards.ts'
 
 /** What checkout and purchase need of the worker. */
 export interface Selling {
-  readonly batcher: Batcher
+  readonly shards: Pick<Shards, 'of'>
   readonly nonces: NonceSource
-  readonly metrics: RequestMetrics
+  readonly metrics: SellingMetrics
   /** A checkout named a sale that Redis does not list, and that is not past. */
   readonly onUnlisted: (sale: number) => void
-  /** Where successful purchases wait for Postgres; `undefined`: their answers leave at once. */
-  readonly uncommitted: UncommittedAnswers | undefined
 }
 
 /**

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 
 import { parseLogPosition } from '../../../core/log-position.ts'
 import type { LogState } from '../../../core/redis/sale-store.ts'
-import { RecordGate } from './record-gate.ts'
+import { RunGate } from './run-gate.ts'
 
 const run = 'this-run'
 const store = { isUp: true, run }
@@ -14,7 +14,7 @@ function state(last: string, change: Partial<LogState> = {}): LogState {
 }
 
 test('a run that was admitted is sold from, one that was not is not', () => {
-  const gate = new RecordGate(store)
+  const gate = new RunGate(store)
   assert.equal(gate.isSound, true, 'Redis itself refuses until somebody has looked')
   gate.looked(state('1-5', { admittedRun: 'another-run' }), gate.seen)
   assert.equal(gate.isSound, false)
@@ -26,7 +26,7 @@ test('a run that was admitted is sold from, one that was not is not', () => {
 
 test('a connection that leads to another run is not sold from before somebody has looked', () => {
   const moving = { isUp: true, run }
-  const gate = new RecordGate(moving)
+  const gate = new RunGate(moving)
   gate.looked(state('1-5'), gate.seen)
   moving.isUp = false
   moving.run = 'a-later-run'
@@ -37,18 +37,18 @@ test('a connection that leads to another run is not sold from before somebody ha
 })
 
 test('a run that the primary refuses is not sold from, although another server has admitted it', () => {
-  const gate = new RecordGate(store)
+  const gate = new RunGate(store)
   gate.looked(state('1-5'), gate.seen)
-  gate.reported({ status: 'refused', fault: 'HC_REDIS_UNSUITABLE' })
+  gate.told({ status: 'refused', fault: 'HC_REDIS_UNSUITABLE' })
   assert.equal(gate.isSound, false)
   gate.looked(state('1-6'), gate.seen)
   assert.equal(gate.isSound, false)
-  gate.reported({ status: 'sound' })
+  gate.told({ status: 'sound' })
   assert.equal(gate.isSound, true)
 })
 
 test('a batch that Redis refused closes the gate until the next look finds it sound', () => {
-  const gate = new RecordGate(store)
+  const gate = new RunGate(store)
   gate.refused()
   assert.equal(gate.isSound, false)
   gate.looked(state('1-5'), gate.seen)
@@ -56,7 +56,7 @@ test('a batch that Redis refused closes the gate until the next look finds it so
 })
 
 test('a Redis that decides what it had decided before has forgotten something: its answer is not given', () => {
-  const gate = new RecordGate(store)
+  const gate = new RunGate(store)
   gate.decided('1-9')
   gate.decided('1-10')
   assert.throws(() => gate.decided('1-10'), { code: 'HC_LOG_LOST' })
@@ -70,7 +70,7 @@ test('a Redis that decides what it had decided before has forgotten something: i
 })
 
 test('what was answered while Redis was asked proves nothing', () => {
-  const gate = new RecordGate(store)
+  const gate = new RunGate(store)
   gate.decided('1-3')
   const { seen } = gate
   gate.decided('1-4')
@@ -79,7 +79,7 @@ test('what was answered while Redis was asked proves nothing', () => {
 })
 
 test('without a connection nobody knows of which run Redis is', () => {
-  const gate = new RecordGate({ isUp: false, run: '' })
+  const gate = new RunGate({ isUp: false, run: '' })
   gate.looked(state('1-5', { admittedRun: '' }), gate.seen)
   assert.equal(gate.isSound, false)
 })

@@ -1,21 +1,19 @@
 import { setTimeout as delay } from 'node:timers/promises'
-
 import { Fault, type FaultCode } from '../../core/faults.ts'
-import type { RecordReport } from '../../core/ipc.ts'
 import { logStateIntervalMs, recordLookMs } from '../../core/limits.ts'
 import type { Log } from '../../core/log.ts'
 import { compareLogPositions, type LogPosition } from '../../core/log-position.ts'
 import { type RecordDatabase, readRecordHead } from '../../core/recovery/record-head.ts'
 import { type Recovery, recover } from '../../core/recovery/recover.ts'
 import { judge, type Verdict } from '../../core/recovery/verdict.ts'
-import { shardOf } from '../../core/redis/keys.ts'
 import type { SaleStore } from '../../core/redis/sale-store.ts'
+import { type ShardState, shardStates } from '../../core/shard-state.ts'
 import type { RunCheck } from './run-check.ts'
 
 /** In the place of an admitted run: no Redis has it, nor a connection that doesn't know its own yet (''). */
 const noRun = '-'
 
-export interface RecordGuardOptions {
+export interface RunGuardOptions {
   readonly store: SaleStore
   readonly runCheck: Pick<RunCheck, 'assert'>
   /** For a comparison, which is quick, and for a rebuild. */
@@ -29,7 +27,7 @@ export interface RecordGuardOptions {
   /** The newest log entry that this server has answered: what is known, and after asking everybody. */
   readonly newestSeen: () => LogPosition | undefined
   readonly gatherSeen: () => Promise<LogPosition | undefined>
-  readonly onReport: (report: RecordReport) => void
+  readonly onState: (state: ShardState) => void
   readonly onRecovery: () => void
 }
 
@@ -40,22 +38,22 @@ interface AskedRun {
 }
 
 /**
- * Sees to it that sales are only decided by a Redis that has forgotten nothing. A run of Redis decides once it was
+ * Sees to it that a shard's sales are only decided by a Redis that has forgotten nothing. A run of Redis decides once it was
  * admitted here (hotcakes.lua holds the lock); this looks whether each new one is set up to keep what it acknowledges and
  * compares it with Postgres and with what was answered, and looks once a second whether the admitted one is still what it
  * was.
  */
-export class RecordGuard {
-  readonly #options: RecordGuardOptions
+export class RunGuard {
+  readonly #options: RunGuardOptions
   readonly #stopping = new AbortController()
-  #report: RecordReport = { status: 'unverified' }
+  #state: ShardState = { status: 'unverified' }
   /** Of the Redis that was last found sound: it changes when the data was exchanged below the same run. */
   #replicationId: string | undefined
 
   /** Why the last rebuild failed: said once. */
   #rebuildFault: FaultCode | undefined
 
-  constructor(options: RecordGuardOptions) {
+  constructor(options: RunGuardOptions) {
     this.#options = options
   }
 
@@ -90,7 +88,7 @@ export class RecordGuard {
       const asked = { run: store.run, replicationId: await store.replicationId() }
       const unfit = await this.#unfitness()
       if (unfit !== undefined) return await this.#refuse(unfit)
-      const isUnchanged = this.#report.status === 'sound' && (await this.#isUnchanged(asked))
+      const isUnchanged = this.#state.status === 'sound' && (await this.#isUnchanged(asked))
       const verdict: Verdict = isUnchanged ? { kind: 'sound' } : await this.#compare(asked)
       if (verdict.kind !== 'new') return verdict
       // While another server begins the record, the next look will tell.
@@ -117,7 +115,7 @@ export class RecordGuard {
 
   /** An admitted run decides no more; the next one, or this one when it was mended, is compared anew. */
   async #refuse(fault: Fault): Promise<Verdict> {
-    const wasSold = this.#report.status === 'sound'
+    const wasSold = this.#state.status === 'sound'
     this.#become({ ...told(fault), status: 'refused' })
     if (wasSold) await this.#withdraw()
     return { kind: 'refused', fault }
@@ -146,7 +144,7 @@ export class RecordGuard {
 
   async #compare({ run, replicationId }: AskedRun): Promise<Verdict> {
     const { store, database, gatherSeen, isAutomatic } = this.#options
-    const shard = shardOf(0)
+    const { shard } = store
     const seen = await gatherSeen()
     const before = await readRecordHead(database, shard)
     const redis = await store.logState()
@@ -195,25 +193,20 @@ export class RecordGuard {
   }
 
   /** Says each change once. */
-  #become(report: RecordReport): void {
-    const { log, onReport } = this.#options
-    const isNews = report.status !== this.#report.status || report.fault !== this.#report.fault
-    const wasSold = this.#report.status === 'sound'
-    this.#report = report
-    if (!isNews) return
-    onReport(report)
-    const { status, fault: code, reason } = report
+  #become(state: ShardState): void {
+    const { log, onState } = this.#options
+    const from = this.#state
+    this.#state = state
+    if (state.status === from.status && state.fault === from.fault) return
+    const { status, fault: code, reason } = state
+    log.debug({ shard: this.#options.store.shard, from: from.status, to: status, code }, 'a shard changed its state')
+    onState(state)
+    const wasSold = from.status === 'sound'
     if (status === 'sound') log.info('Redis has everything that is on record: it may decide')
     else if (status === 'unverified') log.warn({ code, reason }, 'Redis could not be compared with Postgres yet')
-    else log.error({ code, wasSold }, `${reason}. ${whatNext[status]}`)
+    else log.error({ code, wasSold }, `${reason}. ${shardStates[status].whatNext}`)
   }
 }
-
-const whatNext = {
-  lost: 'Nothing is sold until it was rebuilt from Postgres: run `npm run recover`',
-  recovering: 'Nothing is sold until the live sales were rebuilt from Postgres, which begins now',
-  refused: 'Nothing is sold until a person has mended that',
-} as const
 
 function told({ code, message }: Fault): { fault: FaultCode; reason: string } {
   return { fault: code, reason: message }

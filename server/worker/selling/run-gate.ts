@@ -1,5 +1,4 @@
 import { Fault } from '../../../core/faults.ts'
-import type { RecordReport } from '../../../core/ipc.ts'
 import {
   compareLogPositions,
   formatLogPosition,
@@ -7,12 +6,13 @@ import {
   parseLogPosition,
 } from '../../../core/log-position.ts'
 import type { LogState, SaleStore } from '../../../core/redis/sale-store.ts'
+import type { ShardState } from '../../../core/shard-state.ts'
 
 /**
  * Whether this worker has Redis decide. A run of Redis that nobody compared with Postgres refuses by itself; this spares
  * it the calls, and adds what only this worker knows: which decisions it has answered. A Redis without them has lost some.
  */
-export class RecordGate {
+export class RunGate {
   readonly #store: Pick<SaleStore, 'isUp' | 'run'>
   #seen: LogPosition | undefined
   #isSound = true
@@ -53,8 +53,8 @@ export class RecordGate {
     this.#isSound = false
   }
 
-  /** What the primary says of Redis' state. */
-  reported({ status }: RecordReport): void {
+  /** What the primary says of the shard. */
+  told({ status }: ShardState): void {
     this.#isRefused = status === 'refused'
   }
 

@@ -1,0 +1,43 @@
+import { NonceSource } from '../../core/ids.ts'
+import { answerLive } from './health.ts'
+import type { Route } from './http/http-server.ts'
+import type { TurnClock } from './http/turn-clock.ts'
+import type { Readiness } from './readiness.ts'
+import type { SaleView } from './reading/sale-view.ts'
+import { CheckoutRoute } from './selling/checkout.ts'
+import { PurchaseRoute } from './selling/purchase.ts'
+import type { SellingMetrics } from './selling/selling-metrics.ts'
+import type { Shards } from './selling/shards.ts'
+
+export interface SellingRoutesOptions {
+  readonly shards: Shards
+  readonly turnClock: TurnClock
+  readonly metrics: SellingMetrics
+  readonly onUnlisted: (sale: number) => void
+}
+
+/** Checkout and purchase, past the shards' admission. */
+export function sellingRoutes({ shards, turnClock, metrics, onUnlisted }: SellingRoutesOptions): Route[] {
+  const selling = { shards, nonces: new NonceSource(), metrics, onUnlisted }
+  const refusal = () => shards.refusal(turnClock.now())
+  return [
+    { path: '/checkout', method: 'POST', handle: new CheckoutRoute(selling).handle, refusal },
+    { path: '/purchase', method: 'POST', handle: new PurchaseRoute(selling).handle, refusal },
+  ]
+}
+
+/** `GET /sale`, and what people and load balancers ask about the server. */
+export function statusRoutes(options: {
+  readonly saleView: SaleView
+  readonly readiness: Readiness
+  readonly isSound: () => boolean
+}): Route[] {
+  const { saleView, readiness, isSound } = options
+  const refusal = () => (isSound() ? undefined : 'record_unsound')
+  return [
+    { path: '/sale', method: 'GET', handle: saleView.handle, refusal },
+    { path: '/livez', method: 'GET', handle: answerLive, isProbe: true },
+    { path: '/readyz', method: 'GET', handle: readiness.handle, isProbe: true },
+    { path: '/health', method: 'GET', handle: readiness.handle, isProbe: true },
+  ]
+}

@@ -1,0 +1,89 @@
+import { Counter, type Registry } from 'prom-client'
+import { type FaultCode, faultTitles } from '../../../core/faults.ts'
+import { type Outcome, outcomeNames, outcomes } from '../../../core/outcomes.ts'
+import { FlatHistogram } from '../http/flat-histogram.ts'
+
+const batchBoundsCommands = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
+const redisBoundsSeconds = [0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 3]
+
+/** Outcome -> its place in `outcomeNames`. */
+const outcomePlaces = new Map(outcomeNames.map((name, place) => [name, place]))
+
+/** What the worker counts about decisions: in flat arrays, as RequestMetrics does and for its reason. */
+export class SellingMetrics {
+  readonly #outcomes = new Float64Array(outcomeNames.length)
+  readonly #faults = new Map<FaultCode, number>()
+  readonly #batchCommands: FlatHistogram
+  readonly #redisSeconds: FlatHistogram
+
+  constructor(registry: Registry) {
+    this.#batchCommands = new FlatHistogram({
+      name: 'hotcakes_batch_commands',
+      help: 'Commands in one call of Redis.',
+      registry,
+      bounds: batchBoundsCommands,
+      series: [{}],
+    })
+    this.#redisSeconds = new FlatHistogram({
+      name: 'hotcakes_redis_batch_duration_seconds',
+      help: 'Time from sending a batch to Redis to its answer.',
+      registry,
+      bounds: redisBoundsSeconds,
+      series: [{}],
+    })
+    this.#publishOutcomes(registry)
+    this.#publishFaults(registry)
+  }
+
+  decided(outcome: Outcome): void {
+    const at = outcomePlaces.get(outcome) as number
+    this.#outcomes[at] = (this.#outcomes[at] as number) + 1
+  }
+
+  batch(commandCount: number, seconds: number): void {
+    this.#batchCommands.observeAt(0, commandCount)
+    this.#redisSeconds.observeAt(0, seconds)
+  }
+
+  /** Once a failed call of Redis, however many requests waited for it. */
+  fault(code: FaultCode): void {
+    this.#faults.set(code, (this.#faults.get(code) ?? 0) + 1)
+  }
+
+  #publishOutcomes(registry: Registry): void {
+    const counts = this.#outcomes
+    registry.registerMetric(
+      new Counter({
+        name: 'hotcakes_outcomes_total',
+        help: 'Decisions of Redis that this server asked for.',
+        labelNames: ['operation', 'outcome'] as const,
+        registers: [],
+        collect() {
+          this.reset()
+          for (const [place, outcome] of outcomeNames.entries()) {
+            this.inc({ operation: outcomes[outcome].operation, outcome }, counts[place] as number)
+          }
+        },
+      }),
+    )
+  }
+
+  #publishFaults(registry: Registry): void {
+    const faults = this.#faults
+    registry.registerMetric(
+      new Counter({
+        name: 'hotcakes_faults_total',
+        help: 'Faults of the world around this server, by code.',
+        labelNames: ['code'] as const,
+        registers: [],
+        collect() {
+          this.reset()
+          for (const code of Object.keys(faultTitles) as FaultCode[]) {
+            const count = faults.get(code)
+            if (count !== undefined) this.inc({ code }, count)
+          }
+        },
+      }),
+    )
+  }
+}

@@ -1,0 +1,262 @@
+import { setTimeout as delay } from 'node:timers/promises'
+
+import type { Config } from '../../../core/config/load.ts'
+import { Fault, type FaultCode } from '../../../core/faults.ts'
+import {
+  batchCommandsMax,
+  batchesInFlightMax,
+  batchOverlapCommandsMin,
+  commandsWaitingMax,
+  commandsWaitingMin,
+  redisReconnectDelayMsMax,
+} from '../../../core/limits.ts'
+import type { Log } from '../../../core/log.ts'
+import type { LogPosition } from '../../../core/log-position.ts'
+import { type DecidedBatch, type LogState, SaleStore } from '../../../core/redis/sale-store.ts'
+import type { ShardState } from '../../../core/shard-state.ts'
+import type { ShedReason } from '../http/request-metrics.ts'
+import type { TurnClock } from '../http/turn-clock.ts'
+import { Batcher } from './batcher.ts'
+import { type LogLack, LogRoom } from './log-room.ts'
+import { LogWatch } from './log-watch.ts'
+import { PostgresAcks } from './postgres-acks.ts'
+import { RedisClock } from './redis-clock.ts'
+import { RunGate } from './run-gate.ts'
+import type { SellingMetrics } from './selling-metrics.ts'
+import type { UncommittedAnswers } from './uncommitted-answers.ts'
+
+export interface ShardOptions {
+  readonly number: number
+  readonly config: Config
+  readonly log: Log
+  readonly metrics: SellingMetrics
+  readonly turnClock: TurnClock
+}
+
+/** What is known of a shard at the moment, for the readiness of its worker. */
+export interface ShardFacts {
+  /** The connection stands, and the last question was answered. */
+  readonly isRedisUp: boolean
+  readonly redisFault: FaultCode | undefined
+  /** Redis is known to have everything that was sold. */
+  readonly isSound: boolean
+  /** What the primary says when it has not. */
+  readonly toldState: ShardState | undefined
+  /** undefined: not known yet. */
+  readonly logState: LogState | undefined
+  readonly logLack: LogLack | undefined
+}
+
+/**
+ * One log, and all that belongs to it in an HTTP worker: the connection to its Redis, the run that may decide, the batches
+ * on their way, the room in the log and the watch over it, Redis' clock, and the answers that wait for Postgres.
+ *
+ *     opening ──open()──► open ──refusal() says why not──► decides
+ *        │ Redis is away: tried again and again                │ idle(): nothing is on its way
+ *        └──────────────────── close() ◄───────────────────────┘
+ */
+export class Shard {
+  readonly number: number
+  readonly store: SaleStore
+  readonly clock = new RedisClock()
+  readonly batcher: Batcher
+  readonly #log: Log
+  readonly #metrics: SellingMetrics
+  readonly #where: string
+  readonly #gate: RunGate
+  readonly #room: LogRoom
+  readonly #watch: LogWatch
+  readonly #acks: PostgresAcks | undefined
+  readonly #whenLost: (() => void)[] = []
+  readonly #whenLooked: (() => Promise<void>)[] = []
+  /** What Redis answered to the last attempt to open, where it is there. */
+  #refused: Fault | undefined
+  #toldState: ShardState | undefined
+  /** Whether the last batch was decided: said when it changes. */
+  #isDeciding = true
+  #isClosed = false
+
+  constructor({ number, config, log, metrics, turnClock }: ShardOptions) {
+    const { app, redis } = config
+    this.number = number
+    this.#log = log
+    this.#metrics = metrics
+    this.#where = `Redis at ${redis.host}:${redis.port}`
+    this.store = new SaleStore(redis, {
+      shard: number,
+      name: `hotcakes-http-${process.pid}`,
+      onState: (state, fault) => this.#connectionChanged(state, fault),
+    })
+    this.#gate = new RunGate(this.store)
+    this.#acks = app.ack === 'postgres' ? new PostgresAcks(redis, { log, metrics }) : undefined
+    this.#room = new LogRoom({
+      backlogMax: app.logBacklogMax,
+      onChange: (lack) => this.#roomChanged(lack, app.logBacklogMax),
+    })
+    this.#watch = new LogWatch({
+      store: this.store,
+      clock: this.clock,
+      gate: this.#gate,
+      room: this.#room,
+      afterEach: () => this.#looked(),
+    })
+    this.batcher = new Batcher({
+      decide: (batch) => this.#decide(batch),
+      intervalMs: app.saleIntervalSeconds * 1_000,
+      batchCommandsMax,
+      batchesInFlightMax,
+      batchOverlapCommandsMin,
+      commandsWaitingMin,
+      commandsWaitingMax,
+      deadlineMs: app.deadlineMs,
+      now: () => performance.now(),
+      onBatch: (commandCount, seconds) => {
+        metrics.batch(commandCount, seconds)
+        // Its answers are written now, and this turn may have taken in many requests before.
+        turnClock.refresh()
+      },
+    })
+  }
+
+  /** The connection to Redis was lost: what was read of it may be of another one than what comes next. */
+  onLost(listener: () => void): void {
+    this.#whenLost.push(listener)
+  }
+
+  /** After each look at the log that is not out of turn. The listener must not reject. */
+  onLooked(listener: () => Promise<void>): void {
+    this.#whenLooked.push(listener)
+  }
+
+  /** One attempt to connect and to look. Whether Redis has answered. */
+  async open(): Promise<boolean> {
+    try {
+      if (!this.store.isUp) await this.store.connect()
+      await this.#acks?.connect()
+      await this.#watch.look()
+      this.#refused = undefined
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error
+      this.#metrics.fault(error.code)
+      this.#refused = error.code === 'HC_REDIS_UNAVAILABLE' ? undefined : error
+    }
+    return this.clock.now() !== undefined
+  }
+
+  /** Tries to open it until it is, or is closed. */
+  async openAtLast(): Promise<void> {
+    while (!this.#isClosed && !(await this.open())) await delay(redisReconnectDelayMsMax)
+  }
+
+  /** What opening it waits for, for people; `isRefused`: Redis is there and says no. */
+  get waitsFor(): { readonly for: string; readonly isRefused: boolean } {
+    const refused = this.#refused
+    const why = refused === undefined ? '' : ` (${refused.code}: ${refused.message})`
+    return { for: `${this.#where}${why}`, isRefused: refused !== undefined }
+  }
+
+  /** Looks at the log once a second from now on, until it is closed. */
+  watch(): void {
+    void this.#watch.run()
+  }
+
+  /** Why a command that comes now is turned away; `undefined` when it is not. Asked for each one: it only compares. */
+  refusal(nowMs: number): ShedReason | undefined {
+    if (!this.store.isUp) return 'redis_down'
+    if (!this.#gate.isSound) return 'record_unsound'
+    if (this.#room.lack !== undefined) return this.#room.lack
+    return this.batcher.hasRoom(nowMs) ? undefined : 'overloaded'
+  }
+
+  /** Whether Redis is known to have everything that was sold. */
+  get isSound(): boolean {
+    return this.#gate.isSound
+  }
+
+  /** The newest log entry whose decisions this worker has answered. */
+  get seen(): LogPosition | undefined {
+    return this.#gate.seen
+  }
+
+  /** The last look at the log, even if Redis is gone since; `undefined` before the first. */
+  get logState(): LogState | undefined {
+    return this.#watch.state
+  }
+
+  /** Where successful purchases wait for Postgres; `undefined`: their answers leave at once. */
+  get uncommitted(): UncommittedAnswers | undefined {
+    return this.#acks?.answers
+  }
+
+  get facts(): ShardFacts {
+    const { fault, state } = this.#watch
+    return {
+      isRedisUp: this.store.isUp && fault === undefined,
+      redisFault: fault,
+      isSound: this.#gate.isSound,
+      toldState: this.#toldState,
+      logState: state,
+      logLack: this.#room.lack,
+    }
+  }
+
+  /** What the primary says of it. */
+  told(state: ShardState): void {
+    this.#toldState = state
+    this.#gate.told(state)
+  }
+
+  /** The persister is gone: nobody would confirm what waits for Postgres. */
+  giveUpUncommitted(): void {
+    this.#acks?.answers.close()
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#watch.stop()
+    this.#acks?.close()
+    this.store.close()
+  }
+
+  #connectionChanged(state: 'up' | 'down', fault: Fault | undefined): void {
+    if (state === 'down') for (const listener of this.#whenLost) listener()
+    if (state === 'up') this.#log.info('Redis is up')
+    else if (!this.#isClosed) this.#log.warn({ code: fault?.code, reason: fault?.message }, 'Redis is away')
+  }
+
+  async #looked(): Promise<void> {
+    const all = this.#whenLooked.map((listener) => listener())
+    await Promise.all([...all, this.#acks?.looked(this.#watch.state)])
+  }
+
+  #roomChanged(lack: LogLack | undefined, backlogMax: number): void {
+    const backlogEntries = this.#watch.state?.backlogEntries
+    if (lack === undefined) this.#log.info({ backlogEntries }, 'the log has room again: selling goes on')
+    else this.#log.error({ lack, backlogEntries, backlogMax }, 'selling stops')
+  }
+
+  async #decide(batch: Buffer): Promise<DecidedBatch> {
+    try {
+      const committed = this.#acks?.answers.committed
+      const decided = await this.store.decide(batch)
+      if (committed !== undefined) this.#acks?.assertNew(decided.id, committed)
+      this.#gate.decided(decided.id)
+      if (!this.#isDeciding) this.#log.info('Redis decides again')
+      this.#isDeciding = true
+      if (this.#room.mayBeFull(decided.id)) void this.#watch.lookEarly()
+      return decided
+    } catch (error) {
+      if (error instanceof Fault) this.#notDecided(error)
+      throw error
+    }
+  }
+
+  #notDecided(fault: Fault): void {
+    this.#metrics.fault(fault.code)
+    if (fault.code === 'HC_RECORD_UNSOUND') this.#gate.refused()
+    if (this.#isDeciding) this.#log.error({ code: fault.code, reason: fault.message }, 'a batch was not decided')
+    this.#isDeciding = false
+    // It may be out of memory, and the next look would be up to a second away.
+    if (fault.code === 'HC_REDIS_REFUSED') void this.#watch.lookEarly()
+  }
+}
