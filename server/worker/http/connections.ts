@@ -1,3 +1,5 @@
+import assert from 'node:assert/strict'
+
 import { Counter, type Registry } from 'prom-client'
 
 import type { Config } from '../../../core/config/load.ts'
@@ -40,6 +42,7 @@ export class Connections {
   /** Also from the close handler of a WebSocket: uWebSockets.js' filter isn't told of the end of an upgraded connection. */
   closed(): void {
     this.#open -= 1
+    assert(this.#open >= 0, 'a connection is closed once')
   }
 
   #boundReached(client: { getRemoteAddress(): ArrayBuffer }): (typeof bounds)[number] | undefined {

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
 
 import { hostAndPort, listenHosts } from '../../../core/config/listen-hosts.ts'
@@ -83,6 +84,7 @@ export class HttpServer implements ExchangeHost {
   readonly #cors: Cors | undefined
   #listenSockets: us_listen_socket[] = []
   readonly #phase: Phase
+  /** Exchanges without their answer: each is counted once, and once taken off. */
   #pending = 0
   #lastRequestMs = 0
   #lastConnectedMs = 0
@@ -165,6 +167,7 @@ export class HttpServer implements ExchangeHost {
     reply: { status: number; lines: string; body: string | Uint8Array },
   ): void {
     this.#pending -= 1
+    assert(this.#pending >= 0 && this.#res === undefined, 'an exchange is answered once, and one at a time')
     this.#res = res
     this.#lines = exchange.cors === '' ? reply.lines : reply.lines + exchange.cors
     this.#body = reply.body

@@ -1,3 +1,5 @@
+import assert from 'node:assert/strict'
+
 import { BatchWriter, DecisionReader } from '../../../core/decisions.ts'
 import { Fault } from '../../../core/faults.ts'
 import { QueueBound } from './queue-bound.ts'
@@ -53,6 +55,7 @@ export class Batcher {
   readonly #options: BatcherOptions
   /** Waiting to be sent, oldest first. */
   #queue: PendingCommand[] = []
+  /** Of all calls that are out: 0 exactly when none is. */
   #inFlightCommands = 0
   /** When each call that is out was sent. Redis answers them in this order. */
   readonly #sentMs: number[] = []
@@ -180,6 +183,10 @@ export class Batcher {
     this.#sentMs.shift()
     this.#oldestSentMs = this.#sentMs[0] ?? Number.POSITIVE_INFINITY
     this.#inFlightCommands -= batch.length
+    assert(
+      this.#inFlightCommands >= 0 && (this.#inFlightCommands === 0) === (this.#sentMs.length === 0),
+      'calls and their commands end together',
+    )
     // A small batch says little of what a command costs in a large one.
     if (!(reply instanceof Fault) && batch.length >= this.#options.batchOverlapCommandsMin)
       this.#bound.observe(batch.length, { ms: nowMs - Math.max(sentMs, this.#lastAnswerMs), callMs: nowMs - sentMs })
@@ -199,7 +206,7 @@ export class Batcher {
   #settle(batch: readonly PendingCommand[], reply: { readonly results: Buffer; readonly id: string }): void {
     const decision = new DecisionReader(reply.results)
     for (let n = 0; n < batch.length; n++) {
-      if (!decision.next()) throw new Error(`Redis decided fewer than the ${batch.length} commands of a batch`)
+      assert(decision.next(), `Redis decided fewer than the ${batch.length} commands of a batch`)
       ;(batch[n] as PendingCommand).decided(decision, reply.id, n)
     }
   }

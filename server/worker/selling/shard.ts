@@ -72,6 +72,8 @@ export class Shard {
   /** What Redis answered to the last attempt to open, where it is there. */
   #refused: Fault | undefined
   #toldState: ShardState | undefined
+  /** As it was last said at the level debug: how it stands changes in many places, and is looked at in one. */
+  #shown = 'opening'
   /** Whether the last batch was decided: said when it changes. */
   #isDeciding = true
   #isClosed = false
@@ -213,9 +215,18 @@ export class Shard {
 
   close(): void {
     this.#isClosed = true
+    this.#show('closed')
     this.#watch.stop()
     this.#acks?.close()
     this.store.close()
+  }
+
+  #show(how: string): void {
+    if (how === this.#shown) return
+    const { seen, store, number } = this
+    const run = store.isUp ? store.run : undefined
+    this.#log.debug({ shard: number, from: this.#shown, to: how, run, seen }, 'a shard of this worker changed')
+    this.#shown = how
   }
 
   #connectionChanged(state: 'up' | 'down', fault: Fault | undefined): void {
@@ -225,6 +236,7 @@ export class Shard {
   }
 
   async #looked(): Promise<void> {
+    this.#show(this.refusal(performance.now()) ?? 'decides')
     const all = this.#whenLooked.map((listener) => listener())
     await Promise.all([...all, this.#acks?.looked(this.#watch.state)])
   }

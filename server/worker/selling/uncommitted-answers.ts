@@ -1,3 +1,5 @@
+import assert from 'node:assert/strict'
+
 import { compareLogPositions, type LogPosition, parseLogPosition } from '../../../core/log-position.ts'
 import type { Exchange } from '../http/exchange.ts'
 import { okHead } from '../http/replies.ts'
@@ -31,8 +33,9 @@ export interface UncommittedAnswersOptions {
  */
 export class UncommittedAnswers {
   readonly #options: UncommittedAnswersOptions
-  /** Oldest first. */
+  /** In the order of the log, each newer than `#committed`. */
   readonly #entries: Entry[] = []
+  /** Of the answers of all entries. */
   #count = 0
   #committed: LogPosition = { epoch: 0, seq: 0 }
   /** One for all: it is set for the oldest entry, and when it fires for the one that is the oldest then. */
@@ -82,6 +85,11 @@ export class UncommittedAnswers {
   #open(logId: string, answer: UncommittedAnswer): void {
     const { waitMsMax } = this.#options
     const position = parseLogPosition(logId)
+    const newest = this.#entries.at(-1)
+    assert(
+      newest === undefined || compareLogPositions(newest.position, position) < 0,
+      'decisions come in the order of the log',
+    )
     const entry: Entry = { logId, position, dueMs: performance.now() + waitMsMax, answers: [answer] }
     if (this.#isClosed) this.#giveUp(entry)
     // The word of the commit comes on another connection than the decision, and can overtake it.
@@ -102,6 +110,7 @@ export class UncommittedAnswers {
       return
     }
     this.#count -= entry.answers.length
+    assert(this.#count >= 0, 'an answer leaves once')
     for (const { exchange, body, headers } of entry.answers) exchange.answer(okHead, body, headers)
   }
 
