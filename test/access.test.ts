@@ -24,6 +24,7 @@ import { createFolder, removeFolder, type Scope } from './helpers/scope.ts'
 import { openRedis, servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
 
 const root = process.cwd()
+const { prefix, sales, log } = shardKeys(firstShard)
 const documented = readFileSync(join(root, 'docs/ACCESS.md'), 'utf8')
 const passwords = {
   owner: 'of-the-owner',
@@ -152,22 +153,18 @@ test('the service may do nothing else at Redis, and the audit may only read', as
     'FUNCTION DUMP',
     'MODULE LIST',
     'SWAPDB 0 1',
-    'RENAME {hotcakes:0}:log other',
+    `RENAME ${log} other`,
     'HGET elsewhere field',
     'HSET elsewhere field value',
     'DEL elsewhere',
     'PUBLISH elsewhere word',
-    'RESTORE {hotcakes:0}:x 0 x',
+    `RESTORE ${prefix}x 0 x`,
   ]) {
     const [name = '', ...args] = command.split(' ')
     await assert.rejects(service.call(name, ...args), refused, command)
     await assert.rejects(auditor.call(name, ...args), refused, command)
   }
-  for (const command of [
-    'HSET {hotcakes:0}:sales x y',
-    'FCALL any 1 {hotcakes:0}:sales',
-    'XTRIM {hotcakes:0}:log MAXLEN 0',
-  ]) {
+  for (const command of [`HSET ${sales} x y`, `FCALL any 1 ${sales}`, `XTRIM ${log} MAXLEN 0`]) {
     const [name = '', ...args] = command.split(' ')
     await assert.rejects(auditor.call(name, ...args), refused, command)
   }

@@ -111,8 +111,9 @@ test(`what is rebuilt is what was there (SEED=${seed})`, async (t) => {
   assert.equal(recovery.kind, 'rebuilt')
   const rebuilt = await readSales(admin, nowMs)
   assert.deepEqual(rebuilt, before)
-  for (const part of ['items', 'users', 'counts', 'lapsed']) assert.ok(rebuilt[`{hotcakes:0}:sale:1:${part}`], part)
-  assert.ok(rebuilt['{hotcakes:0}:sale:2:holds'], 'the workload must leave live holds')
+  for (const part of ['items', 'users', 'counts', 'lapsed'])
+    assert.ok(rebuilt[`${store.keys.prefix}sale:1:${part}`], part)
+  assert.ok(rebuilt[`${store.keys.prefix}sale:2:holds`], 'the workload must leave live holds')
   assert.deepEqual((await store.logState()).last, { epoch: 2, seq: 0 })
   await sellAtRandom(shops[1] as Shop, random, clock) // its records can be read
 })

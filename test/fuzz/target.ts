@@ -22,7 +22,7 @@ const items = 1_000_000
 /** Far above what the fuzzed requests touch, and far below what a mutation makes of their numbers. */
 const honestItemFirst = 300_000
 /** Every name that the server gives a key: fixed words, and the numbers of sales. */
-const keyPattern = /^\{hotcakes:0\}:(?:[a-z]+(?::[a-z]+)?|sale:\d{1,15}:[a-z]+)$/
+const keyPattern = /^\{hotcakes:\d+\}:(?:[a-z]+(?::[a-z]+)?|sale:\d{1,15}:[a-z]+)$/
 /** A run logs its start and its end, and nothing for a request. */
 const logLinesMax = 100
 const memoryGrowthBytesMax = 100 * 2 ** 20
