@@ -21,7 +21,7 @@ export interface RebuiltSaleOptions {
 }
 
 /**
- * One sale on its way from Postgres into Redis: the records that hotcakes.lua would have left behind, but for the holds
+ * One sale on its way from Postgres into Redis: the records that decide.lua would have left behind, but for the holds
  * that have ended in the counts of holds, which have no effect any more.
  */
 export class RebuiltSale {

@@ -2,7 +2,7 @@ const purchasesLength = 2
 const endLength = 4
 
 /**
- * What takes up a user's limit in a sale, decided again as hotcakes.lua did it: what was cut off then to make room stays
+ * What takes up a user's limit in a sale, decided again as decide.lua did it: what was cut off then to make room stays
  * cut off, whatever Redis' clock says now. Times in ms since the sale opened.
  */
 export class UserEntry {

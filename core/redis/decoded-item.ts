@@ -11,7 +11,7 @@ export interface DecodedItem {
   readonly atMs: number
 }
 
-// See the record formats in the header of hotcakes.lua.
+// See the layouts in the header of functions/shared.lua.
 const states = new Map([
   ['h'.charCodeAt(0), 'held'],
   ['s'.charCodeAt(0), 'sold'],

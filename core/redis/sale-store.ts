@@ -11,7 +11,7 @@ import { assertRights, callFunction, functionName, loadLibrary } from './library
 import { type PersisterState, readPersisterState } from './persister-state.ts'
 
 const msPerSecond = 1_000
-/** In an item's record, see hotcakes.lua. */
+/** In an item's record, see functions/shared.lua. */
 const soldByte = 's'.charCodeAt(0)
 const timeAt = 17
 
@@ -59,7 +59,7 @@ export interface LogState {
   readonly persister: PersisterState | undefined
   /** The epoch that decisions are logged in; undefined: Redis is new, or was emptied, or fenced off. */
   readonly epoch: number | undefined
-  /** The run of Redis that was found to have everything that Postgres has, see hotcakes.lua. */
+  /** The run of Redis that was found to have everything that Postgres has, see functions/shared.lua. */
   readonly admittedRun: string | undefined
   /** The identity of the record in Postgres that it belongs to. */
   readonly record: string | undefined
@@ -81,13 +81,13 @@ export interface SaleSnapshot {
   readonly terms: SaleTerms | undefined
   /** When Redis drops the sale's keys, ms since the epoch: it may list the sale a while longer. */
   readonly expiresAtMs: number | undefined
-  /** Item index -> record, user -> record (binary, see hotcakes.lua), outcome code -> count. */
+  /** Item index -> record, user -> record (binary, see functions/shared.lua), outcome code -> count. */
   readonly items: ReadonlyMap<string, Buffer>
   readonly users: ReadonlyMap<string, Buffer>
   readonly counts: ReadonlyMap<number, number>
 }
 
-/** Redis as the authority over sales: the one class that calls the functions of hotcakes.lua. */
+/** Redis as the authority over sales: the one class that calls the functions, but for those of a rebuild. */
 export class SaleStore {
   readonly keys: ShardKeys
   readonly redis: Redis
@@ -270,7 +270,7 @@ export class SaleStore {
   /** The items from `first` on, whether the sale has so many or not. undefined when Redis does not list the sale. */
   async someItems(sale: number, first: number, count: number): Promise<SomeItems | undefined> {
     type Reply = [Buffer | null, number, (Buffer | null)[]]
-    const reply = (await this.#call(functionName('item_records'), sale, first, count)) as Reply
+    const reply = (await this.#call(functionName('item_entries'), sale, first, count)) as Reply
     const [field, nowMs, records] = reply
     if (field === null) return undefined
     const terms = parseTerms(sale, field)

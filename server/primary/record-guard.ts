@@ -41,7 +41,7 @@ interface AskedRun {
 
 /**
  * Sees to it that sales are only decided by a Redis that has forgotten nothing. A run of Redis decides once it was
- * admitted here (hotcakes.lua holds the lock); this looks whether each new one is set up to keep what it acknowledges and
+ * admitted here (admission.lua holds the lock); this looks whether each new one is set up to keep what it acknowledges and
  * compares it with Postgres and with what was answered, and looks once a second whether the admitted one is still what it
  * was.
  */

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import type { Redis } from 'ioredis'
 
 import { shardKeys } from '../../core/redis/keys.ts'
-import { libraryName } from '../../core/redis/library.ts'
+import { libraryName } from '../../core/redis/library-source.ts'
 
 const field = 'step-ms'
 const line = /^ {2}return time\[1\] \* 1000 \+ floor\(time\[2\] \/ 1000\)$/m
