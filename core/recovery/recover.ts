@@ -77,7 +77,7 @@ async function inTransaction(session: Session, writer: RebuildWriter, options: R
     await beginEpoch(session, shard, epoch)
     return { kind: 'begun' }
   }
-  const rebuilt = await rebuild(session, writer, { ...options, record: head.id })
+  const rebuilt = await rebuild(session, writer, { ...options, recordId: head.id })
   await beginEpoch(session, shard, epoch)
   return { kind: 'rebuilt', epoch, ...rebuilt, seconds: (performance.now() - startedMs) / 1_000 }
 }
@@ -86,9 +86,9 @@ async function beginEpoch(session: Session, shard: number, epoch: number): Promi
   await session.query({ text: 'update log_offsets set epoch = $1, seq = 0 where shard = $2' }, [epoch, shard])
 }
 
-async function rebuild(session: Session, writer: RebuildWriter, options: RecoverOptions & { record: string }) {
-  const { store, record, ttlSeconds, say } = options
-  await writer.begin(record)
+async function rebuild(session: Session, writer: RebuildWriter, options: RecoverOptions & { recordId: string }) {
+  const { store, recordId, ttlSeconds, say } = options
+  await writer.begin(recordId)
   const { nowMs } = await store.logState()
   const sales = await liveSales(session, nowMs)
   let sold = 0

@@ -10,7 +10,7 @@ export interface RecordHead {
   readonly id: string
 }
 
-export type RedisSide = Pick<LogState, 'last' | 'backlogEntries' | 'epoch' | 'record'>
+export type RedisSide = Pick<LogState, 'last' | 'backlogEntries' | 'epoch' | 'recordId'>
 
 export interface Evidence {
   readonly redis: RedisSide
@@ -30,9 +30,9 @@ export type Verdict = { readonly kind: 'sound' | 'new' } | { readonly kind: 'los
 
 /** Whether sales may be decided by what this Redis holds. */
 export function judge({ redis, before, after, seen }: Evidence): Verdict {
-  const { last, epoch, record } = redis
-  const isEmpty = epoch === undefined && record === undefined && last.epoch === 0
-  if (record !== undefined && record !== after.id) return foreign(`the record ${record}, not to ${after.id}`)
+  const { last, epoch, recordId } = redis
+  const isEmpty = epoch === undefined && recordId === undefined && last.epoch === 0
+  if (recordId !== undefined && recordId !== after.id) return foreign(`the record ${recordId}, not to ${after.id}`)
   if (isEmpty && before.committed.epoch === 0 && seen === undefined) return { kind: 'new' }
 
   const missing = missingEntries(redis, after.committed)
@@ -40,7 +40,7 @@ export function judge({ redis, before, after, seen }: Evidence): Verdict {
   const loss = lossOf(redis, before.committed, seen)
   if (loss === undefined) return { kind: 'sound' }
   // What would be dropped by a rebuild could be somebody else's.
-  if (record === undefined && !isEmpty) return foreign('no record, and is neither empty nor complete')
+  if (recordId === undefined && !isEmpty) return foreign('no record, and is neither empty nor complete')
   return { kind: 'lost', fault: new Fault('HC_LOG_LOST', `${loss}: it would sell items again`) }
 }
 

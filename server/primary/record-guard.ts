@@ -127,8 +127,8 @@ export class RecordGuard {
   async #withdraw(): Promise<void> {
     const { store } = this.#options
     try {
-      const { epoch, record } = await store.logState()
-      if (epoch !== undefined && record !== undefined) await store.admit({ run: noRun, epoch, record })
+      const { epoch, recordId } = await store.logState()
+      if (epoch !== undefined && recordId !== undefined) await store.admit({ run: noRun, epoch, recordId })
     } catch (error) {
       // Whoever lacks the rights to withdraw it lacks those that a batch needs before its first write.
       if (!(error instanceof Fault)) throw error
@@ -153,7 +153,7 @@ export class RecordGuard {
     const verdict = judge({ redis, before, after: await readRecordHead(database, shard), seen })
     switch (verdict.kind) {
       case 'sound':
-        await store.admit({ run, epoch: redis.epoch ?? 0, record: before.id })
+        await store.admit({ run, epoch: redis.epoch ?? 0, recordId: before.id })
         this.#replicationId = replicationId
         this.#become({ status: 'sound' })
         break
