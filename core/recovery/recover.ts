@@ -23,7 +23,7 @@ export interface RecoverOptions {
 
 /**
  * busy: another process is at it. undrained: Redis still has log entries that Postgres lacks; a persister has to copy them
- * first. unneeded: Redis is sound, or by its fault nothing that a rebuild may touch.
+ * first. unneeded: Redis is sound, or it has a fault because of which a rebuild must not touch it.
  */
 export type Recovery =
   | { readonly kind: 'begun' }
@@ -41,8 +41,8 @@ export type Recovery =
 
 /**
  * Makes Redis what Postgres says it was: the sales in which something can still be decided, under a new epoch. Nothing is
- * decided before it ends. It may be called at any time by any number of processes, and be cut short anywhere: the state
- * that it leaves then has no epoch, which is what the next one begins with.
+ * decided before it ends. Any number of processes may call it at any time, and it may be cut short anywhere: the state
+ * that it leaves then has no epoch, and the next call begins anew.
  * @throws Fault
  */
 export async function recover(options: RecoverOptions): Promise<Recovery> {

@@ -23,8 +23,8 @@ export interface Evidence {
 
 /**
  * sound: Redis has everything that Postgres has, and the entries between them. new: both are empty. lost: Redis has
- * forgotten decisions that were taken, and can be rebuilt from Postgres. refused: the two are no halves of one record, or
- * it is Postgres that lacks something: nothing that a program should decide about.
+ * forgotten decisions that were taken, and can be rebuilt from Postgres. refused: Redis and Postgres don't belong together, or
+ * Postgres lacks something: an operator has to look.
  */
 export type Verdict = { readonly kind: 'sound' | 'new' } | { readonly kind: 'lost' | 'refused'; readonly fault: Fault }
 

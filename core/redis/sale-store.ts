@@ -12,7 +12,7 @@ import { type PersisterState, readPersisterState } from './persister-state.ts'
 
 const msPerSecond = 1_000
 
-/** The answer to a batch: `results` for a DecisionReader, `id` the log entry that records it, `<epoch>-<seq>`. */
+/** The answer to a batch: `results` for a DecisionReader, `id` that of its log entry, `<epoch>-<seq>`. */
 export interface DecidedBatch {
   readonly results: Buffer
   readonly id: string
@@ -158,7 +158,7 @@ export class SaleStore {
   }
 
   /**
-   * Decides a batch (see decisions.ts) and records it, atomically. When it throws, the outcome is unknown.
+   * Decides a batch (see decisions.ts) and logs it, in one atomic step. When it throws, the outcome is unknown.
    * @throws Fault HC_REDIS_UNAVAILABLE | HC_REDIS_REFUSED | HC_RECORD_UNSOUND
    */
   async decide(batch: Buffer): Promise<DecidedBatch> {
@@ -166,7 +166,7 @@ export class SaleStore {
     return { results, id: id.toString('latin1') }
   }
 
-  /** Lists a sale unless it is listed already; answers the terms in force and whether this call opened it. */
+  /** Lists a sale unless it is listed already; returns the terms in force and whether this call opened it. */
   async openSale(terms: SaleTerms, ttlSeconds: number): Promise<{ terms: SaleTerms; opened: boolean; nowMs: number }> {
     const { sale, opensAtMs, closesAtMs, items, userLimit, holdMs } = terms
     const args = [sale, opensAtMs, closesAtMs, items, userLimit, holdMs, ttlSeconds, this.#run]
@@ -174,7 +174,7 @@ export class SaleStore {
     return { terms: parseTerms(sale, field), opened: opened === 1, nowMs }
   }
 
-  /** Lets an empty Redis decide, in that epoch. Does nothing to one that has any state; answers the epoch in force. */
+  /** Lets an empty Redis decide, in that epoch. Does nothing to one that has any state; returns the epoch in force. */
   async claimEpoch(epoch: number, recordId = ''): Promise<number> {
     return Number(String(await this.#call(functionName('claim_epoch'), epoch, this.run, recordId)))
   }
@@ -192,7 +192,7 @@ export class SaleStore {
     await this.#call(functionName('fence'), epoch)
   }
 
-  /** Keeps the interval between sales for so long, unless a server keeps another one: answers the one that is kept. */
+  /** Keeps the interval between sales for so long, unless a server keeps another one; returns the one that is kept. */
   async keepInterval(intervalMs: number, leaseMs: number): Promise<{ intervalMs: number }> {
     return { intervalMs: (await this.#call(functionName('keep_interval'), intervalMs, leaseMs)) as number }
   }
@@ -219,8 +219,8 @@ export class SaleStore {
   }
 
   /**
-   * Some `count` of a sale's touched items; go on with the answer's cursor until it is '0'. Not one moment: items that
-   * change meanwhile may be given as they were or as they are, or twice.
+   * Some `count` of a sale's touched items; go on with the returned cursor until it is '0'. Not one moment: an item that
+   * changes meanwhile may come as it was or as it is, or twice.
    */
   async scanItems(sale: number, cursor: string, count: number): Promise<{ cursor: string; items: ScannedItem[] }> {
     const key = this.keys.items(sale)
