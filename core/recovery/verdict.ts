@@ -10,10 +10,10 @@ export interface RecordHead {
   readonly id: string
 }
 
-export type RedisSide = Pick<LogState, 'last' | 'backlogEntries' | 'epoch' | 'recordId'>
+type RedisLog = Pick<LogState, 'last' | 'backlogEntries' | 'epoch' | 'recordId'>
 
 export interface Evidence {
-  readonly redis: RedisSide
+  readonly redis: RedisLog
   /** Read before and after Redis was: a persister may be at work meanwhile. */
   readonly before: RecordHead
   readonly after: RecordHead
@@ -44,7 +44,7 @@ export function judge({ redis, before, after, seen }: Evidence): Verdict {
   return { kind: 'lost', fault: new Fault('HC_LOG_LOST', `${loss}: it would sell items again`) }
 }
 
-function lossOf({ last, epoch }: RedisSide, committed: LogPosition, seen: LogPosition | undefined): string | undefined {
+function lossOf({ last, epoch }: RedisLog, committed: LogPosition, seen: LogPosition | undefined): string | undefined {
   const end = `Redis' log ends at ${formatLogPosition(last)}`
   if (compareLogPositions(last, committed) < 0) {
     return `${end}, but Postgres has it up to ${formatLogPosition(committed)}, so Redis was emptied or is an older copy`
