@@ -3,10 +3,10 @@ import { Fault } from './faults.ts'
 import { type Outcome, outcomeByCode } from './outcomes.ts'
 
 /**
- * The wire format of a batch of commands and of the decisions on it, as core/redis/hotcakes.lua reads and writes them.
+ * The wire format of a batch of commands and of the decisions on it, as core/redis/functions/decide.lua reads and writes them.
  * The log keeps both as they were, so the HTTP worker (for its replies) and the persister (for its rows) read them
  * with the same code. Both are flat msgpack arrays: one array of a few hundred small values costs Lua half of what a
- * list of arguments costs, and a record a command would cost both sides an allocation more.
+ * list of arguments costs, and an object a command would cost both sides an allocation more.
  */
 
 const packr = new Packr({ useRecords: false })

@@ -244,7 +244,7 @@ export const drainCheckMs = 20
 export const orphanFinishMs = 1_000
 
 // --- the sale board ---
-// Two more bounds are where Redis needs them, in hotcakes.lua: WATCH_MS and CHANGES_BYTES_MAX.
+// Two more bounds are where Redis needs them, in core/redis/functions/reading.lua: WATCH_MS and CHANGES_BYTES_MAX.
 
 /** How often a worker with few viewers asks Redis what changed, and tells them: smooth to the eye. With many it is less often. */
 export const boardTickMsMin = 250

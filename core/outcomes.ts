@@ -1,7 +1,7 @@
 /**
  * Every outcome that the Redis function can decide: its code in results and rows (stable: rows keep it for ever),
  * the operation it belongs to, and what follows it in the results (see decisions.ts).
- * core/redis/hotcakes.lua uses the same table; a test compares its header with this one.
+ * core/redis/functions/decide.lua uses the same table; a test compares its header with this one.
  */
 export const outcomes = {
   /** A new hold. */

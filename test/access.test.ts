@@ -10,6 +10,7 @@ import { after, test } from 'node:test'
 import { connectPostgres, type Postgres } from '../core/postgres/connection.ts'
 import { shardKeys } from '../core/redis/keys.ts'
 import { assertRights, loadLibrary } from '../core/redis/library.ts'
+import { librarySource } from '../core/redis/library-source.ts'
 import { SaleStore } from '../core/redis/sale-store.ts'
 import { firstShard } from '../core/shards.ts'
 import type { EmbeddedPostgres, EmbeddedRedis } from '../ops/embedded/facts.ts'
@@ -171,10 +172,10 @@ test('the service may do nothing else at Redis, and the audit may only read', as
 })
 
 test('every right at Redis is one that the code uses', () => {
-  const sources = readdirSync(join(root, 'core/redis')).filter(
-    (name) => /\.(ts|lua)$/.test(name) && !name.endsWith('.test.ts'),
-  )
-  const code = sources.map((name) => readFileSync(join(root, 'core/redis', name), 'utf8')).join('\n')
+  const inFolder = readdirSync(join(root, 'core/redis'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => /\.(ts|lua)$/.test(name) && !name.endsWith('.test.ts'))
+    .map((name) => join('core/redis', name))
+  const code = [...inFolder, 'workers/log-reader.ts'].map((name) => readFileSync(join(root, name), 'utf8')).join('\n')
   const acl = readFileSync(join(root, 'ops/deploy/redis/users.acl'), 'utf8').split('\n')[0] ?? ''
   const byItself = new Set(['client|setname']) // ioredis, as it connects
   const unused = [...acl.matchAll(/ \+(\S+)/g)].flatMap(([, right = '']) => {
@@ -206,8 +207,7 @@ test('a right that is missing is named, and nothing is decided without it', asyn
 
 test('each command of the functions is one whose missing right is found', async (t) => {
   await loadLibrary(admin)
-  const source = readFileSync(join(root, 'core/redis/hotcakes.lua'), 'utf8')
-  const commands = new Set([...source.matchAll(/\bcall\('([A-Z]+)'/g)].map(([, name = '']) => name))
+  const commands = new Set([...librarySource.matchAll(/\bcall\('([A-Z]+)'/g)].map(([, name = '']) => name))
   assert.ok(commands.size > 20)
   for (const command of commands) {
     makeUsers()

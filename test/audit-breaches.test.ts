@@ -236,7 +236,7 @@ const inRedis: readonly {
     name: 'another buyer of an item',
     hash: 'items',
     field: '1',
-    change: (record) => Buffer.concat([record.subarray(0, 21), Buffer.from('bob')]),
+    change: (entry) => Buffer.concat([entry.subarray(0, 21), Buffer.from('bob')]),
     finds: {
       purchase_differs: { item: 1, what: 'buyer', redis: 'bob', postgres: 'ann' },
       user_record_differs: { user: 'bob', what: 'purchases', in_user_record: 1, in_item_records: 2 },
@@ -247,7 +247,7 @@ const inRedis: readonly {
     name: 'a sale of an item that was only held',
     hash: 'items',
     field: '3',
-    change: (record) => Buffer.concat([Buffer.from('s'), record.subarray(1)]),
+    change: (entry) => Buffer.concat([Buffer.from('s'), entry.subarray(1)]),
     finds: {
       not_recorded: { item: 3, user: 'ann' },
       sold_count_differs: { purchases_counted: 3, items_sold: 4 },
@@ -255,7 +255,7 @@ const inRedis: readonly {
     },
   },
   {
-    name: 'a record of no known form',
+    name: 'an entry of no known form',
     hash: 'items',
     field: '7',
     change: () => Buffer.from('x'),
@@ -265,7 +265,7 @@ const inRedis: readonly {
     name: 'a forgotten purchase of a user',
     hash: 'users',
     field: 'ann',
-    change: (record) => Buffer.concat([Buffer.from([0, 1]), record.subarray(2)]),
+    change: (entry) => Buffer.concat([Buffer.from([0, 1]), entry.subarray(2)]),
     finds: {
       user_record_differs: { user: 'ann', what: 'purchases', in_user_record: 1, in_item_records: 2 },
       buyer_differs: { user: 'ann', redis: 1, postgres: 2 },
@@ -275,7 +275,7 @@ const inRedis: readonly {
     name: 'a forgotten hold of a user',
     hash: 'users',
     field: 'dora',
-    change: (record) => record.subarray(0, 2),
+    change: (entry) => entry.subarray(0, 2),
     finds: { user_record_differs: { user: 'dora', what: 'live holds', in_user_record: '' } },
   },
   {

@@ -93,10 +93,10 @@ test('a purchase that Redis has forgotten is found in Postgres', async (t) => {
   const { json } = await ok(`/purchases/${code}`)
   await (await startPersister(t, { db, redis: redis.connection })).drain()
   const { redis: connection, keys } = worker.store
-  const record = await connection.hgetBuffer(keys.items(sale), '8')
+  const entry = await connection.hgetBuffer(keys.items(sale), '8')
   await connection.hdel(keys.items(sale), '8')
   assert.deepEqual((await ok(`/purchases/${code}`)).json, json)
-  await connection.hset(keys.items(sale), '8', record ?? '')
+  await connection.hset(keys.items(sale), '8', entry ?? '')
 })
 
 test("a user's purchases come newest sale first, in stable pages", async (t) => {

@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 
+import { decodeUserEntry } from '../core/redis/user-entry.ts'
 import type { HttpReply } from './helpers/http-client.ts'
 import { metricValue, startHttpWorker } from './helpers/http-worker.ts'
 import { assertProblem, checkoutPath, codeOf, currentSale, hold, purchasePath } from './helpers/items.ts'
@@ -75,7 +76,8 @@ test('of fourteen checkouts by one user with limit 10, ten get their item; then 
   assert.equal(answers.filter(({ status, json }) => status === 200 && json?.['status'] === 'purchased').length, 20)
   assert.equal(answers.filter(({ json }) => json?.['code'] === 'user_limit_reached').length, 4)
   const snapshot = await worker.store.snapshot(sale)
-  assert.equal(snapshot.users.get('collector')?.readUInt16BE(0), 10)
+  const collector = decodeUserEntry(snapshot.users.get('collector') ?? Buffer.alloc(0), 0)
+  assert.deepEqual(collector, { purchases: 10, holdsExpireAtMs: [] })
 })
 
 test('the codes of fourteen holds by two users are redeemed at once', async (t) => {

@@ -9,7 +9,7 @@ interface Asked {
 
 const requestsPerSecond = 100
 
-/** The textbook's bucket: a record for each address, which somebody would have to sweep out. */
+/** The textbook's bucket: an object for each address, which somebody would have to sweep out. */
 class Buckets {
   readonly #buckets = new Map<string, { tokens: number; filledMs: number }>()
 

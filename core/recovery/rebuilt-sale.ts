@@ -1,5 +1,7 @@
 import type { SaleTerms } from '../decisions.ts'
+import { encodeItemEntry, type ItemEntry } from '../redis/item-entry.ts'
 import type { RebuildWriter, SalePart } from '../redis/rebuild-writer.ts'
+import { encodeUserEntry } from '../redis/user-entry.ts'
 import type { Session } from './record-head.ts'
 import {
   heldItems,
@@ -10,7 +12,7 @@ import {
   slotsInOrder,
   soldItems,
 } from './sales-on-record.ts'
-import { UserEntry } from './user-entry.ts'
+import { UserSlots } from './user-slots.ts'
 
 export interface RebuiltSaleOptions {
   readonly session: Session
@@ -21,15 +23,15 @@ export interface RebuiltSaleOptions {
 }
 
 /**
- * One sale on its way from Postgres into Redis: the records that hotcakes.lua would have left behind, but for the holds
- * that have ended in the counts of holds, which have no effect any more.
+ * One sale on its way from Postgres into Redis: the entries and counts that its decisions have left behind. Holds that have
+ * ended are not counted any more, which has no effect.
  */
 export class RebuiltSale {
   sold = 0
   /** Live holds. */
   held = 0
   readonly #options: RebuiltSaleOptions
-  readonly #users = new Map<string, UserEntry>()
+  readonly #users = new Map<string, UserSlots>()
   /** Second of the Unix epoch -> holds that end in it. */
   readonly #holds = new Map<number, number>()
 
@@ -39,7 +41,7 @@ export class RebuiltSale {
 
   async fill(): Promise<void> {
     const { session, terms } = this.#options
-    const { sale } = terms
+    const { sale, opensAtMs } = terms
     for await (const rows of soldItems(session, sale)) await this.#put('items', rows.flatMap(this.#soldItem))
     for await (const rows of heldItems(session, sale)) await this.#put('items', rows.flatMap(this.#heldItem))
     for await (const rows of lapsedNonces(session, sale)) {
@@ -51,7 +53,7 @@ export class RebuiltSale {
     for await (const rows of slotsInOrder(session, sale)) rows.forEach(this.#takeSlot)
     await this.#put(
       'users',
-      [...this.#users].flatMap(([user, entry]) => [user, entry.encode()]),
+      [...this.#users].flatMap(([user, slots]) => [user, encodeUserEntry(slots.entry, opensAtMs)]),
     )
     await this.#put('holds', [...this.#holds].flat())
     const counts = await outcomeCounts(session, sale)
@@ -63,7 +65,7 @@ export class RebuiltSale {
 
   readonly #soldItem = ({ item, user, nonce, atMs }: ItemRow): [string, Buffer] => {
     this.sold += 1
-    return [item, this.#itemRecord('s', nonce, { atMs, user })]
+    return [item, this.#itemEntry({ state: 'sold', nonce, user, atMs })]
   }
 
   readonly #heldItem = ({ item, user, nonce, atMs }: ItemRow): [string, Buffer] => {
@@ -73,21 +75,18 @@ export class RebuiltSale {
       const second = Math.floor(atMs / 1_000)
       this.#holds.set(second, (this.#holds.get(second) ?? 0) + 1)
     }
-    return [item, this.#itemRecord('h', nonce, { atMs, user })]
+    return [item, this.#itemEntry({ state: 'held', nonce, user, atMs })]
   }
 
   readonly #takeSlot = ({ user, atMs, endMs, isPurchase }: SlotRow): void => {
-    const { opensAtMs, userLimit } = this.#options.terms
-    const entry = this.#users.get(user) ?? new UserEntry()
-    this.#users.set(user, entry)
-    if (isPurchase) entry.purchased(endMs - opensAtMs)
-    else entry.held({ atMs: atMs - opensAtMs, endMs: endMs - opensAtMs }, userLimit)
+    const slots = this.#users.get(user) ?? new UserSlots()
+    this.#users.set(user, slots)
+    if (isPurchase) slots.purchased(endMs)
+    else slots.held({ atMs, endMs }, this.#options.terms.userLimit)
   }
 
-  #itemRecord(state: 'h' | 's', nonce: string, { atMs, user }: { atMs: number; user: string }): Buffer {
-    const time = Buffer.alloc(4)
-    time.writeUInt32BE(atMs - this.#options.terms.opensAtMs)
-    return Buffer.concat([Buffer.from(state + nonce), time, Buffer.from(user)])
+  #itemEntry(item: ItemEntry): Buffer {
+    return encodeItemEntry(item, this.#options.terms.opensAtMs)
   }
 
   async #put(part: SalePart, values: readonly (string | number | Buffer)[]): Promise<void> {

@@ -2,7 +2,7 @@ import { Fault } from '../faults.ts'
 import type { Parameter } from '../postgres/parameter.ts'
 import type { RecordHead } from './verdict.ts'
 
-/** Where statements are sent to: a pool, or the connection of one transaction. */
+/** What statements are sent to: a pool, or the connection of one transaction. */
 export interface Session {
   query<Row extends object>(statement: { readonly text: string }, parameters?: readonly Parameter[]): Promise<Row[]>
 }
@@ -19,7 +19,7 @@ interface HeadRow {
 }
 
 /**
- * Who the record of a shard is, and how far it goes.
+ * The identity of the record, and how far it has a shard's log.
  * @param lock makes persisters wait until the transaction has ended
  * @throws PostgresFault; Fault HC_SCHEMA when nothing is said of the shard
  */

@@ -22,7 +22,7 @@ export interface RecoverOptions {
 
 /**
  * busy: another process is at it. undrained: Redis still has log entries that Postgres lacks; a persister has to copy them
- * first. unneeded: Redis is sound, or by its fault nothing that a rebuild may touch.
+ * first. unneeded: Redis is sound, or it has a fault because of which a rebuild must not touch it.
  */
 export type Recovery =
   | { readonly kind: 'begun' }
@@ -40,8 +40,8 @@ export type Recovery =
 
 /**
  * Makes Redis what Postgres says it was: the sales in which something can still be decided, under a new epoch. Nothing is
- * decided before it ends. It may be called at any time by any number of processes, and be cut short anywhere: the state
- * that it leaves then has no epoch, which is what the next one begins with.
+ * decided before it ends. Any number of processes may call it at any time, and it may be cut short anywhere: the state
+ * that it leaves then has no epoch, and the next call begins anew.
  * @throws Fault
  */
 export async function recover(options: RecoverOptions): Promise<Recovery> {
@@ -76,7 +76,7 @@ async function inTransaction(session: Session, writer: RebuildWriter, options: R
     await beginEpoch(session, shard, epoch)
     return { kind: 'begun' }
   }
-  const rebuilt = await rebuild(session, writer, { ...options, record: head.id })
+  const rebuilt = await rebuild(session, writer, { ...options, recordId: head.id })
   await beginEpoch(session, shard, epoch)
   return { kind: 'rebuilt', epoch, ...rebuilt, seconds: (performance.now() - startedMs) / 1_000 }
 }
@@ -85,9 +85,9 @@ async function beginEpoch(session: Session, shard: number, epoch: number): Promi
   await session.query({ text: 'update log_offsets set epoch = $1, seq = 0 where shard = $2' }, [epoch, shard])
 }
 
-async function rebuild(session: Session, writer: RebuildWriter, options: RecoverOptions & { record: string }) {
-  const { store, record, ttlSeconds, say } = options
-  await writer.begin(record)
+async function rebuild(session: Session, writer: RebuildWriter, options: RecoverOptions & { recordId: string }) {
+  const { store, recordId, ttlSeconds, say } = options
+  await writer.begin(recordId)
   const { nowMs } = await store.logState()
   const sales = await liveSales(session, nowMs)
   let sold = 0

@@ -1,6 +1,7 @@
 import type { SaleTerms } from '../decisions.ts'
 import { rebuildRowsMax } from '../limits.ts'
-import { outcomes, unlistedOutcomes } from '../outcomes.ts'
+import { outcomes } from '../outcomes.ts'
+import { type OutcomeCount, outcomeCountsText, saleTermsColumns } from '../postgres/recorded-sales.ts'
 import type { Session } from './record-head.ts'
 
 const held = outcomes.held.code
@@ -17,9 +18,7 @@ export interface ItemRow {
 /** Sales in which something can still be decided at that moment: open, to come, or with holds that may be purchased. */
 export async function liveSales(session: Session, nowMs: number): Promise<SaleTerms[]> {
   const text = `
-    select sale_id::float8 as sale, (extract(epoch from opens_at) * 1000)::float8 as "opensAtMs",
-           (extract(epoch from closes_at) * 1000)::float8 as "closesAtMs", items, user_limit as "userLimit",
-           (hold_seconds * 1000)::float8 as "holdMs"
+    select ${saleTermsColumns}
     from sales
     where (extract(epoch from closes_at) + hold_seconds) * 1000 > $1
     order by sale_id`
@@ -81,16 +80,9 @@ export function lapsedNonces(session: Session, sale: number): AsyncIterable<{ no
   return pages(session, 'lapsed_nonces', text, sale)
 }
 
-/** How often each outcome was decided in the sale, by its code. */
-export async function outcomeCounts(session: Session, sale: number): Promise<{ outcome: number; count: number }[]> {
-  const text = `
-    select outcome, count(*)::float8 as count
-    from (select outcome from checkout_attempts where sale_id = $1
-          union all select outcome from purchase_attempts where sale_id = $1) decided
-    where outcome <> all ($2::smallint[])
-    group by outcome`
-  const unlisted = unlistedOutcomes.map((name) => outcomes[name].code)
-  return await session.query({ text }, [sale, `{${unlisted.join(',')}}`])
+/** How often each outcome was decided in the sale. */
+export async function outcomeCounts(session: Session, sale: number): Promise<OutcomeCount[]> {
+  return await session.query({ text: outcomeCountsText }, [sale])
 }
 
 /** The rows of a query with the sale as its parameter, by a cursor: a sale may have more than fit into memory at once. */

@@ -10,7 +10,7 @@ interface Situation {
   readonly before: string
   readonly after?: string
   readonly epoch?: number | undefined
-  readonly record?: string | undefined
+  readonly recordId?: string | undefined
   readonly seen?: string
 }
 
@@ -22,7 +22,7 @@ function verdictOn(situation: Situation): string {
       last: parseLogPosition(last),
       backlogEntries: backlog,
       epoch: 'epoch' in situation ? situation.epoch : parseLogPosition(last).epoch,
-      record: 'record' in situation ? situation.record : 'ours',
+      recordId: 'recordId' in situation ? situation.recordId : 'ours',
     },
     before: head(before),
     after: head(after),
@@ -35,7 +35,7 @@ function head(position: string): RecordHead {
   return { committed: parseLogPosition(position), id: 'ours' }
 }
 
-const empty = { last: '0-0', backlog: 0, epoch: undefined, record: undefined }
+const empty = { last: '0-0', backlog: 0, epoch: undefined, recordId: undefined }
 
 test('an empty Redis is new beside a database without a record, and has lost it beside any other', () => {
   assert.equal(verdictOn({ ...empty, before: '0-0' }), 'new')
@@ -53,8 +53,8 @@ test('a log that continues where Postgres ends is sound, trimmed or not', () => 
 })
 
 test('a Redis without a record is taken for ours when it is whole, and is never rebuilt when it is not', () => {
-  assert.equal(verdictOn({ last: '1-7', backlog: 0, before: '1-7', record: undefined }), 'sound')
-  assert.equal(verdictOn({ last: '1-6', backlog: 0, before: '1-7', record: undefined }), 'refused HC_RECORD_FOREIGN')
+  assert.equal(verdictOn({ last: '1-7', backlog: 0, before: '1-7', recordId: undefined }), 'sound')
+  assert.equal(verdictOn({ last: '1-6', backlog: 0, before: '1-7', recordId: undefined }), 'refused HC_RECORD_FOREIGN')
 })
 
 test('an older copy has lost the log', () => {
@@ -86,6 +86,6 @@ test('what a persister commits and trims meanwhile is neither', () => {
 
 test('the Redis of another record is refused, whatever its positions', () => {
   for (const before of ['0-0', '1-7', '1-9']) {
-    assert.equal(verdictOn({ last: '1-7', backlog: 0, before, record: 'theirs' }), 'refused HC_RECORD_FOREIGN')
+    assert.equal(verdictOn({ last: '1-7', backlog: 0, before, recordId: 'theirs' }), 'refused HC_RECORD_FOREIGN')
   }
 })

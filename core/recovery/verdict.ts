@@ -11,10 +11,10 @@ export interface RecordHead {
   readonly id: string
 }
 
-export type RedisSide = Pick<LogState, 'last' | 'backlogEntries' | 'epoch' | 'record'>
+type RedisLog = Pick<LogState, 'last' | 'backlogEntries' | 'epoch' | 'recordId'>
 
 export interface Evidence {
-  readonly redis: RedisSide
+  readonly redis: RedisLog
   /** Read before and after Redis was: a persister may be at work meanwhile. */
   readonly before: RecordHead
   readonly after: RecordHead
@@ -24,8 +24,8 @@ export interface Evidence {
 
 /**
  * sound: Redis has everything that Postgres has, and the entries between them. new: both are empty. lost: Redis has
- * forgotten decisions that were taken, and can be rebuilt from Postgres. refused: the two are no halves of one record, or
- * it is Postgres that lacks something: nothing that a program should decide about.
+ * forgotten decisions that were taken, and can be rebuilt from Postgres. refused: Redis and Postgres don't belong together, or
+ * Postgres lacks something: an operator has to look.
  */
 export type Verdict =
   | { readonly kind: Extract<ShardStateName, 'sound'> | 'new' }
@@ -33,9 +33,9 @@ export type Verdict =
 
 /** Whether sales may be decided by what this Redis holds. */
 export function judge({ redis, before, after, seen }: Evidence): Verdict {
-  const { last, epoch, record } = redis
-  const isEmpty = epoch === undefined && record === undefined && last.epoch === 0
-  if (record !== undefined && record !== after.id) return foreign(`the record ${record}, not to ${after.id}`)
+  const { last, epoch, recordId } = redis
+  const isEmpty = epoch === undefined && recordId === undefined && last.epoch === 0
+  if (recordId !== undefined && recordId !== after.id) return foreign(`the record ${recordId}, not to ${after.id}`)
   if (isEmpty && before.committed.epoch === 0 && seen === undefined) return { kind: 'new' }
 
   const missing = missingEntries(redis, after.committed)
@@ -43,11 +43,11 @@ export function judge({ redis, before, after, seen }: Evidence): Verdict {
   const loss = lossOf(redis, before.committed, seen)
   if (loss === undefined) return { kind: 'sound' }
   // What would be dropped by a rebuild could be somebody else's.
-  if (record === undefined && !isEmpty) return foreign('no record, and is neither empty nor complete')
+  if (recordId === undefined && !isEmpty) return foreign('no record, and is neither empty nor complete')
   return { kind: 'lost', fault: new Fault('HC_LOG_LOST', `${loss}: it would sell items again`) }
 }
 
-function lossOf({ last, epoch }: RedisSide, committed: LogPosition, seen: LogPosition | undefined): string | undefined {
+function lossOf({ last, epoch }: RedisLog, committed: LogPosition, seen: LogPosition | undefined): string | undefined {
   const end = `Redis' log ends at ${formatLogPosition(last)}`
   if (compareLogPositions(last, committed) < 0) {
     return `${end}, but Postgres has it up to ${formatLogPosition(committed)}, so Redis was emptied or is an older copy`

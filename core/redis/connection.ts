@@ -95,7 +95,7 @@ const neverTwice = {
   connectTimeout: redisConnectTimeoutMs,
 } as const satisfies RedisOptions
 
-/** The error codes with which hotcakes.lua refuses who may not decide. */
+/** The error codes with which the functions refuse a run of Redis that may not decide. */
 const unsoundReplies = /^HC(?:EPOCH|RUN) /
 
 /**

@@ -16,7 +16,7 @@ export interface ShardKeys {
   readonly committed: string
   /** Hash: outcome code -> count, for commands that named no listed sale. */
   readonly countsUnlisted: string
-  /** Hash: item index -> record, of a listed sale. */
+  /** Hash: item index -> item entry, of a listed sale. */
   readonly items: (sale: number) => string
 }
 

@@ -1,38 +1,33 @@
-import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import type { Redis } from 'ioredis'
 import { Fault } from '../faults.ts'
 import { isFromReplica, redisFault } from './connection.ts'
 import type { ShardKeys } from './keys.ts'
+import { libraryName, librarySource, withLinesOfFiles } from './library-source.ts'
 
-const source = readFileSync(new URL('./hotcakes.lua', import.meta.url), 'utf8')
-const digest = createHash('sha256').update(source).digest('hex').slice(0, 12)
-
-/** Carries the digest of the source: a new version is another library, and both can serve during an upgrade. */
-export const libraryName = `hotcakes_${digest}`
-
-const librarySource = source.replaceAll('@LIBRARY@', libraryName)
+const writingNames = [
+  'decide',
+  'open',
+  'claim_epoch',
+  'admit',
+  'fence',
+  'rebuild_begin',
+  'rebuild_sale',
+  'rebuild_put',
+  'rebuild_end',
+  'keep_interval',
+  'sale_state',
+  'watch',
+] as const
 
 /** Registered with no-writes: who may only read may call these. */
-const readOnlyNames = ['missing_rights', 'log_state', 'item_records', 'sale_counts', 'audit_sale'] as const
-type ReadOnlyName = (typeof readOnlyNames)[number]
+const readOnlyNames = ['missing_rights', 'log_state', 'item_entries', 'sale_counts', 'audit_sale'] as const
 
-type FunctionName =
-  | 'decide'
-  | 'open'
-  | 'claim_epoch'
-  | 'admit'
-  | 'fence'
-  | 'rebuild_begin'
-  | 'rebuild_sale'
-  | 'rebuild_put'
-  | 'rebuild_end'
-  | 'keep_interval'
-  | 'sale_state'
-  | 'watch'
-  | ReadOnlyName
+/** All functions. The headers of the Lua files document them. */
+export const functionNames = { writing: writingNames, readOnly: readOnlyNames } as const
 
-/** The name under which Redis knows one of the functions that hotcakes.lua documents. */
+type FunctionName = (typeof writingNames | typeof readOnlyNames)[number]
+
+/** The name under which Redis knows a function. */
 export function functionName(name: FunctionName): string {
   return `${libraryName}_${name}`
 }
@@ -45,7 +40,7 @@ export async function loadLibrary(redis: Redis): Promise<void> {
     await redis.call('FUNCTION', 'LOAD', librarySource)
   } catch (error) {
     if (error instanceof Error && error.message.includes('already exists')) return
-    throw redisFault(error)
+    throw functionFault(error)
   }
 }
 
@@ -63,10 +58,10 @@ export async function callFunction(
     if (isFunctionMissing(error)) {
       await loadLibrary(redis)
       return await redis.callBuffer(command, name, 2, keys.sales, keys.log, ...args).catch((again: unknown) => {
-        throw redisFault(again)
+        throw functionFault(again)
       })
     }
-    const fault = redisFault(error)
+    const fault = functionFault(error)
     // A reply that is overdue may mean a connection that is dead without a word. A new one is told at once.
     if (fault.message === 'Command timed out' || isFromReplica(fault)) redis.disconnect(true)
     throw fault
@@ -82,6 +77,12 @@ export async function assertRights(redis: Redis, keys: ShardKeys): Promise<void>
   const missing = (await callFunction(redis, keys, functionName('missing_rights'), [])) as Buffer[]
   if (missing.length === 0) return
   throw new Fault('HC_REDIS_REFUSED', `Redis' user lacks the right to ${missing.join(', ')}: see docs/ACCESS.md`)
+}
+
+/** An error inside a function leads to its line in the Lua files. */
+function functionFault(error: unknown): Fault {
+  const { code, message } = redisFault(error)
+  return new Fault(code, withLinesOfFiles(message))
 }
 
 /** Redis lost its functions (it was emptied, or a replica of an older state took over). The call had no effect. */

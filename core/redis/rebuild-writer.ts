@@ -21,8 +21,8 @@ export class RebuildWriter {
   }
 
   /** Drops all there is. @throws Fault, as all of these */
-  async begin(record: string): Promise<void> {
-    await this.#call('rebuild_begin', record)
+  async begin(recordId: string): Promise<void> {
+    await this.#call('rebuild_begin', recordId)
   }
 
   async sale({ sale, opensAtMs, closesAtMs, items, userLimit, holdMs }: SaleTerms, ttlSeconds: number): Promise<void> {

@@ -3,19 +3,16 @@ import type { SaleTerms } from '../decisions.ts'
 import { Fault } from '../faults.ts'
 import { type LogPosition, parseLogPosition } from '../log-position.ts'
 import { type ConnectionOptions, connectRedis, firstConnect, type RedisSettings, redisFault } from './connection.ts'
-import { type DecodedItem, decodeItem } from './decoded-item.ts'
 import { type Durability, inspectDurability } from './durability.ts'
 import { readMemoryShare } from './info.ts'
+import { decodeItemEntry, type ItemEntry, isItemEntrySold, itemEntryTimeMs } from './item-entry.ts'
 import { type ShardKeys, shardKeys } from './keys.ts'
 import { assertRights, callFunction, functionName, loadLibrary } from './library.ts'
 import { type PersisterState, readPersisterState } from './persister-state.ts'
 
 const msPerSecond = 1_000
-/** In an item's record, see hotcakes.lua. */
-const soldByte = 's'.charCodeAt(0)
-const timeAt = 17
 
-/** The answer to a batch: `results` for a DecisionReader, `id` the log entry that records it, `<epoch>-<seq>`. */
+/** The answer to a batch: `results` for a DecisionReader, `id` that of its log entry, `<epoch>-<seq>`. */
 export interface DecidedBatch {
   readonly results: Buffer
   readonly id: string
@@ -39,8 +36,8 @@ export interface WatchedSale {
   readonly changes: Buffer
 }
 
-/** An item that somebody touched. */
-export interface ItemRecord {
+/** What the board shows of an item that somebody touched. */
+export interface ScannedItem {
   readonly index: number
   readonly isSold: boolean
   /** Expiry of the hold or moment of the purchase, ms since the sale opened. */
@@ -59,10 +56,10 @@ export interface LogState {
   readonly persister: PersisterState | undefined
   /** The epoch that decisions are logged in; undefined: Redis is new, or was emptied, or fenced off. */
   readonly epoch: number | undefined
-  /** The run of Redis that was found to have everything that Postgres has, see hotcakes.lua. */
+  /** The run of Redis that was found to have everything that Postgres has: see functions/shared.lua. */
   readonly admittedRun: string | undefined
   /** The identity of the record in Postgres that it belongs to. */
-  readonly record: string | undefined
+  readonly recordId: string | undefined
 }
 
 /** Some items of a sale that Redis lists, at one moment. */
@@ -70,7 +67,7 @@ export interface SomeItems {
   readonly nowMs: number
   readonly terms: SaleTerms
   /** One for each index that was asked for, in order; undefined: nobody has touched the item. */
-  readonly items: readonly (DecodedItem | undefined)[]
+  readonly items: readonly (ItemEntry | undefined)[]
 }
 
 /** A moment of one sale: everything that Redis knows of it, and the log position of that moment. */
@@ -81,7 +78,7 @@ export interface SaleSnapshot {
   readonly terms: SaleTerms | undefined
   /** When Redis drops the sale's keys, ms since the epoch: it may list the sale a while longer. */
   readonly expiresAtMs: number | undefined
-  /** Item index -> record, user -> record (binary, see hotcakes.lua), outcome code -> count. */
+  /** Item index -> item entry, user -> user entry, both as Redis has them; outcome code -> count. */
   readonly items: ReadonlyMap<string, Buffer>
   readonly users: ReadonlyMap<string, Buffer>
   readonly counts: ReadonlyMap<number, number>
@@ -92,7 +89,7 @@ export interface StoreOptions extends ConnectionOptions {
   readonly shard: number
 }
 
-/** A shard in Redis, the authority over its sales: the one class that calls the functions of hotcakes.lua. */
+/** A shard in Redis, the authority over its sales: the one class that calls the functions, but for those of a rebuild. */
 export class SaleStore {
   readonly shard: number
   readonly keys: ShardKeys
@@ -168,7 +165,7 @@ export class SaleStore {
   }
 
   /**
-   * Decides a batch (see decisions.ts) and records it, atomically. When it throws, the outcome is unknown.
+   * Decides a batch (see decisions.ts) and logs it, in one atomic step. When it throws, the outcome is unknown.
    * @throws Fault HC_REDIS_UNAVAILABLE | HC_REDIS_REFUSED | HC_RECORD_UNSOUND
    */
   async decide(batch: Buffer): Promise<DecidedBatch> {
@@ -176,7 +173,7 @@ export class SaleStore {
     return { results, id: id.toString('latin1') }
   }
 
-  /** Lists a sale unless it is listed already; answers the terms in force and whether this call opened it. */
+  /** Lists a sale unless it is listed already; returns the terms in force and whether this call opened it. */
   async openSale(terms: SaleTerms, ttlSeconds: number): Promise<{ terms: SaleTerms; opened: boolean; nowMs: number }> {
     const { sale, opensAtMs, closesAtMs, items, userLimit, holdMs } = terms
     const args = [sale, opensAtMs, closesAtMs, items, userLimit, holdMs, ttlSeconds, this.#run]
@@ -184,17 +181,17 @@ export class SaleStore {
     return { terms: parseTerms(sale, field), opened: opened === 1, nowMs }
   }
 
-  /** Lets an empty Redis decide, in that epoch. Does nothing to one that has any state; answers the epoch in force. */
-  async claimEpoch(epoch: number, record = ''): Promise<number> {
-    return Number(String(await this.#call(functionName('claim_epoch'), epoch, this.run, record)))
+  /** Lets an empty Redis decide, in that epoch. Does nothing to one that has any state; returns the epoch in force. */
+  async claimEpoch(epoch: number, recordId = ''): Promise<number> {
+    return Number(String(await this.#call(functionName('claim_epoch'), epoch, this.run, recordId)))
   }
 
   /**
    * Lets a run of Redis decide, whose state was compared with Postgres; with `run` '-' none.
    * @throws Fault HC_RECORD_UNSOUND when the state is of another epoch or record meanwhile
    */
-  async admit({ run, epoch, record }: { run: string; epoch: number; record: string }): Promise<void> {
-    await this.#call(functionName('admit'), epoch, run, record)
+  async admit({ run, epoch, recordId }: { run: string; epoch: number; recordId: string }): Promise<void> {
+    await this.#call(functionName('admit'), epoch, run, recordId)
   }
 
   /** Has Redis refuse all decisions until it is rebuilt, if this is the epoch in force. */
@@ -202,7 +199,7 @@ export class SaleStore {
     await this.#call(functionName('fence'), epoch)
   }
 
-  /** Keeps the interval between sales for so long, unless a server keeps another one: answers the one that is kept. */
+  /** Keeps the interval between sales for so long, unless a server keeps another one; returns the one that is kept. */
   async keepInterval(intervalMs: number, leaseMs: number): Promise<{ intervalMs: number }> {
     return { intervalMs: (await this.#call(functionName('keep_interval'), intervalMs, leaseMs)) as number }
   }
@@ -229,16 +226,16 @@ export class SaleStore {
   }
 
   /**
-   * Some `count` of a sale's touched items; go on with the answer's cursor until it is '0'. Not one moment: items that
-   * change meanwhile may be given as they were or as they are, or twice.
+   * Some `count` of a sale's touched items; go on with the returned cursor until it is '0'. Not one moment: an item that
+   * changes meanwhile may come as it was or as it is, or twice.
    */
-  async scanItems(sale: number, cursor: string, count: number): Promise<{ cursor: string; items: ItemRecord[] }> {
+  async scanItems(sale: number, cursor: string, count: number): Promise<{ cursor: string; items: ScannedItem[] }> {
     const key = this.keys.items(sale)
     const [next, flat] = await this.redis.hscanBuffer(key, cursor, 'COUNT', count).catch(rethrow)
-    const items = [...pairs(flat)].map(([index, record]) => ({
+    const items = [...pairs(flat)].map(([index, entry]) => ({
       index: Number(index),
-      isSold: record[0] === soldByte,
-      timeMs: record.readUInt32BE(timeAt),
+      isSold: isItemEntrySold(entry),
+      timeMs: itemEntryTimeMs(entry),
     }))
     return { cursor: String(next), items }
   }
@@ -253,10 +250,10 @@ export class SaleStore {
   }
 
   async logState(): Promise<LogState> {
-    type Owner = [epoch: Buffer | null, run: Buffer | null, record: Buffer | null]
+    type Owner = [epoch: Buffer | null, run: Buffer | null, recordId: Buffer | null]
     type Reply = [number, number, Buffer, number | null, Buffer[], Owner]
     const reply = (await this.#call(functionName('log_state'))) as Reply
-    const [nowMs, backlogEntries, last, since, persister, [epoch, run, record]] = reply
+    const [nowMs, backlogEntries, last, since, persister, [epoch, run, recordId]] = reply
     return {
       nowMs,
       backlogEntries,
@@ -265,7 +262,7 @@ export class SaleStore {
       persister: readPersisterState(persister),
       epoch: epoch === null ? undefined : Number(String(epoch)),
       admittedRun: run?.toString('latin1'),
-      record: record?.toString('latin1'),
+      recordId: recordId?.toString('latin1'),
     }
   }
 
@@ -277,12 +274,12 @@ export class SaleStore {
   /** The items from `first` on, whether the sale has so many or not. undefined when Redis does not list the sale. */
   async someItems(sale: number, first: number, count: number): Promise<SomeItems | undefined> {
     type Reply = [Buffer | null, number, (Buffer | null)[]]
-    const reply = (await this.#call(functionName('item_records'), sale, first, count)) as Reply
-    const [field, nowMs, records] = reply
+    const reply = (await this.#call(functionName('item_entries'), sale, first, count)) as Reply
+    const [field, nowMs, entries] = reply
     if (field === null) return undefined
     const terms = parseTerms(sale, field)
-    const decode = (record: Buffer | null) => (record === null ? undefined : decodeItem(record, terms.opensAtMs))
-    return { nowMs, terms, items: records.map(decode) }
+    const decode = (entry: Buffer | null) => (entry === null ? undefined : decodeItemEntry(entry, terms.opensAtMs))
+    return { nowMs, terms, items: entries.map(decode) }
   }
 
   /** Outcome code -> how often it was decided for the sale. undefined when Redis does not list it. */

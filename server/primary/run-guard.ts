@@ -39,7 +39,7 @@ interface AskedRun {
 
 /**
  * Sees to it that a shard's sales are only decided by a Redis that has forgotten nothing. A run of Redis decides once it was
- * admitted here (hotcakes.lua holds the lock); this looks whether each new one is set up to keep what it acknowledges and
+ * admitted here (admission.lua holds the lock); this looks whether each new one is set up to keep what it acknowledges and
  * compares it with Postgres and with what was answered, and looks once a second whether the admitted one is still what it
  * was.
  */
@@ -125,8 +125,8 @@ export class RunGuard {
   async #withdraw(): Promise<void> {
     const { store } = this.#options
     try {
-      const { epoch, record } = await store.logState()
-      if (epoch !== undefined && record !== undefined) await store.admit({ run: noRun, epoch, record })
+      const { epoch, recordId } = await store.logState()
+      if (epoch !== undefined && recordId !== undefined) await store.admit({ run: noRun, epoch, recordId })
     } catch (error) {
       // Whoever lacks the rights to withdraw it lacks those that a batch needs before its first write.
       if (!(error instanceof Fault)) throw error
@@ -151,7 +151,7 @@ export class RunGuard {
     const verdict = judge({ redis, before, after: await readRecordHead(database, shard), seen })
     switch (verdict.kind) {
       case 'sound':
-        await store.admit({ run, epoch: redis.epoch ?? 0, record: before.id })
+        await store.admit({ run, epoch: redis.epoch ?? 0, recordId: before.id })
         this.#replicationId = replicationId
         this.#become({ status: 'sound' })
         break

@@ -6,7 +6,7 @@ import { type HealthFacts, judgeHealth } from './health.ts'
 
 const position = { epoch: 1, seq: 9 }
 const persister = { state: 'active', position, host: 'here', pid: 1 } as const
-const owner = { epoch: 1, admittedRun: 'a run', record: 'ours' }
+const owner = { epoch: 1, admittedRun: 'a run', recordId: 'ours' }
 const logState: LogState = { nowMs: 1, backlogEntries: 5, lagSeconds: 0.1, last: position, persister, ...owner }
 const wellFacts: HealthFacts = {
   isDraining: false,

@@ -1,5 +1,6 @@
 import type { SaleTerms } from '../../core/decisions.ts'
 import { outcomes } from '../../core/outcomes.ts'
+import { saleTermsColumns } from '../../core/postgres/recorded-sales.ts'
 import { readRecordHead, type Session } from '../../core/recovery/record-head.ts'
 import type { SaleStore } from '../../core/redis/sale-store.ts'
 import { firstShard } from '../../core/shards.ts'
@@ -31,13 +32,7 @@ async function readRecord(postgres: Session): Promise<Omit<StoresEvidence, 'redi
              user_id as user, nonce, (extract(epoch from purchased_at) * 1000)::float8 as "purchasedAtMs"
       from purchases`,
   })
-  const sales = await postgres.query<SaleTerms>({
-    text: `
-      select sale_id::float8 as sale, (extract(epoch from opens_at) * 1000)::float8 as "opensAtMs",
-             (extract(epoch from closes_at) * 1000)::float8 as "closesAtMs", items, user_limit as "userLimit",
-             (hold_seconds * 1000)::float8 as "holdMs"
-      from sales`,
-  })
+  const sales = await postgres.query<SaleTerms>({ text: `select ${saleTermsColumns} from sales` })
   return {
     attempts: attempts.map((row) => ({ ...row, operation: outcomes[row.outcome].operation })),
     purchases,

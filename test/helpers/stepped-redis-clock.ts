@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { Redis } from 'ioredis'
 import { shardKeys } from '../../core/redis/keys.ts'
-import { libraryName } from '../../core/redis/library.ts'
+import { libraryName } from '../../core/redis/library-source.ts'
 import { firstShard } from '../../core/shards.ts'
 
 const field = 'step-ms'

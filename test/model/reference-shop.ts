@@ -47,7 +47,7 @@ interface ListedSale {
 
 /**
  * The rules of the shop in the plainest possible words: every hold that ever was, in the list of its item, and what each
- * buyer has. It shares no code with the Redis function (no records, no bytes, no overlays), so that a mistake in one is
+ * buyer has. It shares no code with the Redis function (no entries, no bytes, no overlays), so that a mistake in one is
  * unlikely to stand in the other too. Time may go back between two commands.
  */
 export class ReferenceShop {

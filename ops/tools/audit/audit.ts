@@ -10,7 +10,7 @@ import { Breaches } from './breaches.ts'
 import { compareCounts, compareSale } from './compare.ts'
 import { checkLogExtent, checkPlaces } from './log-checks.ts'
 import { type LogExtent, readLogExtent } from './log-extent.ts'
-import { noAttempts, RecordReader, recordChecks } from './postgres-side.ts'
+import { AuditedRecord, noAttempts, recordChecks } from './postgres-side.ts'
 import { decodeSnapshot, type RedisSale } from './redis-side.ts'
 import type { AuditReport, SaleReport } from './report.ts'
 
@@ -53,7 +53,7 @@ export async function audit(sources: Sources, options: AuditOptions): Promise<Au
   const redis = await readSales(store, extent, options.sale)
 
   await untilDrained(sources, redis.position, options)
-  const record = new RecordReader(postgres)
+  const record = new AuditedRecord(postgres)
   const recordedEarly = record.sales(options.sale)
   const listedLate = new Set((await store.listSales()).map(({ sale }) => sale))
   const logState = await store.logState()
@@ -113,7 +113,7 @@ async function untilDrained(sources: Sources, target: LogPosition, options: Audi
 }
 
 function compareAll(options: {
-  record: RecordReader
+  record: AuditedRecord
   redis: RedisSide
   offset: LogPosition
   only: number | undefined

@@ -20,9 +20,9 @@ export const checks = {
   not_sold: 'what is a purchase in Postgres is sold in Redis',
   purchase_differs: 'a purchase has the same buyer, code and time in Redis and in Postgres',
   buyer_differs: 'every buyer has as many purchases in Redis as in Postgres',
-  user_record_differs: 'the records of users in Redis agree with its records of items',
+  user_record_differs: 'the entries of users in Redis agree with its entries of items',
   sold_count_differs: 'Redis counted as many purchases as it has sold items',
-  record_unreadable: 'every record in Redis can be read',
+  record_unreadable: 'every entry in Redis can be read',
 } as const satisfies Record<string, string>
 
 export type Check = keyof typeof checks

@@ -46,7 +46,7 @@ test('equal sides are no breach, and a hold that expires at this moment takes no
   assert.deepEqual(breachesOf({}), {})
 })
 
-test("a hold that lives on in one record alone is a breach, unless it had ended before Redis' clock stepped back", () => {
+test("a hold that lives on in one entry alone is a breach, unless it had ended before Redis' clock stepped back", () => {
   const cutOff = { user: 'carl', nonce: 'CCCCCCCCCCCCCCCC', expiresAtMs: 1_400 }
   const held = new Map([...redis.held, [3, cutOff]])
   const users = new Map([...redis.users, ['dora', { purchases: 0, holdsExpireAtMs: [1_300] }]])

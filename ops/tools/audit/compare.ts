@@ -25,7 +25,7 @@ interface CompareOptions {
 export function compareSale(redis: RedisSale, recorded: RecordedSale, options: CompareOptions): void {
   const { sale } = redis.terms
   for (const field of redis.unreadable) options.breaches.add('record_unreadable', { sale, field })
-  // A hold that was cut off from its user's record may be alive again in its item's by a clock that has stepped back, and
+  // A hold that was cut off from its user's entry may be alive again in its item's by a clock that has stepped back, and
   // one that was taken over in its user's. At the latest time of all they had ended, so there the two must be equal.
   compareUsers({ ...redis, nowMs: Math.max(redis.nowMs, recorded.latestMs) }, options.breaches)
   compareTerms(redis.terms, recorded.terms, options)
@@ -104,7 +104,7 @@ function compareBuyers({ terms, users }: RedisSale, { purchases }: RecordedSale,
   }
 }
 
-/** Redis alone: what a user has by the records of items, against the user's record and the limit. */
+/** Redis alone: what a user has by the entries of items, against the user's entry and the limit. */
 function compareUsers({ terms, nowMs, sold, held, users, counts }: RedisSale, breaches: Breaches): void {
   const { sale, userLimit } = terms
   const bought = countBy(sold.values(), ({ user }) => user)
@@ -116,16 +116,16 @@ function compareUsers({ terms, nowMs, sold, held, users, counts }: RedisSale, br
     else expiries.push(expiresAtMs)
   }
   for (const user of new Set([...users.keys(), ...bought.keys(), ...holds.keys()])) {
-    const record = users.get(user) ?? { purchases: 0, holdsExpireAtMs: [] }
+    const entry = users.get(user) ?? { purchases: 0, holdsExpireAtMs: [] }
     const purchases = bought.get(user) ?? 0
     const live = holds.get(user) ?? []
-    if (record.purchases !== purchases) {
-      const counted = { in_user_record: record.purchases, in_item_records: purchases }
+    if (entry.purchases !== purchases) {
+      const counted = { in_user_record: entry.purchases, in_item_records: purchases }
       breaches.add('user_record_differs', { sale, user, what: 'purchases', ...counted })
     }
-    const liveInRecord = record.holdsExpireAtMs.filter((expiresAtMs) => expiresAtMs > nowMs)
-    if (times(liveInRecord) !== times(live)) {
-      const listed = { in_user_record: times(liveInRecord), in_item_records: times(live) }
+    const liveInEntry = entry.holdsExpireAtMs.filter((expiresAtMs) => expiresAtMs > nowMs)
+    if (times(liveInEntry) !== times(live)) {
+      const listed = { in_user_record: times(liveInEntry), in_item_records: times(live) }
       breaches.add('user_record_differs', { sale, user, what: 'live holds', ...listed })
     }
     if (purchases + live.length > userLimit) {

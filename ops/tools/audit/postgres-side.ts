@@ -4,6 +4,7 @@ import { auditBreachRowsMax, auditPurchasesPerRead, auditSortMemory } from '../.
 import type { LogPosition } from '../../../core/log-position.ts'
 import { outcomes, unlistedOutcomes } from '../../../core/outcomes.ts'
 import type { Postgres } from '../../../core/postgres/connection.ts'
+import { saleTermsColumns } from '../../../core/postgres/recorded-sales.ts'
 import type { BreachRow, Check } from './breaches.ts'
 import type { Purchase } from './redis-side.ts'
 
@@ -59,7 +60,7 @@ export interface Attempts {
  * The record in Postgres. Everything that reads rows goes over them as a set, in the database; what comes here is what
  * is wrong, sums, and the purchases of one sale.
  */
-export class RecordReader {
+export class AuditedRecord {
   readonly #postgres: Postgres
 
   constructor(postgres: Postgres) {
@@ -77,11 +78,8 @@ export class RecordReader {
 
   /** Sales in the order of their numbers; `only` one, or all. */
   sales(only: number | undefined): SaleTerms[] {
-    return this.#postgres.query<SaleTerms & Record<string, unknown>>(
-      `select sale_id::float8 as sale, (extract(epoch from opens_at) * 1000)::float8 as "opensAtMs",
-              (extract(epoch from closes_at) * 1000)::float8 as "closesAtMs", items, user_limit as "userLimit",
-              (hold_seconds * 1000)::float8 as "holdMs"
-       from sales where sale_id = $1::bigint or $1 is null order by sale_id`,
+    return this.#postgres.query<SaleTerms>(
+      `select ${saleTermsColumns} from sales where sale_id = $1::bigint or $1 is null order by sale_id`,
       [only ?? null],
     )
   }

@@ -1,7 +1,8 @@
 import type { SaleTerms } from '../../../core/decisions.ts'
 import type { LogPosition } from '../../../core/log-position.ts'
-import { decodeItem } from '../../../core/redis/decoded-item.ts'
+import { decodeItemEntry } from '../../../core/redis/item-entry.ts'
 import type { SaleSnapshot } from '../../../core/redis/sale-store.ts'
+import { decodeUserEntry, type UserEntry } from '../../../core/redis/user-entry.ts'
 
 export interface Purchase {
   readonly user: string
@@ -17,12 +18,6 @@ interface Hold {
   readonly expiresAtMs: number
 }
 
-interface UserRecord {
-  readonly purchases: number
-  /** ms since the epoch, oldest first. */
-  readonly holdsExpireAtMs: readonly number[]
-}
-
 /** What Redis knew of a sale at one moment, which is the one just after the log entry at `position`. */
 export interface RedisSale {
   readonly terms: SaleTerms
@@ -32,15 +27,12 @@ export interface RedisSale {
   readonly sold: ReadonlyMap<number, Purchase>
   /** Item index -> latest hold, which may have expired. */
   readonly held: ReadonlyMap<number, Hold>
-  readonly users: ReadonlyMap<string, UserRecord>
+  readonly users: ReadonlyMap<string, UserEntry>
   /** Outcome code -> how often it was decided. */
   readonly counts: ReadonlyMap<number, number>
-  /** Fields of the hashes of items and users whose records are of no known form. */
+  /** Fields of the hashes of items and users whose entries have no known form. */
   readonly unreadable: readonly string[]
 }
-
-const firstHoldAt = 2
-const holdLength = 4
 
 /** undefined when Redis has the sale no more: it does not list it, or has dropped its keys already. */
 export function decodeSnapshot(snapshot: SaleSnapshot): RedisSale | undefined {
@@ -49,11 +41,11 @@ export function decodeSnapshot(snapshot: SaleSnapshot): RedisSale | undefined {
   const { opensAtMs } = terms
   const sold = new Map<number, Purchase>()
   const held = new Map<number, Hold>()
-  const users = new Map<string, UserRecord>()
+  const users = new Map<string, UserEntry>()
   const unreadable: string[] = []
 
-  for (const [field, record] of snapshot.items) {
-    const item = /^[1-9]\d{0,14}$/.test(field) ? decodeItem(record, opensAtMs) : undefined
+  for (const [field, entry] of snapshot.items) {
+    const item = /^[1-9]\d{0,14}$/.test(field) ? decodeItemEntry(entry, opensAtMs) : undefined
     if (item === undefined) {
       unreadable.push(`items ${field}`)
       continue
@@ -62,16 +54,10 @@ export function decodeSnapshot(snapshot: SaleSnapshot): RedisSale | undefined {
     if (state === 'sold') sold.set(Number(field), { user, nonce, purchasedAtMs: atMs })
     else held.set(Number(field), { user, nonce, expiresAtMs: atMs })
   }
-  for (const [user, record] of snapshot.users) {
-    if (record.length < firstHoldAt || (record.length - firstHoldAt) % holdLength !== 0) {
-      unreadable.push(`users ${user}`)
-      continue
-    }
-    const holdsExpireAtMs: number[] = []
-    for (let at = firstHoldAt; at < record.length; at += holdLength) {
-      holdsExpireAtMs.push(opensAtMs + record.readUInt32BE(at))
-    }
-    users.set(user, { purchases: record.readUInt16BE(0), holdsExpireAtMs })
+  for (const [user, bytes] of snapshot.users) {
+    const entry = decodeUserEntry(bytes, opensAtMs)
+    if (entry === undefined) unreadable.push(`users ${user}`)
+    else users.set(user, entry)
   }
   return { terms, nowMs, position: last, sold, held, users, counts, unreadable }
 }

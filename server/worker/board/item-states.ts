@@ -13,7 +13,7 @@ export class ItemStates {
   sold = 0
   /** By index - 1, like all of these. */
   readonly #states: Uint8Array
-  /** When a held item's hold expires, ms since the sale opened: below 2^32, as in Redis' records. */
+  /** When a held item's hold expires, ms since the sale opened: below 2^32, as in Redis' item entries. */
   readonly #expiries: Uint32Array
   readonly #isChanged: Uint8Array
   #changed: number[] = []

@@ -7,6 +7,7 @@ import { drainCheckMs, drainIdleMs, retireIdleMs, retireListenMsMax, retireQuiet
 import type { Connections } from './connections.ts'
 import type { Cors } from './cors.ts'
 import { Exchange, type ExchangeHost } from './exchange.ts'
+import { percentDecoded } from './percent-encoding.ts'
 import type { Phase, PhaseName } from './phase.ts'
 import { problemReply } from './problems.ts'
 import type { RateLimit } from './rate-limit.ts'
@@ -245,7 +246,7 @@ export class HttpServer implements ExchangeHost {
       if (cors !== undefined)
         exchange.cors = allow === undefined ? cors.headers(req) : cors.preflightHeaders(req, allow)
       if (isTagged) exchange.ifNoneMatch = req.getHeader('if-none-match')
-      if (hasParameter) exchange.parameter = unescaped(req.getParameter(0))
+      if (hasParameter) exchange.parameter = percentDecoded(req.getParameter(0) ?? '')
       this.#pending += 1
       this.#lastRequestMs = startedMs
       // The rest of what the client sends is not to be taken for its next request.
@@ -283,15 +284,6 @@ export class HttpServer implements ExchangeHost {
     const isSilent = () => performance.now() - Math.max(startedMs, this.#lastRequestMs) >= idleMs
     while (this.#pending > 0 || (this.#connections.open > 0 && !isSilent())) await delay(drainCheckMs)
     this.#app.close()
-  }
-}
-
-/** A text that is no valid escaping becomes one that no parameter accepts. */
-function unescaped(text: string | undefined): string {
-  try {
-    return decodeURIComponent(text ?? '')
-  } catch {
-    return '\0' // its only error is a malformed text
   }
 }
 

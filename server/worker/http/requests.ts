@@ -8,6 +8,7 @@ import {
   userIdLengthMax,
 } from '../../../core/ids.ts'
 import { queryLengthMax } from '../../../core/limits.ts'
+import { percentDecoded } from './percent-encoding.ts'
 import { problemReply } from './problems.ts'
 import type { Reply } from './replies.ts'
 
@@ -50,20 +51,15 @@ function hasEscapes(query: string): boolean {
   return query.includes('%') || query.includes('+')
 }
 
-/** A text that is no valid encoding of UTF-8 becomes one that no parameter accepts. */
 function decode(text: string): string {
-  try {
-    return decodeURIComponent(text.replaceAll('+', ' '))
-  } catch {
-    return '\0' // decodeURIComponent's only error is a malformed text; the parameter's own detail then names it
-  }
+  return percentDecoded(text.replaceAll('+', ' '))
 }
 
 /**
  * The query decoded into one without escapes that means the same to the readers below. A decoded value may hold '&':
  * no parameter of ours accepts one, so it is replaced by something that none accepts either.
  */
-function unescaped(query: string): string {
+function withoutEscapes(query: string): string {
   const pairs = query.split('&').map((pair) => {
     const equals = pair.indexOf('=')
     if (equals < 0) return decode(pair).replaceAll(/[&=]/g, '\0')
@@ -85,7 +81,7 @@ export class RequestReader {
   /** user_id and id (or item_id, but not both): sets `user` and `item`, or says what is wrong. */
   checkout(raw: string): Malformed | undefined {
     if (raw.length > queryLengthMax) return 'query_length'
-    const query = hasEscapes(raw) ? unescaped(raw) : raw
+    const query = hasEscapes(raw) ? withoutEscapes(raw) : raw
     let user: string | undefined
     let id: string | undefined
     for (let at = 0, end = 0; at < query.length; at = end + 1) {
@@ -114,7 +110,7 @@ export class RequestReader {
   /** Sets `code`, or says what is wrong. */
   purchase(raw: string): Malformed | undefined {
     if (raw.length > queryLengthMax) return 'query_length'
-    const query = hasEscapes(raw) ? unescaped(raw) : raw
+    const query = hasEscapes(raw) ? withoutEscapes(raw) : raw
     let text: string | undefined
     for (let at = 0, end = 0; at < query.length; at = end + 1) {
       end = pairEnd(query, at)

@@ -1,7 +1,7 @@
 import type { SaleTerms } from '../../../core/decisions.ts'
 import { formatItemId, type ItemId, parseItemId } from '../../../core/ids.ts'
 import { itemsScannedMax } from '../../../core/limits.ts'
-import type { DecodedItem } from '../../../core/redis/decoded-item.ts'
+import type { ItemEntry } from '../../../core/redis/item-entry.ts'
 import type { SaleStore } from '../../../core/redis/sale-store.ts'
 import { namesTag } from '../http/entity-tag.ts'
 import type { Exchange } from '../http/exchange.ts'
@@ -138,7 +138,7 @@ interface FoundItem {
   readonly terms: SaleTerms
   readonly index: number
   /** `undefined`: nobody has touched it. */
-  readonly item: DecodedItem | undefined
+  readonly item: ItemEntry | undefined
   readonly nowMs: number
 }
 

@@ -1,16 +1,7 @@
+import type { SaleTerms } from '../../../core/decisions.ts'
 import type { HoldCode } from '../../../core/ids.ts'
-import { outcomes, unlistedOutcomes } from '../../../core/outcomes.ts'
 import type { AsyncPostgres } from '../../../core/postgres/async-postgres.ts'
-
-/** A row of `sales`. */
-export interface RecordedSale {
-  readonly id: number
-  readonly opens_at: Date
-  readonly closes_at: Date
-  readonly items: number
-  readonly user_limit: number
-  readonly hold_seconds: number
-}
+import { type OutcomeCount, outcomeCountsText, saleTermsColumns } from '../../../core/postgres/recorded-sales.ts'
 
 export interface RecordedPurchase {
   readonly sale: number
@@ -26,19 +17,16 @@ export interface RecordedAudit {
   readonly position: string
 }
 
-const saleColumns = `sale_id::float8 as id, opens_at, closes_at, items, user_limit,
-  hold_seconds::float8 as hold_seconds`
-const purchaseColumns = 'sale_id::float8 as sale, item_index::float8 as index, user_id as user, purchased_at as at'
-const auditColumns = `audit_id, verdict, started_at as at, epoch || '-' || seq as position`
-const unlistedCodes = unlistedOutcomes.map((name) => outcomes[name].code).join(', ')
+const purchaseFields = 'sale_id::float8 as sale, item_index::float8 as index, user_id as user, purchased_at as at'
+const auditFields = `audit_id, verdict, started_at as at, epoch || '-' || seq as position`
 
 /** Each is an index lookup or a short walk along an index, but for `outcomeCounts`, which reads all rows of a sale. */
 const statements = {
   sales: {
     name: 'sales',
-    text: `select ${saleColumns} from sales where sale_id < $1 order by sale_id desc limit $2`,
+    text: `select ${saleTermsColumns} from sales where sale_id < $1 order by sale_id desc limit $2`,
   },
-  sale: { name: 'sale', text: `select ${saleColumns} from sales where sale_id = $1` },
+  sale: { name: 'sale', text: `select ${saleTermsColumns} from sales where sale_id = $1` },
   lastPurchase: {
     name: 'last_purchase',
     text: 'select count(*)::float8 as count, max(purchased_at) as at from purchases where sale_id = $1',
@@ -46,26 +34,20 @@ const statements = {
   audit: {
     name: 'audit',
     text: `select verdict, at, position from (
-        (select ${auditColumns} from audits where sale_id = $1 order by audit_id desc limit 1)
+        (select ${auditFields} from audits where sale_id = $1 order by audit_id desc limit 1)
         union all
-        (select ${auditColumns} from audits where sale_id is null order by audit_id desc limit 1)
+        (select ${auditFields} from audits where sale_id is null order by audit_id desc limit 1)
       ) latest where at >= $2 order by audit_id desc limit 1`,
   },
-  outcomeCounts: {
-    name: 'outcome_counts',
-    text: `select outcome, count(*)::float8 as count from (
-        select outcome from checkout_attempts where sale_id = $1
-        union all select outcome from purchase_attempts where sale_id = $1
-      ) attempts where outcome not in (${unlistedCodes}) group by outcome`,
-  },
+  outcomeCounts: { name: 'outcome_counts', text: outcomeCountsText },
   purchasesOf: {
     name: 'purchases_of',
-    text: `select ${purchaseColumns} from purchases
+    text: `select ${purchaseFields} from purchases
       where user_id = $1 and (sale_id, item_index) < ($2, $3) order by sale_id desc, item_index desc limit $4`,
   },
   purchase: {
     name: 'purchase',
-    text: `select ${purchaseColumns} from purchases where sale_id = $1 and item_index = $2 and nonce = $3`,
+    text: `select ${purchaseFields} from purchases where sale_id = $1 and item_index = $2 and nonce = $3`,
   },
 } as const
 
@@ -81,30 +63,31 @@ export class RecordReader {
   }
 
   /** Those before `before`, newest first. */
-  sales(before: number, limit: number): Promise<RecordedSale[]> {
+  sales(before: number, limit: number): Promise<SaleTerms[]> {
     return this.#postgres.query(statements.sales, [before, limit])
   }
 
-  async sale(sale: number): Promise<RecordedSale | undefined> {
-    const [row] = await this.#postgres.query<RecordedSale>(statements.sale, [sale])
-    return row
+  async sale(sale: number): Promise<SaleTerms | undefined> {
+    const [terms] = await this.#postgres.query<SaleTerms>(statements.sale, [sale])
+    return terms
   }
 
-  /** When the last of so many items was purchased; `undefined` when Postgres has fewer purchases. */
-  async soldOutAt(sale: number, items: number): Promise<Date | undefined> {
+  /** When the last of the sale's items was purchased; `undefined` when Postgres has fewer purchases. */
+  async soldOutAt({ sale, items }: SaleTerms): Promise<Date | undefined> {
     const [row] = await this.#postgres.query<{ count: number; at: Date }>(statements.lastPurchase, [sale])
     return row !== undefined && row.count >= items ? row.at : undefined
   }
 
-  /** The latest audit that has looked at a sale which opened then. */
-  async audit(sale: number, opensAt: Date): Promise<RecordedAudit | undefined> {
-    const [row] = await this.#postgres.query<RecordedAudit>(statements.audit, [sale, opensAt.toISOString()])
+  /** The latest audit that has looked at the sale since it opened. */
+  async audit({ sale, opensAtMs }: SaleTerms): Promise<RecordedAudit | undefined> {
+    const opensAt = new Date(opensAtMs).toISOString()
+    const [row] = await this.#postgres.query<RecordedAudit>(statements.audit, [sale, opensAt])
     return row
   }
 
-  /** Outcome code -> how often it was decided for the sale, as Redis counts it: without those that it did not list. */
+  /** Outcome code -> how often it was decided for the sale, as Redis counts it. */
   async outcomeCounts(sale: number): Promise<ReadonlyMap<number, number>> {
-    const rows = await this.#slow.query<{ outcome: number; count: number }>(statements.outcomeCounts, [sale])
+    const rows = await this.#slow.query<OutcomeCount>(statements.outcomeCounts, [sale])
     return new Map(rows.map(({ outcome, count }) => [outcome, count]))
   }
 

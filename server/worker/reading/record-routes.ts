@@ -10,7 +10,7 @@ import type { RedisClock } from '../selling/redis-clock.ts'
 import { Freshness, upToDate } from './freshness.ts'
 import type { ReadGate, ReadReply } from './read-gate.ts'
 import type { RecordReader } from './record-reader.ts'
-import { describeSale, rowOf, type SaleSummaries } from './sale-summaries.ts'
+import { describeSale, type SaleSummaries } from './sale-summaries.ts'
 
 function pathMalformed(what: string) {
   return problemReply('invalid_request', { detail: `The path must name ${what}.` })
@@ -62,15 +62,20 @@ export class RecordRoutes {
   async #salesPage(after: number | undefined, limit: number): Promise<ReadReply> {
     const { record, store, currentSale } = this.#options
     const freshness = this.#freshness()
-    const rows = await record.sales(after ?? idMax, limit + 1)
+    const sales = await record.sales(after ?? idMax, limit + 1)
     const current = currentSale()
-    if (after === undefined && this.#options.isRedisSound() && current !== undefined && (rows[0]?.id ?? -1) < current) {
+    if (
+      after === undefined &&
+      this.#options.isRedisSound() &&
+      current !== undefined &&
+      (sales[0]?.sale ?? -1) < current
+    ) {
       const state = await store.saleState(current)
-      if (state !== undefined) rows.splice(0, 0, rowOf(state))
+      if (state !== undefined) sales.unshift(state)
     }
-    const page = rows.slice(0, limit)
-    const next = rows.length > limit ? pathWith('/sales', { after: page.at(-1)?.id, limit }) : null
-    return answer({ sales: page.map((row) => describeSale(row, this.#nowMs())), next }, freshness)
+    const page = sales.slice(0, limit)
+    const next = sales.length > limit ? pathWith('/sales', { after: page.at(-1)?.sale, limit }) : null
+    return answer({ sales: page.map((terms) => describeSale(terms, this.#nowMs())), next }, freshness)
   }
 
   #sale(exchange: Exchange): void {

@@ -4,7 +4,7 @@ import { saleCountsFreshMs, saleCountsKeptMax } from '../../../core/limits.ts'
 import { type Outcome, outcomeByCode } from '../../../core/outcomes.ts'
 import type { SaleStore } from '../../../core/redis/sale-store.ts'
 import { problemByOutcome } from '../http/problems.ts'
-import type { RecordedSale, RecordReader } from './record-reader.ts'
+import type { RecordReader } from './record-reader.ts'
 
 type Counts = ReadonlyMap<number, number>
 
@@ -39,37 +39,37 @@ export class SaleSummaries {
   async of(sale: number, moment: Moment): Promise<object | undefined> {
     const { store, record } = this.#options
     const listed = this.#options.isRedisSound() ? await store.saleCounts(sale) : undefined
-    const terms = listed === undefined ? await record.sale(sale) : rowOf(listed.terms)
+    const terms = listed === undefined ? await record.sale(sale) : listed.terms
     if (terms === undefined) return undefined
     const counts = listed?.counts ?? (await this.#recordedCounts(terms, moment))
-    const audit = await record.audit(sale, terms.opens_at)
+    const audit = await record.audit(terms)
     const summary = summarise(counts)
     const soldOutAt = summary.purchases < terms.items ? undefined : await this.#soldOutAt(terms)
     return { ...describeSale(terms, moment.nowMs), ...summary, sold_out_at: soldOutAt ?? null, audit: audit ?? null }
   }
 
   /** For sales that Redis does not list. Once it has dropped one, nothing is added to it: then it is counted once. */
-  async #recordedCounts(sale: RecordedSale, { nowMs, drainedUntilMs }: Moment): Promise<Counts> {
+  async #recordedCounts({ sale, closesAtMs, holdMs }: SaleTerms, { nowMs, drainedUntilMs }: Moment): Promise<Counts> {
     const { record, ttlMs } = this.#options
-    const kept = this.#kept.get(sale.id)
+    const kept = this.#kept.get(sale)
     if (kept !== undefined && nowMs < kept.untilMs) return kept.counts
     if (this.#counting) throw new Fault('HC_POSTGRES_BUSY', 'the attempts of another sale are being counted')
     this.#counting = true
     try {
-      const counts = await record.outcomeCounts(sale.id)
-      const isFinal = sale.closes_at.getTime() + sale.hold_seconds * 1_000 + ttlMs < drainedUntilMs
-      keep(this.#kept, sale.id, { counts, untilMs: isFinal ? Number.POSITIVE_INFINITY : nowMs + saleCountsFreshMs })
+      const counts = await record.outcomeCounts(sale)
+      const isFinal = closesAtMs + holdMs + ttlMs < drainedUntilMs
+      keep(this.#kept, sale, { counts, untilMs: isFinal ? Number.POSITIVE_INFINITY : nowMs + saleCountsFreshMs })
       return counts
     } finally {
       this.#counting = false
     }
   }
 
-  async #soldOutAt({ id, items }: RecordedSale): Promise<Date | undefined> {
-    const known = this.#soldOut.get(id)
+  async #soldOutAt(terms: SaleTerms): Promise<Date | undefined> {
+    const known = this.#soldOut.get(terms.sale)
     if (known !== undefined) return known
-    const at = await this.#options.record.soldOutAt(id, items)
-    if (at !== undefined) keep(this.#soldOut, id, at)
+    const at = await this.#options.record.soldOutAt(terms)
+    if (at !== undefined) keep(this.#soldOut, terms.sale, at)
     return at
   }
 }
@@ -82,21 +82,16 @@ function keep<Value>(map: Map<number, Value>, sale: number, value: Value): void 
   if (map.size > saleCountsKeptMax && oldest !== undefined) map.delete(oldest)
 }
 
-export function rowOf(terms: SaleTerms): RecordedSale {
+export function describeSale({ sale, opensAtMs, closesAtMs, items, userLimit, holdMs }: SaleTerms, nowMs: number) {
   return {
-    id: terms.sale,
-    opens_at: new Date(terms.opensAtMs),
-    closes_at: new Date(terms.closesAtMs),
-    items: terms.items,
-    user_limit: terms.userLimit,
-    hold_seconds: terms.holdMs / 1_000,
+    id: sale,
+    state: nowMs < opensAtMs ? 'upcoming' : nowMs < closesAtMs ? 'open' : 'closed',
+    opens_at: new Date(opensAtMs),
+    closes_at: new Date(closesAtMs),
+    items,
+    user_limit: userLimit,
+    hold_seconds: holdMs / 1_000,
   }
-}
-
-export function describeSale(sale: RecordedSale, nowMs: number) {
-  const { id, opens_at, closes_at, items, user_limit, hold_seconds } = sale
-  const state = nowMs < opens_at.getTime() ? 'upcoming' : nowMs < closes_at.getTime() ? 'open' : 'closed'
-  return { id, state, opens_at, closes_at, items, user_limit, hold_seconds }
 }
 
 /** `repeats` were answered as the first time, and `rejections` with the problem of that code. */

@@ -10,7 +10,7 @@ const store = { isUp: true, run }
 
 function state(last: string, change: Partial<LogState> = {}): LogState {
   const log = { nowMs: 1, backlogEntries: 0, lagSeconds: 0, last: parseLogPosition(last), persister: undefined }
-  return { ...log, epoch: 1, admittedRun: run, record: 'ours', ...change }
+  return { ...log, epoch: 1, admittedRun: run, recordId: 'ours', ...change }
 }
 
 test('a run that was admitted is sold from, one that was not is not', () => {
