@@ -26,7 +26,7 @@ RUN apt-get update \
   && install -d -o 1000 -g 1000 /secrets /secrets/all /secrets/redis /secrets/postgres /secrets/hotcakes \
     /secrets/audit /secrets/grafana
 WORKDIR /app
-COPY --from=build /app/package.json ./
+COPY --from=build /app/package.json /app/LICENSE /app/THIRD-PARTY-LICENSES.md ./
 COPY --from=build /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist
 ENV NODE_ENV=production \

@@ -10,7 +10,7 @@ import { identityOf, isAlive } from './process-identity.ts'
 import type { Waiting } from './waiting.ts'
 
 interface Holder extends ProcessIdentity {
-  /** The holder is on its way out: worth waiting for. */
+  /** The holder is about to leave: it is worth waiting. */
   readonly stopping: boolean
 }
 
@@ -82,7 +82,7 @@ export class DataLock {
 
   /**
    * Several starters may find the same stale lock. Renaming moves exactly one file away, so whoever moved a fresh lock
-   * by mistake sees it and puts it back; and who won looks again after a while whether the lock is still its own.
+   * by mistake sees it and puts it back. The winner looks again after a while whether the lock is still its own.
    */
   async #takeOver(staleText: string): Promise<boolean> {
     const moved = `${this.#path}.${process.pid}.stale`

@@ -156,8 +156,8 @@ function startPostgres(options: ServiceStart & { durable: boolean }) {
 }
 
 /**
- * An absolute path without symbolic links, because children start elsewhere. As root the folder may be passed, not
- * listed, by others: user postgres has to get to its own folder inside, and every file beside it is closed to others.
+ * An absolute path without symbolic links, because children start elsewhere. If we are root, other accounts may pass
+ * through the folder, because user postgres has to reach its own folder inside. They can't list it or read a file in it.
  */
 function prepareDataDir(dataDir: string): string {
   if (!existsSync(dataDir)) {
@@ -167,7 +167,7 @@ function prepareDataDir(dataDir: string): string {
   return realpathSync(dataDir)
 }
 
-/** A server that was killed where the kernel could not tell its services (no setpriv) has left them behind. */
+/** Without setpriv the kernel doesn't end the services of a server that was killed: they are still there. */
 async function endOrphans(dataDir: string, options: { log: Log; signal: AbortSignal }): Promise<void> {
   const { redis, postgres } = readFacts(dataDir)
   await endOrphan(redis?.process, { service: 'Redis', stopSignal: 'SIGTERM', ...options })

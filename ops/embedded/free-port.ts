@@ -1,7 +1,7 @@
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
 
-/** A port of 127.0.0.1 that was free a moment ago; whoever starts on it must be ready to be beaten to it. */
+/** A port of 127.0.0.1 that was free a moment ago. Another process may take it first. */
 export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer()

@@ -7,7 +7,7 @@ import { embeddedToolMsMax } from '../../core/limits.ts'
 /** The account that PostgreSQL runs under when we are root, which it refuses to be. Debian's packages use the same. */
 const postgresUser = 'postgres'
 
-/** How a program is started: what stands before its name, and who it then is. */
+/** How a program is started: the words before its command, and the account that it runs under. */
 export interface Launcher {
   readonly prefix: readonly string[]
   /** The account that must own the program's data; `undefined` when it is our own. */
@@ -21,7 +21,7 @@ export interface Account {
 
 export const isRoot = process.getuid?.() === 0
 
-/** Starts programs as whoever we are. */
+/** Starts programs under our own account. */
 export const ownLauncher: Launcher = { prefix: [], account: undefined }
 
 /**
@@ -133,7 +133,7 @@ export async function runTool(options: {
   child.stdin.on('error', () => undefined) // the tool ended without reading: its exit status says why
   child.stdin.end(options.input ?? '')
   const status = await new Promise<number | NodeJS.Signals | null>((resolve, reject) => {
-    // Of one that was ended by the signal the end is worth waiting for.
+    // The signal kills it, which is an error as well: its end comes next.
     child.on('error', (error) => signal.aborted || reject(error))
     child.on('close', (code, endSignal) => resolve(code ?? endSignal))
   })

@@ -30,7 +30,7 @@ export interface PostgresPasswords {
   readonly owner: string
 }
 
-/** Where they are. */
+/** Paths of the programs. */
 export interface PostgresPrograms {
   readonly initdb: string
   readonly postgres: string
@@ -54,7 +54,7 @@ async function findPrograms(): Promise<PostgresPrograms> {
   }
 }
 
-/** Everything on the command line: the settings are always those of this version, whatever the data was made by. */
+/** Everything on the command line: the settings are always those of this version, whichever version made the data. */
 function serverSettings(options: { port: number; durable: boolean; isOwn: boolean }): readonly string[] {
   const values = {
     listen_addresses: '127.0.0.1',
@@ -144,7 +144,7 @@ export async function startPostgresService(options: {
   return { service, connection: connectionTo(service.port) }
 }
 
-/** Sets the data up in a folder aside, which gets its name at the very end: what was cut short is never used. */
+/** Sets the data up in another folder, which is renamed at the very end: data that were cut short are never used. */
 async function initialize(options: {
   launcher: Launcher
   initdb: string
@@ -210,9 +210,9 @@ function checkOwner(folder: string, { account }: Launcher): void {
 }
 
 /**
- * Waits until the PostgreSQL that a killed server left behind has ended, and removes a postmaster.pid whose process is
- * something else by now: PostgreSQL itself believes any process of that number to be its predecessor, and after a
- * restart of a container the numbers are the same again.
+ * Waits until the PostgreSQL that a killed server left behind has ended. Removes a postmaster.pid whose process is
+ * something else by now: PostgreSQL takes any process of that number for its predecessor, and after a restart of a
+ * container the numbers are the same again.
  */
 async function waitForPredecessor(folder: string, { say, signal }: Waiting): Promise<void> {
   const pidFile = join(folder, 'postmaster.pid')

@@ -42,7 +42,7 @@ function findProgram(): string {
 function users({ password, adminPassword }: { password: string; adminPassword: string | undefined }): string[] {
   const acl = readFileSync(new URL('../deploy/redis/users.acl', import.meta.url), 'utf8')
   const ours = acl.split('\n').find((line) => line.startsWith(`user ${userName} `)) ?? ''
-  // `off`, but with all rights: Redis replays its append-only file as this user, and would drop every transaction in
+  // `off`, but with all rights: Redis replays its append-only file as this user. It would drop every transaction in
   // which a command is not granted, without a word.
   const isOn = adminPassword === undefined ? 'off' : `on #${sha256(adminPassword)}`
   return [ours.replace('@HOTCAKES@', sha256(password)), `user default ${isOn} ~* &* +@all`]
@@ -52,7 +52,7 @@ function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex')
 }
 
-/** The whole configuration is a file, because what is on the command line can be read by every user of the machine. */
+/** The whole configuration is a file, because every user of the machine can read a command line. */
 function configText(options: { port: number; users: readonly string[]; folder: string }): string {
   return [
     'bind 127.0.0.1',
@@ -61,8 +61,8 @@ function configText(options: { port: number; users: readonly string[]; folder: s
     `dir ${JSON.stringify(options.folder)}`,
     'daemonize no',
     'databases 1',
-    // An answer leaves after its fsync: what a buyer was told survives anything but the disk. No snapshots beside it,
-    // they would only repeat the append-only file, and never an eviction: it would forget a sale.
+    // An answer leaves after its fsync: what a buyer was told survives anything but the loss of the disk. No snapshots:
+    // they would only repeat the append-only file. No evictions: they would forget a sale.
     'appendonly yes',
     'appendfsync always',
     'save ""',

@@ -27,7 +27,7 @@ export interface ServiceExit {
 export interface ServicePlan {
   readonly name: string
   readonly launcher: Launcher
-  /** A fixed port, for a restart that clients are to notice as nothing but a gap; a free one when absent. */
+  /** A fixed port, so that clients notice a restart as a gap only. Absent: a free one. */
   readonly port?: number | undefined
   /** The program and its arguments, without anything secret: every user of the machine can read them. */
   readonly command: (port: number) => readonly string[]
@@ -88,7 +88,7 @@ export class EmbeddedService {
         child.on('exit', (code, signal) => resolve({ service: plan.name, code, signal }))
       })
       const failed = new Promise<Error>((resolve) => {
-        // Also of a signal that could not be sent later on: then it lives, and whoever waits for its end is told so.
+        // It also comes later, when a signal could not be sent: then the process lives, and whoever waits for its end is told.
         child.on('error', resolve)
       })
       if (child.pid === undefined) {

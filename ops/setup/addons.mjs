@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path'
 import { SetupError } from './progress.mjs'
 
 const addons = ['uWebSockets.js', 'libpq', 'msgpackr-extract']
-/** Far more than loading, or an answer of npm's, takes on a machine that has much else to do. */
+/** Far more than loading, or an answer of npm, takes on a busy machine. */
 const loadMsMax = 60_000
 const askMsMax = 60_000
 

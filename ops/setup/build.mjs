@@ -21,7 +21,7 @@ import { fileURLToPath } from 'node:url'
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..')
 const sourceFolders = ['core', 'server', 'workers', 'bench', 'ops', 'test']
 const stampName = '.fingerprint'
-const assetEndings = ['.lua', '.sql', '.acl', '.html', '.css', '.browser.mjs', '.svg', '.woff2']
+const assetEndings = ['.lua', '.sql', '.acl', '.html', '.css', '.browser.mjs', '.svg', '.woff2', 'license.txt']
 /** What tools write: no part of what is compiled. */
 const outputFolders = new Set(['bench/reports', 'bench/profiles'])
 

@@ -53,7 +53,7 @@ function rootPrefix() {
   return spawnSync('sudo', ['-n', 'true'], { stdio: 'ignore' }).status === 0 ? ['sudo', '-n'] : undefined
 }
 
-/** Output of the package manager goes to stderr with all progress; its input is closed, so that it asks nothing. */
+/** The package manager's output goes to stderr, like all progress. Its input is closed, so that it asks nothing. */
 function run(prefix, args) {
   const command = [
     ...prefix,
@@ -67,7 +67,7 @@ function run(prefix, args) {
   return spawnSync(command[0], command.slice(1), { stdio: ['ignore', 2, 2] }).status === 0
 }
 
-/** Whether the lists of what there is to install are there anew: takes root. */
+/** Updates the package lists, which takes root. Returns whether it worked. */
 export function updatePackageLists() {
   const prefix = rootPrefix()
   return prefix !== undefined && run(prefix, ['update'])

@@ -8,7 +8,7 @@ import { delimiter, join } from 'node:path'
 import { SetupError, say } from './progress.mjs'
 import { hasProgram, updatePackageLists } from './system-packages.mjs'
 
-/** `packages`: the first that there is has it. `libraries`: it needs more of its dependencies than every system has. */
+/** `packages`: the first of them that exists has it. `libraries`: it needs libraries that not every system has. */
 const tools = {
   // Debian 13 has a package of its own for it, Debian 12 has it in the server's.
   promtool: { packages: ['promtool', 'prometheus'], path: 'usr/bin/promtool' },
@@ -42,7 +42,7 @@ export function ensureTool(name, folder) {
   }
 }
 
-/** Its libraries are beside it. */
+/** The program's libraries are beside it. */
 function launcher(home, path) {
   const libraries = existsSync(join(home, 'usr/lib'))
     ? readdirSync(join(home, 'usr/lib')).map((name) => join(home, 'usr/lib', name))

@@ -1,98 +1,31 @@
 import { spread } from '../compare/noise.ts'
 import { scenarios } from '../load/scenarios.ts'
 import { formatCount, formatMs, formatPercent } from '../report/format.ts'
-import { type LatencySummary, mergeHistograms, summarize } from '../report/latencies.ts'
-import { isValid, type Report, type Run } from '../report/report.ts'
-import { accepted, answered, sum, unanswered } from '../report/tally.ts'
+import type { Report } from '../report/report.ts'
+import { answered } from '../report/tally.ts'
 import { type OriginalResult, originalResults } from './original.ts'
+import { machinesOf, results, summaryOf } from './summary.ts'
 
-const sectionBegin = '<!-- performance:begin -->'
-const sectionEnd = '<!-- performance:end -->'
-
-/** What stands between the markers. @throws Error when they are not there */
-export function sectionIn(readme: string): string {
-  const [begin, end] = place(readme)
-  return readme.slice(begin, end)
-}
-
-/** The text with `section` between its markers. @throws Error when they are not there */
-export function withSection(readme: string, section: string): string {
-  const [begin, end] = place(readme)
-  return readme.slice(0, begin) + section + readme.slice(end)
-}
-
-function place(readme: string): [begin: number, end: number] {
-  const begin = readme.indexOf(`${sectionBegin}\n`)
-  const end = readme.indexOf(sectionEnd)
-  if (begin < 0 || end < begin) throw new Error(`the README has no ${sectionBegin} followed by ${sectionEnd}`)
-  return [begin + sectionBegin.length + 1, end]
-}
-
-/** What the README says about performance: Markdown from stored reports, and from nothing else. */
+/** The numbers of docs/PERFORMANCE.md: Markdown from stored reports, and from nothing else. */
 export function performanceSection(reports: readonly Report[]): string {
   if (reports.length === 0)
-    return 'No report is stored yet: `npm run bench:load -- purchase-heavy balanced`, then `npm run bench:readme -- REPORT...`.\n'
-  const shown = reports
-    .map((report) => ({ ...report, runs: report.runs.filter(isValid) }))
-    .filter(({ runs }) => runs.length > 0)
+    return 'No report is stored yet: `npm run bench:load -- purchase-heavy balanced`, then `npm run bench:publish -- REPORT...`.\n'
+  const shown = results(reports)
   const withOriginal = shown.filter(({ scenario }) => originalResults[scenario] !== undefined)
   const others = shown.filter(({ scenario }) => originalResults[scenario] === undefined)
   return [
-    machines(shown),
+    `${machinesOf(shown).join('\n')}\n`,
     ...(withOriginal.length > 0 ? [besideOriginal(withOriginal), caveat] : []),
     ...(others.length > 0 ? [otherScenarios(others)] : []),
     costs(shown),
-    `[bench/README.md](bench/README.md) says how to read and repeat this; the reports are in [bench/reports](bench/reports).\n`,
   ].join('\n')
 }
 
-const caveat = `What the original says of itself stands here for orientation, not as a race: its machine, its load and what it
-counted as a success are not known. Its percentiles are one, two and three times its average, so they were probably
-calculated and not measured; of whether its record was complete it says nothing. Ours are closed loops at the limit, with a
-latency that comes from 128 connections waiting for the same cores; \`steady\` has the latency at a rate below the limit.
+const caveat = `The columns of the original are what its own README says. They are for orientation and no race: its machine, its load and
+what it counted as a success are not known. Its percentiles are one, two and three times its average, so they were probably
+calculated and not measured. It doesn't say whether its record was complete. Our columns are closed loops at the limit: 128
+connections wait for the same two cores, and that wait is the latency. \`steady\` shows the latency at a rate below the limit.
 `
-
-function machines(reports: readonly Report[]): string {
-  const each = reports.map(({ machine, server, startedAt }) => {
-    const { cpu, cores, memoryGiB, node, versions, fileSystem } = machine
-    const redis = versions['redis-server'] === undefined ? 'Redis' : `Redis ${versions['redis-server']}`
-    const shared = server.sharesMachine === true ? ', shared with the load generator' : ''
-    return (
-      `On ${cores} cores (${cpu})${shared}, ${memoryGiB} GiB, Node.js ${node.slice(1)}, ${redis} with \`appendfsync always\` on ` +
-      `${fileSystem}, ${startedAt.slice(0, 10)}:`
-    )
-  })
-  return `${[...new Set(each)].join('\n')}\n`
-}
-
-interface Summary {
-  readonly perSecond: number
-  readonly goodputPerSecond: number
-  readonly requests: number
-  readonly acceptedShare: number
-  readonly failedShare: number
-  /** Of both operations, over all runs. */
-  readonly latency: LatencySummary
-  readonly attempts: number
-}
-
-function summaryOf({ runs }: Report): Summary {
-  const median = (of: (run: Run) => number): number => spread(runs.map(of)).median
-  const histograms = runs.flatMap(({ latency }) => [latency.checkout.histogram, latency.purchase.histogram])
-  return {
-    perSecond: median(({ achievedPerSecond }) => achievedPerSecond),
-    goodputPerSecond: median(({ tally, seconds }) => (tally.holds + tally.purchases) / seconds),
-    requests: runs.reduce((total, run) => total + requestsOf(run), 0),
-    acceptedShare: median((run) => accepted(run.tally) / requestsOf(run)),
-    failedShare: median((run) => (sum(run.tally.failed) + unanswered(run.tally)) / requestsOf(run)),
-    latency: summarize(mergeHistograms(histograms)),
-    attempts: runs.reduce((total, { audit }) => total + (audit?.attempts ?? 0), 0),
-  }
-}
-
-function requestsOf({ tally }: Run): number {
-  return Math.max(1, answered(tally) + unanswered(tally))
-}
 
 function besideOriginal(reports: readonly Report[]): string {
   const columns = reports.flatMap((report) => {
@@ -120,9 +53,8 @@ const rowNames = [
 ]
 
 function ownCells(report: Report): string[] {
-  const { perSecond, acceptedShare, goodputPerSecond, latency, requests, attempts } = summaryOf(report)
+  const { perSecond, acceptedShare, goodputPerSecond, latency, requests, attempts, isAudited } = summaryOf(report)
   const length = `${report.settings.seconds} s${report.runs.length > 1 ? ` × ${report.runs.length}` : ''}`
-  const audited = report.runs.every(({ audit }) => audit?.verdict === 'passed')
   return [
     `**${formatCount(perSecond)}**`,
     formatPercent(acceptedShare),
@@ -130,7 +62,7 @@ function ownCells(report: Report): string[] {
     ...[latency.p50Us, latency.p90Us, latency.p99Us, latency.p999Us, latency.maxUs].map((us) => `${formatMs(us)} ms`),
     length,
     formatCount(requests),
-    audited ? `audit passed: ${formatCount(attempts)} attempts, each once` : 'not audited',
+    isAudited ? `audit passed: ${formatCount(attempts)} attempts, each once` : 'not audited',
   ]
 }
 
