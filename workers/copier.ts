@@ -18,7 +18,6 @@ import { isLockTimeout, lockFault, lockTables } from './locks.ts'
 import type { LogChunk } from './log-chunk.ts'
 import { RowEncoder } from './row-encoder.ts'
 
-const shard = 0
 /** After these the connection is as good as before: the transaction was rolled back. */
 const cleanFailures: ReadonlySet<FaultCode> = new Set(['HC_OFFSET_MOVED', 'HC_POSTGRES_LOCKED'])
 const msPerSecond = 1_000
@@ -44,8 +43,8 @@ export class Copier {
     this.#reached = reached
   }
 
-  /** Up to where the log is in Postgres. @throws Fault HC_POSTGRES_UNAVAILABLE | HC_POSTGRES_REFUSED | HC_SCHEMA */
-  offset(): LogPosition {
+  /** Up to where the log of a shard is in Postgres. @throws Fault HC_POSTGRES_UNAVAILABLE | HC_POSTGRES_REFUSED | HC_SCHEMA */
+  offset(shard: number): LogPosition {
     return this.#orDisconnect((postgres) => committedPosition(postgres, shard))
   }
 
@@ -62,7 +61,7 @@ export class Copier {
       const started = performance.now()
       postgres.transaction(() => {
         if (this.#wasLocked) lockTables(postgres)
-        moveOffset(postgres, chunk.after, through)
+        moveOffset(postgres, chunk, through)
         this.#reached('after_offset')
         this.#insertSales(postgres)
         copyTable(postgres, `checkout_attempts (${checkoutColumns})`, rows.checkouts)
@@ -142,7 +141,7 @@ export class Copier {
 }
 
 /** First in the transaction: whoever has locked the row is alone, and a second persister waits before it did any work. */
-function moveOffset(postgres: Postgres, after: LogPosition, through: LogPosition): void {
+function moveOffset(postgres: Postgres, { shard, after }: LogChunk, through: LogPosition): void {
   const moved = postgres.query(
     'update log_offsets set epoch = $1, seq = $2 where shard = $3 and epoch = $4 and seq = $5 returning shard',
     [through.epoch, through.seq, shard, after.epoch, after.seq],

@@ -15,7 +15,7 @@ export interface CopyThreadData {
 }
 
 export type CopyTask =
-  | { readonly kind: 'offset' }
+  | { readonly kind: 'offset'; readonly shard: number }
   | { readonly kind: 'copy'; readonly chunk: LogChunk }
   | { readonly kind: 'close' }
 
@@ -69,8 +69,8 @@ export class CopyPool {
   }
 
   /** @throws Fault, see Copier */
-  async offset(): Promise<LogPosition> {
-    const reply = await this.#run({ kind: 'offset' })
+  async offset(shard: number): Promise<LogPosition> {
+    const reply = await this.#run({ kind: 'offset', shard })
     assert.ok(reply.kind === 'offset')
     return reply.position
   }

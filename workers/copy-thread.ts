@@ -17,7 +17,7 @@ export function runTask(task: CopyTask): CopyReply {
   try {
     switch (task.kind) {
       case 'offset':
-        return { kind: 'offset', position: copier.offset() }
+        return { kind: 'offset', position: copier.offset(task.shard) }
       case 'copy':
         return { kind: 'copied', ...copier.copy(task.chunk) }
       case 'close':

@@ -7,6 +7,8 @@ import type { LogEntry } from './log-reader.ts'
  * the Buffers that the Redis client made, each entry would take the whole block it was received in along.
  */
 export interface LogChunk {
+  /** Whose log it is a run of. */
+  readonly shard: number
   /** The position that the run follows. */
   readonly after: LogPosition
   /** The position of its last entry. */
@@ -19,6 +21,13 @@ export interface LogChunk {
 
 const fieldsPerEntry = 4
 
+export interface ChunkBounds {
+  readonly shard: number
+  /** The position that the chunk has to follow. */
+  readonly after: LogPosition
+  readonly bytesMax: number
+}
+
 export function entryCount(chunk: LogChunk): number {
   return chunk.index.length / fieldsPerEntry
 }
@@ -27,7 +36,7 @@ export function entryCount(chunk: LogChunk): number {
  * The first entries, as many as follow one another and `bytesMax` holds, but at least one. `entries` is not empty.
  * @throws Fault HC_LOG_GAP when already the first entry does not follow `after`
  */
-export function gatherChunk(entries: readonly LogEntry[], after: LogPosition, bytesMax: number): LogChunk {
+export function gatherChunk(entries: readonly LogEntry[], { shard, after, bytesMax }: ChunkBounds): LogChunk {
   const { count, length } = fittingEntries(entries, after, bytesMax)
   const index = new Float64Array(count * fieldsPerEntry)
   const bytes = new Uint8Array(length)
@@ -45,7 +54,7 @@ export function gatherChunk(entries: readonly LogEntry[], after: LogPosition, by
     index.set([position.epoch, position.seq, messageEnd, end], at * fieldsPerEntry)
     through = position
   }
-  return { after, through, index, bytes }
+  return { shard, after, through, index, bytes }
 }
 
 function fittingEntries(entries: readonly LogEntry[], after: LogPosition, bytesMax: number) {

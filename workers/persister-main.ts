@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import cluster from 'node:cluster'
 import { completed } from '../core/config/completed.ts'
 import type { Config } from '../core/config/load.ts'
@@ -6,7 +7,9 @@ import { sendToPrimary, type ToChild } from '../core/ipc.ts'
 import { heartbeatIntervalMs, logReadBlockMs, orphanGraceMs, redisCommandTimeoutMs } from '../core/limits.ts'
 import { createLog, type Log } from '../core/log.ts'
 import { connectRedis, firstConnect } from '../core/redis/connection.ts'
+import { shardKeys } from '../core/redis/keys.ts'
 import { SaleStore } from '../core/redis/sale-store.ts'
+import { shardNumbers } from '../core/shards.ts'
 import { CopyPool } from './copy-pool.ts'
 import { dieAt } from './drain-steps.ts'
 import { LogReader } from './log-reader.ts'
@@ -34,6 +37,9 @@ sendToPrimary({ type: 'listening' })
 setInterval(() => sendToPrimary({ type: 'heartbeat' }), heartbeatIntervalMs).unref()
 
 function start(config: Config): void {
+  const [shard, ...others] = shardNumbers
+  assert.ok(shard !== undefined && others.length === 0, 'one persister drains one shard')
+  const keys = shardKeys(shard)
   say = createLog({ level: config.log.level, process: 'persister' })
   const metrics = new PersisterMetrics()
   const copies = new CopyPool({ settings: config.db, dieAtStep }, fail)
@@ -43,9 +49,11 @@ function start(config: Config): void {
     commandTimeoutMs: logReadBlockMs + redisCommandTimeoutMs,
   })
   const persister = new Persister({
+    shard,
+    keys,
     store,
-    log: new LogReader(blocking, store.keys),
-    trimmer: new LogReader(store.redis, store.keys),
+    log: new LogReader(blocking, keys),
+    trimmer: new LogReader(store.redis, keys),
     connect: async () => {
       if (!store.isUp) await store.connect()
       if (blocking.status !== 'ready') await firstConnect(blocking, config.redis)

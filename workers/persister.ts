@@ -12,6 +12,7 @@ import type { Log } from '../core/log.ts'
 import { compareLogPositions, formatLogPosition, type LogPosition } from '../core/log-position.ts'
 import { missingEntries } from '../core/recovery/verdict.ts'
 import { publishCommitted } from '../core/redis/committed-channel.ts'
+import type { ShardKeys } from '../core/redis/keys.ts'
 import {
   type PersisterState,
   type PersisterStateName,
@@ -40,6 +41,9 @@ const stateSentences = {
 } as const satisfies Record<PersisterStateName, string>
 
 export interface PersisterParts {
+  /** Whose log it drains. All that follows belongs to it. */
+  readonly shard: number
+  readonly keys: ShardKeys
   /** Connected once, by `connect`; from then on they reconnect by themselves. */
   readonly store: SaleStore
   /** Reads on a connection of its own, because its reads block. */
@@ -129,7 +133,7 @@ export class Persister {
   }
 
   async #step(): Promise<'at end' | 'moved'> {
-    const { log, metrics, reached } = this.#parts
+    const { shard, log, metrics, reached } = this.#parts
     if (!this.#isConnected) await this.#connect()
     if (this.#state === 'standby' && !(await this.#mayTakeOver())) return 'moved'
     const isDraining = this.#goal === 'drain'
@@ -142,7 +146,7 @@ export class Persister {
       this.#succeeded()
       return isDraining ? 'at end' : 'moved'
     }
-    const chunk = gatherChunk(entries, after, drainBytesMax)
+    const chunk = gatherChunk(entries, { shard, after, bytesMax: drainBytesMax })
     const startedAtMs = performance.now()
     const copied = await this.#copy(chunk)
     this.#located(copied.through)
@@ -180,7 +184,7 @@ export class Persister {
   }
 
   #askOffset(): Promise<LogPosition> {
-    return this.#waits.on('Postgres to say how far it has the log', this.#parts.copies.offset())
+    return this.#waits.on('Postgres to say how far it has the log', this.#parts.copies.offset(this.#parts.shard))
   }
 
   #askLogState(): Promise<LogState> {
@@ -205,8 +209,8 @@ export class Persister {
 
   /** Says how far Postgres is, and trims what it has. Answers whether anybody listens. @throws Fault */
   async #announce(position: LogPosition): Promise<boolean> {
-    const { store, trimmer } = this.#parts
-    const saying = publishCommitted(store.redis, store.keys, position)
+    const { store, keys, trimmer } = this.#parts
+    const saying = publishCommitted(store.redis, keys, position)
     const announcing = Promise.all([saying, trimmer.trim(position)])
     const [listeners] = await this.#waits.on('Redis to trim the log', announcing)
     return listeners > 0
@@ -309,7 +313,7 @@ export class Persister {
   }
 
   async #publish(): Promise<void> {
-    const { store } = this.#parts
+    const { store, keys } = this.#parts
     const published: PersisterState = {
       state: this.#visibleState,
       trouble: this.#trouble,
@@ -317,7 +321,7 @@ export class Persister {
       host: hostname(),
       pid: process.pid,
     }
-    await publishPersisterState(store.redis, store.keys, published)
+    await publishPersisterState(store.redis, keys, published)
   }
 
   #show(): void {

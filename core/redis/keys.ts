@@ -3,11 +3,6 @@
  * them all in a cluster. Nothing that a client sends is ever part of a name: sale numbers come from the list of sales.
  */
 
-/** The shard that a sale lives in. The one place that decides it; today there is one shard. */
-export function shardOf(_sale: number): number {
-  return 0
-}
-
 export interface ShardKeys {
   /** `{hotcakes:<shard>}:`, from which the function builds the keys of a listed sale. */
   readonly prefix: string

@@ -8,8 +8,8 @@ import { compareLogPositions, type LogPosition } from '../../core/log-position.t
 import { type RecordDatabase, readRecordHead } from '../../core/recovery/record-head.ts'
 import { type Recovery, recover } from '../../core/recovery/recover.ts'
 import { judge, type Verdict } from '../../core/recovery/verdict.ts'
-import { shardOf } from '../../core/redis/keys.ts'
 import type { SaleStore } from '../../core/redis/sale-store.ts'
+import { shardOf } from '../../core/shards.ts'
 import type { RunCheck } from './run-check.ts'
 
 /** In the place of an admitted run: no Redis has it, nor a connection that doesn't know its own yet (''). */

@@ -126,7 +126,10 @@ export class HttpWorker {
       settings: saleSettings(config),
     })
     this.#saleView = new SaleView({ store: this.#store, clock: this.#clock, intervalMs, onUnlisted })
-    this.#acks = app.ack === 'postgres' ? new PostgresAcks(redis, { log, metrics: this.#metrics }) : undefined
+    this.#acks =
+      app.ack === 'postgres'
+        ? new PostgresAcks(redis, { keys: this.#store.keys, log, metrics: this.#metrics })
+        : undefined
     this.#watch = new LogWatch({
       store: this.#store,
       clock: this.#clock,

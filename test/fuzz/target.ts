@@ -1,5 +1,6 @@
 import { isUserId } from '../../core/ids.ts'
-import { shardKeys, shardOf } from '../../core/redis/keys.ts'
+import { shardKeys } from '../../core/redis/keys.ts'
+import { shardOf } from '../../core/shards.ts'
 import type { EmbeddedPostgres } from '../../ops/embedded/facts.ts'
 import { runAuditJson } from '../helpers/audit.ts'
 import { type Cluster, startCluster } from '../helpers/cluster.ts'

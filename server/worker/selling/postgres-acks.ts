@@ -9,6 +9,7 @@ import {
 } from '../../../core/log-position.ts'
 import { CommittedListener } from '../../../core/redis/committed-channel.ts'
 import type { RedisSettings } from '../../../core/redis/connection.ts'
+import type { ShardKeys } from '../../../core/redis/keys.ts'
 import type { LogState } from '../../../core/redis/sale-store.ts'
 import type { RequestMetrics } from '../http/request-metrics.ts'
 import { UncommittedAnswers } from './uncommitted-answers.ts'
@@ -20,7 +21,7 @@ export class PostgresAcks {
   readonly #log: Log
   #isLate = false
 
-  constructor(settings: RedisSettings, { log, metrics }: { log: Log; metrics: RequestMetrics }) {
+  constructor(settings: RedisSettings, { keys, log, metrics }: { keys: ShardKeys; log: Log; metrics: RequestMetrics }) {
     this.#log = log
     this.answers = new UncommittedAnswers({
       waitMsMax: commitWaitMsMax,
@@ -32,6 +33,7 @@ export class PostgresAcks {
       },
     })
     this.#listener = new CommittedListener(settings, {
+      keys,
       name: `hotcakes-http-${process.pid}-commits`,
       onPosition: (position) => this.#commit(position),
       onFault: ({ code, message }) => {
