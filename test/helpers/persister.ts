@@ -7,11 +7,13 @@ import { loadConfig } from '../../core/config/load.ts'
 import type { FromChild, ToChild } from '../../core/ipc.ts'
 import type { EmbeddedPostgres, EmbeddedRedis } from '../../ops/embedded/facts.ts'
 import type { DrainStep } from '../../workers/drain-steps.ts'
+import { dieAtEnv } from './die-at.ts'
 import { eventually } from './eventually.ts'
 import type { Scope } from './scope.ts'
 import { servicesEnv } from './services.ts'
 
-const executable = fileURLToPath(new URL('../../workers/persister-main.js', import.meta.url))
+const program = fileURLToPath(new URL('../../workers/persister-main.js', import.meta.url))
+const programThatDies = fileURLToPath(new URL('./persister-that-dies.js', import.meta.url))
 
 /** Far above what any test leaves in the log. */
 const drainMsMax = 60_000
@@ -47,8 +49,8 @@ export async function startPersister(
   scope: Scope,
   options: { db: EmbeddedPostgres; redis: EmbeddedRedis; dieAt?: DrainStep },
 ): Promise<TestPersister> {
-  const child = fork(executable, [], {
-    env: { PATH: process.env['PATH'], ...(options.dieAt && { HOTCAKES_TEST_DIE_AT: options.dieAt }) },
+  const child = fork(options.dieAt === undefined ? program : programThatDies, [], {
+    env: { PATH: process.env['PATH'], ...(options.dieAt && dieAtEnv(options.dieAt)) },
     stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
   })
   const messages: FromChild[] = []
