@@ -83,13 +83,11 @@ export class PersisterProcess {
       commandTimeoutMs: logReadBlockMs + redisCommandTimeoutMs,
     })
     return new Persister({
-      say: parts.log,
-      copies: parts.copies,
-      metrics: parts.metrics,
+      ...parts,
       shard,
       keys,
       store,
-      log: new LogReader(blocking, keys),
+      reader: new LogReader(blocking, keys),
       trimmer: new LogReader(store.redis, keys),
       connect: async () => {
         if (!store.isUp) await store.connect()

@@ -47,13 +47,13 @@ export interface PersisterParts {
   /** Connected once, by `connect`; from then on they reconnect by themselves. */
   readonly store: SaleStore
   /** Reads on a connection of its own, because its reads block. */
-  readonly log: LogReader
+  readonly reader: LogReader
   /** Trims on the store's connection. */
   readonly trimmer: LogReader
   readonly connect: () => Promise<void>
   readonly copies: CopyPool
   readonly metrics: PersisterMetrics
-  readonly say: Log
+  readonly log: Log
   readonly reached: StepHook
 }
 
@@ -87,8 +87,8 @@ export class Persister {
 
   constructor(parts: PersisterParts) {
     this.#parts = parts
-    this.#troubles = new Troubles(parts.say)
-    this.#waits = new Waits(parts.say)
+    this.#troubles = new Troubles(parts.log)
+    this.#waits = new Waits(parts.log)
   }
 
   /**
@@ -133,14 +133,14 @@ export class Persister {
   }
 
   async #step(): Promise<'at end' | 'moved'> {
-    const { shard, log, metrics, reached } = this.#parts
+    const { shard, reader, metrics, reached } = this.#parts
     if (!this.#isConnected) await this.#connect()
     if (this.#state === 'standby' && !(await this.#mayTakeOver())) return 'moved'
     const isDraining = this.#goal === 'drain'
     const after = (this.#position ??= await this.#locate())
     const blockMs = isDraining || this.#state !== 'active' ? 0 : logReadBlockMs
     const { entriesMax } = this.#suspects
-    const entries = await this.#waits.on("Redis' log", log.read(after, { entriesMax, blockMs }))
+    const entries = await this.#waits.on("Redis' log", reader.read(after, { entriesMax, blockMs }))
     if (entries.length === 0) {
       await this.#checkIdle(after)
       this.#succeeded()
@@ -210,8 +210,7 @@ export class Persister {
   /** Says how far Postgres is, and trims what it has. Answers whether anybody listens. @throws Fault */
   async #announce(position: LogPosition): Promise<boolean> {
     const { store, keys, trimmer } = this.#parts
-    const saying = publishCommitted(store.redis, keys, position)
-    const announcing = Promise.all([saying, trimmer.trim(position)])
+    const announcing = Promise.all([publishCommitted(store.redis, keys, position), trimmer.trim(position)])
     const [listeners] = await this.#waits.on('Redis to trim the log', announcing)
     return listeners > 0
   }
@@ -293,9 +292,9 @@ export class Persister {
     if (!this.#isConnected || this.#isTicking) return
     this.#isTicking = true
     try {
-      const log = await this.#parts.store.logState()
-      this.#parts.metrics.log(log.backlogEntries, log.lagSeconds)
-      if (this.#mayPublish(log.persister)) await this.#publish()
+      const { backlogEntries, lagSeconds, persister } = await this.#parts.store.logState()
+      this.#parts.metrics.backlog(backlogEntries, lagSeconds)
+      if (this.#mayPublish(persister)) await this.#publish()
     } catch (error) {
       // Without Redis there is nobody to tell; the loop meets the same trouble, and announces it.
       if (!(error instanceof Fault)) throw error
@@ -329,7 +328,7 @@ export class Persister {
     if (this.#state === 'starting' || state === this.#shownState) return
     this.#shownState = state
     this.#parts.metrics.state(state)
-    this.#parts.say.info({ position: formatLogPosition(this.#lastPosition) }, stateSentences[state])
+    this.#parts.log.info({ position: formatLogPosition(this.#lastPosition) }, stateSentences[state])
   }
 
   /** A transaction that takes too long may never end: libpq's calls can't be given a deadline. */

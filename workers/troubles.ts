@@ -9,15 +9,15 @@ import { isPassing } from './refusals.ts'
  * is over, however often it is tried meanwhile, and how long to wait before the next attempt.
  */
 export class Troubles {
-  readonly #say: Log
+  readonly #log: Log
   #current: FaultCode | undefined
   #said = ''
   #sinceMs = 0
   #attempts = 0
   #gapAfter: string | undefined
 
-  constructor(say: Log) {
-    this.#say = say
+  constructor(log: Log) {
+    this.#log = log
   }
 
   /** An attempt failed. Answers how long to wait before the next, in ms. */
@@ -26,7 +26,7 @@ export class Troubles {
     // Of a server that is away libpq says now this and now that; any other message that is new is news.
     const isAway = fault.code.endsWith('_UNAVAILABLE')
     if (this.#current !== fault.code || (!isAway && this.#said !== fault.message)) {
-      this.#say[isPassing(fault) ? 'warn' : 'error']({ code: fault.code }, `the log is not drained: ${fault.message}`)
+      this.#log[isPassing(fault) ? 'warn' : 'error']({ code: fault.code }, `the log is not drained: ${fault.message}`)
     }
     this.#current = fault.code
     this.#said = fault.message
@@ -39,7 +39,7 @@ export class Troubles {
   /** Says again what is in the way: now somebody waits for its end. */
   remind(): void {
     if (this.#current !== undefined)
-      this.#say.warn({ code: this.#current }, `the log can't be drained to its end yet: ${this.#said}`)
+      this.#log.warn({ code: this.#current }, `the log can't be drained to its end yet: ${this.#said}`)
   }
 
   over(): void {
@@ -47,7 +47,7 @@ export class Troubles {
     this.#gapAfter = undefined
     if (this.#current === undefined) return
     const lastedMs = Math.round(performance.now() - this.#sinceMs)
-    this.#say.info({ code: this.#current, lastedMs }, 'the log is drained again')
+    this.#log.info({ code: this.#current, lastedMs }, 'the log is drained again')
     this.#current = undefined
   }
 
