@@ -15,8 +15,11 @@ export function isOfRows(fault: Fault): fault is PostgresFault {
   return fault instanceof PostgresFault && /^2[23]/.test(fault.sqlState ?? '')
 }
 
-/** What a persister is in that met this fault and gets nothing into Postgres. */
-export function stateAfter(fault: Fault): PersisterStateName {
+/** Where a persister is that gets nothing into Postgres. */
+export type StuckName = Exclude<PersisterStateName, 'active' | 'standby'>
+
+/** Where a persister is after this fault, unless it is about Redis. */
+export function stateAfter(fault: Fault): StuckName {
   if (fault.code === 'HC_POSTGRES_LOCKED') return 'locked'
   if (fault.code.startsWith('HC_LOG_')) return 'log_fault'
   return isPassing(fault) ? 'away' : 'refused'

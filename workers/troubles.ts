@@ -1,7 +1,6 @@
 import type { Fault, FaultCode } from '../core/faults.ts'
 import { drainRetryDelayMsMax, drainRetryDelayMsMin, redisReconnectDelayMsMax } from '../core/limits.ts'
 import type { Log } from '../core/log.ts'
-import { formatLogPosition, type LogPosition } from '../core/log-position.ts'
 import { isPassing } from './refusals.ts'
 
 /**
@@ -14,7 +13,6 @@ export class Troubles {
   #said = ''
   #sinceMs = 0
   #attempts = 0
-  #gapAfter: string | undefined
 
   constructor(log: Log) {
     this.#log = log
@@ -44,18 +42,9 @@ export class Troubles {
 
   over(): void {
     this.#attempts = 0
-    this.#gapAfter = undefined
     if (this.#current === undefined) return
     const lastedMs = Math.round(performance.now() - this.#sinceMs)
     this.#log.info({ code: this.#current, lastedMs }, 'the log is drained again')
     this.#current = undefined
-  }
-
-  /** Whether a gap after this position is seen for the first time. */
-  isNewGap(position: LogPosition | undefined): boolean {
-    const gapAfter = position && formatLogPosition(position)
-    const isNew = gapAfter !== this.#gapAfter
-    this.#gapAfter = gapAfter
-    return isNew
   }
 }

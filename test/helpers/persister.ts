@@ -27,6 +27,10 @@ interface LogLine {
   readonly level: string
   readonly code?: string
   readonly msg: string
+  /** Of a line of the level debug. */
+  readonly from?: string
+  readonly to?: string
+  readonly why?: string
 }
 
 /** A persister process of a test's own, which plays its primary. */
@@ -44,11 +48,15 @@ export interface TestPersister {
   disconnect(): void
 }
 
+interface StartOptions {
+  readonly db: EmbeddedPostgres
+  readonly redis: EmbeddedRedis
+  readonly dieAt?: DrainStep
+  readonly logLevel?: 'debug' | 'info'
+}
+
 /** Forks one, as the primary would; resolves when it says that it is ready. */
-export async function startPersister(
-  scope: Scope,
-  options: { db: EmbeddedPostgres; redis: EmbeddedRedis; dieAt?: DrainStep },
-): Promise<TestPersister> {
+export async function startPersister(scope: Scope, options: StartOptions): Promise<TestPersister> {
   const child = fork(options.dieAt === undefined ? program : programThatDies, [], {
     env: { PATH: process.env['PATH'], ...(options.dieAt && dieAtEnv(options.dieAt)) },
     stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
@@ -64,7 +72,7 @@ export async function startPersister(
   })
 
   await eventually(() => messages.some(({ type }) => type === 'listening'), { what: 'the persister listening' })
-  child.send({ type: 'start', config: persisterConfig(options.db, options.redis) } satisfies ToChild)
+  child.send({ type: 'start', config: persisterConfig(options) } satisfies ToChild)
   await eventually(() => messages.some(({ type }) => type === 'ready'), { what: 'the persister ready' })
   return {
     pid: child.pid ?? 0,
@@ -84,8 +92,8 @@ export async function startPersister(
   }
 }
 
-function persisterConfig(db: EmbeddedPostgres, redis: EmbeddedRedis) {
-  return loadConfig({ env: servicesEnv({ db, redis }) })
+function persisterConfig({ logLevel = 'info', ...services }: StartOptions) {
+  return loadConfig({ env: { ...servicesEnv(services), LOG_LEVEL: logLevel } })
 }
 
 /** Its end, and all that it had to say. Not 'close': that never comes when it was us who closed the channel. */
