@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { Fault, type FaultCode } from '../core/faults.ts'
 import { copyLockMsMax } from '../core/limits.ts'
-import { formatLogPosition, type LogPosition } from '../core/log-position.ts'
+import { compareLogPositions, formatLogPosition, type LogPosition } from '../core/log-position.ts'
 import { committedPosition } from '../core/postgres/committed-position.ts'
 import { connectPostgres, type Postgres } from '../core/postgres/connection.ts'
 import type { PostgresSettings } from '../core/postgres/conninfo.ts'
@@ -32,10 +32,11 @@ export class Copier {
   readonly #settings: PostgresSettings
   readonly #reached: StepHook
   readonly #rows = new RowEncoder()
+  /** Between two calls never in a transaction. undefined: the next call opens one. */
   #postgres: Postgres | undefined
   /** The last transaction waited too long for a lock. */
   #wasLocked = false
-  /** Days whose partitions are known to exist. */
+  /** Days whose partitions are known to exist, by what this connection has seen. */
   readonly #daysReady = new Set<number>()
 
   constructor(settings: PostgresSettings, reached: StepHook) {
@@ -56,6 +57,8 @@ export class Copier {
   copy(chunk: LogChunk): CopiedChunk {
     const rows = this.#rows
     const { through, entries } = rows.encode(chunk)
+    assert.ok(compareLogPositions(chunk.after, through) < 0 && compareLogPositions(through, chunk.through) <= 0)
+    assert.ok(rows.purchases.rowCount <= rows.purchaseAttempts.rowCount, 'a purchase is an attempt as well')
     return this.#orDisconnect((postgres) => {
       this.#preparePartitions(postgres)
       const started = performance.now()

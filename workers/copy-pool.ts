@@ -20,7 +20,9 @@ export interface CopyPoolOptions {
  */
 export class CopyPool {
   readonly #piscina: Piscina<CopyTask, CopyReply>
+  /** Of the task that runs, which is one at a time: the thread's calls block. */
   #startedAtMs: number | undefined
+  /** Set once the thread has nothing open any more; no task follows. */
   #closing = false
 
   constructor({ thread: { file, data }, onThreadLost }: CopyPoolOptions) {
@@ -73,6 +75,7 @@ export class CopyPool {
 
   async #run(task: CopyTask, transferList: ArrayBuffer[] = []): Promise<CopyReply> {
     assert.equal(this.#startedAtMs, undefined, 'one task at a time')
+    assert.ok(!this.#closing, 'no task after the last')
     this.#startedAtMs = performance.now()
     try {
       const reply = await this.#piscina.run(task, { transferList })

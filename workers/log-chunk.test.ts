@@ -74,3 +74,11 @@ test('a gap at the very start is a fault that names both sides', () => {
     assert.throws(() => gatheredIds([next], '1-7'), { code: 'HC_LOG_GAP' }, next)
   }
 })
+
+test('a chunk whose ends fall, or that holds more than its entries, is a bug', () => {
+  const chunk = gather([batch('1-1', 'abc', 'de'), batch('1-2', 'f', 'g')], '1-0')
+  const fallen: LogChunk = { ...chunk, index: Float64Array.from(chunk.index, (end, at) => (at === 6 ? 2 : end)) }
+  const longer: LogChunk = { ...chunk, bytes: new Uint8Array(chunk.bytes.length + 1) }
+  for (const broken of [fallen, longer]) assert.throws(() => entriesOf(broken), { name: 'AssertionError' })
+  assert.throws(() => gather([], '1-0'), { name: 'AssertionError' })
+})

@@ -151,6 +151,7 @@ export class Persister {
     const count = entryCount(chunk)
     try {
       const copied = await this.#waits.on('Postgres to take log entries', this.#parts.copies.copy(chunk))
+      assertWithin(copied, chunk, count)
       this.#suspects.copied(copied.entries)
       return copied
     } catch (error) {
@@ -288,6 +289,12 @@ export class Persister {
       }
     })
   }
+}
+
+/** A copy ends where the chunk does, or before an entry that can't be read; the next read goes on from there. */
+function assertWithin({ through, entries }: CopiedChunk, chunk: LogChunk, count: number): void {
+  const isWhole = compareLogPositions(through, chunk.through) === 0
+  assert.ok(entries > 0 && entries <= count && isWhole === (entries === count))
 }
 
 function checkNothingLost({ last }: LogState, position: LogPosition): void {

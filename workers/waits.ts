@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { waitSayMs } from '../core/limits.ts'
 import type { Log } from '../core/log.ts'
 
@@ -11,6 +12,7 @@ export class Waits {
   }
 
   async on<Result>(what: string, answer: Promise<Result>): Promise<Result> {
+    assert.equal(this.#current, undefined, 'one wait at a time')
     const wait = { what, sinceMs: performance.now(), isSaid: false }
     this.#current = wait
     try {
