@@ -25,8 +25,8 @@ const msPerDay = 86_400_000
 
 /**
  * Writes chunks of the log to Postgres, each exactly once: the offset moves by compare-and-set in the transaction that
- * writes the rows. Blocks its thread. After any failure the connection is given up, and the next call opens one: what
- * a half-failed connection would still do is nothing anybody should have to think about.
+ * writes the rows. Blocks its thread. After any failure but a clean one it closes the connection, and the next call opens
+ * another: then nobody has to think about what a half-failed connection would still do.
  */
 export class Copier {
   readonly #settings: PostgresSettings
@@ -109,17 +109,17 @@ export class Copier {
 
   #connect(): Postgres {
     const postgres = connectPostgres(this.#settings, { applicationName: 'hotcakes persister' })
-    // Whoever holds a lock may hold it for ever, and the one who waits for it could not say for whom.
+    // A lock may be held for ever, and a session that waits for it can't say who holds it.
     postgres.query(`select set_config('lock_timeout', $1, false)`, [`${copyLockMsMax}ms`])
-    // The log is trimmed after COMMIT. Where a database's default is to answer it before the disk has it, a crash of
-    // Postgres would lose rows that are nowhere else any more.
+    // The log is trimmed after COMMIT. With 'off', which may be a database's default, COMMIT is answered before the rows
+    // are on disk: a crash of Postgres would lose rows that are nowhere else any more.
     postgres.query(
       `select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'`,
     )
     return postgres
   }
 
-  /** In a transaction of its own: the second persister should not have to wait for a copy to see a partition. */
+  /** In a transaction of its own: a second persister sees the partition without waiting for a copy to end. */
   #preparePartitions(postgres: Postgres): void {
     for (const day of this.#rows.days) {
       if (this.#daysReady.has(day)) continue
@@ -129,7 +129,7 @@ export class Copier {
     }
   }
 
-  /** A sale is opened again only in a new epoch, when Redis had lost it: then the terms in force are the new ones. */
+  /** A sale is opened twice only when Redis had lost it and began a new epoch: the later terms are in force. */
   #insertSales(postgres: Postgres): void {
     for (const { sale, opensAtMs, closesAtMs, items, userLimit, holdMs } of this.#rows.openedSales) {
       postgres.query(

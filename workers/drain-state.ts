@@ -19,11 +19,11 @@ import { isOfRows, publicTrouble, type StuckName, stateAfter } from './refusals.
  *      it drains          another one drains     nothing gets into Postgres, and why
  *         ▲                      ▲                    ▲
  *         └──────────────────────┴────────────────────┘
- *           from each to each other, by the same events
+ *           these three also lead to each other, by the same events
  *
  * Beside the place:
- * - The goal goes from run to drain to stop and never back. Whoever drains to the end does not stand by: with another goal
- *   than run `overtaken` leaves the place as it is.
+ * - The goal goes from run to drain to stop and never back. Only a persister whose goal is to run stands by: with another
+ *   goal `overtaken` leaves the place as it is.
  * - The offset is known from `located` until the next failure, whichever that is.
  * - The other failures (redis_failed, gap_seen, run_refused) leave the place as it is.
  * - An active persister whose transaction hangs shows itself as away, without a move (state-report.ts).

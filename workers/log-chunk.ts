@@ -4,8 +4,8 @@ import { formatLogPosition, type LogPosition } from '../core/log-position.ts'
 import type { LogEntry } from './log-reader.ts'
 
 /**
- * A run of log entries on its way to the copy thread: two plain arrays whose memory is handed over, not copied. As
- * the Buffers that the Redis client made, each entry would take the whole block it was received in along.
+ * A run of log entries on its way to the copy thread: two plain arrays whose memory is handed over, not copied. The Redis
+ * client's Buffers would not do: each would take along the whole block that it was received in.
  */
 export interface LogChunk {
   /** Whose log it is a run of. */

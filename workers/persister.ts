@@ -98,7 +98,7 @@ export class Persister {
     }
   }
 
-  /** To the very end: finished when nothing follows what was committed, also nothing that others append meanwhile. */
+  /** To the very end: finished when nothing follows what was committed, not even what others append meanwhile. */
   drain(): void {
     this.#move({ name: 'drain' })
     this.#troubles.remind()
@@ -134,8 +134,8 @@ export class Persister {
     const isAwaited = await this.#announce()
     reached('after_trim')
 
-    // A full read means that more is waiting: then there is nothing to gather. Nor is there when somebody waits for the
-    // commits: what came in during the last one makes up the next.
+    // No wait when more is there already (the read was full), or when purchases wait for their commit: then the next
+    // transaction takes what came in during this one.
     const isBehind = copied.entries < entries.length || entries.length === entriesMax
     if (!isBehind && !isDraining && !isAwaited) await this.#pause(drainIntervalMs - (performance.now() - startedAtMs))
     return 'moved'
@@ -183,7 +183,7 @@ export class Persister {
     await this.#announce()
   }
 
-  /** Says how far Postgres is, and trims what it has, no more. Answers whether anybody listens. @throws Fault */
+  /** Says how far Postgres is, and trims what it has, no more. Returns whether anybody listens. @throws Fault */
   async #announce(): Promise<boolean> {
     const { store, keys, trimmer } = this.#parts
     const position = this.#knownPosition
@@ -199,8 +199,8 @@ export class Persister {
   }
 
   /**
-   * Nothing follows the offset; is that the truth? Postgres may be gone, another persister may drain, and a log that
-   * was emptied or went back in time would never show it by itself. @throws Fault
+   * Checks that nothing follows the offset. Postgres may be gone, another persister may drain, and a log that was emptied
+   * or went back in time looks like one that is drained. @throws Fault
    */
   async #checkIdle(): Promise<void> {
     const { goal, offset } = this.#state
@@ -218,8 +218,8 @@ export class Persister {
   }
 
   /**
-   * In standby, after a while: whether the active one is gone. It is when it has been silent for long, or when the
-   * offset stood still although there was work. Taking over from one that is merely slow is safe, and costs a wait.
+   * In standby, after a while: whether the active persister is gone. It is when it was silent for long, or when the offset
+   * stood still although there was work. Taking over from one that is merely slow is safe, and costs a wait.
    */
   async #mayTakeOver(): Promise<boolean> {
     if (this.#state.goal === 'run') await this.#pause(drainStandbyMs)

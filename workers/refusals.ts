@@ -3,7 +3,7 @@ import { troubleReasonCharsMax } from '../core/limits.ts'
 import { isPassingState, PostgresFault } from '../core/postgres/postgres-fault.ts'
 import type { PersisterStateName, PersisterTrouble } from '../core/redis/persister-state.ts'
 
-/** Whether waiting may help. Not where somebody has to give a right, make room, change a table or repair the log. */
+/** Whether waiting may help. It doesn't where a person has to grant a right, make room, change a table or repair the log. */
 export function isPassing(fault: Fault): boolean {
   if (fault.code === 'HC_SCHEMA' || fault.code.startsWith('HC_LOG_')) return false
   if (fault.code !== 'HC_POSTGRES_REFUSED') return true

@@ -42,7 +42,7 @@ export class StateReport {
     this.#state = state
   }
 
-  /** Once a second and at changes: learns the state of the log and says our own. Never throws a Fault. */
+  /** Once a second and at changes: reads the state of the log and publishes ours. Never throws a Fault. */
   async tick(): Promise<void> {
     this.#show()
     if (this.#state().place.name === 'connecting' || this.#isTicking) return
@@ -72,7 +72,7 @@ export class StateReport {
     })
   }
 
-  /** Of several persisters the active one's word counts; what is in our way says nothing while it isn't in its. */
+  /** Of several persisters the active one's word counts: our trouble is no news while another one drains. */
   #mayPublish(published: PersisterState | undefined): boolean {
     const { place } = this.#state()
     if (place.name === 'active') return true
@@ -90,7 +90,7 @@ export class StateReport {
     this.#parts.log.info({ position: formatLogPosition(lastPosition) }, stateSentences[visible])
   }
 
-  /** A transaction that takes too long may never end: libpq's calls can't be given a deadline. */
+  /** libpq's calls can't be given a deadline: a transaction that takes too long may never end. */
   get #visible(): PersisterStateName {
     const { name } = this.#state().place
     if (name === 'connecting' || name === 'starting') return 'away'

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { drainEntriesMax } from '../core/limits.ts'
 
 /**
- * Looks for the log entry whose rows Postgres refuses: the run that holds it is halved until it stands alone, and the
+ * Finds the log entry whose rows Postgres refuses: the run that holds it is halved until the entry stands alone, and the
  * good entries before it are copied on the way. That takes log2(drainEntriesMax) + 1 further attempts, 10.
  */
 export class Suspects {

@@ -4,8 +4,8 @@ import type { Log } from '../core/log.ts'
 import { isPassing } from './refusals.ts'
 
 /**
- * What keeps the persister from going on, from the first failure to the next success: says each kind once and when it
- * is over, however often it is tried meanwhile, and how long to wait before the next attempt.
+ * What keeps the persister from going on, from the first failure to the next success. Logs each kind once and that it is
+ * over, whatever the number of attempts, and spaces them.
  */
 export class Troubles {
   readonly #log: Log
@@ -18,10 +18,10 @@ export class Troubles {
     this.#log = log
   }
 
-  /** An attempt failed. Answers how long to wait before the next, in ms. */
+  /** An attempt failed. Returns how long to wait before the next, in ms. */
   met(fault: Fault): number {
     if (this.#current === undefined) this.#sinceMs = performance.now()
-    // Of a server that is away libpq says now this and now that; any other message that is new is news.
+    // libpq's messages vary while a server is away: that is one piece of news. Otherwise another message is another one.
     const isAway = fault.code.endsWith('_UNAVAILABLE')
     if (this.#current !== fault.code || (!isAway && this.#said !== fault.message)) {
       this.#log[isPassing(fault) ? 'warn' : 'error']({ code: fault.code }, `the log is not drained: ${fault.message}`)
