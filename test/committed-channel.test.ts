@@ -3,6 +3,8 @@ import { after, type TestContext, test } from 'node:test'
 
 import { formatLogPosition, parseLogPosition } from '../core/log-position.ts'
 import { CommittedListener, publishCommitted } from '../core/redis/committed-channel.ts'
+import { shardKeys } from '../core/redis/keys.ts'
+import { shardOf } from '../core/shards.ts'
 import type { EmbeddedRedis } from '../ops/embedded/facts.ts'
 import { startBuyers } from './helpers/buyers.ts'
 import { eventually } from './helpers/eventually.ts'
@@ -16,6 +18,7 @@ async function listen(t: TestContext, redis: EmbeddedRedis) {
   const heard: string[] = []
   const faults: string[] = []
   const listener = new CommittedListener(redis, {
+    keys: shardKeys(shardOf(0)),
     name: 'listener',
     onPosition: (position) => heard.push(formatLogPosition(position)),
     onFault: ({ code }) => faults.push(code),

@@ -32,7 +32,7 @@ function standsBy(persister: TestPersister): boolean {
 
 /** Two persisters on one log, of which one has given way by now. */
 async function startRivals(t: TestContext, redis: EmbeddedRedis, buyers: Buyers): Promise<TestPersister[]> {
-  const both = await Promise.all([1, 2].map(() => startPersister(t, { db, redis })))
+  const both = await Promise.all([1, 2].map(() => startPersister(t, { db, redis, logLevel: 'debug' })))
   await eventually(async () => {
     await buySome(buyers, 3)
     return both.some(standsBy)
@@ -104,6 +104,13 @@ test('when the active one of two persisters dies, the other takes over', async (
   await buySome(buyers, 3)
   await eventually(() => recordedAttempts(postgres).length === buyers.decided.length)
   assertRecorded(postgres, buyers.decided)
+  const heir = both.find((one) => one !== active) as TestPersister
+  const story = heir.logLines().flatMap(({ from, to, why, msg }) => (from === undefined ? msg : `${from} ${why} ${to}`))
+  assert.deepEqual(
+    story.filter((line) => /^standby|takes over/.test(line)).slice(-3),
+    ['the other persister does not go on: this one takes over', 'standby located standby', 'standby copied active'],
+    story.join('\n'),
+  )
 })
 
 test('a persister whose connection to Postgres is killed over and over goes on where it was', async (t) => {

@@ -272,6 +272,26 @@ test('a Postgres that hangs is named as what is waited for', async (t) => {
   assertRecorded(postgres, buyers.decided)
 })
 
+test('at the level debug the log tells each turn of a persister, and no more when it only goes on', async (t) => {
+  const redis = await startRedis(t)
+  const postgres = newRecord(t, db)
+  const buyers = await startBuyers(t, redis.connection)
+  await buyers.checkOut(5)
+  const persister = await startPersister(t, { db, redis: redis.connection, logLevel: 'debug' })
+  for (let count = 5; count <= 20; count += 5) {
+    await eventually(() => recordedAttempts(postgres).length === count)
+    await buyers.checkOut(5)
+  }
+  await persister.drain()
+  const turns = persister.logLines().flatMap(({ from, to, why }) => (from === undefined ? [] : `${from} ${why} ${to}`))
+  assert.deepEqual(turns, [
+    'connecting connected starting',
+    'starting located starting',
+    'starting copied active',
+    'active drain active',
+  ])
+})
+
 test('a bug of the persister process is logged with its stack, and ends it', async (t) => {
   const redis = await startRedis(t)
   newRecord(t, db)
@@ -279,7 +299,7 @@ test('a bug of the persister process is logged with its stack, and ends it', asy
   persister.send(null as unknown as ToChild)
   assert.deepEqual(await persister.exited, { code: 1, signal: null })
   const bug = persister.logLines().find(({ msg }) => msg === 'a bug') as { err?: { stack?: string } } | undefined
-  assert.match(bug?.err?.stack ?? '', /persister-main/)
+  assert.match(bug?.err?.stack ?? '', /persister-process/)
   assert.ok(persister.messages.some((message) => message.type === 'failed' && message.code === 'bug'))
 })
 

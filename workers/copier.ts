@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { Fault, type FaultCode } from '../core/faults.ts'
 import { copyLockMsMax } from '../core/limits.ts'
-import { formatLogPosition, type LogPosition } from '../core/log-position.ts'
+import { compareLogPositions, formatLogPosition, type LogPosition } from '../core/log-position.ts'
 import { committedPosition } from '../core/postgres/committed-position.ts'
 import { connectPostgres, type Postgres } from '../core/postgres/connection.ts'
 import type { PostgresSettings } from '../core/postgres/conninfo.ts'
@@ -18,7 +18,6 @@ import { isLockTimeout, lockFault, lockTables } from './locks.ts'
 import type { LogChunk } from './log-chunk.ts'
 import { RowEncoder } from './row-encoder.ts'
 
-const shard = 0
 /** After these the connection is as good as before: the transaction was rolled back. */
 const cleanFailures: ReadonlySet<FaultCode> = new Set(['HC_OFFSET_MOVED', 'HC_POSTGRES_LOCKED'])
 const msPerSecond = 1_000
@@ -26,17 +25,18 @@ const msPerDay = 86_400_000
 
 /**
  * Writes chunks of the log to Postgres, each exactly once: the offset moves by compare-and-set in the transaction that
- * writes the rows. Blocks its thread. After any failure the connection is given up, and the next call opens one: what
- * a half-failed connection would still do is nothing anybody should have to think about.
+ * writes the rows. Blocks its thread. After any failure but a clean one it closes the connection, and the next call opens
+ * another: then nobody has to think about what a half-failed connection would still do.
  */
 export class Copier {
   readonly #settings: PostgresSettings
   readonly #reached: StepHook
   readonly #rows = new RowEncoder()
+  /** Between two calls never in a transaction. undefined: the next call opens one. */
   #postgres: Postgres | undefined
   /** The last transaction waited too long for a lock. */
   #wasLocked = false
-  /** Days whose partitions are known to exist. */
+  /** Days whose partitions are known to exist, by what this connection has seen. */
   readonly #daysReady = new Set<number>()
 
   constructor(settings: PostgresSettings, reached: StepHook) {
@@ -44,8 +44,8 @@ export class Copier {
     this.#reached = reached
   }
 
-  /** Up to where the log is in Postgres. @throws Fault HC_POSTGRES_UNAVAILABLE | HC_POSTGRES_REFUSED | HC_SCHEMA */
-  offset(): LogPosition {
+  /** Up to where the log of a shard is in Postgres. @throws Fault HC_POSTGRES_UNAVAILABLE | HC_POSTGRES_REFUSED | HC_SCHEMA */
+  offset(shard: number): LogPosition {
     return this.#orDisconnect((postgres) => committedPosition(postgres, shard))
   }
 
@@ -57,12 +57,14 @@ export class Copier {
   copy(chunk: LogChunk): CopiedChunk {
     const rows = this.#rows
     const { through, entries } = rows.encode(chunk)
+    assert.ok(compareLogPositions(chunk.after, through) < 0 && compareLogPositions(through, chunk.through) <= 0)
+    assert.ok(rows.purchases.rowCount <= rows.purchaseAttempts.rowCount, 'a purchase is an attempt as well')
     return this.#orDisconnect((postgres) => {
       this.#preparePartitions(postgres)
       const started = performance.now()
       postgres.transaction(() => {
         if (this.#wasLocked) lockTables(postgres)
-        moveOffset(postgres, chunk.after, through)
+        moveOffset(postgres, chunk, through)
         this.#reached('after_offset')
         this.#insertSales(postgres)
         copyTable(postgres, `checkout_attempts (${checkoutColumns})`, rows.checkouts)
@@ -107,17 +109,17 @@ export class Copier {
 
   #connect(): Postgres {
     const postgres = connectPostgres(this.#settings, { applicationName: 'hotcakes persister' })
-    // Whoever holds a lock may hold it for ever, and the one who waits for it could not say for whom.
+    // A lock may be held for ever, and a session that waits for it can't say who holds it.
     postgres.query(`select set_config('lock_timeout', $1, false)`, [`${copyLockMsMax}ms`])
-    // The log is trimmed after COMMIT. Where a database's default is to answer it before the disk has it, a crash of
-    // Postgres would lose rows that are nowhere else any more.
+    // The log is trimmed after COMMIT. With 'off', which may be a database's default, COMMIT is answered before the rows
+    // are on disk: a crash of Postgres would lose rows that are nowhere else any more.
     postgres.query(
       `select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'`,
     )
     return postgres
   }
 
-  /** In a transaction of its own: the second persister should not have to wait for a copy to see a partition. */
+  /** In a transaction of its own: a second persister sees the partition without waiting for a copy to end. */
   #preparePartitions(postgres: Postgres): void {
     for (const day of this.#rows.days) {
       if (this.#daysReady.has(day)) continue
@@ -127,7 +129,7 @@ export class Copier {
     }
   }
 
-  /** A sale is opened again only in a new epoch, when Redis had lost it: then the terms in force are the new ones. */
+  /** A sale is opened twice only when Redis had lost it and began a new epoch: the later terms are in force. */
   #insertSales(postgres: Postgres): void {
     for (const { sale, opensAtMs, closesAtMs, items, userLimit, holdMs } of this.#rows.openedSales) {
       postgres.query(
@@ -142,7 +144,7 @@ export class Copier {
 }
 
 /** First in the transaction: whoever has locked the row is alone, and a second persister waits before it did any work. */
-function moveOffset(postgres: Postgres, after: LogPosition, through: LogPosition): void {
+function moveOffset(postgres: Postgres, { shard, after }: LogChunk, through: LogPosition): void {
   const moved = postgres.query(
     'update log_offsets set epoch = $1, seq = $2 where shard = $3 and epoch = $4 and seq = $5 returning shard',
     [through.epoch, through.seq, shard, after.epoch, after.seq],

@@ -1,35 +1,18 @@
 import assert from 'node:assert/strict'
 import { Piscina } from 'piscina'
-import { Fault, type FaultCode } from '../core/faults.ts'
+import { Fault } from '../core/faults.ts'
 import type { LogPosition } from '../core/log-position.ts'
-import type { PostgresSettings } from '../core/postgres/conninfo.ts'
 import { PostgresFault } from '../core/postgres/postgres-fault.ts'
 import type { CopiedChunk } from './copied-chunk.ts'
+import type { CopyReply, CopyTask, CopyThreadData } from './copy-tasks.ts'
 import type { LogChunk } from './log-chunk.ts'
 
-/** What the copy thread is started with. */
-export interface CopyThreadData {
-  readonly settings: PostgresSettings
-  /** See drain-steps.ts. */
-  readonly dieAtStep: string | undefined
+export interface CopyPoolOptions {
+  /** Its file exports runTask, see copy-thread.ts. */
+  readonly thread: { readonly file: URL; readonly data: CopyThreadData }
+  /** Called at most once, when the thread ended by itself: nothing can be copied any more. */
+  readonly onThreadLost: (error: Error) => void
 }
-
-export type CopyTask =
-  | { readonly kind: 'offset' }
-  | { readonly kind: 'copy'; readonly chunk: LogChunk }
-  | { readonly kind: 'close' }
-
-export type CopyReply =
-  | { readonly kind: 'offset'; readonly position: LogPosition }
-  | ({ readonly kind: 'copied' } & CopiedChunk)
-  | { readonly kind: 'closed' }
-  | { readonly kind: 'fault'; readonly code: FaultCode; readonly message: string }
-  | {
-      readonly kind: 'refusal'
-      readonly message: string
-      readonly sqlState: string | undefined
-      readonly publicReason: string
-    }
 
 /**
  * The copy thread, seen from the main thread. Exactly one, for good: libpq works in the first thread of a process that
@@ -37,13 +20,14 @@ export type CopyReply =
  */
 export class CopyPool {
   readonly #piscina: Piscina<CopyTask, CopyReply>
+  /** Of the task that runs, which is one at a time: the thread's calls block. */
   #startedAtMs: number | undefined
+  /** Set once the thread has nothing open any more; no task follows. */
   #closing = false
 
-  /** `onThreadLost` is called at most once, when the thread ended by itself: nothing can be copied any more. */
-  constructor(data: CopyThreadData, onThreadLost: (error: Error) => void) {
+  constructor({ thread: { file, data }, onThreadLost }: CopyPoolOptions) {
     this.#piscina = new Piscina<CopyTask, CopyReply>({
-      filename: new URL('./copy-thread.js', import.meta.url).href,
+      filename: file.href,
       name: 'runTask',
       minThreads: 1,
       maxThreads: 1,
@@ -69,8 +53,8 @@ export class CopyPool {
   }
 
   /** @throws Fault, see Copier */
-  async offset(): Promise<LogPosition> {
-    const reply = await this.#run({ kind: 'offset' })
+  async offset(shard: number): Promise<LogPosition> {
+    const reply = await this.#run({ kind: 'offset', shard })
     assert.ok(reply.kind === 'offset')
     return reply.position
   }
@@ -91,6 +75,7 @@ export class CopyPool {
 
   async #run(task: CopyTask, transferList: ArrayBuffer[] = []): Promise<CopyReply> {
     assert.equal(this.#startedAtMs, undefined, 'one task at a time')
+    assert.ok(!this.#closing, 'no task after the last')
     this.#startedAtMs = performance.now()
     try {
       const reply = await this.#piscina.run(task, { transferList })

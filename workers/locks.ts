@@ -9,16 +9,16 @@ export function isLockTimeout(error: unknown): boolean {
 }
 
 /**
- * First in a transaction, where the last one came to a lock: rows that were copied before it got there would be dead ones
- * in their tables, and so with each further attempt. ONLY: their partitions are too many to lock them all.
+ * First in a transaction, after one that met a lock: rows that are copied before the lock is met stay in their tables as
+ * dead rows, with each further attempt more. ONLY: the partitions are too many to lock them all.
  */
 export function lockTables(postgres: Postgres): void {
   postgres.query('lock table only checkout_attempts, only purchase_attempts, sales, purchases in row exclusive mode')
 }
 
 /**
- * Who kept a transaction waiting that has been rolled back since: whoever has more than a reader's lock on one of its
- * tables. That may name one too many, but costs nothing while all is well.
+ * Names the sessions that kept a transaction waiting, after its rollback: those that have more than a reader's lock on one
+ * of its tables. That may name one too many, but costs nothing while all is well.
  */
 export function lockFault(postgres: Postgres): Fault {
   const who = describeHolders(postgres)

@@ -5,8 +5,6 @@ import { parseLogPosition } from '../core/log-position.ts'
 import { ChunkReader, entryCount, gatherChunk, type LogChunk } from './log-chunk.ts'
 import type { LogEntry } from './log-reader.ts'
 
-const noBound = 1_000_000
-
 function batch(id: string, message = 'message', results = 'results'): LogEntry {
   return {
     position: parseLogPosition(id),
@@ -18,6 +16,10 @@ function batch(id: string, message = 'message', results = 'results'): LogEntry {
 
 function opened(id: string, message: string): LogEntry {
   return { position: parseLogPosition(id), kind: 'opened', message: Buffer.from(message), results: undefined }
+}
+
+function gather(entries: readonly LogEntry[], after: string, bytesMax = Number.POSITIVE_INFINITY): LogChunk {
+  return gatherChunk(entries, { shard: 3, after: parseLogPosition(after), bytesMax })
 }
 
 function entriesOf(chunk: LogChunk): string[] {
@@ -32,26 +34,27 @@ function entriesOf(chunk: LogChunk): string[] {
 
 function gatheredIds(ids: readonly string[], after: string): string[] {
   const entries = ids.map((id) => batch(id, 'm', 'r'))
-  return entriesOf(gatherChunk(entries, parseLogPosition(after), noBound)).map((entry) => entry.split(' ')[0] ?? '')
+  return entriesOf(gather(entries, after)).map((entry) => entry.split(' ')[0] ?? '')
 }
 
 test('a chunk gives back what was gathered', () => {
   const entries = [opened('1-1', 'sale'), batch('1-2', 'a', 'bb'), batch('1-3', 'ccc', 'd')]
-  const chunk = gatherChunk(entries, parseLogPosition('0-0'), noBound)
+  const chunk = gather(entries, '0-0')
   assert.deepEqual(entriesOf(chunk), ['1-1 sale ', '1-2 a bb', '1-3 ccc d'])
+  assert.equal(chunk.shard, 3)
   assert.deepEqual([chunk.after, chunk.through], [parseLogPosition('0-0'), parseLogPosition('1-3')])
   assert.equal(entryCount(chunk), 3)
 })
 
 test('a chunk survives the way to a thread', () => {
-  const chunk = gatherChunk([batch('1-1', 'a', 'b')], parseLogPosition('0-0'), noBound)
+  const chunk = gather([batch('1-1', 'a', 'b')], '0-0')
   const moved = structuredClone(chunk, { transfer: [chunk.index.buffer, chunk.bytes.buffer] })
   assert.deepEqual(entriesOf(moved), ['1-1 a b'])
 })
 
 test('a chunk ends where the bytes would be too many, but has one entry at least', () => {
   const entries = ['1-1', '1-2', '1-3'].map((id) => batch(id, '12345', '67890'))
-  const countWithin = (bytesMax: number) => entryCount(gatherChunk(entries, parseLogPosition('1-0'), bytesMax))
+  const countWithin = (bytesMax: number) => entryCount(gather(entries, '1-0', bytesMax))
   assert.deepEqual([5, 10, 19, 20, 29, 30].map(countWithin), [1, 1, 1, 2, 2, 3])
 })
 
@@ -70,4 +73,12 @@ test('a gap at the very start is a fault that names both sides', () => {
   for (const next of ['2-2', '2-0', '1-7', '0-8']) {
     assert.throws(() => gatheredIds([next], '1-7'), { code: 'HC_LOG_GAP' }, next)
   }
+})
+
+test('a chunk whose ends fall, or that holds more than its entries, is a bug', () => {
+  const chunk = gather([batch('1-1', 'abc', 'de'), batch('1-2', 'f', 'g')], '1-0')
+  const fallen: LogChunk = { ...chunk, index: Float64Array.from(chunk.index, (end, at) => (at === 6 ? 2 : end)) }
+  const longer: LogChunk = { ...chunk, bytes: new Uint8Array(chunk.bytes.length + 1) }
+  for (const broken of [fallen, longer]) assert.throws(() => entriesOf(broken), { name: 'AssertionError' })
+  assert.throws(() => gather([], '1-0'), { name: 'AssertionError' })
 })

@@ -1,23 +1,33 @@
+import assert from 'node:assert/strict'
 import { Fault } from '../core/faults.ts'
 import { formatLogPosition, type LogPosition } from '../core/log-position.ts'
 import type { LogEntry } from './log-reader.ts'
 
 /**
- * A run of log entries on its way to the copy thread: two plain arrays whose memory is handed over, not copied. As
- * the Buffers that the Redis client made, each entry would take the whole block it was received in along.
+ * A run of log entries on its way to the copy thread: two plain arrays whose memory is handed over, not copied. The Redis
+ * client's Buffers would not do: each would take along the whole block that it was received in.
  */
 export interface LogChunk {
+  /** Whose log it is a run of. */
+  readonly shard: number
   /** The position that the run follows. */
   readonly after: LogPosition
-  /** The position of its last entry. */
+  /** The position of its last entry: beyond `after`, as each entry follows the one before it. */
   readonly through: LogPosition
-  /** fieldsPerEntry numbers an entry: epoch, seq, end of the message and end of the results in `bytes`. */
+  /** fieldsPerEntry numbers an entry: epoch, seq, end of the message and end of the results in `bytes`. Ends never fall. */
   readonly index: Float64Array<ArrayBuffer>
   /** Message and results of each entry, one after the other; an opened sale has no results, so the ends are equal. */
   readonly bytes: Uint8Array<ArrayBuffer>
 }
 
 const fieldsPerEntry = 4
+
+export interface ChunkBounds {
+  readonly shard: number
+  /** The position that the chunk has to follow. */
+  readonly after: LogPosition
+  readonly bytesMax: number
+}
 
 export function entryCount(chunk: LogChunk): number {
   return chunk.index.length / fieldsPerEntry
@@ -27,7 +37,8 @@ export function entryCount(chunk: LogChunk): number {
  * The first entries, as many as follow one another and `bytesMax` holds, but at least one. `entries` is not empty.
  * @throws Fault HC_LOG_GAP when already the first entry does not follow `after`
  */
-export function gatherChunk(entries: readonly LogEntry[], after: LogPosition, bytesMax: number): LogChunk {
+export function gatherChunk(entries: readonly LogEntry[], { shard, after, bytesMax }: ChunkBounds): LogChunk {
+  assert.ok(entries.length > 0)
   const { count, length } = fittingEntries(entries, after, bytesMax)
   const index = new Float64Array(count * fieldsPerEntry)
   const bytes = new Uint8Array(length)
@@ -45,7 +56,8 @@ export function gatherChunk(entries: readonly LogEntry[], after: LogPosition, by
     index.set([position.epoch, position.seq, messageEnd, end], at * fieldsPerEntry)
     through = position
   }
-  return { after, through, index, bytes }
+  assert.equal(end, length)
+  return { shard, after, through, index, bytes }
 }
 
 function fittingEntries(entries: readonly LogEntry[], after: LogPosition, bytesMax: number) {
@@ -80,7 +92,9 @@ export class ChunkReader {
   /** Empty for an opened sale. */
   results: Uint8Array = new Uint8Array()
   readonly #chunk: LogChunk
+  /** In `index`, of the next entry. */
   #at = 0
+  /** In `bytes`: what stands before it was given out. */
   #end = 0
 
   constructor(chunk: LogChunk) {
@@ -90,9 +104,13 @@ export class ChunkReader {
   next(): boolean {
     const { index, bytes } = this.#chunk
     const at = this.#at
-    if (at >= index.length) return false
+    if (at >= index.length) {
+      assert.equal(this.#end, bytes.length, 'the entries are all that a chunk holds')
+      return false
+    }
     const messageEnd = index[at + 2] as number
     const end = index[at + 3] as number
+    assert.ok(this.#end <= messageEnd && messageEnd <= end && end <= bytes.length)
     this.epoch = index[at] as number
     this.seq = index[at + 1] as number
     this.message = bytes.subarray(this.#end, messageEnd)

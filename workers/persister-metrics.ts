@@ -75,7 +75,7 @@ export class PersisterMetrics {
     for (const state of persisterStates) this.#state.set({ state }, state === current ? 1 : 0)
   }
 
-  log(backlogEntries: number, lagSeconds: number): void {
+  backlog(backlogEntries: number, lagSeconds: number): void {
     this.#backlogEntries.set(backlogEntries)
     this.#lagSeconds.set(lagSeconds)
   }

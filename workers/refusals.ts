@@ -3,7 +3,7 @@ import { troubleReasonCharsMax } from '../core/limits.ts'
 import { isPassingState, PostgresFault } from '../core/postgres/postgres-fault.ts'
 import type { PersisterStateName, PersisterTrouble } from '../core/redis/persister-state.ts'
 
-/** Whether waiting may help. Not where somebody has to give a right, make room, change a table or repair the log. */
+/** Whether waiting may help. It doesn't where a person has to grant a right, make room, change a table or repair the log. */
 export function isPassing(fault: Fault): boolean {
   if (fault.code === 'HC_SCHEMA' || fault.code.startsWith('HC_LOG_')) return false
   if (fault.code !== 'HC_POSTGRES_REFUSED') return true
@@ -15,8 +15,11 @@ export function isOfRows(fault: Fault): fault is PostgresFault {
   return fault instanceof PostgresFault && /^2[23]/.test(fault.sqlState ?? '')
 }
 
-/** What a persister is in that met this fault and gets nothing into Postgres. */
-export function stateAfter(fault: Fault): PersisterStateName {
+/** Where a persister is that gets nothing into Postgres. */
+export type StuckName = Exclude<PersisterStateName, 'active' | 'standby'>
+
+/** Where a persister is after this fault, unless it is about Redis. */
+export function stateAfter(fault: Fault): StuckName {
   if (fault.code === 'HC_POSTGRES_LOCKED') return 'locked'
   if (fault.code.startsWith('HC_LOG_')) return 'log_fault'
   return isPassing(fault) ? 'away' : 'refused'

@@ -7,7 +7,7 @@ import { Packr } from 'msgpackr'
 import { BatchWriter } from '../core/decisions.ts'
 import type { Fault } from '../core/faults.ts'
 import { outcomes } from '../core/outcomes.ts'
-import { gatherChunk } from './log-chunk.ts'
+import { gatherChunk, type LogChunk } from './log-chunk.ts'
 import type { LogEntry } from './log-reader.ts'
 import { RowEncoder } from './row-encoder.ts'
 
@@ -26,9 +26,13 @@ function batch(seq: number, commands: readonly Command[], results: readonly (num
   return { position: { epoch: 3, seq }, kind: 'batch', message: writer.encode(), results: packr.pack(results) }
 }
 
+function chunkOf(entries: readonly LogEntry[], afterSeq = 0): LogChunk {
+  return gatherChunk(entries, { shard: 3, after: { epoch: 3, seq: afterSeq }, bytesMax: Number.POSITIVE_INFINITY })
+}
+
 function encoded(...entries: readonly LogEntry[]): RowEncoder {
   const encoder = new RowEncoder()
-  encoder.encode(gatherChunk(entries, { epoch: 3, seq: 0 }, 1_000_000))
+  encoder.encode(chunkOf(entries))
   return encoder
 }
 
@@ -107,9 +111,7 @@ test('an opened sale and the days of the attempts are kept for the transaction',
 
 test('a chunk leaves nothing behind for the next one', () => {
   const encoder = encoded(batch(1, [[7, '1', nonce, 'ann']], [nowMs, outcomes.item_sold.code]))
-  encoder.encode(
-    gatherChunk([batch(2, [[7, '1', nonce, '']], [0, outcomes.code_unknown.code])], { epoch: 3, seq: 1 }, 1),
-  )
+  encoder.encode(chunkOf([batch(2, [[7, '1', nonce, '']], [0, outcomes.code_unknown.code])], 1))
   assert.deepEqual([encoder.checkouts.rowCount, encoder.purchaseAttempts.rowCount], [0, 1])
   assert.deepEqual([...encoder.days], [0])
 })
@@ -170,7 +172,7 @@ test('what stands before an entry that can not be read is encoded, and nothing o
     batch(3, commands, [nowMs + 500, 6]),
     batch(4, commands, [nowMs, 6, 6]),
   ]
-  const until = encoder.encode(gatherChunk(entries, { epoch: 3, seq: 0 }, 1_000_000))
+  const until = encoder.encode(chunkOf(entries))
   assert.deepEqual(until, { through: { epoch: 3, seq: 2 }, entries: 2 })
   assert.equal(lines(encoder.checkouts.text).length, 4)
   assert.equal(encoder.days.size, 1)

@@ -24,9 +24,9 @@ export class RowEncoder {
   readonly days = new Set<number>()
 
   /**
-   * Encodes a chunk; what was there before is gone. Answers how many entries that was, and the last one's position: at an
-   * entry that can't be read it stops, and what stands before it is good.
-   * @throws Fault HC_LOG_MALFORMED when that is the first
+   * Encodes a chunk in place of the last one. Returns the number of entries and the last one's position: at an entry that
+   * can't be read it stops, and what stands before it is good.
+   * @throws Fault HC_LOG_MALFORMED when the first entry can't be read
    */
   encode(chunk: LogChunk): { readonly through: LogPosition; readonly entries: number } {
     this.checkouts.clear()

@@ -26,3 +26,12 @@ test('a refused entry stands alone after few attempts, wherever it is, and all b
     assert.equal(suspects.entriesMax, drainEntriesMax, 'once it was taken, all is as before')
   }
 })
+
+test('a run of no entries, or of more than were allowed, is a bug', () => {
+  const suspects = new Suspects()
+  suspects.refused(8)
+  for (const entryCount of [0, 5]) {
+    assert.throws(() => suspects.copied(entryCount), { name: 'AssertionError' })
+    assert.throws(() => suspects.refused(entryCount), { name: 'AssertionError' })
+  }
+})

@@ -1,11 +1,12 @@
+import assert from 'node:assert/strict'
 import { drainEntriesMax } from '../core/limits.ts'
 
 /**
- * Looks for the log entry whose rows Postgres refuses: the run that holds it is halved until it stands alone, and the
+ * Finds the log entry whose rows Postgres refuses: the run that holds it is halved until the entry stands alone, and the
  * good entries before it are copied on the way. That takes log2(drainEntriesMax) + 1 further attempts, 10.
  */
 export class Suspects {
-  /** Among so many of the next entries it is; 0: none is looked for. */
+  /** Among so many of the next entries it is, at most drainEntriesMax; 0: none is looked for. */
   #count = 0
 
   /** So many entries may be copied at once. */
@@ -18,11 +19,18 @@ export class Suspects {
     return this.#count > 1
   }
 
+  /** So many entries, from the next on. */
   refused(entryCount: number): void {
+    this.#assertRun(entryCount)
     this.#count = entryCount
   }
 
   copied(entryCount: number): void {
+    this.#assertRun(entryCount)
     this.#count = Math.max(0, this.#count - entryCount)
+  }
+
+  #assertRun(entryCount: number): void {
+    assert.ok(entryCount > 0 && entryCount <= this.entriesMax, `${entryCount} entries at once`)
   }
 }

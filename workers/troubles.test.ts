@@ -45,12 +45,3 @@ test('after a lock, which was waited for already, the next attempt follows soon'
   const waits = Array.from({ length: 9 }, () => troubles.met(new Fault('HC_POSTGRES_LOCKED', 'by somebody')))
   assert.deepEqual(new Set(waits), new Set([drainRetryDelayMsMin]))
 })
-
-test('a gap is new until it is seen again at the same place', () => {
-  const troubles = new Troubles(silent)
-  assert.equal(troubles.isNewGap({ epoch: 1, seq: 5 }), true)
-  assert.equal(troubles.isNewGap({ epoch: 1, seq: 6 }), true)
-  assert.equal(troubles.isNewGap({ epoch: 1, seq: 6 }), false)
-  troubles.over()
-  assert.equal(troubles.isNewGap({ epoch: 1, seq: 6 }), true)
-})

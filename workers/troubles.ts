@@ -1,32 +1,30 @@
 import type { Fault, FaultCode } from '../core/faults.ts'
 import { drainRetryDelayMsMax, drainRetryDelayMsMin, redisReconnectDelayMsMax } from '../core/limits.ts'
 import type { Log } from '../core/log.ts'
-import { formatLogPosition, type LogPosition } from '../core/log-position.ts'
 import { isPassing } from './refusals.ts'
 
 /**
- * What keeps the persister from going on, from the first failure to the next success: says each kind once and when it
- * is over, however often it is tried meanwhile, and how long to wait before the next attempt.
+ * What keeps the persister from going on, from the first failure to the next success. Logs each kind once and that it is
+ * over, whatever the number of attempts, and spaces them.
  */
 export class Troubles {
-  readonly #say: Log
+  readonly #log: Log
   #current: FaultCode | undefined
   #said = ''
   #sinceMs = 0
   #attempts = 0
-  #gapAfter: string | undefined
 
-  constructor(say: Log) {
-    this.#say = say
+  constructor(log: Log) {
+    this.#log = log
   }
 
-  /** An attempt failed. Answers how long to wait before the next, in ms. */
+  /** An attempt failed. Returns how long to wait before the next, in ms. */
   met(fault: Fault): number {
     if (this.#current === undefined) this.#sinceMs = performance.now()
-    // Of a server that is away libpq says now this and now that; any other message that is new is news.
+    // libpq's messages vary while a server is away: that is one piece of news. Otherwise another message is another one.
     const isAway = fault.code.endsWith('_UNAVAILABLE')
     if (this.#current !== fault.code || (!isAway && this.#said !== fault.message)) {
-      this.#say[isPassing(fault) ? 'warn' : 'error']({ code: fault.code }, `the log is not drained: ${fault.message}`)
+      this.#log[isPassing(fault) ? 'warn' : 'error']({ code: fault.code }, `the log is not drained: ${fault.message}`)
     }
     this.#current = fault.code
     this.#said = fault.message
@@ -39,23 +37,14 @@ export class Troubles {
   /** Says again what is in the way: now somebody waits for its end. */
   remind(): void {
     if (this.#current !== undefined)
-      this.#say.warn({ code: this.#current }, `the log can't be drained to its end yet: ${this.#said}`)
+      this.#log.warn({ code: this.#current }, `the log can't be drained to its end yet: ${this.#said}`)
   }
 
   over(): void {
     this.#attempts = 0
-    this.#gapAfter = undefined
     if (this.#current === undefined) return
     const lastedMs = Math.round(performance.now() - this.#sinceMs)
-    this.#say.info({ code: this.#current, lastedMs }, 'the log is drained again')
+    this.#log.info({ code: this.#current, lastedMs }, 'the log is drained again')
     this.#current = undefined
-  }
-
-  /** Whether a gap after this position is seen for the first time. */
-  isNewGap(position: LogPosition | undefined): boolean {
-    const gapAfter = position && formatLogPosition(position)
-    const isNew = gapAfter !== this.#gapAfter
-    this.#gapAfter = gapAfter
-    return isNew
   }
 }

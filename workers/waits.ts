@@ -1,16 +1,18 @@
+import assert from 'node:assert/strict'
 import { waitSayMs } from '../core/limits.ts'
 import type { Log } from '../core/log.ts'
 
 /** What the persister waits for at the moment, which is one thing at a time: said when it takes long, and when it is over. */
 export class Waits {
-  readonly #say: Log
+  readonly #log: Log
   #current: { readonly what: string; readonly sinceMs: number; isSaid: boolean } | undefined
 
-  constructor(say: Log) {
-    this.#say = say
+  constructor(log: Log) {
+    this.#log = log
   }
 
   async on<Result>(what: string, answer: Promise<Result>): Promise<Result> {
+    assert.equal(this.#current, undefined, 'one wait at a time')
     const wait = { what, sinceMs: performance.now(), isSaid: false }
     this.#current = wait
     try {
@@ -18,7 +20,7 @@ export class Waits {
     } finally {
       this.#current = undefined
       if (wait.isSaid)
-        this.#say.info({ waitedMs: waitedMs(wait) }, `waited for ${what}: it has answered, or was given up`)
+        this.#log.info({ waitedMs: waitedMs(wait) }, `waited for ${what}: it has answered, or was given up`)
     }
   }
 
@@ -32,7 +34,7 @@ export class Waits {
     const wait = this.#current
     if (wait === undefined || wait.isSaid || waitedMs(wait) < waitSayMs) return
     wait.isSaid = true
-    this.#say.warn({ waitedMs: waitedMs(wait) }, `waiting for ${wait.what}`)
+    this.#log.warn({ waitedMs: waitedMs(wait) }, `waiting for ${wait.what}`)
   }
 }
 

@@ -44,7 +44,7 @@ async function somePostgres(): Promise<{ settings: PostgresSettings; stop: () =>
 
 function copyText(rows: number): Buffer {
   const encoder = new RowEncoder()
-  encoder.encode(gatherChunk(sampleEntries(rows, rowsPerEntry), { epoch: 1, seq: 0 }, bytesMax))
+  encoder.encode(gatherChunk(sampleEntries(rows, rowsPerEntry), { shard: 0, after: { epoch: 1, seq: 0 }, bytesMax }))
   return encoder.checkouts.text
 }
 

@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis'
 import { Fault } from '../faults.ts'
 import { formatLogPosition, type LogPosition, parseLogPosition } from '../log-position.ts'
 import { connectRedis, firstConnect, type RedisSettings, redisFault } from './connection.ts'
-import { type ShardKeys, shardKeys } from './keys.ts'
+import type { ShardKeys } from './keys.ts'
 
 /** Says that everything up to the position is committed in Postgres. Answers how many listen. @throws Fault */
 export async function publishCommitted(redis: Redis, keys: ShardKeys, position: LogPosition): Promise<number> {
@@ -12,6 +12,8 @@ export async function publishCommitted(redis: Redis, keys: ShardKeys, position: 
 }
 
 export interface CommittedListenerOptions {
+  /** Of the shard whose log it is. */
+  readonly keys: ShardKeys
   /** Shown by Redis' CLIENT LIST. */
   readonly name: string
   /** Everything up to here is committed. An older position may come after a newer one. */
@@ -27,11 +29,12 @@ export interface CommittedListenerOptions {
 export class CommittedListener {
   readonly #settings: RedisSettings
   readonly #redis: Redis
-  readonly #channel = shardKeys(0).committed
+  readonly #channel: string
   readonly #onFault: (fault: Fault) => void
 
-  constructor(settings: RedisSettings, { name, onPosition, onFault }: CommittedListenerOptions) {
+  constructor(settings: RedisSettings, { keys, name, onPosition, onFault }: CommittedListenerOptions) {
     this.#settings = settings
+    this.#channel = keys.committed
     this.#onFault = onFault
     this.#redis = connectRedis(settings, { name })
     this.#redis.on('ready', () => void this.#attempt(this.#redis.subscribe(this.#channel)))

@@ -7,11 +7,13 @@ import { loadConfig } from '../../core/config/load.ts'
 import type { FromChild, ToChild } from '../../core/ipc.ts'
 import type { EmbeddedPostgres, EmbeddedRedis } from '../../ops/embedded/facts.ts'
 import type { DrainStep } from '../../workers/drain-steps.ts'
+import { dieAtEnv } from './die-at.ts'
 import { eventually } from './eventually.ts'
 import type { Scope } from './scope.ts'
 import { servicesEnv } from './services.ts'
 
-const executable = fileURLToPath(new URL('../../workers/persister-main.js', import.meta.url))
+const program = fileURLToPath(new URL('../../workers/persister-main.js', import.meta.url))
+const programThatDies = fileURLToPath(new URL('./persister-that-dies.js', import.meta.url))
 
 /** Far above what any test leaves in the log. */
 const drainMsMax = 60_000
@@ -25,6 +27,10 @@ interface LogLine {
   readonly level: string
   readonly code?: string
   readonly msg: string
+  /** Of a line of the level debug. */
+  readonly from?: string
+  readonly to?: string
+  readonly why?: string
 }
 
 /** A persister process of a test's own, which plays its primary. */
@@ -42,13 +48,17 @@ export interface TestPersister {
   disconnect(): void
 }
 
+interface StartOptions {
+  readonly db: EmbeddedPostgres
+  readonly redis: EmbeddedRedis
+  readonly dieAt?: DrainStep
+  readonly logLevel?: 'debug' | 'info'
+}
+
 /** Forks one, as the primary would; resolves when it says that it is ready. */
-export async function startPersister(
-  scope: Scope,
-  options: { db: EmbeddedPostgres; redis: EmbeddedRedis; dieAt?: DrainStep },
-): Promise<TestPersister> {
-  const child = fork(executable, [], {
-    env: { PATH: process.env['PATH'], ...(options.dieAt && { HOTCAKES_TEST_DIE_AT: options.dieAt }) },
+export async function startPersister(scope: Scope, options: StartOptions): Promise<TestPersister> {
+  const child = fork(options.dieAt === undefined ? program : programThatDies, [], {
+    env: { PATH: process.env['PATH'], ...(options.dieAt && dieAtEnv(options.dieAt)) },
     stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
   })
   const messages: FromChild[] = []
@@ -62,7 +72,7 @@ export async function startPersister(
   })
 
   await eventually(() => messages.some(({ type }) => type === 'listening'), { what: 'the persister listening' })
-  child.send({ type: 'start', config: persisterConfig(options.db, options.redis) } satisfies ToChild)
+  child.send({ type: 'start', config: persisterConfig(options) } satisfies ToChild)
   await eventually(() => messages.some(({ type }) => type === 'ready'), { what: 'the persister ready' })
   return {
     pid: child.pid ?? 0,
@@ -82,8 +92,8 @@ export async function startPersister(
   }
 }
 
-function persisterConfig(db: EmbeddedPostgres, redis: EmbeddedRedis) {
-  return loadConfig({ env: servicesEnv({ db, redis }) })
+function persisterConfig({ logLevel = 'info', ...services }: StartOptions) {
+  return loadConfig({ env: { ...servicesEnv(services), LOG_LEVEL: logLevel } })
 }
 
 /** Its end, and all that it had to say. Not 'close': that never comes when it was us who closed the channel. */

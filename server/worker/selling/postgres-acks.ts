@@ -9,9 +9,17 @@ import {
 } from '../../../core/log-position.ts'
 import { CommittedListener } from '../../../core/redis/committed-channel.ts'
 import type { RedisSettings } from '../../../core/redis/connection.ts'
+import type { ShardKeys } from '../../../core/redis/keys.ts'
 import type { LogState } from '../../../core/redis/sale-store.ts'
 import type { SellingMetrics } from './selling-metrics.ts'
 import { UncommittedAnswers } from './uncommitted-answers.ts'
+
+export interface PostgresAcksOptions {
+  /** Of the shard. */
+  readonly keys: ShardKeys
+  readonly log: Log
+  readonly metrics: Pick<SellingMetrics, 'fault'>
+}
 
 /** APP_ACK=postgres: holds the answers to purchases back, and learns in two ways when they may leave. */
 export class PostgresAcks {
@@ -20,7 +28,7 @@ export class PostgresAcks {
   readonly #log: Log
   #isLate = false
 
-  constructor(settings: RedisSettings, { log, metrics }: { log: Log; metrics: Pick<SellingMetrics, 'fault'> }) {
+  constructor(settings: RedisSettings, { keys, log, metrics }: PostgresAcksOptions) {
     this.#log = log
     this.answers = new UncommittedAnswers({
       waitMsMax: commitWaitMsMax,
@@ -32,6 +40,7 @@ export class PostgresAcks {
       },
     })
     this.#listener = new CommittedListener(settings, {
+      keys,
       name: `hotcakes-http-${process.pid}-commits`,
       onPosition: (position) => this.#commit(position),
       onFault: ({ code, message }) => {

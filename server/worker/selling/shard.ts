@@ -90,7 +90,7 @@ export class Shard {
       onState: (state, fault) => this.#connectionChanged(state, fault),
     })
     this.#gate = new RunGate(this.store)
-    this.#acks = app.ack === 'postgres' ? new PostgresAcks(redis, { log, metrics }) : undefined
+    this.#acks = app.ack === 'postgres' ? new PostgresAcks(redis, { keys: this.store.keys, log, metrics }) : undefined
     this.#room = new LogRoom({
       backlogMax: app.logBacklogMax,
       onChange: (lack) => this.#roomChanged(lack, app.logBacklogMax),
