@@ -4,7 +4,7 @@ import { after, type TestContext, test } from 'node:test'
 import { formatLogPosition, parseLogPosition } from '../core/log-position.ts'
 import { CommittedListener, publishCommitted } from '../core/redis/committed-channel.ts'
 import { shardKeys } from '../core/redis/keys.ts'
-import { shardOf } from '../core/shards.ts'
+import { firstShard } from '../core/shards.ts'
 import type { EmbeddedRedis } from '../ops/embedded/facts.ts'
 import { startBuyers } from './helpers/buyers.ts'
 import { eventually } from './helpers/eventually.ts'
@@ -18,7 +18,7 @@ async function listen(t: TestContext, redis: EmbeddedRedis) {
   const heard: string[] = []
   const faults: string[] = []
   const listener = new CommittedListener(redis, {
-    keys: shardKeys(shardOf(0)),
+    keys: shardKeys(firstShard),
     name: 'listener',
     onPosition: (position) => heard.push(formatLogPosition(position)),
     onFault: ({ code }) => faults.push(code),

@@ -1,5 +1,6 @@
 import { BatchReader, DecisionReader } from '../../core/decisions.ts'
 import { outcomes } from '../../core/outcomes.ts'
+import { firstShard } from '../../core/shards.ts'
 import { copyField, copyNull, copyTime } from '../../workers/copy-text.ts'
 import { ChunkReader, gatherChunk, type LogChunk } from '../../workers/log-chunk.ts'
 import { RowEncoder } from '../../workers/row-encoder.ts'
@@ -61,7 +62,7 @@ function writtenFields(chunk: LogChunk, bytes: Buffer): Buffer {
 
 function* cases({ smoke }: Scale): Iterable<Case> {
   const operations = smoke ? 64 : 4_096
-  const chunk = gatherChunk(sampleEntries(operations, 64), { shard: 0, after: { epoch: 1, seq: 0 }, bytesMax })
+  const chunk = gatherChunk(sampleEntries(operations, 64), { shard: firstShard, after: { epoch: 1, seq: 0 }, bytesMax })
   const encoder = new RowEncoder()
   const bytes = Buffer.allocUnsafe(4 * 1024 * 1024)
   const ways: Record<string, () => Buffer> = {

@@ -5,6 +5,7 @@ import { connectPostgres, type Postgres } from '../../core/postgres/connection.t
 import type { PostgresSettings } from '../../core/postgres/conninfo.ts'
 import { checkoutColumns } from '../../core/postgres/record-columns.ts'
 import { asOwner, type SchemaSettings } from '../../core/postgres/schema.ts'
+import { firstShard } from '../../core/shards.ts'
 import { gatherChunk } from '../../workers/log-chunk.ts'
 import { RowEncoder } from '../../workers/row-encoder.ts'
 import { startHotcakes } from '../harness/server-under-test.ts'
@@ -44,7 +45,9 @@ async function somePostgres(): Promise<{ settings: PostgresSettings; stop: () =>
 
 function copyText(rows: number): Buffer {
   const encoder = new RowEncoder()
-  encoder.encode(gatherChunk(sampleEntries(rows, rowsPerEntry), { shard: 0, after: { epoch: 1, seq: 0 }, bytesMax }))
+  encoder.encode(
+    gatherChunk(sampleEntries(rows, rowsPerEntry), { shard: firstShard, after: { epoch: 1, seq: 0 }, bytesMax }),
+  )
   return encoder.checkouts.text
 }
 
