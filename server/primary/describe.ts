@@ -20,7 +20,8 @@ const pairNote =
 const sourcesNote =
   'Settings come from the environment and from the file .env; where both name one, the environment wins. An empty ' +
   'value counts as not set. In .env, put quotes around a value with spaces or a #. A password may be in a file of its ' +
-  'own, named by DB_PASSWORD_FILE or REDIS_PASSWORD_FILE.'
+  'own, named by DB_PASSWORD_FILE or REDIS_PASSWORD_FILE. npm run reload takes new values of some settings, which say so; all ' +
+  'others wait for the next start.'
 
 /** What `npm start -- --help` prints. */
 export function helpText(): string {
@@ -36,7 +37,7 @@ export function helpText(): string {
     lines.push('', groupTitles[group] ?? group)
     for (const setting of settings) {
       lines.push(`  ${setting.env}`, ...wrap(setting.doc, '      '))
-      lines.push(...wrap(`${allowedValues(setting)}; default: ${defaultText(setting)}`, '      '))
+      lines.push(...wrap(valueText(setting), '      '))
     }
   }
   return `${lines.join('\n')}\n`
@@ -50,7 +51,7 @@ export function envExample(): string {
     lines.push('', `# --- ${groupTitles[group] ?? group} ---`)
     for (const setting of settings) {
       lines.push('', ...wrap(setting.doc, '# '))
-      lines.push(...wrap(`${allowedValues(setting)}; default: ${defaultText(setting)}`, '# '))
+      lines.push(...wrap(valueText(setting), '# '))
       lines.push(`#${setting.env}=${setting.default}`)
     }
   }
@@ -61,6 +62,11 @@ function groups(): Map<string, Setting[]> {
   const byGroup = new Map<string, Setting[]>()
   for (const { group, setting } of settingPlaces) byGroup.set(group, [...(byGroup.get(group) ?? []), setting])
   return byGroup
+}
+
+function valueText(setting: Setting): string {
+  const reload = setting.reload === true ? '; a reload takes it' : ''
+  return `${allowedValues(setting)}; default: ${defaultText(setting)}${reload}`
 }
 
 function defaultText(setting: Setting): string {
