@@ -56,7 +56,7 @@ function removeOrphans(out, files) {
     for (const entry of readdirSync(join(out, folder), { withFileTypes: true })) {
       const path = join(folder, entry.name)
       if (entry.isDirectory()) walk(path)
-      else if (!expected.has(path.replace(/\.js(\.map)?$/, ''))) rmSync(join(out, path))
+      else if (!expected.has(path.replace(/\.map$/, '').replace(/\.js$/, ''))) rmSync(join(out, path))
     }
   }
   for (const folder of sourceFolders) if (existsSync(join(out, folder))) walk(folder)

@@ -37,6 +37,7 @@ async function runBounded([command, ...args], options, msMax) {
   // A group of its own: what it has started ends with it.
   const child = spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit'], detached: true, ...options })
   const end = (signal) => {
+    if (child.pid === undefined) return // it could not be started
     try {
       process.kill(-child.pid, signal)
     } catch (error) {
