@@ -6,6 +6,7 @@ import { once } from 'node:events'
 import { availableParallelism, cpus } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Command, type Options, runCommand, wholeNumber } from '../../core/command-line.mjs'
+import { textTable } from '../../core/text-table.mjs'
 import { cpuDifference, cpuSecondsBelow, roleOf } from '../harness/process-cpu.ts'
 import { compiled, type RunningHotcakes, runProgram, startHotcakes, startServer } from '../harness/server-under-test.ts'
 import type { LoadOrder, LoadResult } from './load-process.ts'
@@ -176,7 +177,9 @@ function report({ rounds, drainSeconds, auditPassed }: Awaited<ReturnType<typeof
   process.stdout.write(
     `\n${machine.cpu}, ${machine.cores} cores, Node ${machine.node}, generator on the same machine\n`,
   )
-  console.table({ floor: result.floor, hotcakes: result.hotcakes })
+  const servers = Object.entries({ floor: result.floor, hotcakes: result.hotcakes })
+  const rows = servers.map(([name, numbers]) => [name, ...Object.values(numbers).map(String)])
+  process.stdout.write(`${textTable(['', ...Object.keys(result.floor)], rows).join('\n')}\n`)
   process.stdout.write(
     `ratio ${ratio.median.toFixed(3)} (median of ${options.rounds}; ${ratio.min.toFixed(3)} to ${ratio.max.toFixed(3)})\n`,
   )

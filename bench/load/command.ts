@@ -6,7 +6,7 @@ import {
   type Values,
   wholeNumber,
 } from '../../core/command-line.mjs'
-import { textTable } from '../report/text-table.ts'
+import { textTable } from '../../core/text-table.mjs'
 import { findScenario, type Scenario, scenarios } from './scenarios.ts'
 import {
   formatMix,

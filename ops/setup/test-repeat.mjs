@@ -4,12 +4,12 @@
 import './node-version.mjs'
 
 import { spawn } from 'node:child_process'
-import { Console } from 'node:console'
 import { createWriteStream, mkdirSync, mkdtempSync, readFileSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 
 import { wholeNumber } from '../../core/command-line.mjs'
+import { textTable } from '../../core/text-table.mjs'
 import { root } from './prepare.mjs'
 import { runCommandEntry } from './progress.mjs'
 
@@ -104,6 +104,10 @@ await runCommandEntry(command, async (asked, filters) => {
     process.stdout.write(`run ${n} (${machine}): ${result}, ${passed} of ${tests} tests in ${seconds} s\n`)
     for (const name of failed) process.stdout.write(`  ✖ ${name}\n`)
   }
-  new Console(process.stdout).table(runs.map(({ run, failed, ...rest }) => ({ run, ...rest, failed: failed.length })))
+  const rows = runs.map(({ run, machine, result, tests, passed, seconds, failed }) =>
+    [run, machine, result, tests, passed, seconds, failed.length].map(String),
+  )
+  const head = ['run', 'machine', 'result', 'tests', 'passed', 'seconds', 'failed']
+  process.stdout.write(`${textTable(head, rows, { left: [0, 1, 2] }).join('\n')}\n`)
   return runs.some(({ result }) => result !== 'passed') ? 1 : 0
 })

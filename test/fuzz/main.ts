@@ -2,6 +2,7 @@
 
 import { Interruption } from '../../bench/load/interruption.ts'
 import { type Command, type Options, runCommand, wholeNumber } from '../../core/command-line.mjs'
+import { textTable } from '../../core/text-table.mjs'
 import { Releases } from '../faults/releases.ts'
 import { type FuzzReport, fuzz } from './fuzz.ts'
 
@@ -50,16 +51,13 @@ process.exitCode = await runCommand(fuzzCommand, process.argv.slice(2), async (a
 function reportLines({ run, honestRequests, seconds, findings }: FuzzReport): string[] {
   return [
     `${run.done} requests in ${seconds.toFixed(1)} s; the honest client beside them made ${honestRequests}`,
-    'kinds',
-    ...table(run.kinds),
-    'answers that were waited for, by status; 0: none',
-    ...table(run.answers),
+    ...textTable(['requests', 'kind'], byCount(run.kinds), { left: [1] }),
+    ...textTable(['answers', 'status of those that were waited for; 0: none'], byCount(run.answers), { left: [1] }),
     ...findings,
     findings.length === 0 ? 'everything is as it must be' : `${findings.length} findings`,
   ]
 }
 
-function table(counts: ReadonlyMap<string | number, number>): string[] {
-  const rows = [...counts].toSorted(([, a], [, b]) => b - a)
-  return rows.map(([name, count]) => `${String(count).padStart(8)}  ${name}`)
+function byCount(counts: ReadonlyMap<string | number, number>): string[][] {
+  return [...counts].toSorted(([, a], [, b]) => b - a).map(([name, count]) => [String(count), String(name)])
 }
