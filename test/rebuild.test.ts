@@ -7,12 +7,11 @@
 import assert from 'node:assert/strict'
 import { after, type TestContext, test } from 'node:test'
 import type { Redis } from 'ioredis'
-
+import { SeededRandom } from '../bench/harness/seeded-random.ts'
 import { AsyncPostgres } from '../core/postgres/async-postgres.ts'
 import { type Recovery, recover } from '../core/recovery/recover.ts'
 import { SaleStore } from '../core/redis/sale-store.ts'
 import { startPersister } from './helpers/persister.ts'
-import { SeededRandom } from './helpers/random.ts'
 import { newRecord } from './helpers/record.ts'
 import { openRedis, startPostgres, startRedis } from './helpers/services.ts'
 import { intervalMs, Shop } from './helpers/shop.ts'
