@@ -1,4 +1,4 @@
-import { textTable } from '../report/text-table.ts'
+import { textTable } from '../../core/text-table.mjs'
 import type { Cell, Comparison, Row } from './comparison.ts'
 import type { Metric } from './metrics.ts'
 import { chanceApart, type Verdict } from './noise.ts'

@@ -1,12 +1,10 @@
-// Takes a picture of the Grafana dashboard's panels, drawn from a real Prometheus that watched a real sale. Grafana itself
-// is not needed: what can be seen is what every panel's query answers, in the dashboard's own layout.
-// usage: npm run screenshots:dashboard [-- --out FILE --seconds N]
+// npm run screenshots:dashboard: a picture of every panel, out of a sale that Prometheus watched.
 
 import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
 
+import { type Command, type Options, runCommand, wholeNumber } from '../../core/command-line.mjs'
 import { auditLookIntervalMs } from '../../core/limits.ts'
 import { launchBrowser } from '../harness/browser.ts'
 import { runProgram, startHotcakes } from '../harness/server-under-test.ts'
@@ -17,7 +15,6 @@ import { startPrometheus } from './prometheus.ts'
 const scrapeSeconds = 1
 /** Until the verdict of an audit is among the metrics, and scraped. */
 const auditShownMs = auditLookIntervalMs + 2_000 * scrapeSeconds
-const secondsDefault = 90
 const items = 10_000
 const env = {
   APP_SALE_INTERVAL_SECONDS: '2592000',
@@ -26,14 +23,21 @@ const env = {
   APP_WORKERS: '2',
 }
 
-const { values } = parseArgs({
+const dashboardCommand = {
+  name: 'npm run screenshots:dashboard',
+  purpose: `Takes a picture of the Grafana dashboard's panels, drawn from a real Prometheus that watched a real sale. Grafana
+    itself is not needed: what can be seen is what every panel's query answers, in the dashboard's own layout.`,
   options: {
-    out: { type: 'string', default: 'docs/pictures/dashboard.png' },
-    seconds: { type: 'string', default: String(secondsDefault) },
+    out: { value: 'FILE', read: String, default: 'docs/pictures/dashboard.png', doc: 'the picture' },
+    seconds: { value: 'N', read: wholeNumber({ min: 1 }), default: 90, doc: 'length of the sale' },
   },
+  exits: { 1: 'it could not be taken' },
+} satisfies Command<Options>
+
+process.exitCode = await runCommand(dashboardCommand, process.argv.slice(2), async ({ out, seconds }) => {
+  await picture(await watchedSale(seconds), out)
+  process.stdout.write(`${out}\n`)
 })
-await picture(await watchedSale(Number(values.seconds)), values.out)
-process.stdout.write(`${values.out}\n`)
 
 /** What the dashboard shows of a sale of so many seconds that slows down and speeds up. */
 async function watchedSale(seconds: number): Promise<DashboardData> {

@@ -5,25 +5,39 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { availableParallelism, cpus } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
+import { type Command, type Options, runCommand, wholeNumber } from '../../core/command-line.mjs'
+import { textTable } from '../../core/text-table.mjs'
 import { cpuDifference, cpuSecondsBelow, roleOf } from '../harness/process-cpu.ts'
 import { compiled, type RunningHotcakes, runProgram, startHotcakes, startServer } from '../harness/server-under-test.ts'
 import type { LoadOrder, LoadResult } from './load-process.ts'
 
-const usage = `npm run bench:floor -- [options]
-  --rounds N        times that each is loaded, in turn (default 5)
-  --seconds N       length of one load (default 8)
-  --connections N   (default 128)
-  --workers N       HTTP workers of hotcakes (default 1: the floor is one process as well)
-  --smoke           one short round, to see that it works
-  --json            the numbers as JSON
-`
+const positive = wholeNumber({ min: 1 })
+
+const floorCommand = {
+  name: 'npm run bench:floor',
+  purpose: `Loads a bare uWebSockets.js handler and a whole hotcakes in turn, from one generator on the same machine, and says
+    how much of the handler's throughput hotcakes reaches.`,
+  options: {
+    rounds: { value: 'N', read: positive, default: 5, doc: 'times that each is loaded, in turn' },
+    seconds: { value: 'N', read: positive, default: 8, doc: 'length of one load' },
+    connections: { value: 'N', read: positive, default: 128, doc: 'of the generator' },
+    workers: {
+      value: 'N',
+      read: positive,
+      default: 1,
+      doc: 'HTTP workers of hotcakes: the floor is one process as well',
+    },
+    smoke: { doc: 'one short round, to see that it works' },
+    json: { doc: 'the numbers as JSON' },
+  },
+  exits: { 0: 'every round sold, and the audit passed', 1: 'one did not: the numbers are no result' },
+} satisfies Command<Options>
 
 const items = 1_000_000
 const users = 200_000
 const drainMsMax = 120_000
 
-interface Options {
+interface Plan {
   readonly rounds: number
   readonly seconds: number
   readonly connections: number
@@ -37,31 +51,8 @@ interface Round {
   readonly cpu: [string, number][]
 }
 
-function readOptions(): Options | undefined {
-  const { values } = parseArgs({
-    options: {
-      rounds: { type: 'string', default: '5' },
-      seconds: { type: 'string', default: '8' },
-      connections: { type: 'string', default: '128' },
-      workers: { type: 'string', default: '1' },
-      smoke: { type: 'boolean', default: false },
-      json: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
-    },
-  })
-  if (values.help) return undefined
-  const { json, smoke } = values
-  const [rounds, seconds] = smoke ? [1, 1] : [Number(values.rounds), Number(values.seconds)]
-  const options = { rounds, seconds, connections: Number(values.connections), workers: Number(values.workers), json }
-  for (const [name, value] of Object.entries(options)) {
-    if (typeof value === 'number' && !(Number.isInteger(value) && value > 0))
-      throw new Error(`--${name} must be a whole number above 0`)
-  }
-  return options
-}
-
 /** Enough for 150 requests/s a connection, but no more than that every round finds fresh items. */
-function preparedPerConnection({ rounds, connections, seconds }: Options): number {
+function preparedPerConnection({ rounds, connections, seconds }: Plan): number {
   return Math.min(150 * seconds, Math.floor(items / rounds / connections))
 }
 
@@ -101,7 +92,7 @@ function median(values: readonly number[]): number {
     : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2
 }
 
-async function measure(options: Options): Promise<{ rounds: Round[]; drainSeconds: number; auditPassed: boolean }> {
+async function measure(options: Plan): Promise<{ rounds: Round[]; drainSeconds: number; auditPassed: boolean }> {
   const hotcakes = await startHotcakes({
     APP_WORKERS: String(options.workers),
     APP_ITEM_NUMBER: String(items),
@@ -146,7 +137,7 @@ function line(result: LoadResult): string {
   return `${Math.round(result.requestsPerSecond)}/s p99 ${result.p99Ms} ms`
 }
 
-function report({ rounds, drainSeconds, auditPassed }: Awaited<ReturnType<typeof measure>>, options: Options): void {
+function report({ rounds, drainSeconds, auditPassed }: Awaited<ReturnType<typeof measure>>, options: Plan): void {
   const ratios = rounds.map(({ floor, hotcakes }) => hotcakes.requestsPerSecond / floor.requestsPerSecond)
   const summary = (pick: (round: Round) => LoadResult): Record<string, number> => {
     const results = rounds.map(pick)
@@ -186,7 +177,9 @@ function report({ rounds, drainSeconds, auditPassed }: Awaited<ReturnType<typeof
   process.stdout.write(
     `\n${machine.cpu}, ${machine.cores} cores, Node ${machine.node}, generator on the same machine\n`,
   )
-  console.table({ floor: result.floor, hotcakes: result.hotcakes })
+  const servers = Object.entries({ floor: result.floor, hotcakes: result.hotcakes })
+  const rows = servers.map(([name, numbers]) => [name, ...Object.values(numbers).map(String)])
+  process.stdout.write(`${textTable(['', ...Object.keys(result.floor)], rows).join('\n')}\n`)
   process.stdout.write(
     `ratio ${ratio.median.toFixed(3)} (median of ${options.rounds}; ${ratio.min.toFixed(3)} to ${ratio.max.toFixed(3)})\n`,
   )
@@ -205,13 +198,11 @@ function isValid({ rounds, auditPassed }: Awaited<ReturnType<typeof measure>>): 
   return auditPassed && rounds.every(({ floor, hotcakes }) => floor.ok > 0 && hotcakes.ok > hotcakes.notOk)
 }
 
-const options = readOptions()
-if (options === undefined) process.stdout.write(usage)
-else {
-  const measured = await measure(options)
-  report(measured, options)
-  if (!isValid(measured)) {
-    process.stderr.write('not a valid run: see the audit and the answers above\n')
-    process.exitCode = 1
-  }
-}
+process.exitCode = await runCommand(floorCommand, process.argv.slice(2), async ({ smoke, ...asked }) => {
+  const plan: Plan = smoke ? { ...asked, rounds: 1, seconds: 1 } : asked
+  const measured = await measure(plan)
+  report(measured, plan)
+  if (isValid(measured)) return 0
+  process.stderr.write('not a valid run: see the audit and the answers above\n')
+  return 1
+})

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { SeededRandom } from '../harness/seeded-random.ts'
 import { Buyer } from './buyer.ts'
 import { Recorder } from './recorder.ts'
-import { Shop, seededRandom } from './shop.ts'
+import { Shop } from './shop.ts'
 
 function buyerWith({ copies = 1, mix = {} }: { copies?: number; mix?: Record<string, number> }) {
   const recorder = new Recorder()
@@ -13,7 +14,7 @@ function buyerWith({ copies = 1, mix = {} }: { copies?: number; mix?: Record<str
     recorder,
     copies,
     mix: { buy: 0, hold: 0, again: 0, guess: 0, ...mix },
-    random: seededRandom(1),
+    random: new SeededRandom(1),
     requestEnd: ' HTTP/1.1\r\n\r\n',
   })
   return { buyer, recorder, tally: () => recorder.tally }

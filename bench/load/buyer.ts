@@ -1,5 +1,6 @@
 import { formatCode, formatItemId, NonceSource } from '../../core/ids.ts'
 import type { Operation } from '../../core/outcomes.ts'
+import type { SeededRandom } from '../harness/seeded-random.ts'
 import type { Recorder } from './recorder.ts'
 import { bodyOf, codeIn } from './reply.ts'
 import { type Mix, type Visit, visitNames } from './settings.ts'
@@ -10,7 +11,7 @@ export interface BuyerOptions {
   readonly recorder: Recorder
   readonly mix: Mix
   readonly copies: number
-  readonly random: () => number
+  readonly random: SeededRandom
   /** Everything of a request from after its path to its end. */
   readonly requestEnd: string
 }
@@ -88,7 +89,7 @@ export class Buyer {
   /** The first visits of a connection that wants to purchase again are ordinary ones: it has nothing yet. */
   #draw(): Visit {
     const { mix, random } = this.#options
-    let at = random() * visitNames.reduce((total, visit) => total + mix[visit], 0)
+    let at = random.next() * visitNames.reduce((total, visit) => total + mix[visit], 0)
     const drawn = visitNames.find((visit) => (at -= mix[visit]) < 0) ?? 'buy'
     return drawn === 'again' && this.#boughtCode === '' ? 'buy' : drawn
   }

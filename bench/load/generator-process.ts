@@ -4,6 +4,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import autocannon from 'autocannon'
 import type { Operation } from '../../core/outcomes.ts'
+import { SeededRandom } from '../harness/seeded-random.ts'
 import { encodeHistogram } from '../report/latencies.ts'
 import type { Tally } from '../report/tally.ts'
 import { attach, type Wire } from './autocannon-wire.ts'
@@ -11,7 +12,7 @@ import { Buyer } from './buyer.ts'
 import { type ErrorSample, Recorder } from './recorder.ts'
 import { AsAnswersCome, FixedRate, type Schedule, type Sender } from './schedule.ts'
 import type { Settings } from './settings.ts'
-import { type Sale, Shop, seededRandom } from './shop.ts'
+import { type Sale, Shop } from './shop.ts'
 
 export interface Order {
   readonly settings: Settings
@@ -167,7 +168,7 @@ class Generator {
     const { mix, copies, timeout } = settings
     const timeoutMs = timeout * 1_000
     const recorder = this.#recorder
-    const random = seededRandom(settings.seed + (this.#connections++ + 1) * settings.generators + generator)
+    const random = new SeededRandom(settings.seed + (this.#connections++ + 1) * settings.generators + generator)
     const requestEnd = ` HTTP/1.1\r\nHost: ${new URL(url).host}\r\nConnection: keep-alive\r\n\r\n`
     const buyer = new Buyer({ shop: this.#shop, recorder, mix, copies, random, requestEnd })
     let dueMs = 0

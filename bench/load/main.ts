@@ -1,28 +1,19 @@
-// npm run bench:load: the assembly point. See arguments.ts for what it takes.
+// npm run bench:load: the assembly point. See command.ts for what it takes.
 
+import { runCommand } from '../../core/command-line.mjs'
 import { isValid } from '../report/report.ts'
-import { type Asked, helpText, listText, parseArguments, type Request } from './arguments.ts'
+import { listText, loadCommand, type Request, requestOf } from './command.ts'
 import { Interruption } from './interruption.ts'
 import { runAll } from './series.ts'
 
 /** `interrupted` as shells have it for a program that ended by Ctrl+C. */
-const exitStatus = { ok: 0, invalid: 1, usage: 2, interrupted: 130 } as const
+const exitStatus = { ok: 0, invalid: 1, interrupted: 130 } as const
 
-process.exitCode = await main(process.argv.slice(2))
-
-async function main(args: readonly string[]): Promise<number> {
-  let asked: Asked
-  try {
-    asked = parseArguments(args)
-  } catch (error) {
-    process.stderr.write(`${(error as Error).message}\n`)
-    return exitStatus.usage
-  }
-  if ('help' in asked) process.stdout.write(helpText())
-  else if ('list' in asked) process.stdout.write(listText())
-  else return await run(asked.request)
+process.exitCode = await runCommand(loadCommand, process.argv.slice(2), (values, names) => {
+  if (!values.list) return run(requestOf(values, names))
+  process.stdout.write(listText())
   return exitStatus.ok
-}
+})
 
 async function run(request: Request): Promise<number> {
   const interruption = new Interruption()

@@ -3,13 +3,13 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import autocannon from 'autocannon'
+import { SeededRandom } from '../harness/seeded-random.ts'
 import { newHistogram, summarize } from '../report/latencies.ts'
 import type { Reading } from '../report/report.ts'
 import { attach } from './autocannon-wire.ts'
 import { type CompanionOrder, serveCompanion } from './companion.ts'
 import { nextLook } from './reader.ts'
 import { FixedRate, type Sender } from './schedule.ts'
-import { seededRandom } from './shop.ts'
 
 const connections = 32
 const foreverSeconds = 2_000_000
@@ -18,7 +18,7 @@ const clockOffsetMs = Number(process.hrtime.bigint()) / 1e6 - performance.now()
 async function read({ settings, url, sale, startMs, endMs }: CompanionOrder, ended: AbortSignal): Promise<Reading> {
   const latency = newHistogram()
   const counts = { ok: 0, turnedAway: 0, other: 0, unanswered: 0 }
-  const random = seededRandom(settings.seed)
+  const random = new SeededRandom(settings.seed)
   const requestEnd = ` HTTP/1.1\r\nHost: ${new URL(url).host}\r\nConnection: keep-alive\r\n\r\n`
   const schedule = new FixedRate(settings.reads, performance.now())
   const from = startMs - clockOffsetMs

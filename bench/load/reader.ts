@@ -1,10 +1,11 @@
 import { formatItemId } from '../../core/ids.ts'
+import type { SeededRandom } from '../harness/seeded-random.ts'
 import type { Sale } from './shop.ts'
 
 export interface ReaderOptions {
   readonly sale: Sale
   readonly users: number
-  readonly random: () => number
+  readonly random: SeededRandom
 }
 
 /** Different pictures that are looked at: a page of the shop, again and again. */
@@ -33,9 +34,9 @@ interface Drawn extends ReaderOptions {
 /** The path that a reader asks for next. */
 export function nextLook(options: ReaderOptions): string {
   const { random, sale } = options
-  const below = (end: number): number => Math.floor(random() * end)
+  const below = (end: number): number => Math.floor(random.next() * end)
   const item = (): string => formatItemId(sale.id, below(sale.items) + 1)
-  let at = random() * weights
+  let at = random.next() * weights
   const [, path] = looks.find(([weight]) => (at -= weight) < 0) ?? looks[0] ?? [0, () => '/sale']
   return path({ ...options, below, item })
 }

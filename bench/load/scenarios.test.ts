@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseArguments } from './arguments.ts'
+import { readArguments } from '../../core/command-line.mjs'
+import { loadCommand, requestOf } from './command.ts'
 import { findScenario, scenarios } from './scenarios.ts'
 import { formatMix, numberSettings, parseMix, problemsOf, settingLimits } from './settings.ts'
 
 const parsed = (...args: string[]) => {
-  const asked = parseArguments(args)
-  assert.ok('request' in asked)
-  return asked.request
+  const { values, operands } = readArguments(loadCommand, args)
+  return requestOf(values, operands)
 }
 
 test('every scenario is one that could be run', () => {

@@ -1,3 +1,5 @@
+import { UsageError } from '../../core/command-line.mjs'
+
 /** What a buyer does in one visit; the numbers of a mix are weights of these. */
 export const visits = {
   /** Checks an item out and purchases it with the code of the answer. */
@@ -146,7 +148,7 @@ export function problemsOf(settings: Settings): string[] {
 
 /**
  * Reads `buy=90,hold=10`; what is not named has weight 0.
- * @throws Error that says what is allowed
+ * @throws UsageError that says what is allowed
  */
 export function parseMix(text: string): Mix {
   const mix: Record<Visit, number> = { buy: 0, hold: 0, again: 0, guess: 0 }
@@ -154,7 +156,7 @@ export function parseMix(text: string): Mix {
     const [name = '', weight = ''] = part.split('=')
     const visit = visitNames.find((known) => known === name.trim())
     if (visit === undefined || weight.trim() === '')
-      throw new Error(`--mix: ${part} is not one of ${visitNames.join(', ')} with =weight`)
+      throw new UsageError(`${part} is not one of ${visitNames.join(', ')} with =weight`)
     mix[visit] = Number(weight)
   }
   return mix

@@ -1,3 +1,5 @@
+import { SeededRandom } from '../harness/seeded-random.ts'
+
 /** The sale on offer, as `GET /sale` names it. */
 export interface Sale {
   readonly id: number
@@ -18,7 +20,7 @@ export interface ShopOptions {
 /** What one generator's buyers know of the sale: who they are and which items they ask for. */
 export class Shop {
   readonly #options: ShopOptions
-  readonly #random: () => number
+  readonly #random: SeededRandom
   #sale: Sale
   #walk: Walk
   #asked = 0
@@ -27,7 +29,7 @@ export class Shop {
 
   constructor(options: ShopOptions) {
     this.#options = options
-    this.#random = seededRandom(options.seed + options.generator)
+    this.#random = new SeededRandom(options.seed + options.generator)
     this.#sale = options.sale
     this.#walk = this.#newWalk()
   }
@@ -44,21 +46,21 @@ export class Shop {
   }
 
   pickUser(): string {
-    return `user-${this.#below(this.#options.users)}`
+    return `user-${this.#random.below(this.#options.users)}`
   }
 
   /** The index of an item, from 1. */
   pickItem(): number {
     const { fresh, hot } = this.#options
-    if (hot > 0) return this.#below(hot) + 1
-    if (fresh === 0) return this.#below(this.#sale.items) + 1
-    if (this.#asked > 0 && this.#random() >= fresh) return this.#itemAt(this.#below(this.#asked))
+    if (hot > 0) return this.#random.below(hot) + 1
+    if (fresh === 0) return this.#random.below(this.#sale.items) + 1
+    if (this.#asked > 0 && this.#random.next() >= fresh) return this.#itemAt(this.#random.below(this.#asked))
     return this.#nextFresh()
   }
 
   /** The same in all generators: together they walk one way, each on its own share of it. */
   #newWalk(): Walk {
-    return new Walk(this.#sale.items, seededRandom(this.#options.seed + this.#sale.id)())
+    return new Walk(this.#sale.items, new SeededRandom(this.#options.seed + this.#sale.id).next())
   }
 
   #nextFresh(): number {
@@ -73,10 +75,6 @@ export class Shop {
   #itemAt(n: number): number {
     const { generator, generators } = this.#options
     return this.#walk.itemAt(n * generators + generator)
-  }
-
-  #below(limit: number): number {
-    return Math.floor(this.#random() * limit)
   }
 }
 
@@ -103,15 +101,4 @@ export class Walk {
 
 function greatestCommonDivisor(a: number, b: number): number {
   return b === 0 ? a : greatestCommonDivisor(b, a % b)
-}
-
-/** mulberry32: numbers from 0 to below 1 that depend on the seed alone. */
-export function seededRandom(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
-  }
 }

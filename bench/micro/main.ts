@@ -1,7 +1,14 @@
 // Micro-benchmarks of the parts of hotcakes that a request passes through, each beside other ways to do the same.
 
 import { writeFileSync } from 'node:fs'
-import { parseArgs } from 'node:util'
+import {
+  type Command,
+  type Options,
+  runCommand,
+  UsageError,
+  type Values,
+  wholeNumber,
+} from '../../core/command-line.mjs'
 import { describeMachine } from '../harness/machine.ts'
 import { batchDecode } from './batch-decode.ts'
 import { batchEncode } from './batch-encode.ts'
@@ -37,23 +44,42 @@ const subjects: readonly Subject[] = [
   itemLook,
 ]
 
-const usage = `npm run bench:micro -- [options]
-  --filter TEXT   only the subjects whose names contain it; can be given several times
-  --list          the subjects, and what they compare
-  --rounds N      times that each candidate is measured, in turn with the others (default 5)
-  --ms N          how long in each round (default 300)
-  --json [FILE]   the report as JSON, into the file or, without one, instead of the table
-  --smoke         a moment of each, to see that they work
+const positive = wholeNumber({ min: 1 })
 
-All of it takes some four minutes. Candidates whose results differ are not measured: their case is void, and the exit
-code 1. Ctrl+C ends it with what was measured so far. copy-rate starts a hotcakes for its PostgreSQL; with DB_HOST (and
-DB_PORT, DB_USER, DB_PASSWORD, DB_NAME) in the environment it uses that one, in a schema of its own that it drops again.
-`
+const microCommand = {
+  name: 'npm run bench:micro',
+  operands: '[FILE]',
+  purpose: `Measures the parts of hotcakes that a request passes through, each beside other ways to do the same. All of it takes
+    some four minutes; Ctrl+C ends it with what was measured so far. Candidates whose results differ are not measured: their
+    case is void.
+
+    copy-rate starts a hotcakes for its PostgreSQL; with DB_HOST (and DB_PORT, DB_USER, DB_PASSWORD, DB_NAME) in the environment
+    it uses that one, in a schema of its own that it drops again.`,
+  options: {
+    filter: {
+      value: 'TEXT',
+      read: String,
+      multiple: true,
+      doc: 'only the subjects whose names contain it; may be given several times',
+    },
+    list: { doc: 'the subjects, and what they compare' },
+    rounds: {
+      value: 'N',
+      read: positive,
+      default: 5,
+      doc: 'times that each candidate is measured, in turn with the others',
+    },
+    ms: { value: 'N', read: positive, default: 300, doc: 'how long in each round' },
+    json: { doc: 'the report as JSON, into FILE or, without one, instead of the table' },
+    smoke: { doc: 'a moment of each, to see that they work' },
+  },
+  exits: { 0: 'every case was measured', 1: 'one is void, or it was ended by Ctrl+C' },
+} satisfies Command<Options>
 
 const samplesMin = 8
 const smokeSettings = { rounds: 1, ms: 1, samplesMin: 2 }
 
-interface Options {
+interface Plan {
   readonly chosen: readonly Subject[]
   readonly smoke: boolean
   /** undefined: a table; '' JSON to the terminal. */
@@ -61,40 +87,16 @@ interface Options {
   readonly settings: Omit<MeasureSettings, 'signal'>
 }
 
-class UsageError extends Error {}
-
-function readOptions(): Options | 'help' | 'list' {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      filter: { type: 'string', multiple: true, default: [] },
-      list: { type: 'boolean', default: false },
-      rounds: { type: 'string', default: '5' },
-      ms: { type: 'string', default: '300' },
-      json: { type: 'boolean', default: false },
-      smoke: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
-    },
-  })
-  if (values.help) return 'help'
-  if (values.list) return 'list'
-  if (positionals.length > (values.json ? 1 : 0)) throw new UsageError(`what is ${positionals.at(-1)}?`)
-  const { filter, smoke } = values
+function planOf(asked: Values<typeof microCommand.options>, files: readonly string[]): Plan {
+  const { filter, smoke, rounds, ms } = asked
+  if (files.length > (asked.json ? 1 : 0)) throw new UsageError(`what is ${files.at(-1)}?`)
   const chosen = subjects.filter(({ name }) => filter.length === 0 || filter.some((part) => name.includes(part)))
-  if (chosen.length === 0) throw new UsageError(`no subject has ${filter.join(' or ')} in its name; see --list`)
-  const settings = smoke
-    ? smokeSettings
-    : { rounds: positive('rounds', values.rounds), ms: positive('ms', values.ms), samplesMin }
-  return { chosen, smoke, json: values.json ? (positionals[0] ?? '') : undefined, settings }
+  if (chosen.length === 0) throw new UsageError(`no subject has ${filter.join(' or ')} in its name; --list shows them`)
+  const settings = smoke ? smokeSettings : { rounds, ms, samplesMin }
+  return { chosen, smoke, json: asked.json ? (files[0] ?? '') : undefined, settings }
 }
 
-function positive(name: string, text: string): number {
-  const value = Number(text)
-  if (!(Number.isInteger(value) && value > 0)) throw new UsageError(`--${name} must be a whole number above 0`)
-  return value
-}
-
-async function measure({ chosen, smoke, json, settings }: Options): Promise<MicroReport> {
+async function measure({ chosen, smoke, json, settings }: Plan): Promise<MicroReport> {
   const interrupted = new AbortController()
   // Once: a second signal ends it at once.
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => interrupted.abort())
@@ -122,26 +124,16 @@ async function measure({ chosen, smoke, json, settings }: Options): Promise<Micr
   return { ...head, startedAt, isComplete: !signal.aborted, cases }
 }
 
-async function main(): Promise<void> {
-  const options = readOptions()
-  if (options === 'help') process.stdout.write(usage)
-  else if (options === 'list') {
-    for (const { name, about } of subjects) process.stdout.write(`${name.padEnd(18)}${about}\n`)
-  } else {
-    const report = await measure(options)
-    const text = `${JSON.stringify(report, null, 2)}\n`
-    if (options.json === '') process.stdout.write(text)
-    else if (options.json !== undefined) writeFileSync(options.json, text)
-    const isValid = report.isComplete && report.cases.every((one) => one.void === undefined)
-    process.exitCode = isValid ? 0 : 1
-  }
+function tellSubjects(): void {
+  for (const { name, about } of subjects) process.stdout.write(`${name.padEnd(18)}${about}\n`)
 }
 
-try {
-  await main()
-} catch (error) {
-  const isUsage = error instanceof UsageError || (error as NodeJS.ErrnoException).code?.startsWith('ERR_PARSE_ARGS')
-  if (!isUsage) throw error
-  process.stderr.write(`${(error as Error).message}\n\n${usage}`)
-  process.exitCode = 2
-}
+process.exitCode = await runCommand(microCommand, process.argv.slice(2), async (asked, files) => {
+  if (asked.list) return tellSubjects()
+  const plan = planOf(asked, files)
+  const report = await measure(plan)
+  const text = `${JSON.stringify(report, null, 2)}\n`
+  if (plan.json === '') process.stdout.write(text)
+  else if (plan.json !== undefined) writeFileSync(plan.json, text)
+  return report.isComplete && report.cases.every((one) => one.void === undefined) ? 0 : 1
+})

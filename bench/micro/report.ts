@@ -1,3 +1,4 @@
+import { textTable } from '../../core/text-table.mjs'
 import type { Machine } from '../harness/machine.ts'
 import type { MeasuredCandidate, MeasuredCase } from './measure.ts'
 
@@ -37,7 +38,12 @@ export function caseText({ subject, name, operation, candidates, void: isVoid }:
     ratioText(one),
     ...meters.map((meter) => (one.metered[meter] ?? 0).toFixed(2)),
   ])
-  return title + tableText([head, ...rows])
+  return (
+    title +
+    textTable(head, rows)
+      .map((line) => `  ${line}\n`)
+      .join('')
+  )
 }
 
 function ratioText({ ratio, ratioMin, ratioMax }: MeasuredCandidate): string {
@@ -52,18 +58,4 @@ function timeText(ns: number): string {
 
 function countText(count: number): string {
   return Number(count.toPrecision(3)).toLocaleString('en', { maximumFractionDigits: 0 })
-}
-
-/** The first column to the left, all others to the right. */
-function tableText(rows: readonly (readonly string[])[]): string {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
-  return rows
-    .map((row) => {
-      const cells = row.map((cell, column) => {
-        const width = widths[column] ?? 0
-        return column === 0 ? cell.padEnd(width) : cell.padStart(width)
-      })
-      return `  ${cells.join('  ').trimEnd()}\n`
-    })
-    .join('')
 }

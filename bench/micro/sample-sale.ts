@@ -5,6 +5,7 @@ import { BatchWriter } from '../../core/decisions.ts'
 import { nonceLength } from '../../core/ids.ts'
 import { type Outcome, outcomes } from '../../core/outcomes.ts'
 import type { LogEntry } from '../../workers/log-reader.ts'
+import { SeededRandom } from '../harness/seeded-random.ts'
 
 /** The number of an hourly sale of these years, and what belongs to one. */
 export const saleSample = 489_123
@@ -33,25 +34,9 @@ export interface SampleDecision {
 
 const nonceAlphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
 
-/** The same numbers in every run: comparing runs must not depend on luck. Mulberry32. */
-class Dice {
-  #state: number
-
-  constructor(seed: number) {
-    this.#state = seed
-  }
-
-  below(limit: number): number {
-    this.#state = (this.#state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(this.#state ^ (this.#state >>> 15), this.#state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * limit)
-  }
-}
-
 /** `purchaseShare`: of 1. */
 export function sampleCommands(count: number, { purchaseShare = 0, seed = 1 } = {}): SampleCommand[] {
-  const dice = new Dice(seed)
+  const dice = new SeededRandom(seed)
   return Array.from({ length: count }, () => {
     const index = String(1 + dice.below(items))
     const nonce = Array.from({ length: nonceLength }, () => nonceAlphabet[dice.below(64)]).join('')
@@ -62,7 +47,7 @@ export function sampleCommands(count: number, { purchaseShare = 0, seed = 1 } = 
 
 /** Of ten checkouts six get their item, one is repeated, and of ten purchases nine succeed. */
 export function sampleDecisions(commands: readonly SampleCommand[], seed = 2): SampleDecision[] {
-  const dice = new Dice(seed)
+  const dice = new SeededRandom(seed)
   return commands.map(({ nonce, user }) => {
     const fate = dice.below(10)
     if (user === '') {

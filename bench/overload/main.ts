@@ -2,61 +2,56 @@
 
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
+import { type Command, type Options, runCommand, type Values, wholeNumber } from '../../core/command-line.mjs'
 import { benchedMachine } from '../report/machine.ts'
 import { reportsFolder } from '../report/store.ts'
-import { type Options, runExperiment } from './experiment.ts'
+import { type Options as Plan, runExperiment } from './experiment.ts'
 import { outcomeText } from './outcome-text.ts'
 import { plannedPinning } from './pinning.ts'
 import { goalsOf, problemsOf } from './verdict.ts'
 
-const usage = `npm run bench:overload -- [options]
-  --seconds N       length of the overload (default 60)
-  --times N         offered rate, in multiples of the peak (default 5)
-  --connections N   of the generator (default 8000)
-  --workers N       HTTP workers of the server (default: one per core that it has)
-  --deadline N      APP_DEADLINE_MS of the server (default 500)
-  --smoke           a second for each phase, to see that it works
-  --unpinned        server and generator share all cores
-  --out FOLDER      for the report (default bench/reports)
-`
+const positive = wholeNumber({ min: 1 })
 
-function readOptions(): { options: Options; out: string } | undefined {
-  const { values } = parseArgs({
-    options: {
-      seconds: { type: 'string', default: '60' },
-      times: { type: 'string', default: '5' },
-      connections: { type: 'string', default: '8000' },
-      workers: { type: 'string', default: '0' },
-      deadline: { type: 'string', default: '500' },
-      smoke: { type: 'boolean', default: false },
-      unpinned: { type: 'boolean', default: false },
-      out: { type: 'string', default: reportsFolder() },
-      help: { type: 'boolean', default: false },
+const overloadCommand = {
+  name: 'npm run bench:overload',
+  purpose:
+    'Offers a server several times what it can serve, and says what becomes of those that it serves and of the others.',
+  options: {
+    seconds: { value: 'N', read: positive, default: 60, doc: 'length of the overload' },
+    times: { value: 'N', read: positive, default: 5, doc: 'offered rate, in multiples of the peak' },
+    connections: { value: 'N', read: positive, default: 8_000, doc: 'of the generator' },
+    workers: {
+      value: 'N',
+      read: wholeNumber(),
+      default: 0,
+      defaultMeans: 'one per core that it has',
+      doc: 'HTTP workers of the server',
     },
-  })
-  if (values.help) return undefined
-  const [seconds, times, connections, workers, deadlineMs] = (
-    ['seconds', 'times', 'connections', 'workers', 'deadline'] as const
-  ).map((name) => {
-    const value = Number(values[name])
-    if (!Number.isInteger(value) || value < (name === 'workers' ? 0 : 1))
-      throw new Error(`--${name} must be a whole number above 0`)
-    return value
-  }) as [number, number, number, number, number]
-  const pinning = values.unpinned ? undefined : plannedPinning()
+    deadline: { value: 'N', read: positive, default: 500, doc: 'APP_DEADLINE_MS of the server' },
+    smoke: { doc: 'a second for each phase, to see that it works' },
+    unpinned: { doc: 'server and generator share all cores' },
+    out: {
+      value: 'FOLDER',
+      read: String,
+      default: reportsFolder(),
+      defaultMeans: 'bench/reports',
+      doc: 'for the report',
+    },
+  },
+  exits: { 0: 'a valid report', 1: 'the run was not as it must be: the report says why' },
+} satisfies Command<Options>
+
+function planOf(asked: Values<typeof overloadCommand.options>): Plan {
+  const pinning = asked.unpinned ? undefined : plannedPinning()
   const perCore = pinning === undefined ? 0 : coresIn(pinning.server)
   return {
-    options: {
-      seconds: values.smoke ? 1 : seconds,
-      times,
-      connections,
-      workers: workers === 0 ? perCore : workers,
-      deadlineMs,
-      pinning,
-      isSmoke: values.smoke,
-    },
-    out: values.out,
+    seconds: asked.smoke ? 1 : asked.seconds,
+    times: asked.times,
+    connections: asked.connections,
+    workers: asked.workers === 0 ? perCore : asked.workers,
+    deadlineMs: asked.deadline,
+    pinning,
+    isSmoke: asked.smoke,
   }
 }
 
@@ -66,20 +61,15 @@ function coresIn(range: string): number {
   return last - first + 1
 }
 
-async function main(): Promise<number> {
-  const asked = readOptions()
-  if (asked === undefined) {
-    process.stdout.write(usage)
-    return 0
-  }
-  const { options, out } = asked
+process.exitCode = await runCommand(overloadCommand, process.argv.slice(2), async (asked) => {
+  const options = planOf(asked)
   const startedAt = new Date().toISOString()
   const machine = benchedMachine()
   const outcome = await runExperiment(options, (text) => process.stderr.write(`${text}\n`))
   const goals = goalsOf(outcome, options)
   const problems = problemsOf(outcome, options)
   const start = startedAt.slice(0, 19).replaceAll(/[-:]/g, '')
-  mkdirSync(out, { recursive: true })
+  mkdirSync(asked.out, { recursive: true })
   const report = {
     format: 'hotcakes overload report',
     version: 1,
@@ -90,10 +80,8 @@ async function main(): Promise<number> {
     problems,
     outcome,
   }
-  const file = join(out, `overload-${start}Z-${machine.commit.slice(0, 7)}.json`)
+  const file = join(asked.out, `overload-${start}Z-${machine.commit.slice(0, 7)}.json`)
   writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`)
   process.stdout.write(outcomeText(outcome, options, { goals, problems }))
   return problems.length === 0 ? 0 : 1
-}
-
-process.exitCode = await main()
+})

@@ -1,5 +1,5 @@
+import { textTable } from '../../core/text-table.mjs'
 import { formatBytes, formatCount, formatMs, formatPercent } from '../report/format.ts'
-import { textTable } from '../report/text-table.ts'
 import { acceptedPerSecond, type Options, type Outcome } from './experiment.ts'
 import type { PhaseResult } from './phase-record.ts'
 import type { Goal } from './verdict.ts'

@@ -3,52 +3,39 @@
 import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { type Command, type Options, runCommand, UsageError } from '../../core/command-line.mjs'
+import { textTable } from '../../core/text-table.mjs'
 import { pidsBelow, roleOf } from '../harness/process-cpu.ts'
-import { parseArguments, type Request } from '../load/arguments.ts'
+import { loadCommand, type Request, requestOf } from '../load/command.ts'
 import { Interruption } from '../load/interruption.ts'
 import { runAll } from '../load/series.ts'
 import { formatCount, formatPercent } from '../report/format.ts'
 import { projectRoot } from '../report/machine.ts'
 import { isValid } from '../report/report.ts'
 import { reportsFolder } from '../report/store.ts'
-import { textTable } from '../report/text-table.ts'
 import { keepProfiles, type ProfiledPids, type ThreadProfile } from './profiled-processes.ts'
 
-const usage = `usage: npm run bench:profile -- SCENARIO [options of bench:load]
+const profileCommand = {
+  ...loadCommand,
+  name: 'npm run bench:profile',
+  operands: 'SCENARIO',
+  purpose: `Runs the scenario on a fresh server whose processes write CPU profiles, and keeps those of the busiest HTTP worker,
+    of the persister and of its copy thread, with the functions that took the most time themselves. Sampling costs some speed:
+    the report of such a run goes beside the profiles and not to the others.
 
-Runs the scenario on a fresh server whose processes write CPU profiles, and keeps those of the busiest HTTP worker, of
-the persister and of its copy thread, with the functions that took the most time themselves. Sampling costs some speed:
-the report of such a run goes beside the profiles and not to the others. 20 seconds unless --seconds says otherwise.
-`
-const secondsDefault = 20
+    The options are those of bench:load; --url, --repeat and --list have no use here.`,
+  options: { ...loadCommand.options, seconds: { ...loadCommand.options.seconds, default: 20 } },
+  exits: { 0: 'the report is valid and there are profiles', 1: 'there are none, or the load could not be run' },
+} satisfies Command<Options>
+
 const topCount = 15
 
-process.exitCode = await main(process.argv.slice(2))
-
-async function main(args: readonly string[]): Promise<number> {
-  if (args.length === 0 || args.includes('--help') || args.includes('-h')) {
-    process.stdout.write(usage)
-    return 0
-  }
-  let request: Request
-  try {
-    request = readRequest(args)
-  } catch (error) {
-    process.stderr.write(`${(error as Error).message}\n`)
-    return 2
-  }
-  return await profile(request)
-}
-
-function readRequest(args: readonly string[]): Request {
-  const hasLength = args.some((arg) => arg === '--seconds' || arg.startsWith('--seconds='))
-  const asked = parseArguments(hasLength ? args : [...args, '--seconds', String(secondsDefault)])
-  if (!('request' in asked)) throw new Error(usage)
-  const { request } = asked
-  if (request.scenarios.length !== 1 || request.repeat !== 1) throw new Error('one scenario is profiled, once')
-  if (request.url !== undefined) throw new Error('a running server can not be profiled: leave --url out')
-  return request
-}
+process.exitCode = await runCommand(profileCommand, process.argv.slice(2), (values, names) => {
+  const request = requestOf(values, names)
+  if (request.scenarios.length !== 1 || request.repeat !== 1) throw new UsageError('one scenario is profiled, once')
+  if (request.url !== undefined) throw new UsageError('a running server can not be profiled: leave --url out')
+  return profile(request)
+})
 
 async function profile(request: Request): Promise<number> {
   const started = new Date().toISOString().slice(0, 19).replaceAll(/[-:]/g, '')

@@ -1,9 +1,9 @@
+import { textTable } from '../../core/text-table.mjs'
 import type { Settings } from '../load/settings.ts'
 import { formatBytes, formatCount, formatMs, formatPercent } from './format.ts'
 import type { LatencySummary } from './latencies.ts'
 import type { Reading, Run, Viewing } from './report.ts'
 import { accepted, answered, sum } from './tally.ts'
-import { textTable } from './text-table.ts'
 
 type Loaded = Omit<Run, 'audit' | 'problems' | 'notes' | 'missing'>
 

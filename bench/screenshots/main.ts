@@ -1,12 +1,11 @@
-// Takes a picture of every state of the sale board, light and dark, on a desk and on a phone.
-// usage: npm run screenshots [-- --out DIR] [--look desk-light]
+// npm run screenshots: pictures of the sale board.
 
 import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
-import type { Page } from 'playwright-core'
+import type { Browser, Page } from 'playwright-core'
 
+import { type Command, type Options, oneOf, runCommand } from '../../core/command-line.mjs'
 import { launchBrowser } from '../harness/browser.ts'
 import { startHotcakes } from '../harness/server-under-test.ts'
 import { Crowd } from './crowd.ts'
@@ -21,25 +20,48 @@ const looks = {
 } as const
 const env = { APP_SALE_INTERVAL_SECONDS: '3600', APP_USER_LIMIT: '20', APP_HOLD_SECONDS: '600' }
 
-const { values } = parseArgs({
-  options: { out: { type: 'string', default: '.out/screenshots' }, look: { type: 'string' } },
+type LookName = keyof typeof looks
+const lookNames = Object.keys(looks) as LookName[]
+
+const screenshotsCommand = {
+  name: 'npm run screenshots',
+  purpose: 'Takes a picture of every state of the sale board, light and dark, on a desk and on a phone.',
+  options: {
+    out: { value: 'DIR', read: String, default: '.out/screenshots', doc: 'for the pictures' },
+    look: {
+      value: 'LOOK',
+      read: oneOf(lookNames),
+      defaultMeans: 'each',
+      doc: `only this one: ${lookNames.join(', ')}`,
+    },
+  },
+  exits: { 1: 'one could not be taken' },
+} satisfies Command<Options>
+
+process.exitCode = await runCommand(screenshotsCommand, process.argv.slice(2), async ({ out, look }) => {
+  const folder = resolve(out)
+  mkdirSync(folder, { recursive: true })
+  const browser = await launchBrowser()
+  const studio = { browser, folder, looks: look === undefined ? lookNames : [look] }
+  try {
+    await wholeSale(studio, 10_000)
+    await soldOut(studio, 120)
+  } finally {
+    await browser.close()
+  }
 })
-const folder = resolve(values.out)
-mkdirSync(folder, { recursive: true })
-const browser = await launchBrowser()
-try {
-  await wholeSale(10_000)
-  await soldOut(120)
-} finally {
-  await browser.close()
+
+interface Studio {
+  readonly browser: Browser
+  readonly folder: string
+  readonly looks: readonly LookName[]
 }
 
 /** One page of each look, on one server. */
-async function openAll(url: string): Promise<Map<string, Page>> {
+async function openAll(studio: Studio, url: string): Promise<Map<string, Page>> {
   const pages = new Map<string, Page>()
-  for (const [name, look] of Object.entries(looks)) {
-    if (values.look !== undefined && values.look !== name) continue
-    const page = await (await browser.newContext(look)).newPage()
+  for (const name of studio.looks) {
+    const page = await (await studio.browser.newContext(looks[name])).newPage()
     await page.goto(url)
     await page.locator('[data-link="live"]').waitFor({ state: 'attached' })
     pages.set(name, page)
@@ -47,7 +69,7 @@ async function openAll(url: string): Promise<Map<string, Page>> {
   return pages
 }
 
-async function shoot(pages: ReadonlyMap<string, Page>, state: string): Promise<void> {
+async function shoot({ folder }: Studio, pages: ReadonlyMap<string, Page>, state: string): Promise<void> {
   for (const [look, page] of pages) {
     const path = join(folder, `${state}-${look}.png`)
     await page.screenshot({ path })
@@ -55,56 +77,56 @@ async function shoot(pages: ReadonlyMap<string, Page>, state: string): Promise<v
   }
 }
 
-async function wholeSale(items: number): Promise<void> {
+async function wholeSale(studio: Studio, items: number): Promise<void> {
   const server = await startHotcakes({ ...env, APP_ITEM_NUMBER: String(items), APP_WORKERS: '1' })
   try {
-    const pages = await openAll(server.url)
-    await shoot(pages, '1-idle')
+    const pages = await openAll(studio, server.url)
+    await shoot(studio, pages, '1-idle')
     const crowd = await Crowd.at(server.url, { kept: pages.size })
     await crowd.buy({ count: items * 0.3, perSecond: 400, purchased: 0.75 })
     const busy = crowd.buy({ count: items * 0.2, perSecond: 200, purchased: 0.8 })
     await delay(3_000)
-    await shoot(pages, '2-busy')
+    await shoot(studio, pages, '2-busy')
     for (const [n, page] of [...pages.values()].entries()) {
       await page.getByLabel('Item', { exact: true }).fill(String(items - n))
       await page.getByRole('button', { name: 'Go', exact: true }).click()
       await page.locator('#name').filter({ hasNotText: /^Item/ }).waitFor()
     }
-    await shoot(pages, '3-picked')
+    await shoot(studio, pages, '3-picked')
     for (const page of pages.values()) await page.getByRole('button', { name: 'Check out' }).click()
     for (const page of pages.values()) await page.locator('#hold').waitFor()
     const busier = crowd.buy({ count: items * 0.1, perSecond: 150, purchased: 0.8 })
     await delay(2_500)
-    await shoot(pages, '4-held')
+    await shoot(studio, pages, '4-held')
     for (const page of pages.values()) await page.getByRole('button', { name: 'Purchase' }).click()
     for (const page of pages.values()) await page.getByText('It is yours.').waitFor()
     await Promise.all([busy, busier])
     await delay(1_500)
-    await shoot(pages, '5-yours')
+    await shoot(studio, pages, '5-yours')
     await server.stop()
     for (const page of pages.values()) await page.locator('[data-link="stale"]').waitFor({ state: 'attached' })
     await delay(4_000)
-    await shoot(pages, '6-stale')
+    await shoot(studio, pages, '6-stale')
     for (const page of pages.values()) await page.context().close()
   } finally {
     await server.stop()
   }
 }
 
-async function soldOut(items: number): Promise<void> {
+async function soldOut(studio: Studio, items: number): Promise<void> {
   const server = await startHotcakes({ ...env, APP_ITEM_NUMBER: String(items), APP_WORKERS: '1' })
   try {
-    const pages = await openAll(server.url)
+    const pages = await openAll(studio, server.url)
     const crowd = await Crowd.at(server.url, { kept: 0 })
     await crowd.buy({ count: items / 2, perSecond: 40, purchased: 0.7 })
-    await shoot(pages, '7-small')
+    await shoot(studio, pages, '7-small')
     await crowd.buy({ count: items / 2, perSecond: 40, purchased: 1 })
     await crowd.makeUpItsMind()
     for (const page of pages.values()) await page.locator('.view-sold-out').waitFor()
     await delay(1_000)
-    await shoot(pages, '8-sold-out')
+    await shoot(studio, pages, '8-sold-out')
     for (const page of pages.values()) await page.getByRole('button', { name: 'When is the next sale?' }).click()
-    await shoot(pages, '9-next-sale')
+    await shoot(studio, pages, '9-next-sale')
     for (const page of pages.values()) await page.context().close()
   } finally {
     await server.stop()

@@ -10,6 +10,11 @@ interface Described {
   readonly doc: string
   /** A value that is never shown: not in a log line, not in an error. */
   readonly sensitive?: boolean
+  /**
+   * A reload takes it: only HTTP workers read it, each for itself, so that new workers may have a new value beside old
+   * ones. Without this it is the primary's or the persister's, or two workers of one server would disagree.
+   */
+  readonly reload?: true
 }
 
 interface IntegerSetting extends Described {

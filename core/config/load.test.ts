@@ -58,6 +58,30 @@ test('the environment wins over the file, and an empty value counts as not set',
   assert.deepEqual([config.db.embedded, config.redis.embedded], [false, true])
 })
 
+test('the file may be written as people write it for a shell, for Compose or on Windows', (t) => {
+  const read = (text: string) => loadConfig({ env: { DB_HOST: 'd' }, dotenvFile: dotenvFile(t, text) })
+  const spellings = [
+    'export DB_PASSWORD=p\nexport  DB_USER = u\n',
+    '\uFEFFDB_PASSWORD=p\r\nDB_USER=u\r\n',
+    "\tDB_PASSWORD\t=\tp\t# a comment\n  # another: it's one\nDB_USER: u",
+    'DB_PASSWORD="p" # a comment\nno setting\nDB_USER=\'u\'\n',
+    'DB_PASSWORD=`p`\nDB_USER=x\nDB_USER=u',
+    'DB_PASSWORD=p\nDB_USER=u\nNOTE="a text of two lines\nDB_USER=x"\n',
+  ]
+  for (const text of spellings) {
+    const { password, user } = read(text).db
+    assert.deepEqual({ password, user }, { password: 'p', user: 'u' }, text)
+  }
+  const passwords: Readonly<Record<string, string>> = {
+    'DB_PASSWORD="p #w"': 'p #w',
+    'DB_PASSWORD=p#w': 'p',
+    "DB_PASSWORD='p\\n\"w'": 'p\\n"w',
+    'DB_PASSWORD=a=b$c${d}': 'a=b$c${d}',
+    'DB_PASSWORD="a\'b`c"': "a'b`c",
+  }
+  for (const [text, password] of Object.entries(passwords)) assert.equal(read(text).db.password, password, text)
+})
+
 test('reading the file leaves process.env alone', (t) => {
   loadConfig({ env: {}, dotenvFile: dotenvFile(t, 'APP_USER_LIMIT=3\n') })
   assert.equal(process.env['APP_USER_LIMIT'], undefined)

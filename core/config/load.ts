@@ -1,12 +1,11 @@
 import { readFileSync } from 'node:fs'
 
 import convict from 'convict'
-import dotenv from 'dotenv'
 
 import { Fault } from '../faults.ts'
 import { closestName } from './closest.ts'
 import { cpuQuota, usableCores } from './cores.ts'
-import type { Setting } from './kinds.ts'
+import { readDotenv } from './dotenv-file.mjs'
 import { coercions, problemOf } from './kinds.ts'
 import { problemsOfOrigins } from './origins.ts'
 import { wrappingHint } from './pasted.ts'
@@ -31,17 +30,10 @@ type Variables = Readonly<Record<string, string | undefined>>
 
 const ourPrefixes = ['APP_', 'DB_', 'REDIS_', 'LOG_', 'UWS_']
 
-// convict's own formats read '80x' as 80 and 'no' as true: a slip must be named, not guessed at.
-for (const [format, coerce] of Object.entries(coercions)) {
-  convict.addFormat({
-    name: format,
-    coerce,
-    validate: (value: unknown, setting: unknown) => {
-      const problem = problemOf(setting as Setting, value)
-      if (problem !== undefined) throw new Error(problem)
-    },
-  })
-}
+// convict finds each setting's variable, reads its text and fills in the defaults; it does no more than that. Its own formats
+// read '80x' as 80 and 'no' as true, where a slip must be named, so they are ours. And what it says of a value that is not
+// allowed repeats the value, which may be a secret: so values are judged by `problemOf` alone.
+for (const [name, coerce] of Object.entries(coercions)) convict.addFormat({ name, coerce, validate: () => undefined })
 
 /**
  * The configuration out of `env` and the file, which need not exist; where both name a variable, `env` wins. An empty
@@ -49,21 +41,16 @@ for (const [format, coerce] of Object.entries(coercions)) {
  * @throws Fault HC_CONFIG that names every variable with a problem, never the value of a secret
  */
 export function loadConfig(options: { env: Variables; dotenvFile?: string }): Readonly<Config> {
-  const file = options.dotenvFile === undefined ? {} : readDotenv(options.dotenvFile)
+  const file = options.dotenvFile === undefined ? {} : readFile(options.dotenvFile)
   const variables = withSecretFiles({ ...withoutEmpty(file), ...withoutEmpty(options.env) })
 
   // args: [] because convict would take settings from the command line as well, unannounced.
-  const loaded = convict<SettingValues>(settings, {
-    env: variables,
-    args: [],
-  })
-  const values = loaded.getProperties()
+  const values = convict<SettingValues>(settings, { env: variables, args: [] }).getProperties()
   const problems = settingPlaces.flatMap(
     ({ group, name, setting }) => problemOf(setting, valueAt(values, group, name)) ?? [],
   )
   if (problems.length === 0) problems.push(...problemsBetween(values), ...unusableFiles(values))
   if (problems.length > 0) throw new Fault('HC_CONFIG', problems.join('\n'))
-  loaded.validate({ allowed: 'strict' })
 
   const warnings = [
     ...unknownNames(file, options.dotenvFile ?? ''),
@@ -95,11 +82,10 @@ function valueAt(values: SettingValues, group: string, name: string): unknown {
   return (values as unknown as Record<string, Record<string, unknown>>)[group]?.[name]
 }
 
-function readDotenv(path: string): Record<string, string> {
+function readFile(path: string): Record<string, string> {
   try {
-    return dotenv.parse(readFileSync(path))
+    return readDotenv(path)
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return {}
     throw new Fault('HC_CONFIG', `${path} cannot be read: ${(cause as Error).message}`, { cause })
   }
 }

@@ -59,6 +59,7 @@ export const settings = {
     itemNumber: {
       format: 'hotcakes-integer',
       env: 'APP_ITEM_NUMBER',
+      reload: true,
       default: 10_000,
       min: 1,
       max: 1_000_000,
@@ -68,6 +69,7 @@ export const settings = {
     userLimit: {
       format: 'hotcakes-integer',
       env: 'APP_USER_LIMIT',
+      reload: true,
       default: 10,
       min: 1,
       max: 1_000,
@@ -86,6 +88,7 @@ export const settings = {
     holdSeconds: {
       format: 'hotcakes-integer',
       env: 'APP_HOLD_SECONDS',
+      reload: true,
       default: 600,
       min: 1,
       max: 86_400,
@@ -95,6 +98,7 @@ export const settings = {
     ack: {
       format: 'hotcakes-choice',
       env: 'APP_ACK',
+      reload: true,
       default: 'redis',
       choices: ['redis', 'postgres'],
       doc: 'What has to have a purchase on disk before it is answered: Redis, or Postgres too, so that even a lost disk of Redis loses no answered purchase.',
@@ -127,6 +131,7 @@ export const settings = {
     deadlineMs: {
       format: 'hotcakes-integer',
       env: 'APP_DEADLINE_MS',
+      reload: true,
       // Far above the 20 ms of a loaded server and the 100 ms of a disk's hiccup, which need no crowd of retries; and
       // soon enough that a buyer who is turned away can try again before losing interest.
       default: 500,
@@ -138,6 +143,7 @@ export const settings = {
     connectionsMax: {
       format: 'hotcakes-integer',
       env: 'APP_CONNECTIONS_MAX',
+      reload: true,
       // Some 10 KB of memory each, most of it the kernel's. Many clients keep one connection for a whole sale.
       default: 10_000,
       min: 1,
@@ -148,6 +154,7 @@ export const settings = {
     connectionsPerAddressMax: {
       format: 'hotcakes-integer',
       env: 'APP_CONNECTIONS_PER_ADDRESS_MAX',
+      reload: true,
       // Less than half of what one worker takes, so that no single address can keep all others out.
       default: 4_000,
       min: 0,
@@ -158,6 +165,7 @@ export const settings = {
     rateLimitPerSecond: {
       format: 'hotcakes-integer',
       env: 'APP_RATE_LIMIT_PER_SECOND',
+      reload: true,
       default: 0,
       min: 0,
       max: 1_000_000,
@@ -168,6 +176,7 @@ export const settings = {
       format: 'hotcakes-integer',
       // The name that uWebSockets.js reads, and people find who look for its limit.
       env: 'UWS_HTTP_MAX_HEADERS_SIZE',
+      reload: true,
       default: 4_096,
       // Less would refuse what browsers send by themselves; more than this would let each slow sender hold as much memory.
       min: 2_048,
@@ -178,6 +187,7 @@ export const settings = {
     allowedOrigins: {
       format: 'hotcakes-text',
       env: 'APP_ALLOWED_ORIGINS',
+      reload: true,
       default: '',
       pattern: /^[^\p{Cc}]{1,4096}$/u,
       allowed: 'origins like https://shop.example.com, separated by commas, or *',
@@ -193,6 +203,7 @@ export const settings = {
     logBacklogMax: {
       format: 'hotcakes-integer',
       env: 'APP_LOG_BACKLOG_MAX',
+      reload: true,
       // An entry is one batch, a few KB under load; two busy workers write a few thousand a second. So this is about
       // half a minute without Postgres and some hundreds of MB of Redis' memory, which has to hold the log.
       default: 100_000,
@@ -322,6 +333,7 @@ export const settings = {
     level: {
       format: 'hotcakes-choice',
       env: 'LOG_LEVEL',
+      reload: true,
       default: 'info',
       choices: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
       meant: {

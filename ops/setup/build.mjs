@@ -1,7 +1,6 @@
 // Compiles the TypeScript sources into dist/ and copies the first-class SQL, Lua and ACL files, and the parts of a page, beside
 // the compiled code.
 // Nothing is done when no source changed since the last build: a warm `npm start` must not pay for the compiler.
-// usage: node ops/setup/build.mjs [--out DIR] [--force]
 
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -17,6 +16,8 @@ import {
 } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+
+import { runCommand } from '../../core/command-line.mjs'
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..')
 const sourceFolders = ['core', 'server', 'workers', 'bench', 'ops', 'test']
@@ -56,7 +57,7 @@ function removeOrphans(out, files) {
     for (const entry of readdirSync(join(out, folder), { withFileTypes: true })) {
       const path = join(folder, entry.name)
       if (entry.isDirectory()) walk(path)
-      else if (!expected.has(path.replace(/\.js(\.map)?$/, ''))) rmSync(join(out, path))
+      else if (!expected.has(path.replace(/\.map$/, '').replace(/\.js$/, ''))) rmSync(join(out, path))
     }
   }
   for (const folder of sourceFolders) if (existsSync(join(out, folder))) walk(folder)
@@ -98,14 +99,25 @@ export function build({ out = 'dist', force = false } = {}) {
   return true
 }
 
+const command = {
+  name: 'npm run build',
+  purpose:
+    'Compiles the sources and puts SQL, Lua and the parts of pages beside them. npm start and npm test do so by themselves.',
+  options: {
+    out: { value: 'DIR', read: String, default: 'dist', doc: 'where to' },
+    force: { doc: 'also when no source has changed' },
+  },
+  exits: { 0: 'everything is built', 1: 'the compiler refused a file' },
+}
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const at = process.argv.indexOf('--out')
-  const out = at > 0 ? process.argv[at + 1] : undefined
-  try {
-    const built = build({ ...(out === undefined ? {} : { out }), force: process.argv.includes('--force') })
-    process.stderr.write(built ? 'built\n' : 'nothing to build\n')
-  } catch (error) {
-    process.stderr.write(`${error.message}\n`)
-    process.exitCode = 1
-  }
+  process.exitCode = await runCommand(command, process.argv.slice(2), (options) => {
+    try {
+      process.stderr.write(build(options) ? 'built\n' : 'nothing to build\n')
+      return 0
+    } catch (error) {
+      process.stderr.write(`${error.message}\n`)
+      return 1
+    }
+  })
 }

@@ -1,4 +1,4 @@
-// npm run check: format, lint, types, dead code. All four always run, so that one round shows everything.
+// npm run check: format, lint, types, dead code.
 
 import './node-version.mjs'
 
@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 
 import { prepare, root } from './prepare.mjs'
-import { runEntry, SetupError, say } from './progress.mjs'
+import { runCommandEntry, SetupError, say } from './progress.mjs'
 
 const checks = {
   format: ['biome', 'check', '--error-on-warnings', '.'],
@@ -24,7 +24,15 @@ function passes([tool, ...args]) {
   return status === 0
 }
 
-await runEntry(async () => {
+const command = {
+  name: 'npm run check',
+  purpose: `Checks format, rules of the linter, types and dead code. All four always run, so that one round shows everything.
+    npm run format repairs the format.`,
+  options: {},
+  exits: { 0: 'all passed', 1: 'one failed: it said why' },
+}
+
+await runCommandEntry(command, async () => {
   await prepare({ redis: 'not-needed', compile: false })
   const failed = Object.keys(checks).filter((name) => {
     const passed = passes(checks[name])

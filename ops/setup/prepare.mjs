@@ -31,7 +31,7 @@ function installPackages() {
   say('installing npm packages')
   rmSync(stampFile, { force: true })
   // An older npm draws its progress also where nobody can see it.
-  const progress = `--progress=${process.stderr.isTTY === true}`
+  const progress = process.stderr.isTTY ? '--progress=true' : '--progress=false'
   const { status, error } = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error', progress], {
     cwd: root,
     env: { ...process.env, ...npmSettings(join(root, '.tools')) },
@@ -43,10 +43,15 @@ function installPackages() {
   writeFileSync(stampFile, packagesFingerprint())
 }
 
-function redisIsElsewhere() {
-  if ((process.env.REDIS_HOST ?? '') !== '') return true
-  const file = join(process.cwd(), '.env')
-  return existsSync(file) && /^\s*(export\s+)?REDIS_HOST\s*=\s*[^\s#]/m.test(readFileSync(file, 'utf8'))
+const dotenvFile = join(process.cwd(), '.env')
+
+function environmentNamesRedis() {
+  return (process.env.REDIS_HOST ?? '') !== ''
+}
+
+async function dotenvNamesRedis() {
+  const { readDotenv } = await import('../../core/config/dotenv-file.mjs')
+  return (readDotenv(dotenvFile).REDIS_HOST ?? '') !== ''
 }
 
 /**
@@ -55,8 +60,17 @@ function redisIsElsewhere() {
  *   `tests`: what only tests use is needed as well
  */
 export async function prepare({ redis, compile = true, tests = false }) {
-  const needsRedis = redis === 'needed' || (redis === 'unless-elsewhere' && !redisIsElsewhere())
-  ensureSystemPackages({ build: !packagesAreCurrent(), redis: needsRedis, tests })
+  const mayBeElsewhere = redis === 'unless-elsewhere' && existsSync(dotenvFile)
+  const needsRedis = redis === 'needed' || (redis === 'unless-elsewhere' && !environmentNamesRedis())
+  // One installation for all, but for a .env in a fresh checkout: nothing can read it before the packages are there.
+  ensureSystemPackages({ build: !packagesAreCurrent(), redis: needsRedis && !mayBeElsewhere, tests })
+  await installAndBuild(compile)
+  if (needsRedis && mayBeElsewhere && !(await dotenvNamesRedis())) {
+    ensureSystemPackages({ build: false, redis: true, tests: false })
+  }
+}
+
+async function installAndBuild(compile) {
   const isReady = () => packagesAreCurrent() && (!compile || isBuilt())
   if (isReady()) return
   await underLock(join(root, '.setup-lock'), () => {

@@ -1,3 +1,5 @@
+import { runCommand } from '../../core/command-line.mjs'
+
 /** Where set-up stops with a message for people: the entries print it without a stack. */
 export class SetupError extends Error {}
 
@@ -15,4 +17,16 @@ export async function runEntry(main) {
     say(error.message)
     process.exitCode = 1
   }
+}
+
+/**
+ * The same for an entry that is a command of its own.
+ * @template {import('../../core/command-line.mjs').Options} O
+ * @param {import('../../core/command-line.mjs').Command<O>} command
+ * @param {Parameters<typeof runCommand<O>>[2]} main
+ */
+export async function runCommandEntry(command, main) {
+  await runEntry(async () => {
+    process.exitCode = await runCommand(command, process.argv.slice(2), main)
+  })
 }

@@ -5,17 +5,19 @@ import { spawn } from 'node:child_process'
 import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join, relative } from 'node:path'
-import { parseArgs } from 'node:util'
 
 import { root } from './prepare.mjs'
-import { runEntry, SetupError, say } from './progress.mjs'
+import { runCommandEntry, SetupError, say } from './progress.mjs'
 
-const usage = `usage: npm run test:node -- [MAJOR] [part of a test file's path]...
-
-Runs tests on another Node.js than this one: 22 on 20, and 20 on 22, unless MAJOR says which.
-Without paths it runs: those of the addons (uWebSockets.js, libpq), a sell-out, and an orderly stop.
-npm brings that Node.js into a temporary folder, which also gets a copy of this checkout; both are removed afterwards.
-`
+const testNodeCommand = {
+  name: 'npm run test:node',
+  operands: "[MAJOR] [PART-OF-A-FILE'S-PATH...]",
+  purpose: `Runs tests on another Node.js than this one: 22 on 20, and 20 on 22, unless MAJOR says which. Without paths it runs:
+    those of the addons (uWebSockets.js, libpq), a sell-out, and an orderly stop. npm brings that Node.js into a temporary
+    folder, which also gets a copy of this checkout; both are removed afterwards.`,
+  options: {},
+  exits: { 0: 'all passed', 1: 'one failed, or that Node.js could not be had' },
+}
 const testFiles = [
   'test/addons.test',
   'test/async-postgres.test',
@@ -37,6 +39,7 @@ async function runBounded([command, ...args], options, msMax) {
   // A group of its own: what it has started ends with it.
   const child = spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit'], detached: true, ...options })
   const end = (signal) => {
+    if (child.pid === undefined) return // it could not be started
     try {
       process.kill(-child.pid, signal)
     } catch (error) {
@@ -95,18 +98,10 @@ async function testOn(major, filters) {
   }
 }
 
-await runEntry(async () => {
-  const { values, positionals } = parseArgs({
-    options: { help: { type: 'boolean', short: 'h' } },
-    allowPositionals: true,
-  })
-  if (values.help === true) {
-    process.stdout.write(usage)
-    return
-  }
-  const isMajor = /^\d+$/.test(positionals[0] ?? '')
-  const major = isMajor ? positionals[0] : process.versions.node.startsWith('22.') ? '20' : '22'
-  const filters = positionals.slice(isMajor ? 1 : 0)
+await runCommandEntry(testNodeCommand, async (_, operands) => {
+  const isMajor = /^\d+$/.test(operands[0] ?? '')
+  const major = isMajor ? operands[0] : process.versions.node.startsWith('22.') ? '20' : '22'
+  const filters = operands.slice(isMajor ? 1 : 0)
   const missing = testFiles.filter((file) => !existsSync(join(root, `${file}.ts`)))
   if (missing.length > 0) throw new SetupError(`there is no ${missing.join(', ')}`)
   await testOn(major, filters.length === 0 ? testFiles : filters)

@@ -4,27 +4,36 @@
 import './node-version.mjs'
 
 import { spawn } from 'node:child_process'
-import { Console } from 'node:console'
 import { createWriteStream, mkdirSync, mkdtempSync, readFileSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { parseArgs } from 'node:util'
 
+import { wholeNumber } from '../../core/command-line.mjs'
+import { textTable } from '../../core/text-table.mjs'
 import { root } from './prepare.mjs'
-import { runEntry, SetupError } from './progress.mjs'
+import { runCommandEntry } from './progress.mjs'
 
-const helpText = `usage: npm run test:repeat -- [--times 5] [--busy 2] [--out FOLDER] [<part of a file's path>...]
-
-Runs \`npm test\` several times, one after the other, and prints a line for each run and a table at the end.
-
-  --times N     runs (5)
-  --busy N      how many of them, the last ones, run beside one endless loop for each core (2)
-  --out FOLDER  for the log of each run, run-1.log and so on (a new one below ${tmpdir()})
-
-exit status
-  0  every run passed
-  1  one failed
-`
+const command = {
+  name: 'npm run test:repeat',
+  operands: "[PART-OF-A-FILE'S-PATH...]",
+  purpose: 'Runs npm test several times, one after the other, and prints a line for each run and a table at the end.',
+  options: {
+    times: { value: 'N', read: wholeNumber({ min: 1 }), default: 5, doc: 'runs' },
+    busy: {
+      value: 'N',
+      read: wholeNumber(),
+      default: 2,
+      doc: 'how many of them, the last ones, run beside one endless loop for each core',
+    },
+    out: {
+      value: 'FOLDER',
+      read: resolve,
+      defaultMeans: `a new one below ${tmpdir()}`,
+      doc: 'for the log of each run, run-1.log and so on',
+    },
+  },
+  exits: { 0: 'every run passed', 1: 'one failed' },
+}
 
 let child
 const loops = new Set()
@@ -73,30 +82,8 @@ async function runOnce(n, { isBusy, out, filters }) {
   }
 }
 
-function wholeNumber(name, text, least) {
-  const number = Number(text)
-  if (!Number.isInteger(number) || number < least)
-    throw new SetupError(`--${name} must be a whole number from ${least} on`)
-  return number
-}
-
-await runEntry(async () => {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      times: { type: 'string', default: '5' },
-      busy: { type: 'string', default: '2' },
-      out: { type: 'string' },
-      help: { type: 'boolean', short: 'h', default: false },
-    },
-  })
-  if (values.help) {
-    process.stdout.write(helpText)
-    return
-  }
-  const times = wholeNumber('times', values.times, 1)
-  const busy = wholeNumber('busy', values.busy, 0)
-  const out = values.out === undefined ? mkdtempSync(join(tmpdir(), 'hotcakes-test-repeat-')) : resolve(values.out)
+await runCommandEntry(command, async (asked, filters) => {
+  const { times, busy, out = mkdtempSync(join(tmpdir(), 'hotcakes-test-repeat-')) } = asked
   mkdirSync(out, { recursive: true })
   for (const signal of ['SIGINT', 'SIGTERM']) {
     process.on(signal, () => {
@@ -111,12 +98,16 @@ await runEntry(async () => {
   )
   const runs = []
   for (let n = 1; n <= times; n++) {
-    const run = await runOnce(n, { isBusy: n > times - busy, out, filters: positionals })
+    const run = await runOnce(n, { isBusy: n > times - busy, out, filters })
     runs.push(run)
     const { machine, result, tests, passed, seconds, failed } = run
     process.stdout.write(`run ${n} (${machine}): ${result}, ${passed} of ${tests} tests in ${seconds} s\n`)
     for (const name of failed) process.stdout.write(`  ✖ ${name}\n`)
   }
-  new Console(process.stdout).table(runs.map(({ run, failed, ...rest }) => ({ run, ...rest, failed: failed.length })))
-  if (runs.some(({ result }) => result !== 'passed')) process.exitCode = 1
+  const rows = runs.map(({ run, machine, result, tests, passed, seconds, failed }) =>
+    [run, machine, result, tests, passed, seconds, failed.length].map(String),
+  )
+  const head = ['run', 'machine', 'result', 'tests', 'passed', 'seconds', 'failed']
+  process.stdout.write(`${textTable(head, rows, { left: [0, 1, 2] }).join('\n')}\n`)
+  return runs.some(({ result }) => result !== 'passed') ? 1 : 0
 })

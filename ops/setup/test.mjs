@@ -1,7 +1,6 @@
 // npm test: brings everything up to date, then runs every compiled test file, unit tests first.
 // Node 20's runner takes no globs and silently runs nothing on a wrong path; so the files are listed here, and too few
 // tests are a failure by themselves. Its closing lines (tests N, pass N, fail N) stay as they are: CI reads them.
-// usage: npm test [-- <part of a file's path>...]
 
 import './node-version.mjs'
 
@@ -11,7 +10,7 @@ import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
 
 import { importBuilt, prepare, root } from './prepare.mjs'
-import { runEntry, SetupError, say } from './progress.mjs'
+import { runCommandEntry, SetupError, say } from './progress.mjs'
 import { ensureTool } from './unpacked-tools.mjs'
 
 /** Fewer tests than this in a whole run mean that some were not found. Raise it as tests are added. */
@@ -52,8 +51,18 @@ function orSay(fetch) {
   }
 }
 
-await runEntry(async () => {
-  const filters = process.argv.slice(2)
+const command = {
+  name: 'npm test',
+  operands: "[PART-OF-A-FILE'S-PATH...]",
+  purpose: `Brings everything up to date, then runs the tests: all of them, or those in the files whose paths below dist/ contain
+    one of the parts. So npm test -- core/ runs what stands beside the code of core, and npm test -- semantics one file.
+
+    SEED=N repeats a test that names its seed.`,
+  options: {},
+  exits: { 0: 'all passed', 1: 'one failed, or fewer ran than there must be' },
+}
+
+await runCommandEntry(command, async (_, filters) => {
   await prepare({ redis: 'needed', tests: true })
   const files = testFiles(filters)
   if (files.length === 0) throw new SetupError(`no test file matches ${filters.join(', ')}`)
@@ -64,9 +73,10 @@ await runEntry(async () => {
   process.chdir(root)
 
   let testCount = 0
+  let hasPassed = true
   const results = run({ files, concurrency: filesAtOnce, timeout: fileMsMax })
   results.on('test:fail', ({ todo }) => {
-    if (todo === undefined || todo === false) process.exitCode = 1
+    if (todo === undefined || todo === false) hasPassed = false
   })
   results.on('test:diagnostic', ({ message }) => {
     testCount = Number(/^tests (\d+)$/.exec(message)?.[1] ?? testCount)
@@ -74,4 +84,5 @@ await runEntry(async () => {
   await new Promise((resolve) => results.compose(new spec()).on('end', resolve).pipe(process.stdout))
   const least = filters.length === 0 ? testsMin : 1
   if (testCount < least) throw new SetupError(`only ${testCount} tests ran, at least ${least} were expected`)
+  return hasPassed ? 0 : 1
 })

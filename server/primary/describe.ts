@@ -1,8 +1,8 @@
+import { type Command, type Options, wrapped } from '../../core/command-line.mjs'
 import type { Setting } from '../../core/config/kinds.ts'
 import { allowedValues } from '../../core/config/kinds.ts'
 import { settingPlaces } from '../../core/config/settings.ts'
 
-const lineWidth = 100
 const groupTitles: Readonly<Record<string, string>> = {
   app: 'The service',
   db: 'PostgreSQL: the permanent record',
@@ -20,37 +20,42 @@ const pairNote =
 const sourcesNote =
   'Settings come from the environment and from the file .env; where both name one, the environment wins. An empty ' +
   'value counts as not set. In .env, put quotes around a value with spaces or a #. A password may be in a file of its ' +
-  'own, named by DB_PASSWORD_FILE or REDIS_PASSWORD_FILE.'
+  'own, named by DB_PASSWORD_FILE or REDIS_PASSWORD_FILE. npm run reload takes new values of some settings, which say so; all ' +
+  'others wait for the next start.'
 
-/** What `npm start -- --help` prints. */
-export function helpText(): string {
-  const lines = [
-    'usage: npm start',
-    '       npm start -- --help',
-    '',
-    ...wrap(sourcesNote, ''),
-    '',
-    ...wrap(pairNote, ''),
-  ]
+export const startCommand = {
+  name: 'npm start',
+  purpose: `Brings everything up to date and starts the server.\n\n${sourcesNote}\n\n${pairNote}`,
+  options: { envExample: { flag: 'env-example', doc: 'prints every setting at its default, to begin a .env with' } },
+  notes: settingsText(),
+  exits: {
+    0: 'it was stopped in order, and nothing was left undone',
+    1: 'it could not start, had to stop because of a fault, or left something undone: it says what',
+    2: 'a setting is missing or not allowed, or wrong arguments',
+    130: 'a second Ctrl+C ended it at once; 143 with SIGTERM',
+  },
+} satisfies Command<Options>
+
+function settingsText(): string {
+  const lines: string[] = []
   for (const [group, settings] of groups()) {
-    lines.push('', groupTitles[group] ?? group)
+    lines.push(...(lines.length === 0 ? [] : ['']), groupTitles[group] ?? group)
     for (const setting of settings) {
-      lines.push(`  ${setting.env}`, ...wrap(setting.doc, '      '))
-      lines.push(...wrap(`${allowedValues(setting)}; default: ${defaultText(setting)}`, '      '))
+      lines.push(`  ${setting.env}`, ...wrapped(setting.doc, '      '), ...wrapped(valueText(setting), '      '))
     }
   }
-  return `${lines.join('\n')}\n`
+  return lines.join('\n')
 }
 
 /** The contents of `.env.example`: every setting, commented out, at its default. */
 export function envExample(): string {
-  const lines = [...wrap('Copy to .env. Generated from core/config/settings.ts: a test keeps the two equal.', '# ')]
-  lines.push('#', ...wrap(sourcesNote, '# '), '#', ...wrap(pairNote, '# '))
+  const lines = [...wrapped('Copy to .env. Generated from core/config/settings.ts: a test keeps the two equal.', '# ')]
+  lines.push('#', ...wrapped(sourcesNote, '# '), '#', ...wrapped(pairNote, '# '))
   for (const [group, settings] of groups()) {
     lines.push('', `# --- ${groupTitles[group] ?? group} ---`)
     for (const setting of settings) {
-      lines.push('', ...wrap(setting.doc, '# '))
-      lines.push(...wrap(`${allowedValues(setting)}; default: ${defaultText(setting)}`, '# '))
+      lines.push('', ...wrapped(setting.doc, '# '))
+      lines.push(...wrapped(valueText(setting), '# '))
       lines.push(`#${setting.env}=${setting.default}`)
     }
   }
@@ -63,22 +68,13 @@ function groups(): Map<string, Setting[]> {
   return byGroup
 }
 
+function valueText(setting: Setting): string {
+  const reload = setting.reload === true ? '; a reload takes it' : ''
+  return `${allowedValues(setting)}; default: ${defaultText(setting)}${reload}`
+}
+
 function defaultText(setting: Setting): string {
   const means = 'defaultMeans' in setting ? setting.defaultMeans : undefined
   if (setting.default === '') return means ?? 'none'
   return means === undefined ? String(setting.default) : `${setting.default}, ${means}`
-}
-
-function wrap(text: string, indent: string): string[] {
-  const lines: string[] = []
-  let line = indent
-  for (const word of text.split(' ')) {
-    const longer = line === indent ? line + word : `${line} ${word}`
-    if (longer.length > lineWidth && line !== indent) {
-      lines.push(line)
-      line = indent + word
-    } else line = longer
-  }
-  lines.push(line)
-  return lines
 }

@@ -1,27 +1,27 @@
 // The server's entry: run by `npm start` after the build, or directly. It is the primary's assembly point and, for that
 // alone, the one file of server/ that may import from ops/: the embedded services and the schema live there.
-// usage: node dist/server/primary/main.js [--help]        exit statuses: see shutdown.ts
+// usage: node dist/server/primary/main.js [--help | --env-example]        exit statuses: see shutdown.ts
 
 import { fileURLToPath } from 'node:url'
+import { runCommand, type Values } from '../../core/command-line.mjs'
 import { type Config, loadConfig, redacted } from '../../core/config/load.ts'
 import { Fault } from '../../core/faults.ts'
 import { createLog } from '../../core/log.ts'
 import { packageVersion } from '../../core/package-version.ts'
 import { startEmbedded } from '../../ops/embedded/embedded.ts'
-import { helpText } from './describe.ts'
+import { envExample, startCommand } from './describe.ts'
 import { startPrimary } from './primary.ts'
 import type { RollingReload } from './rolling-reload.ts'
 import { exitStatus, Shutdown } from './shutdown.ts'
 import { hasTerminal } from './terminal.ts'
 
-process.exit(await main(process.argv.slice(2)))
+process.exit(await runCommand(startCommand, process.argv.slice(2), main))
 
-async function main(args: readonly string[]): Promise<number> {
-  if (args.includes('--help') || args.includes('-h')) {
-    process.stdout.write(helpText())
+async function main(asked: Values<typeof startCommand.options>): Promise<number> {
+  if (asked.envExample) {
+    process.stdout.write(envExample())
     return exitStatus.ok
   }
-  if (args.length > 0) return refuse(`unknown argument ${args[0]}: settings come from the environment, see --help`)
   let config: Config
   try {
     config = readConfig()

@@ -1,34 +1,23 @@
 // npm run test:engines: the tests that depend on Redis or PostgreSQL, on each engine that people have.
 
-import { type EngineArguments, helpText, parseArguments } from './arguments.ts'
+import { runCommand } from '../../core/command-line.mjs'
+import { enginesCommand, enginesIn, groupsIn } from './command.ts'
 import { chosenNames, type EngineId, engines, provideEngine } from './engines.ts'
 import { concerns, type GroupName } from './groups.ts'
 import { type EngineReport, problemsOf, tableOf } from './report.ts'
 import { type GroupResult, runGroup } from './run-group.ts'
 
-process.exitCode = await main(process.argv.slice(2))
-
-async function main(args: readonly string[]): Promise<number> {
-  let asked: EngineArguments
-  try {
-    asked = parseArguments(args)
-  } catch (error) {
-    process.stderr.write(`${(error as Error).message}\n`)
-    return 2
-  }
-  if (asked.help) {
-    process.stdout.write(helpText)
-    return 0
-  }
+process.exitCode = await runCommand(enginesCommand, process.argv.slice(2), async ({ tests }, operands) => {
+  const [ids, names] = [enginesIn(operands), groupsIn(tests)]
   const reports: EngineReport[] = []
-  for (const id of asked.engines) reports.push(await testEngine(id, asked.groups))
+  for (const id of ids) reports.push(await testEngine(id, names))
   const problems = reports.flatMap(problemsOf)
   const results = reports.flatMap((report) => [...report.results.values()])
   const [passed, failed] = [sum(results.map((each) => each.passed)), sum(results.map((each) => each.failed))]
-  const lines = ['', 'tests passed/failed', ...tableOf(reports, asked.groups), '', ...problems]
+  const lines = ['', 'tests passed/failed', ...tableOf(reports, names), '', ...problems]
   process.stdout.write(`${[...lines, `${passed} passed, ${failed} failed`].join('\n')}\n`)
   return problems.length === 0 ? 0 : 1
-}
+})
 
 async function testEngine(id: EngineId, names: readonly GroupName[]): Promise<EngineReport> {
   const results = new Map<GroupName, GroupResult>()

@@ -1,3 +1,4 @@
+import { textTable } from '../../core/text-table.mjs'
 import type { EngineId } from './engines.ts'
 import { engines } from './engines.ts'
 import { concerns, type GroupName } from './groups.ts'
@@ -39,13 +40,7 @@ export function tableOf(reports: readonly EngineReport[], names: readonly GroupN
     const { tested, other } = versionsOf(report)
     return [report.id, tested, other, ...names.map((name) => cell(report, name))]
   })
-  const widths = head.map((_, at) => Math.max(...[head, ...rows].map((row) => row[at]?.length ?? 0)))
-  return [head, ...rows].map((row) =>
-    row
-      .map((text, at) => text.padEnd(widths[at] ?? 0))
-      .join('  ')
-      .trimEnd(),
-  )
+  return textTable(head, rows, { left: head.map((_, at) => at) })
 }
 
 function cell({ id, results }: EngineReport, name: GroupName): string {

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 
-import type { SeededRandom } from '../helpers/random.ts'
+import type { SeededRandom } from '../../bench/harness/seeded-random.ts'
 import { type ClockSteps, clockPollMs } from './clock-steps.ts'
 import type { FaultKind } from './fault-kind.ts'
 

@@ -1,4 +1,4 @@
-import type { SeededRandom } from '../helpers/random.ts'
+import type { SeededRandom } from '../../bench/harness/seeded-random.ts'
 import type { Arena } from './arena.ts'
 import type { Target } from './turns.ts'
 

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { acks, possibleKinds } from './arguments.ts'
+import { acks, possibleKinds } from './command.ts'
 import { faultNames } from './faults.ts'
 import { runSeries } from './series.ts'
 import { Tally } from './tally.ts'

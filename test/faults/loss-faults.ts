@@ -1,9 +1,8 @@
 import { cpSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-
+import type { SeededRandom } from '../../bench/harness/seeded-random.ts'
 import { processTree } from '../helpers/processes.ts'
-import type { SeededRandom } from '../helpers/random.ts'
 import { openRedis } from '../helpers/services.ts'
 import type { Arena } from './arena.ts'
 import type { FaultKind } from './fault-kind.ts'

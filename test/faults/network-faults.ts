@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
-import type { SeededRandom } from '../helpers/random.ts'
+import type { SeededRandom } from '../../bench/harness/seeded-random.ts'
 import type { Arena } from './arena.ts'
 import type { FaultKind } from './fault-kind.ts'
 import type { Link } from './link.ts'

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import type { SeededRandom } from '../../bench/harness/seeded-random.ts'
 import { processTree } from '../helpers/processes.ts'
-import type { SeededRandom } from '../helpers/random.ts'
 import type { FaultKind } from './fault-kind.ts'
 
 /** Death and paralysis of every process that there is. */

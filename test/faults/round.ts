@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
-import { SeededRandom } from '../helpers/random.ts'
+import { SeededRandom } from '../../bench/harness/seeded-random.ts'
 import { type Arena, intervalMs } from './arena.ts'
 import { type Judgement, judge } from './checker.ts'
 import { type FaultName, faults } from './faults.ts'

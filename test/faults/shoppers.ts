@@ -1,7 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
-
+import { SeededRandom } from '../../bench/harness/seeded-random.ts'
 import { NonceSource } from '../../core/ids.ts'
-import { SeededRandom } from '../helpers/random.ts'
 import { isAnswered, type SentRequest } from './evidence.ts'
 import type { RecordedClient } from './recorded-client.ts'
 

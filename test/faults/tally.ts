@@ -1,4 +1,4 @@
-import { textTable } from '../../bench/report/text-table.ts'
+import { textTable } from '../../core/text-table.mjs'
 import { type FaultName, faultNames, faults } from './faults.ts'
 import type { RoundReport } from './round.ts'
 import type { Failure } from './series.ts'

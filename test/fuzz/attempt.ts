@@ -1,4 +1,4 @@
-import { SeededRandom } from '../helpers/random.ts'
+import { SeededRandom } from '../../bench/harness/seeded-random.ts'
 import { drawMixed, drawNoise, drawPoisoned, drawRefused } from './hostile.ts'
 import { type Drawn, drawWellFormed } from './well-formed.ts'
 

@@ -1,4 +1,4 @@
-import type { SeededRandom } from '../helpers/random.ts'
+import type { SeededRandom } from '../../bench/harness/seeded-random.ts'
 import { type Drawn, item, nonce, requestText } from './well-formed.ts'
 
 /** Values that have broken something somewhere, as they come over the wire. */

@@ -1,4 +1,4 @@
-import type { SeededRandom } from '../helpers/random.ts'
+import type { SeededRandom } from '../../bench/harness/seeded-random.ts'
 
 /** A request as text, one character a byte, and what its answer may be. */
 export interface Drawn {

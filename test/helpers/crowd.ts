@@ -1,9 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
-
+import { SeededRandom } from '../../bench/harness/seeded-random.ts'
 import type { HttpClient, HttpReply } from './http-client.ts'
 import { checkoutPath, purchasePath } from './items.ts'
 import type { Ledger } from './ledger.ts'
-import { SeededRandom } from './random.ts'
 
 /** A client that was turned away comes back after so long: sooner than it is asked to, for the sake of the test's length. */
 const retryDelayMs = 50

@@ -1,5 +1,6 @@
-// `npm run audit`: the assembly point. See arguments.ts for what it takes and answers.
+// `npm run audit`: the assembly point. See command.ts for what it takes and answers.
 
+import { runCommand, type Values } from '../../../core/command-line.mjs'
 import { type Config, loadConfig } from '../../../core/config/load.ts'
 import { Fault, isBug } from '../../../core/faults.ts'
 import { auditRedisTimeoutMs, auditStatementTimeoutMs } from '../../../core/limits.ts'
@@ -9,23 +10,24 @@ import { firstConnect } from '../../../core/redis/connection.ts'
 import { SaleStore } from '../../../core/redis/sale-store.ts'
 import { firstShard } from '../../../core/shards.ts'
 import { withServices } from '../../embedded/with-services.ts'
-import { type AuditArguments, helpText, parseArguments } from './arguments.ts'
 import { audit } from './audit.ts'
+import { auditCommand } from './command.ts'
 import { type AuditReport, reportAsJson, reportAsText } from './report.ts'
 import { keepVerdict } from './verdict.ts'
 
+type Asked = Values<typeof auditCommand.options>
+
 const exitStatus = { passed: 0, breached: 1, incomplete: 2, failed: 3 } as const
 
+const args = process.argv.slice(2)
+const status = await runCommand(auditCommand, args, main, ({ message }) => {
+  if (args.includes('--json')) tellFailure(null, message)
+})
 // At once: a connection that was refused would keep a timer of its own alive for a while.
-process.exit(await main(process.argv.slice(2)))
+process.exit(status)
 
-async function main(args: readonly string[]): Promise<number> {
+async function main(asked: Asked): Promise<number> {
   try {
-    const asked = parseArguments(args)
-    if (asked.help) {
-      process.stdout.write(helpText)
-      return exitStatus.passed
-    }
     const config = loadConfig({ env: process.env, dotenvFile: '.env' })
     const report = await withServices(config, say, (effective) => auditOnce(effective, asked))
     process.stdout.write(asked.json ? reportAsJson(report) : reportAsText(report))
@@ -34,12 +36,14 @@ async function main(args: readonly string[]): Promise<number> {
     const { message, stack = message } = error as Error
     if (isBug(error)) say(stack)
     else say(error instanceof Fault ? `${error.code}: ${message}` : message)
-    if (args.includes('--json')) {
-      const fault = { code: error instanceof Fault ? error.code : null, message }
-      process.stdout.write(`${JSON.stringify({ verdict: 'failed', fault })}\n`)
-    }
+    if (asked.json) tellFailure(error instanceof Fault ? error.code : null, message)
     return exitStatus.failed
   }
+}
+
+/** For machines. */
+function tellFailure(code: string | null, message: string): void {
+  process.stdout.write(`${JSON.stringify({ verdict: 'failed', fault: { code, message } })}\n`)
 }
 
 /** Progress and complaints go to stderr: stdout has the report and nothing else. */
@@ -47,7 +51,7 @@ function say(text: string): void {
   process.stderr.write(`${text.replaceAll(/^/gm, 'hotcakes audit: ')}\n`)
 }
 
-async function auditOnce(config: Config, asked: AuditArguments): Promise<AuditReport> {
+async function auditOnce(config: Config, asked: Asked): Promise<AuditReport> {
   const postgres = connectPostgres(config.db, {
     applicationName: 'hotcakes audit',
     statementTimeoutMs: auditStatementTimeoutMs,

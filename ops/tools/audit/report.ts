@@ -1,4 +1,5 @@
 import { formatLogPosition, type LogPosition } from '../../../core/log-position.ts'
+import { textTable } from '../../../core/text-table.mjs'
 import { type Breaches, type BreachRow, type Check, checks } from './breaches.ts'
 
 export interface SaleReport {
@@ -79,6 +80,8 @@ export function reportAsJson(report: AuditReport): string {
   return `${JSON.stringify(shown, undefined, 2)}\n`
 }
 
+const saleHead = ['sale', 'opened', 'items', 'sold', 'purchases', 'held', 'attempts', 'recorded', '']
+
 /** For people. */
 export function reportAsText(report: AuditReport): string {
   const { log, sales, unlisted, rows, notChecked, tookMs } = report
@@ -88,10 +91,7 @@ export function reportAsText(report: AuditReport): string {
       (log.backlogEntries > 0 ? `, the oldest for ${log.lagSeconds.toFixed(1)} s` : '') +
       `; ${persister}`,
     '',
-    ...table(
-      ['sale', 'opened', 'items', 'sold', 'purchases', 'held', 'attempts', 'recorded', ''],
-      sales.map(saleCells),
-    ),
+    ...textTable(saleHead, sales.map(saleCells), { left: [saleHead.length - 1] }),
   ]
   if (unlisted.redis + unlisted.postgres > 0) {
     lines.push(`attempts that named no listed sale: ${unlisted.redis}, recorded ${unlisted.postgres}`)
@@ -134,18 +134,6 @@ function saleCells({ sale, state, opensAtMs, items, redis, postgres }: SaleRepor
     String(postgres.attempts),
     states[state],
   ]
-}
-
-/** Columns as wide as they need, numbers to the right. */
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
-  const widths = head.map((name, at) => Math.max(name.length, ...rows.map((row) => row[at]?.length ?? 0)))
-  const isLast = (at: number) => at === head.length - 1
-  return [head, ...rows].map((row) =>
-    row
-      .map((cell, at) => (isLast(at) ? cell : cell.padStart(widths[at] ?? 0)))
-      .join('  ')
-      .trimEnd(),
-  )
 }
 
 function rowText(row: BreachRow): string {

@@ -1,7 +1,8 @@
-// `npm run recover`: the assembly point. See arguments.ts for what it takes and answers.
+// `npm run recover`: the assembly point. See command.ts for what it takes and answers.
 
 import { setTimeout as delay } from 'node:timers/promises'
 
+import { runCommand, type Values } from '../../../core/command-line.mjs'
 import { type Config, loadConfig } from '../../../core/config/load.ts'
 import { Fault, isBug } from '../../../core/faults.ts'
 import { logStateIntervalMs, rebuildMsMax, waitSayMs } from '../../../core/limits.ts'
@@ -10,22 +11,17 @@ import { type Recovery, recover } from '../../../core/recovery/recover.ts'
 import { SaleStore } from '../../../core/redis/sale-store.ts'
 import { firstShard } from '../../../core/shards.ts'
 import { withServices } from '../../embedded/with-services.ts'
-import { helpText, parseArguments } from './arguments.ts'
+import { recoverCommand } from './command.ts'
 
 const exitStatus = { whole: 0, refused: 1, notYet: 2, failed: 3 } as const
 
 // At once: a connection that was refused would keep a timer of its own alive for a while.
-process.exit(await main(process.argv.slice(2)))
+process.exit(await runCommand(recoverCommand, process.argv.slice(2), main))
 
-async function main(args: readonly string[]): Promise<number> {
+async function main({ waitSeconds }: Values<typeof recoverCommand.options>): Promise<number> {
   try {
-    const asked = parseArguments(args)
-    if (asked.help) {
-      process.stdout.write(helpText)
-      return exitStatus.whole
-    }
     const config = loadConfig({ env: process.env, dotenvFile: '.env' })
-    const recovery = await withServices(config, say, (effective) => recoverWithin(effective, asked.waitSeconds * 1_000))
+    const recovery = await withServices(config, say, (effective) => recoverWithin(effective, waitSeconds * 1_000))
     return told(recovery)
   } catch (error) {
     const { message, stack = message } = error as Error

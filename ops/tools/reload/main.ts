@@ -4,22 +4,25 @@
 import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 
+import { type Command, type Options, runCommand } from '../../../core/command-line.mjs'
 import { localUrl } from '../../../core/config/listen-hosts.ts'
 import { loadConfig } from '../../../core/config/load.ts'
 import { isBug } from '../../../core/faults.ts'
 import { reloadPollMs, reloadProbeMsMax, reloadWaitMsMax, waitSayMs } from '../../../core/limits.ts'
 
-const helpText = `usage: npm run reload [-- --help]
-
-Builds, then replaces the HTTP workers of the server on this machine one by one: no request is refused or left unanswered.
-New workers run the new code, with the settings of the environment that the server was started in and of .env as they
-stand now. The primary and the persister go on with theirs. The server is found by its metrics port (APP_METRICS_HOST,
-APP_METRICS_PORT).
-
-exit status
-  0  every worker was replaced
-  1  not reloaded, or not within ${reloadWaitMsMax / 1_000} s: the server's log says why; it goes on with its old workers
-`
+const reloadCommand = {
+  name: 'npm run reload',
+  purpose: `Builds, then replaces the HTTP workers of the server on this machine one by one: no request is refused or left
+    unanswered. New workers run the new code, with the settings of the environment that the server was started in and of
+    .env as they stand now: those of which npm start -- --help says that a reload takes them. The primary and the persister
+    go on with theirs. The server is found by its metrics port (APP_METRICS_HOST, APP_METRICS_PORT).`,
+  options: {},
+  exits: {
+    0: 'every worker was replaced',
+    1: `not reloaded, or not within ${reloadWaitMsMax / 1_000} s: wrong settings or arguments, or the server's log says why; it goes on with its old workers`,
+  },
+  usageStatus: 1,
+} satisfies Command<Options>
 
 /** What of a scrape is needed here. */
 interface ServerState {
@@ -28,15 +31,8 @@ interface ServerState {
   readonly failed: number
 }
 
-process.exitCode = await main(process.argv.slice(2))
-
-async function main(args: readonly string[]): Promise<number> {
-  if (args.includes('--help') || args.includes('-h')) {
-    process.stdout.write(helpText)
-    return 0
-  }
+process.exitCode = await runCommand(reloadCommand, process.argv.slice(2), async () => {
   try {
-    if (args.length > 0) throw new Error(`unknown argument ${args[0]}: see --help`)
     process.stdout.write(`${await reload()}\n`)
     return 0
   } catch (error) {
@@ -44,7 +40,7 @@ async function main(args: readonly string[]): Promise<number> {
     process.stderr.write(`hotcakes reload: ${isBug(error) ? stack : message}\n`)
     return 1
   }
-}
+})
 
 /** @returns what was done, in a sentence. @throws Error with a sentence */
 async function reload(): Promise<string> {

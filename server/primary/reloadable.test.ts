@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import type { Setting } from '../../core/config/kinds.ts'
+import { type Config, loadConfig } from '../../core/config/load.ts'
+import { settingPlaces } from '../../core/config/settings.ts'
+import { reloadable } from './reloadable.ts'
+
+/** A value that is allowed and is not the default. */
+function otherValue(setting: Setting): string {
+  switch (setting.format) {
+    case 'hotcakes-integer':
+      return String(setting.default === setting.max ? setting.min : Math.max(setting.min, setting.default) + 1)
+    case 'hotcakes-boolean':
+      return String(!setting.default)
+    case 'hotcakes-choice':
+      return setting.choices.find((choice) => choice !== setting.default) ?? ''
+    case 'hotcakes-text':
+      return setting.env === 'APP_ALLOWED_ORIGINS' ? 'https://shop.example' : 'other'
+    case 'hotcakes-host':
+      return 'other.example'
+    case 'hotcakes-path':
+      return '/srv/other'
+  }
+}
+
+/** Both services are elsewhere: beside an embedded one the settings of a connection have no effect. */
+function read(changes: Readonly<Record<string, string>> = {}): Config {
+  return loadConfig({ env: { DB_HOST: 'db.example', REDIS_HOST: 'redis.example', ...changes } })
+}
+
+function valueIn(config: Config, group: string, name: string): unknown {
+  return (config as unknown as Record<string, Record<string, unknown>>)[group]?.[name]
+}
+
+test('a reload takes the settings whose row says so, and names every other one that has changed', () => {
+  // These two must name files that are there.
+  const places = settingPlaces.filter(({ setting }) => !['DB_SSL_ROOT_CERT', 'REDIS_TLS_CA'].includes(setting.env))
+  const changes = Object.fromEntries(places.map(({ setting }) => [setting.env, otherValue(setting)]))
+  const [inForce, now] = [read(), read(changes)]
+  const { config, kept } = reloadable(inForce, now)
+  const waiting = places.filter(({ setting }) => setting.reload !== true)
+  assert.deepEqual(
+    kept,
+    waiting.map(({ setting }) => setting.env),
+  )
+  for (const { group, name, setting } of places) {
+    const source = setting.reload === true ? now : inForce
+    assert.notEqual(valueIn(now, group, name), valueIn(inForce, group, name), `${setting.env} was not changed`)
+    assert.equal(valueIn(config, group, name), valueIn(source, group, name), setting.env)
+  }
+})
+
+test('beside an embedded service the settings of its connection are not looked at', () => {
+  const config = loadConfig({ env: {} })
+  const db = { ...config.db, port: 1, password: 'drawn at the start' }
+  assert.deepEqual(reloadable({ ...config, db }, config), { config: { ...config, db }, kept: [] })
+})
