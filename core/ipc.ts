@@ -33,7 +33,9 @@ export type ToChild =
    * Without `answersProbes` the primary is of a version that doesn't know `probe`.
    */
   | { readonly type: 'start'; readonly config: Config; readonly answersProbes?: boolean }
-  /** Whether the shard may be sold from; HTTP workers get it when it changes and after `start`. */
+  /**
+   * Whether the shard may be sold from; HTTP workers get it when it changes and after `start`. 0.1.0 knows it by this name.
+   */
   | ({ readonly type: 'record'; readonly report: ShardState } & OfShard)
   /** Say which log entries of the shard you have answered. */
   | ({ readonly type: 'seen' } & OfShard)

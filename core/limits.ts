@@ -200,7 +200,7 @@ export const picturesDrawnAtOnceMax = 1
 export const readPauseMs = 20
 /** Requests that wait for each of these three; above it 503 at once. Some 0.1 to 0.5 s of reading. */
 export const readRequestsWaitingMax = 256
-/** Who has waited longer when his read's turn comes is turned away: reading is slow only when something is wrong. */
+/** A reader whose turn comes later than this gets a 503: reading is slow only when something is wrong. */
 export const readDeadlineMs = 2_000
 /** Pictures kept by one HTTP worker, at 1.5 KB each. */
 export const picturesKeptMax = 4_096
@@ -233,7 +233,7 @@ export const retireIdleMs = 5_000
 /**
  * A file above the first size is sent at most so many bytes at once and so many a second, by each worker: a client that asks
  * and doesn't read leaves all of it in the kernel's memory, of which 1,000 sockets could take all with a file of 1.7 MB.
- * Who has the file asks for it with its ETag, which is not counted.
+ * A client that has the file asks for it with its ETag, which is not counted.
  */
 export const largeFileBytesMin = 64 * 1024
 export const largeFileBurstBytes = 40 * 1024 * 1024

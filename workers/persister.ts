@@ -205,8 +205,10 @@ export class Persister {
   async #checkIdle(): Promise<void> {
     const { goal, offset } = this.#state
     assert.ok(offset !== undefined)
-    // All was well a moment ago, so this persister is active.
-    if (goal === 'run' && performance.now() - offset.checkedAtMs < logStateIntervalMs) return
+    if (goal === 'run' && performance.now() - offset.checkedAtMs < logStateIntervalMs) {
+      assert.equal(this.#state.place.name, 'active', 'all was well a moment ago')
+      return
+    }
     const { position } = offset
     if (compareLogPositions(await this.#askOffset(), position) !== 0) {
       throw new Fault('HC_OFFSET_MOVED', 'while this persister was idle')

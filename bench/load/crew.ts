@@ -59,7 +59,7 @@ export class Crew {
   /** @throws when a generator does not come to life */
   static async start(options: CrewOptions): Promise<Crew> {
     const children = Array.from({ length: options.settings.generators }, () =>
-      fork(compiled('./generator-process.js'), { execArgv: [] }),
+      fork(compiled('../load/generator-process.js'), { execArgv: [] }),
     )
     try {
       const ready = children.map((child) => once(child, 'message', { signal: AbortSignal.timeout(readyMsMax) }))

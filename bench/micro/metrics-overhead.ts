@@ -1,6 +1,6 @@
 import { Counter, Histogram, Registry } from 'prom-client'
 import { type Outcome, outcomes } from '../../core/outcomes.ts'
-import { RequestMetrics } from '../../server/worker/http/request-metrics.ts'
+import { RequestMetrics, type Status } from '../../server/worker/http/request-metrics.ts'
 import { SellingMetrics } from '../../server/worker/selling/selling-metrics.ts'
 import { sampleCommands, sampleDecisions } from './sample-sale.ts'
 import type { Candidate, Case, Scale, Subject } from './subject.ts'
@@ -11,7 +11,7 @@ const families = /^hotcakes_(?:http_requests_total|http_request_duration_seconds
 
 interface Answered {
   readonly route: 0 | 1
-  readonly status: number
+  readonly status: Status
   readonly outcome: Outcome
   readonly seconds: number
 }
@@ -91,7 +91,7 @@ function boundLabels(): Counting {
   return { registry, count }
 }
 
-const statusByOutcome: Readonly<Partial<Record<Outcome, number>>> = {
+const statusByOutcome: Readonly<Partial<Record<Outcome, Status>>> = {
   item_held: 409,
   item_sold: 409,
   code_expired: 410,

@@ -12,7 +12,7 @@ export class Generator {
   readonly #child: ChildProcess
 
   static async start(): Promise<Generator> {
-    const child = fork(compiled('./generator-process.js'), { execArgv: [] })
+    const child = fork(compiled('../overload/generator-process.js'), { execArgv: [] })
     await once(child, 'message')
     return new Generator(child)
   }

@@ -1,7 +1,7 @@
 // @ts-check
 // Plain JavaScript, because set-up asks for REDIS_HOST before anything is compiled.
 
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 
 import dotenv from 'dotenv'
 
@@ -13,5 +13,13 @@ import dotenv from 'dotenv'
  * @returns {Record<string, string>}
  */
 export function readDotenv(path) {
-  return existsSync(path) ? dotenv.parse(readFileSync(path)) : {}
+  let text
+  try {
+    text = readFileSync(path)
+  } catch (error) {
+    // Only this one means that there is none: a file that can't be reached would otherwise be settings that nobody reads.
+    if (/** @type {NodeJS.ErrnoException} */ (error).code === 'ENOENT') return {}
+    throw error
+  }
+  return dotenv.parse(text)
 }

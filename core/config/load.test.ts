@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -91,6 +91,10 @@ test('a missing file is fine, an unreadable one is a fault', (t) => {
   const file = dotenvFile(t, '')
   assert.doesNotThrow(() => loadConfig({ env: {}, dotenvFile: `${file}.absent` }))
   assert.match(faultOf(() => loadConfig({ env: {}, dotenvFile: tmpdir() })).message, /cannot be read/)
+  // Not there for a look at whether it is, and yet no file that nobody has written.
+  symlinkSync(`${file}.loop`, `${file}.loop`)
+  assert.match(faultOf(() => loadConfig({ env: {}, dotenvFile: `${file}.loop` })).message, /cannot be read: ELOOP/)
+  assert.match(faultOf(() => loadConfig({ env: {}, dotenvFile: `${file}/.env` })).message, /cannot be read: ENOTDIR/)
 })
 
 test('one fault names every bad variable, its value and what is allowed', () => {

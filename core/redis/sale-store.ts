@@ -330,7 +330,8 @@ function rethrow(error: unknown): never {
 
 function parseTerms(sale: number, field: Buffer | string): SaleTerms {
   const [opensAtMs, closesAtMs, items, userLimit, holdMs] = String(field).split(',').map(Number)
-  if (holdMs === undefined || Number.isNaN(holdMs))
+  const numbers = [opensAtMs, closesAtMs, items, userLimit, holdMs]
+  if (!numbers.every((number) => Number.isSafeInteger(number)) || Number(closesAtMs) <= Number(opensAtMs))
     throw new Fault('HC_REDIS_REFUSED', `sale ${sale} is listed as ${String(field)}`)
   return { sale, opensAtMs, closesAtMs, items, userLimit, holdMs } as SaleTerms
 }

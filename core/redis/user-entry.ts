@@ -16,7 +16,7 @@ export function encodeUserEntry({ purchases, holdsExpireAtMs }: UserEntry, opens
   return entry
 }
 
-/** undefined when the entry have no known form. */
+/** undefined when the entry has no known form. */
 export function decodeUserEntry(entry: Buffer, opensAtMs: number): UserEntry | undefined {
   if (entry.length < purchasesLength || (entry.length - purchasesLength) % expiryLength !== 0) return undefined
   const holdsExpireAtMs: number[] = []

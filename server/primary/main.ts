@@ -1,5 +1,5 @@
 // The server's entry: run by `npm start` after the build, or directly. It is the primary's assembly point and, for that
-// alone, the one file of server/ that may import from ops/: the embedded services and the schema live there.
+// alone, the one file of server/ that may import from ops/: the embedded services live there.
 // usage: node dist/server/primary/main.js [--help | --env-example]        exit statuses: see shutdown.ts
 
 import { fileURLToPath } from 'node:url'

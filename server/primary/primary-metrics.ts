@@ -3,6 +3,7 @@ import { Counter, Gauge, Registry } from 'prom-client'
 import type { ChildKind } from '../../core/ipc.ts'
 import { metricsGatherMsMax } from '../../core/limits.ts'
 import { registerProcessMetrics } from '../../core/process-metrics.ts'
+import { shardNumbers } from '../../core/shards.ts'
 import type { LastAudit } from './audit-watch.ts'
 import type { ReportingChild } from './cluster-metrics.ts'
 import type { Report } from './metric-reports.ts'
@@ -34,7 +35,7 @@ export class PrimaryMetrics {
   readonly #reloads: Counter<'result'>
   readonly #unresponsive: Gauge<'kind' | 'pid'>
   readonly #recordSound: Gauge
-  readonly #unsound = new Set<number>()
+  readonly #unsound = new Set(shardNumbers)
   readonly #recoveries: Counter
   readonly #backlog: Gauge<never>
   readonly #lag: Gauge<never>

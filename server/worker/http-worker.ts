@@ -32,8 +32,7 @@ import { registerWorkerGauges } from './worker-gauges.ts'
 /** The assembly point: everything of an HTTP worker but the process that it runs in. */
 export class HttpWorker {
   readonly registry = new Registry()
-  readonly shards: readonly Shard[]
-  readonly #shards: Shards
+  readonly shards: Shards
   readonly #config: Config
   readonly #phase: Phase
   readonly #judge: () => WorkerHealth
@@ -95,8 +94,8 @@ export class HttpWorker {
       ...referenceRoutes({ version: packageVersion(), baseUrl, sale: () => rotation.current }),
     ]
     const requests = new RequestMetrics(registry, routeLabels(routes))
-    const bounds = { connections, ...boundsOf(app) }
-    const server = new HttpServer({ routes, metrics: requests, clock: turnClock, phase, board, ...bounds })
+    const door = { connections, ...doorOf(app) }
+    const server = new HttpServer({ routes, metrics: requests, clock: turnClock, phase, board, ...door })
     registerProcessMetrics(registry, 'http')
     registerWorkerGauges(registry, {
       commandsWaiting: () => shards.commandsWaiting,
@@ -108,8 +107,7 @@ export class HttpWorker {
     this.#config = config
     this.#phase = phase
     this.#judge = judge
-    this.shards = shards.all
-    this.#shards = shards
+    this.shards = shards
     this.#rotation = rotation
     this.#board = board
     this.#reading = reading
@@ -123,22 +121,23 @@ export class HttpWorker {
    * @throws Fault HC_PORT_IN_USE
    */
   async start(onAccepting: () => void): Promise<void> {
-    this.#opening = this.shards
+    this.#opening = this.shards.all
     // Redis and the sale before the port: from the moment it listens this worker gets its share of the connections,
     // and would turn away what its siblings could sell. But one attempt only: where Redis is away, a worker that
     // replaces a dead one must be there to say so.
-    const opened = await Promise.all(this.shards.map((shard) => shard.open()))
-    this.#opening = this.shards.filter((_, place) => opened[place] === false)
-    if (this.#opening.length === 0) await this.#rotation.start()
+    const opened = await Promise.all(this.shards.all.map((shard) => shard.open()))
+    const missing = this.shards.all.filter((_, place) => opened[place] === false)
+    if (missing.length === 0) await this.#rotation.start()
+    else this.#opening = missing
     if (this.#phase.isDraining) return
     onAccepting()
     await this.#server.listen(this.#config.app.host, this.#config.app.port)
-    if (this.#opening.length > 0) {
-      await Promise.all(this.#opening.map((shard) => shard.openAtLast()))
+    if (missing.length > 0) {
+      await Promise.all(missing.map((shard) => shard.openAtLast()))
       await this.#rotation.start()
     }
     this.#opening = []
-    for (const shard of this.shards) shard.watch()
+    for (const shard of this.shards.all) shard.watch()
   }
 
   /** What its start waits for; undefined when it waits for nothing that could be away. */
@@ -157,7 +156,7 @@ export class HttpWorker {
 
   /** What the primary says of a shard. */
   told(shard: number, state: ShardState): void {
-    this.shards[shard]?.told(state)
+    this.shards.all[shard]?.told(state)
   }
 
   /** Finishes what was accepted, and closes. Everything is answered when it resolves. */
@@ -174,14 +173,14 @@ export class HttpWorker {
     this.#rotation.stop()
     this.#board.close()
     await closeServer()
-    await this.#shards.idle()
+    await this.shards.idle()
     this.#close()
   }
 
   /** The same with a deadline, and turning away what comes. */
   async stop(ms: number): Promise<void> {
     this.#rotation.stop()
-    for (const shard of this.shards) shard.giveUpUncommitted()
+    for (const shard of this.shards.all) shard.giveUpUncommitted()
     this.#readiness.close()
     this.#board.close()
     await this.#server.stop(ms)
@@ -189,13 +188,13 @@ export class HttpWorker {
   }
 
   #close(): void {
-    this.#shards.close()
+    this.shards.close()
     void this.#reading.close()
   }
 }
 
-/** What a client may do, as far as the settings bound it. */
-function boundsOf({ rateLimitPerSecond, allowedOrigins }: Config['app']) {
+/** Whom the settings let in: how often an address may ask, and which pages may read the answers. */
+function doorOf({ rateLimitPerSecond, allowedOrigins }: Config['app']) {
   return {
     rateLimit: rateLimitPerSecond === 0 ? undefined : new RateLimit(rateLimitPerSecond),
     cors: allowedOrigins === '' ? undefined : new Cors(listedOrigins(allowedOrigins)),

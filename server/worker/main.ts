@@ -27,7 +27,7 @@ process.on('uncaughtException', (error) => {
 
 setInterval(() => {
   if (worker === undefined) sendToPrimary({ type: 'heartbeat' })
-  for (const { number, seen } of worker?.shards ?? []) sendToPrimary({ type: 'heartbeat', shard: number, seen })
+  for (const { number, seen } of worker?.shards.all ?? []) sendToPrimary({ type: 'heartbeat', shard: number, seen })
   if (worker?.waitsFor !== undefined) sendToPrimary({ type: 'waiting', ...worker.waitsFor })
 }, heartbeatIntervalMs)
 
@@ -71,7 +71,7 @@ function sendHealth(id: number): void {
 }
 
 function sendSeen(shard: number): void {
-  sendToPrimary({ type: 'seen', shard, seen: worker?.shards[shard]?.seen })
+  sendToPrimary({ type: 'seen', shard, seen: worker?.shards.all[shard]?.seen })
 }
 
 async function sendMetrics(id: number): Promise<void> {
@@ -84,6 +84,6 @@ async function end(finish: () => Promise<void> | undefined, exitCode = 0): Promi
   isEnding = true
   await finish()
   // What it has answered since its last heartbeat would otherwise be known to nobody.
-  for (const { number } of worker?.shards ?? []) sendSeen(number)
+  for (const { number } of worker?.shards.all ?? []) sendSeen(number)
   process.exit(exitCode)
 }

@@ -1,6 +1,6 @@
 import { type ProblemCode, problemReplies } from './problems.ts'
 import type { Reply, ReplyHead } from './replies.ts'
-import type { ShedReason } from './request-metrics.ts'
+import type { ShedReason, Status } from './request-metrics.ts'
 import { type Malformed, malformedReplies } from './requests.ts'
 import { retryLater, turnedAway } from './turned-away.ts'
 import type { HttpResponse } from './uws.ts'
@@ -11,7 +11,7 @@ export interface ExchangeHost {
   write(
     exchange: Exchange,
     res: HttpResponse,
-    reply: { status: number; lines: string; body: string | Uint8Array },
+    reply: { status: Status; lines: string; body: string | Uint8Array },
   ): void
   /** The client has gone before its answer. */
   left(exchange: Exchange): void

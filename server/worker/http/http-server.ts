@@ -8,11 +8,11 @@ import type { Connections } from './connections.ts'
 import type { Cors } from './cors.ts'
 import { Exchange, type ExchangeHost } from './exchange.ts'
 import { percentDecoded } from './percent-encoding.ts'
-import type { Phase, PhaseName } from './phase.ts'
+import type { Phase } from './phase.ts'
 import { problemReply } from './problems.ts'
 import type { RateLimit } from './rate-limit.ts'
 import { noContentHead } from './replies.ts'
-import { type RequestMetrics, type ShedReason, statusAborted } from './request-metrics.ts'
+import { type RequestMetrics, type ShedReason, type Status, statusAborted } from './request-metrics.ts'
 import type { TurnClock } from './turn-clock.ts'
 import { turnedAway } from './turned-away.ts'
 import {
@@ -135,7 +135,8 @@ export class HttpServer implements ExchangeHost {
    * silent. Nothing that was accepted is left unanswered.
    */
   async drain(): Promise<void> {
-    this.#leave('draining')
+    this.#phase.move('draining')
+    this.#stopListening()
     await this.#closeWhenSilent(drainIdleMs)
   }
 
@@ -145,18 +146,19 @@ export class HttpServer implements ExchangeHost {
    * unless the kernel hands waiting connections to the others (Linux: net.ipv4.tcp_migrate_req = 1).
    */
   async retire(): Promise<void> {
-    this.#phase.name = 'retiring'
+    this.#phase.move('retiring')
     const deadline = performance.now() + retireListenMsMax
     while (performance.now() < deadline && performance.now() - this.#lastConnectedMs < retireQuietMs) {
       await delay(drainCheckMs)
     }
-    this.#leave('retiring')
+    this.#stopListening()
     await this.#closeWhenSilent(retireIdleMs)
   }
 
   /** Takes nothing new at all, and resolves when what was accepted is answered, after `ms` at the latest. */
   async stop(ms: number): Promise<void> {
-    this.#leave('stopping')
+    this.#phase.move('stopping')
+    this.#stopListening()
     const deadline = performance.now() + ms
     while (this.#pending > 0 && performance.now() < deadline) await delay(drainCheckMs)
     this.#app.close()
@@ -165,7 +167,7 @@ export class HttpServer implements ExchangeHost {
   write(
     exchange: Exchange,
     res: HttpResponse,
-    reply: { status: number; lines: string; body: string | Uint8Array },
+    reply: { status: Status; lines: string; body: string | Uint8Array },
   ): void {
     this.#pending -= 1
     assert(this.#pending >= 0 && this.#res === undefined, 'an exchange is answered once, and one at a time')
@@ -267,11 +269,6 @@ export class HttpServer implements ExchangeHost {
     res.writeStatus(head.lines + cors).end(body, closes || this.#phase.name !== 'serving')
     this.#metrics.shed(reason)
     this.#metrics.answered(place, head.status, 0)
-  }
-
-  #leave(phase: PhaseName): void {
-    this.#phase.name = phase
-    this.#stopListening()
   }
 
   #stopListening(): void {

@@ -1,5 +1,6 @@
 import { formatCode, formatItemId } from '../../../core/ids.ts'
 import { keepAliveHintSeconds, retryAfterSecondsMax, retryAfterSecondsMin } from '../../../core/limits.ts'
+import type { Status } from './request-metrics.ts'
 
 /**
  * The status line and the headers of a reply in one text, `200 OK\r\nContent-Type: ...`, without a line break at the
@@ -7,7 +8,7 @@ import { keepAliveHintSeconds, retryAfterSecondsMax, retryAfterSecondsMin } from
  * call into C++ instead of one a header.
  */
 export interface ReplyHead {
-  readonly status: number
+  readonly status: Status
   readonly lines: string
 }
 
@@ -20,7 +21,7 @@ export interface Reply {
 const keepAliveHint = `Keep-Alive: timeout=${keepAliveHintSeconds}`
 
 /** `lines` must not hold anything that a client sent. */
-export function replyHead(status: number, lines: string): ReplyHead {
+export function replyHead(status: Status, lines: string): ReplyHead {
   return { status, lines: `${lines}\r\n${keepAliveHint}` }
 }
 
@@ -31,7 +32,7 @@ export const okHead = replyHead(200, `200 OK\r\n${jsonHeaders}`)
 /** The head of a 503 that is a report on the server's state and not a problem. It wants a Retry-After. */
 export const notReadyHead = replyHead(503, `503 Service Unavailable\r\n${jsonHeaders}`)
 
-/** Seconds to wait after a 503, another number each time: those who were turned away together shall not come back together. */
+/** Seconds to wait after a 503, another number each time: clients that were turned away together are spread out. */
 export function jitteredWaitSeconds(): number {
   return retryAfterSecondsMin + Math.floor(Math.random() * (retryAfterSecondsMax - retryAfterSecondsMin + 1))
 }

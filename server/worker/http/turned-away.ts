@@ -33,7 +33,7 @@ function everyWait(code: ProblemCode): readonly Reply[] {
   return waits.map((seconds) => problemReply(code, { header: `Retry-After: ${seconds}` }))
 }
 
-/** A 503 with a Retry-After, another one each time: those who were turned away together shall not come back together. */
+/** A 503 with a Retry-After, another one each time: clients that were turned away together are spread out. */
 export function retryLater(code: keyof typeof replies): Reply {
   const variants = replies[code]
   return variants[Math.floor(Math.random() * variants.length)] as Reply

@@ -20,7 +20,7 @@ export interface ReadGateOptions {
   readonly inFlightMax: number
   /** Requests that wait, those under way included; above it 503 at once. */
   readonly waitingMax: number
-  /** Who has waited longer when his turn comes is turned away. */
+  /** A reader whose turn comes later than this gets a 503. */
   readonly deadlineMs: number
 }
 
@@ -34,9 +34,8 @@ interface Read {
 
 /**
  * What reading may take from selling: few reads at once, each begun in a turn of the event loop of its own, and after a
- * pause while selling is busy; and a bounded number that wait, in the order in which they came. Who asks for what somebody
- * already waits for is answered with him; not with a read under way, whose answer might be older than what that client
- * has just done.
+ * pause while selling is busy; and a bounded number that wait, in the order in which they came. Readers that ask for the
+ * same are answered together. A read under way is no such answer: it might be older than what that client has just done.
  */
 export class ReadGate {
   readonly #options: ReadGateOptions

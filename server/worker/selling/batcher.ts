@@ -206,7 +206,7 @@ export class Batcher {
   #settle(batch: readonly PendingCommand[], reply: { readonly results: Buffer; readonly id: string }): void {
     const decision = new DecisionReader(reply.results)
     for (let n = 0; n < batch.length; n++) {
-      assert(decision.next(), `Redis decided fewer than the ${batch.length} commands of a batch`)
+      if (!decision.next()) assert.fail(`Redis decided fewer than the ${batch.length} commands of a batch`)
       ;(batch[n] as PendingCommand).decided(decision, reply.id, n)
     }
   }

@@ -23,7 +23,7 @@ export class Shards {
 
   /**
    * Why a checkout or purchase that comes now is turned away before anybody knows which shard it is for: when all would.
-   * `undefined` when it is not.
+   * `undefined` when it is not. With more than one, the shard that it is for has to be asked too before it is offered.
    */
   refusal(nowMs: number): ShedReason | undefined {
     let reason: ShedReason | undefined

@@ -1,5 +1,5 @@
 -- The roles and the database, for a PostgreSQL (14 or later) of your own. An administrator runs it with psql; it may be
--- repeated, also on a database that was set up with one role for everything. README.md beside it says how.
+-- repeated, also on a database that was set up with one role for everything. docs/ACCESS.md says how.
 --
 --   hotcakes_owner   owns the tables and sets them up: DB_OWNER_USER
 --   hotcakes         adds the record, and reads it: DB_USER
