@@ -2,11 +2,11 @@
 // a whole hotcakes (embedded Redis with appendfsync always, persister running) are loaded in turn from one generator.
 
 import { fork } from 'node:child_process'
-import { once } from 'node:events'
 import { availableParallelism, cpus } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Command, type Options, runCommand, wholeNumber } from '../../core/command-line.mjs'
 import { textTable } from '../../core/text-table.mjs'
+import { firstMessage } from '../harness/first-message.ts'
 import { cpuDifference, cpuSecondsBelow, roleOf } from '../harness/process-cpu.ts'
 import { compiled, type RunningHotcakes, runProgram, startHotcakes, startServer } from '../harness/server-under-test.ts'
 import type { LoadOrder, LoadResult } from './load-process.ts'
@@ -57,10 +57,9 @@ function preparedPerConnection({ rounds, connections, seconds }: Plan): number {
 }
 
 async function load(order: LoadOrder): Promise<LoadResult> {
-  const child = fork(compiled('./load-process.js'))
+  const child = fork(compiled('../floor/load-process.js'))
   child.send(order)
-  const [result] = (await once(child, 'message')) as [LoadResult]
-  return result
+  return await firstMessage<LoadResult>(child)
 }
 
 /** A real checkout, so that the floor's body has the size of a real one. */

@@ -1,5 +1,5 @@
 import { type ChildProcess, fork } from 'node:child_process'
-import { once } from 'node:events'
+import { firstMessage } from '../harness/first-message.ts'
 import { compiled } from '../harness/server-under-test.ts'
 import type { Stock } from './errand.ts'
 import type { FromGenerator, ToGenerator } from './generator-process.ts'
@@ -13,7 +13,7 @@ export class Generator {
 
   static async start(): Promise<Generator> {
     const child = fork(compiled('../overload/generator-process.js'), { execArgv: [] })
-    await once(child, 'message')
+    await firstMessage(child)
     return new Generator(child)
   }
 
