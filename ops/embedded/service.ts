@@ -14,8 +14,8 @@ import {
 import { freePort } from './free-port.ts'
 import type { Launcher } from './launcher.ts'
 import { launchService } from './launcher.ts'
-import type { ProcessIdentity } from './process-identity.ts'
-import { identityOf } from './process-identity.ts'
+import type { ProcessIdentity } from './process-identity.mjs'
+import { identityOf } from './process-identity.mjs'
 import type { Waiting } from './waiting.ts'
 
 export interface ServiceExit {
