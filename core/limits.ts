@@ -357,8 +357,6 @@ export const embeddedStopMsMax = 10_000
 export const embeddedToolMsMax = 120_000
 /** How long a start waits for a predecessor on the same data that is just stopping. */
 export const predecessorStopMsMax = 15_000
-/** A taken-over lock is looked at again after this long: whoever else took it over has written its own by then. */
-export const lockSettleMs = 50
 
 // --- containers ---
 

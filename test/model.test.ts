@@ -15,11 +15,11 @@ import { type Outcome, outcomes } from '../core/outcomes.ts'
 import { SaleStore } from '../core/redis/sale-store.ts'
 import { firstShard } from '../core/shards.ts'
 import { decodeSnapshot } from '../ops/tools/audit/redis-side.ts'
+import { seed } from './helpers/seed.ts'
 import { openRedis, startRedis } from './helpers/services.ts'
 import { stepRedisClock } from './helpers/stepped-redis-clock.ts'
 import { type Hold, type ModelCommand, type ModelDecision, ReferenceShop } from './model/reference-shop.ts'
 
-const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 31)
 const runs = Number(process.env['MODEL_RUNS'] ?? 150)
 const intervalMs = 3_600_000
 const holdMs = 25

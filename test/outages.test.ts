@@ -11,6 +11,7 @@ import { eventually } from './helpers/eventually.ts'
 import { Ledger } from './helpers/ledger.ts'
 import { openPostgres } from './helpers/record.ts'
 import { createFolder, removeFolder } from './helpers/scope.ts'
+import { seed } from './helpers/seed.ts'
 import { servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
 
 // Goal: what buyers were told outlives an outage of Postgres, of Redis, and of the server itself.
@@ -19,7 +20,6 @@ import { servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
 
 const items = 100_000
 const buyers = 16
-const seed = Number(process.env['SEED'] ?? Date.now())
 
 const saleEnv = {
   APP_ITEM_NUMBER: String(items),

@@ -14,11 +14,11 @@ import { SaleStore } from '../core/redis/sale-store.ts'
 import { firstShard } from '../core/shards.ts'
 import { startPersister } from './helpers/persister.ts'
 import { newRecord } from './helpers/record.ts'
+import { seed } from './helpers/seed.ts'
 import { openRedis, startPostgres, startRedis } from './helpers/services.ts'
 import { intervalMs, Shop } from './helpers/shop.ts'
 import { type RedisClockSteps, stepRedisClock } from './helpers/stepped-redis-clock.ts'
 
-const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 31)
 const batches = 80
 const items = 12
 const ttlSeconds = 86_400

@@ -9,6 +9,7 @@ import { eventually } from './helpers/eventually.ts'
 import { HttpClient } from './helpers/http-client.ts'
 import { Ledger } from './helpers/ledger.ts'
 import { openPostgres } from './helpers/record.ts'
+import { seed } from './helpers/seed.ts'
 import { servicesEnv, startChosenServices } from './helpers/services.ts'
 
 const items = 10_000
@@ -18,7 +19,6 @@ const users = 1_200
 const userLimit = 10
 /** After everything is sold, so many more attempts are made. */
 const lateAttempts = 5_000
-const seed = Number(process.env['SEED'] ?? Date.now())
 
 // Goal: a whole sale is sold out over HTTP, exactly, and the record in Postgres is what the buyers were told.
 // Method: the server as it comes, two workers and, unless an engine is chosen, embedded services. Every answer names its place in the log, so answers

@@ -88,7 +88,7 @@ export function cpuDifference(
 export function roleOf(commandLine: string, name: string): string {
   if (name.startsWith('redis') || name.startsWith('valkey')) return 'Redis'
   if (name.startsWith('postgres')) return 'Postgres'
-  if (commandLine.includes('http-worker')) return 'HTTP workers'
+  if (commandLine.includes('server/worker/main')) return 'HTTP workers'
   if (commandLine.includes('persister')) return 'persister'
   return 'primary'
 }

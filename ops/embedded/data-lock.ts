@@ -1,12 +1,13 @@
-import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 
 import { Fault } from '../../core/faults.ts'
-import { embeddedProbeIntervalMs, lockSettleMs, predecessorStopMsMax } from '../../core/limits.ts'
+import { embeddedProbeIntervalMs, predecessorStopMsMax } from '../../core/limits.ts'
+import { acquireLockFile } from './lock-file.mjs'
 import { writePrivateFile } from './private-file.ts'
-import type { ProcessIdentity } from './process-identity.ts'
-import { identityOf, isAlive } from './process-identity.ts'
+import type { ProcessIdentity } from './process-identity.mjs'
+import { identityOf, isAlive } from './process-identity.mjs'
 import type { Waiting } from './waiting.ts'
 
 interface Holder extends ProcessIdentity {
@@ -30,26 +31,25 @@ export class DataLock {
 
   /** @throws Fault HC_DATA_DIR_IN_USE when another live process has the directory and isn't about to leave it */
   static async acquire(dataDir: string, { say, signal }: Waiting): Promise<DataLock> {
-    const path = join(dataDir, 'lock')
-    const lock = new DataLock(path, identityOf(process.pid))
+    const lock = new DataLock(join(dataDir, 'lock'), identityOf(process.pid))
     const deadline = Date.now() + predecessorStopMsMax
     let waitsFor: number | undefined
-    for (;;) {
-      if (lock.#create()) return lock
-      const text = readLock(path)
-      if (text === undefined) continue // released in between
-      const holder = parseHolder(text)
-      if (holder === undefined || !isAlive(holder)) {
-        if (await lock.#takeOver(text)) return lock
-      } else if (holder.stopping && Date.now() < deadline) {
-        if (waitsFor !== holder.pid) say(`waiting for process ${holder.pid}, which is stopping, to leave ${dataDir}`)
-        waitsFor = holder.pid
+    await acquireLockFile({
+      path: lock.#path,
+      text: lock.#text({ stopping: false }),
+      mode: 0o600,
+      holderIn: liveHolder,
+      wait: async ({ pid, stopping }) => {
+        if (!stopping || Date.now() >= deadline) {
+          const state = stopping ? 'is still stopping' : 'is running'
+          throw new Fault('HC_DATA_DIR_IN_USE', `${dataDir} belongs to process ${pid}, which ${state}`)
+        }
+        if (waitsFor !== pid) say(`waiting for process ${pid}, which is stopping, to leave ${dataDir}`)
+        waitsFor = pid
         await delay(embeddedProbeIntervalMs, undefined, { signal })
-      } else {
-        const state = holder.stopping ? 'is still stopping' : 'is running'
-        throw new Fault('HC_DATA_DIR_IN_USE', `${dataDir} belongs to process ${holder.pid}, which ${state}`)
-      }
-    }
+      },
+    })
+    return lock
   }
 
   /** From now on, a successor waits for the release instead of giving up at once. */
@@ -64,54 +64,11 @@ export class DataLock {
   #text({ stopping }: { stopping: boolean }): string {
     return `${JSON.stringify({ ...this.#own, stopping } satisfies Holder)}\n`
   }
-
-  /** A hard link appears with its contents or not at all; a file created with O_EXCL would be empty for a moment. */
-  #create(): boolean {
-    const draft = `${this.#path}.${process.pid}`
-    writeFileSync(draft, this.#text({ stopping: false }), { mode: 0o600 })
-    try {
-      linkSync(draft, this.#path)
-      return true
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
-      throw error
-    } finally {
-      rmSync(draft, { force: true })
-    }
-  }
-
-  /**
-   * Several starters may find the same stale lock. Renaming moves exactly one file away, so whoever moved a fresh lock
-   * by mistake sees it and puts it back. The winner looks again after a while whether the lock is still its own.
-   */
-  async #takeOver(staleText: string): Promise<boolean> {
-    const moved = `${this.#path}.${process.pid}.stale`
-    try {
-      renameSync(this.#path, moved)
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
-      throw error
-    }
-    try {
-      if (readLock(moved) !== staleText) linkSync(moved, this.#path)
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-    } finally {
-      rmSync(moved, { force: true })
-    }
-    if (!this.#create()) return false
-    await delay(lockSettleMs)
-    return readLock(this.#path) === this.#text({ stopping: false })
-  }
 }
 
-function readLock(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error
-  }
+function liveHolder(text: string): Holder | undefined {
+  const holder = parseHolder(text)
+  return holder !== undefined && isAlive(holder) ? holder : undefined
 }
 
 /** `undefined` when the text is no lock of ours, for instance because the disk was full: nobody can be holding it. */

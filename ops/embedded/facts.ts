@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 
 import { readJsonFile, writePrivateFile } from './private-file.ts'
-import type { ProcessIdentity } from './process-identity.ts'
+import type { ProcessIdentity } from './process-identity.mjs'
 
 /** How to reach the embedded PostgreSQL; the same shape as `config.db`. */
 export interface EmbeddedPostgres {

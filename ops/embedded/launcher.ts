@@ -3,6 +3,7 @@ import { spawn, spawnSync } from 'node:child_process'
 
 import { Fault } from '../../core/faults.ts'
 import { embeddedToolMsMax } from '../../core/limits.ts'
+import { lastWords } from './last-words.ts'
 
 /** The account that PostgreSQL runs under when we are root, which it refuses to be. Debian's packages use the same. */
 const postgresUser = 'postgres'
@@ -138,7 +139,7 @@ export async function runTool(options: {
     child.on('close', (code, endSignal) => resolve(code ?? endSignal))
   })
   if (status !== 0) {
-    const words = output.trim().slice(-2_000)
+    const words = lastWords(output)
     throw new Fault('HC_EMBEDDED_FAILED', `${options.command[0]} ended with ${status}: ${words}`)
   }
   return output

@@ -16,7 +16,7 @@ import type { EmbeddedPostgres } from './facts.ts'
 import type { Launcher } from './launcher.ts'
 import { isRoot, postgresLauncher, runTool } from './launcher.ts'
 import { postgresAnswers } from './probes.ts'
-import type { ProcessIdentity } from './process-identity.ts'
+import type { ProcessIdentity } from './process-identity.mjs'
 import { EmbeddedService } from './service.ts'
 import type { Waiting } from './waiting.ts'
 

@@ -8,7 +8,7 @@ import type { EmbeddedRedis } from './facts.ts'
 import { ownLauncher } from './launcher.ts'
 import { writePrivateFile } from './private-file.ts'
 import { redisAnswers } from './probes.ts'
-import type { ProcessIdentity } from './process-identity.ts'
+import type { ProcessIdentity } from './process-identity.mjs'
 import { EmbeddedService } from './service.ts'
 import type { Waiting } from './waiting.ts'
 

@@ -12,10 +12,11 @@ import {
   waitSayMs,
 } from '../../core/limits.ts'
 import { freePort } from './free-port.ts'
+import { lastWords } from './last-words.ts'
 import type { Launcher } from './launcher.ts'
 import { launchService } from './launcher.ts'
-import type { ProcessIdentity } from './process-identity.ts'
-import { identityOf } from './process-identity.ts'
+import type { ProcessIdentity } from './process-identity.mjs'
+import { identityOf } from './process-identity.mjs'
 import type { Waiting } from './waiting.ts'
 
 export interface ServiceExit {
@@ -71,7 +72,7 @@ export class EmbeddedService {
       await service.stop()
       signal.throwIfAborted()
       if (attempt === embeddedStartAttempts) {
-        const words = readFileSync(plan.logFile, 'utf8').trim().slice(-2_000)
+        const words = lastWords(readFileSync(plan.logFile, 'utf8'))
         throw new Fault('HC_EMBEDDED_FAILED', `${plan.name} ${problem}; its log (${plan.logFile}) ends: ${words}`)
       }
       say(`${plan.name} ${problem}: it is started again in ${embeddedRetryDelayMs} ms`)

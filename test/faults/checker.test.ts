@@ -11,6 +11,7 @@ import { firstShard } from '../../core/shards.ts'
 import { startCluster } from '../helpers/cluster.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { currentSale } from '../helpers/items.ts'
+import { seed } from '../helpers/seed.ts'
 import { servicesEnv, startPostgres, startRedis } from '../helpers/services.ts'
 import { judge } from './checker.ts'
 import {
@@ -31,7 +32,6 @@ import { Shoppers } from './shoppers.ts'
 
 const intervalMs = 30 * 86_400_000
 const items = 300
-const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 31)
 
 const right = await recordARun()
 

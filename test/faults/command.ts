@@ -1,16 +1,8 @@
-import {
-  type Command,
-  described,
-  type Options,
-  oneOf,
-  someOf,
-  UsageError,
-  wholeNumber,
-} from '../../core/command-line.mjs'
+import { type Command, described, type Options, oneOf, someOf, UsageError } from '../../core/command-line.mjs'
+import { nineDigits, seedOption } from '../helpers/seed.ts'
 import { type FaultName, faultNames, faults } from './faults.ts'
 
 export const acks = ['redis', 'postgres'] as const
-const nineDigits = wholeNumber({ max: 999_999_999 })
 
 export const faultsCommand = {
   name: 'npm run test:faults',
@@ -22,13 +14,7 @@ export const faultsCommand = {
     themselves.`,
   options: {
     rounds: { value: 'N', read: nineDigits, default: 20, doc: 'how many' },
-    seed: {
-      value: 'S',
-      read: nineDigits,
-      default: Date.now() % 1_000_000_000,
-      defaultMeans: 'from the clock',
-      doc: 'of the first round; each next round has the next number',
-    },
+    seed: seedOption('of the first round; each next round has the next number'),
     kinds: {
       value: 'A,B,...',
       read: someOf(faultNames),

@@ -3,14 +3,13 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-
+import { seed } from '../helpers/seed.ts'
 import { acks, possibleKinds } from './command.ts'
 import { faultNames } from './faults.ts'
 import { runSeries } from './series.ts'
 import { Tally } from './tally.ts'
 
 const rounds = 5
-const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000_000)
 
 test(`${rounds} rounds of faults break no promise (SEED=${seed})`, async (t) => {
   const tally = new Tally()

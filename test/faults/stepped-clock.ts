@@ -9,7 +9,7 @@ import { type ClockSteps, clockPollMs } from './clock-steps.ts'
 const file = process.env['HOTCAKES_TEST_CLOCK']
 const RealDate = globalThis.Date
 const program = process.argv[1] ?? ''
-const kind = /http-worker/.test(program) ? 'http' : /persister/.test(program) ? 'persister' : 'primary'
+const kind = /server\/worker\/main/.test(program) ? 'http' : /persister/.test(program) ? 'persister' : 'primary'
 let stepMs = 0
 
 function look(): void {

@@ -4,11 +4,10 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-
+import { seed } from '../helpers/seed.ts'
 import { fuzz } from './fuzz.ts'
 
 const requests = 3_000
-const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000_000)
 
 test(`${requests} requests of all kinds do no harm (SEED=${seed})`, async (t) => {
   const { run, honestRequests, findings } = await fuzz(t, { seed, from: 0, requests })

@@ -1,12 +1,11 @@
 // npm run test:fuzz: throws requests of all kinds at a server, and looks whether it minds.
 
 import { Interruption } from '../../bench/load/interruption.ts'
-import { type Command, type Options, runCommand, wholeNumber } from '../../core/command-line.mjs'
+import { type Command, type Options, runCommand } from '../../core/command-line.mjs'
 import { textTable } from '../../core/text-table.mjs'
 import { Releases } from '../faults/releases.ts'
+import { nineDigits, seedOption } from '../helpers/seed.ts'
 import { type FuzzReport, fuzz } from './fuzz.ts'
-
-const nineDigits = wholeNumber({ max: 999_999_999 })
 
 const fuzzCommand = {
   name: 'npm run test:fuzz',
@@ -16,13 +15,7 @@ const fuzzCommand = {
     be refused or closed. Afterwards no process may have died, and keys, rows and log lines hold nothing that was sent.`,
   options: {
     requests: { value: 'N', read: nineDigits, default: 100_000, doc: 'how many' },
-    seed: {
-      value: 'S',
-      read: nineDigits,
-      default: Date.now() % 1_000_000_000,
-      defaultMeans: 'from the clock',
-      doc: 'what they are depends on it and on the sale alone',
-    },
+    seed: seedOption('what they are depends on it and on the sale alone'),
     from: {
       value: 'N',
       read: nineDigits,

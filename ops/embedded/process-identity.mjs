@@ -1,17 +1,21 @@
+// @ts-check
+// Plain JavaScript, because set-up looks for the holder of its lock before anything is compiled.
+
 import { readFileSync } from 'node:fs'
 
-/** A process that a later one with the same pid can't be mistaken for. */
-export interface ProcessIdentity {
-  readonly pid: number
-  /** Clock ticks between the machine's boot and the process' start; 0 where there is no /proc. */
-  readonly startTicks: number
-}
+/**
+ * A process that a later one with the same pid can't be mistaken for.
+ * @typedef {object} ProcessIdentity
+ * @property {number} pid
+ * @property {number} startTicks clock ticks between the machine's boot and the process' start; 0 where there is no /proc
+ */
 
 /** Position of the start time in /proc/<pid>/stat, counted from the field after the command's name. */
 const startTicksField = 19
 
-function startTicksOf(pid: number): number | undefined {
-  let stat: string
+/** @param {number} pid */
+function startTicksOf(pid) {
+  let stat
   try {
     stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
   } catch {
@@ -23,17 +27,24 @@ function startTicksOf(pid: number): number | undefined {
   return fields[0] === 'Z' ? undefined : Number(fields[startTicksField])
 }
 
-export function identityOf(pid: number): ProcessIdentity {
+/**
+ * @param {number} pid
+ * @returns {Readonly<ProcessIdentity>}
+ */
+export function identityOf(pid) {
   return { pid, startTicks: startTicksOf(pid) ?? 0 }
 }
 
-/** Whether that very process is still there. */
-export function isAlive({ pid, startTicks }: ProcessIdentity): boolean {
+/**
+ * Whether that very process is still there.
+ * @param {Readonly<ProcessIdentity>} identity
+ */
+export function isAlive({ pid, startTicks }) {
   if (process.platform === 'linux') return startTicksOf(pid) === startTicks
   try {
     process.kill(pid, 0)
     return true
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
+    return /** @type {NodeJS.ErrnoException} */ (error).code === 'EPERM'
   }
 }
