@@ -97,6 +97,15 @@ test('every command and every test that a document names is there', () => {
   assert.deepEqual(missing, [])
 })
 
+test('every file that a document names in code is there', () => {
+  const missing = [...documents].flatMap(([path, text]) => {
+    if (path === 'CHANGELOG.md') return [] // it names what was
+    const named = text.matchAll(/`((?:core|server|workers|ops|bench|test|docs)\/[\w./-]+)`/g)
+    return [...named].flatMap(([, file = '']) => (existsSync(file) ? [] : [`${path}: ${file}`]))
+  })
+  assert.deepEqual(missing, [])
+})
+
 test(`README.md has fewer than ${readmeWordsMax} words`, () => {
   const words = documentAt('README.md').split(/\s+/).filter(Boolean).length
   assert.ok(words < readmeWordsMax, `it has ${words}`)
