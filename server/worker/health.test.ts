@@ -13,7 +13,7 @@ const wellFacts: HealthFacts = {
   isRedisUp: true,
   redisFault: undefined,
   isSound: true,
-  toldState: undefined,
+  primaryState: undefined,
   logState,
   backlogMax: 100,
   needsPostgres: false,
@@ -83,8 +83,8 @@ test('it is not ready without Redis, with the log full, without an open sale, or
   assert.deepEqual(verdict({ logLack: 'backlog_full' }), ['not_ready', { log: 'backlog_full' }])
   assert.deepEqual(verdict({ logLack: 'memory_full' }), ['not_ready', { log: 'memory_full' }])
   assert.deepEqual(verdict({ isSound: false }), ['not_ready', { record: 'unverified' }])
-  const toldState = { status: 'lost', fault: 'HC_LOG_LOST', reason: 'why' } as const
-  assert.deepEqual(verdict({ isSound: false, toldState }), ['not_ready', { record: 'lost' }])
+  const primaryState = { status: 'lost', fault: 'HC_LOG_LOST', reason: 'why' } as const
+  assert.deepEqual(verdict({ isSound: false, primaryState }), ['not_ready', { record: 'lost' }])
   assert.deepEqual(verdict({ isSaleOpen: false }), ['not_ready', { sale: 'opening' }])
   assert.deepEqual(verdict({ isDraining: true }), ['not_ready', { server: 'draining' }])
   assert.deepEqual(verdict({ logState: undefined }), ['not_ready', { postgres: 'unknown', log: 'unknown' }])

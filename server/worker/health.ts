@@ -54,9 +54,9 @@ export function judgeHealth(facts: HealthFacts): HealthReport {
 }
 
 /** The primary may not have told yet what it is about to find out. */
-function recordCheck({ isSound, toldState }: ShardFacts): ShardState {
+function recordCheck({ isSound, primaryState }: ShardFacts): ShardState {
   if (isSound) return { status: 'sound' }
-  return toldState === undefined || toldState.status === 'sound' ? { status: 'unverified' } : toldState
+  return primaryState === undefined || primaryState.status === 'sound' ? { status: 'unverified' } : primaryState
 }
 
 interface PostgresCheck extends Partial<PersisterTrouble> {

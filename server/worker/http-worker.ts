@@ -155,8 +155,8 @@ export class HttpWorker {
   }
 
   /** What the primary says of a shard. */
-  told(shard: number, state: ShardState): void {
-    this.shards.all[shard]?.told(state)
+  primarySays(shard: number, state: ShardState): void {
+    this.shards.all[shard]?.primarySays(state)
   }
 
   /** Finishes what was accepted, and closes. Everything is answered when it resolves. */

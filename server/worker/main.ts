@@ -37,7 +37,7 @@ process.on('message', (message: ToChild) => {
   else if (message.type === 'health') sendHealth(message.id)
   else if (message.type === 'probed') worker?.probed(message.id, message.round)
   else if (message.type === 'retire') void end(() => worker?.retire())
-  else if (message.type === 'record') worker?.told(message.shard ?? firstShard, message.report)
+  else if (message.type === 'record') worker?.primarySays(message.shard ?? firstShard, message.report)
   // After the turn, in which the answers of a Redis that is gone by now may still lie unread.
   else if (message.type === 'seen') setImmediate(() => setImmediate(() => sendSeen(message.shard ?? firstShard)))
   else void end(() => worker?.drain())

@@ -39,11 +39,11 @@ test('a connection that leads to another run is not sold from before somebody ha
 test('a run that the primary refuses is not sold from, although another server has admitted it', () => {
   const gate = new RunGate(store)
   gate.looked(state('1-5'), gate.seen)
-  gate.told({ status: 'refused', fault: 'HC_REDIS_UNSUITABLE' })
+  gate.primarySays({ status: 'refused', fault: 'HC_REDIS_UNSUITABLE' })
   assert.equal(gate.isSound, false)
   gate.looked(state('1-6'), gate.seen)
   assert.equal(gate.isSound, false)
-  gate.told({ status: 'sound' })
+  gate.primarySays({ status: 'sound' })
   assert.equal(gate.isSound, true)
 })
 

@@ -54,7 +54,7 @@ export class RunGate {
   }
 
   /** What the primary says of the shard. */
-  told({ status }: ShardState): void {
+  primarySays({ status }: ShardState): void {
     this.#isRefused = status === 'refused'
   }
 

@@ -41,7 +41,7 @@ export interface ShardFacts {
   /** Redis is known to have everything that was sold. */
   readonly isSound: boolean
   /** What the primary says when it has not. */
-  readonly toldState: ShardState | undefined
+  readonly primaryState: ShardState | undefined
   /** undefined: not known yet. */
   readonly logState: LogState | undefined
   readonly logLack: LogLack | undefined
@@ -51,9 +51,9 @@ export interface ShardFacts {
  * One log, and all that belongs to it in an HTTP worker: the connection to its Redis, the run that may decide, the batches
  * on their way, the room in the log and the watch over it, Redis' clock, and the answers that wait for Postgres.
  *
- *     opening ──open()──► open ──refusal() says why not──► decides
- *        │ Redis is away: tried again and again                │ idle(): nothing is on its way
- *        └──────────────────── close() ◄───────────────────────┘
+ *     opening ──open()──► decides ◄──refusal()──► redis_down, record_unsound, backlog_full, memory_full, overloaded
+ *        └ Redis is away:      └──────────close()───────┴──► closed
+ *          tried again
  */
 export class Shard {
   readonly number: number
@@ -71,7 +71,7 @@ export class Shard {
   readonly #whenLooked: (() => Promise<void>)[] = []
   /** What Redis answered to the last attempt to open, where it is there. */
   #refused: Fault | undefined
-  #toldState: ShardState | undefined
+  #primaryState: ShardState | undefined
   /** As it was last said at the level debug: how it stands changes in many places, and is looked at in one. */
   #shown = 'opening'
   /** Whether the last batch was decided: said when it changes. */
@@ -196,16 +196,16 @@ export class Shard {
       isRedisUp: this.store.isUp && fault === undefined,
       redisFault: fault,
       isSound: this.#gate.isSound,
-      toldState: this.#toldState,
+      primaryState: this.#primaryState,
       logState: state,
       logLack: this.#room.lack,
     }
   }
 
   /** What the primary says of it. */
-  told(state: ShardState): void {
-    this.#toldState = state
-    this.#gate.told(state)
+  primarySays(state: ShardState): void {
+    this.#primaryState = state
+    this.#gate.primarySays(state)
   }
 
   /** The persister is gone: nobody would confirm what waits for Postgres. */
