@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
@@ -39,4 +39,12 @@ test('of several set-ups in one folder one works at a time, also after one that 
     for (const lines of said) assert.match(lines, /^(?:hotcakes: waiting for another set-up, process \d+\n)?$/)
     assert.ok(!existsSync(lock))
   }
+})
+
+test('a path that is no file that a lock can be is named, not waited for without an end', async (t) => {
+  const folder = temporaryFolder(t)
+  const lock = join(folder, '.setup-lock')
+  symlinkSync(join(folder, 'nowhere', 'at-all'), lock)
+  const said = await setUp(lock, join(folder, 'notes'))
+  assert.match(said, /\.setup-lock is no file that a lock can be: remove it/)
 })

@@ -101,11 +101,11 @@ export type LoadValues = Values<typeof loadCommand.options>
 
 /** @throws UsageError */
 export function requestOf(values: LoadValues, names: readonly string[]): Request {
-  if (names.length === 0) throw new UsageError('name at least one scenario; --list shows them')
+  if (names.length === 0) throw new UsageError('name at least one scenario; npm run bench:load -- --list shows them')
   const override = overrides(values)
   const chosen = names.map((name) => {
     const scenario = findScenario(name)
-    if (scenario === undefined) throw new UsageError(`there is no scenario ${name}; --list shows those there are`)
+    if (scenario === undefined) throw new UsageError(`there is no scenario ${name}; npm run bench:load -- --list shows those there are`)
     const settings = { ...scenario.settings, ...override }
     const problems = problemsOf(settings)
     if (problems.length > 0) throw new UsageError(problems.join('\n'))

@@ -1,11 +1,8 @@
 import { type ChildProcess, fork } from 'node:child_process'
-import { once } from 'node:events'
+import { firstMessage, loadedMsMax } from '../harness/first-message.ts'
 import { compiled } from '../harness/server-under-test.ts'
 import type { Settings } from './settings.ts'
 import type { Sale } from './shop.ts'
-
-/** How long the process may take to load its code. */
-const readyMsMax = 90_000
 
 /** What a process that does something beside the buyers is told. */
 export interface CompanionOrder {
@@ -29,7 +26,7 @@ export class Companion<Result> {
   static async start<Result>(name: 'reader' | 'viewer'): Promise<Companion<Result>> {
     const child = fork(compiled(`../load/${name}-process.js`), { execArgv: [] })
     try {
-      await once(child, 'message', { signal: AbortSignal.timeout(readyMsMax) })
+      await firstMessage(child, loadedMsMax)
       return new Companion(child, name)
     } catch (cause) {
       child.kill('SIGKILL')

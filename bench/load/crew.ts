@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
-import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Operation } from '../../core/outcomes.ts'
+import { firstMessage, loadedMsMax } from '../harness/first-message.ts'
 import { compiled } from '../harness/server-under-test.ts'
 import { type LatencySummary, mergeHistograms, summarize } from '../report/latencies.ts'
 import type { Reading, Viewing } from '../report/report.ts'
@@ -10,8 +10,6 @@ import type { Done, FromGenerator, Second, ToGenerator } from './generator-proce
 import type { Settings } from './settings.ts'
 import type { Sale } from './shop.ts'
 
-/** How long generators may take to load their code. */
-const readyMsMax = 90_000
 /** From the order to the first request. */
 const orderMs = 50
 /** Beyond its time and its patience a generator gets so long before it counts as hung. */
@@ -61,17 +59,20 @@ export class Crew {
     const children = Array.from({ length: options.settings.generators }, () =>
       fork(compiled('../load/generator-process.js'), { execArgv: [] }),
     )
+    const companions: { -readonly [Name in keyof Companions]: Companions[Name] } = {
+      readers: undefined,
+      viewers: undefined,
+    }
     try {
-      const ready = children.map((child) => once(child, 'message', { signal: AbortSignal.timeout(readyMsMax) }))
-      await Promise.all(ready)
+      await Promise.all(children.map((child) => firstMessage(child, loadedMsMax)))
       const { reads, viewers } = options.settings
-      const companions = {
-        readers: reads > 0 ? await Companion.start<Reading>('reader') : undefined,
-        viewers: viewers > 0 ? await Companion.start<Viewing>('viewer') : undefined,
-      }
+      if (reads > 0) companions.readers = await Companion.start<Reading>('reader')
+      if (viewers > 0) companions.viewers = await Companion.start<Viewing>('viewer')
       return new Crew(children, companions, options)
     } catch (cause) {
       for (const child of children) child.kill('SIGKILL')
+      companions.readers?.kill()
+      companions.viewers?.kill()
       throw new Error('a generator did not start', { cause })
     }
   }

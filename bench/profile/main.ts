@@ -15,6 +15,15 @@ import { isValid } from '../report/report.ts'
 import { reportsFolder } from '../report/store.ts'
 import { keepProfiles, type ProfiledPids, type ThreadProfile } from './profiled-processes.ts'
 
+const {
+  url: _url,
+  serverPid: _serverPid,
+  audit: _audit,
+  repeat: _repeat,
+  list: _list,
+  ...profileOptions
+} = loadCommand.options
+
 const profileCommand = {
   ...loadCommand,
   name: 'npm run bench:profile',
@@ -23,17 +32,17 @@ const profileCommand = {
     of the persister and of its copy thread, with the functions that took the most time themselves. Sampling costs some speed:
     the report of such a run goes beside the profiles and not to the others.
 
-    The options are those of bench:load; --url, --repeat and --list have no use here.`,
-  options: { ...loadCommand.options, seconds: { ...loadCommand.options.seconds, default: 20 } },
+    The options are those of bench:load, but for those that have no use here.`,
+  options: { ...profileOptions, seconds: { ...profileOptions.seconds, default: 20 } },
   exits: { 0: 'the report is valid and there are profiles', 1: 'there are none, or the load could not be run' },
 } satisfies Command<Options>
 
 const topCount = 15
 
 process.exitCode = await runCommand(profileCommand, process.argv.slice(2), (values, names) => {
-  const request = requestOf(values, names)
-  if (request.scenarios.length !== 1 || request.repeat !== 1) throw new UsageError('one scenario is profiled, once')
-  if (request.url !== undefined) throw new UsageError('a running server can not be profiled: leave --url out')
+  const ofFreshServer = { url: undefined, serverPid: undefined, audit: false, repeat: 1, list: false }
+  const request = requestOf({ ...values, ...ofFreshServer }, names)
+  if (request.scenarios.length !== 1) throw new UsageError('one scenario is profiled at a time')
   return profile(request)
 })
 

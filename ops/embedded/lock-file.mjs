@@ -6,6 +6,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 
 /** A taken-over lock is looked at again after this long: whoever else took it over has written its own by then. */
 const settleMs = 50
+/** So often a lock may be neither created nor read in a row: then the path is something else, like a link to nowhere. */
+const triesMax = 100
 
 /**
  * A lock is a file that names its holder. So one whose holder has died is recognised, and taken over.
@@ -24,9 +26,16 @@ const settleMs = 50
  * @param {LockFile<Holder>} lock
  */
 export async function acquireLockFile(lock) {
+  let tries = 0
   while (!create(lock)) {
     const text = read(lock.path)
-    if (text === undefined) continue // released in between
+    if (text === undefined) {
+      // Released in between: a file that was there is gone.
+      if ((tries += 1) === triesMax) throw new Error(`${lock.path} is no file that a lock can be: remove it`)
+      await delay(settleMs)
+      continue
+    }
+    tries = 0
     const holder = lock.holderIn(text)
     if (holder !== undefined) await lock.wait(holder)
     else if (await takeOver(lock, text)) return

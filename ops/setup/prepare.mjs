@@ -51,7 +51,11 @@ function environmentNamesRedis() {
 
 async function dotenvNamesRedis() {
   const { readDotenv } = await import('../../core/config/dotenv-file.mjs')
-  return (readDotenv(dotenvFile).REDIS_HOST ?? '') !== ''
+  try {
+    return (readDotenv(dotenvFile).REDIS_HOST ?? '') !== ''
+  } catch (error) {
+    throw new SetupError(`${dotenvFile} cannot be read: ${error.message}`)
+  }
 }
 
 /**

@@ -10,7 +10,8 @@ import { runEntry } from './progress.mjs'
 
 await runEntry(async () => {
   const [tool, ...args] = process.argv.slice(2)
-  await prepare({ redis: 'unless-elsewhere' })
+  const isHelp = args.some((argument) => argument === '--help' || argument === '-h')
+  await prepare({ redis: isHelp ? 'not-needed' : 'unless-elsewhere' })
   process.argv = [process.execPath, join(root, 'dist', tool), ...args]
   await importBuilt(tool)
 })
