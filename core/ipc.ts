@@ -1,6 +1,7 @@
 import type { Config } from './config/load.ts'
 import type { LogPosition } from './log-position.ts'
 import type { ShardState } from './shard-state.ts'
+import { firstShard } from './shards.ts'
 
 /** What a primary and its children say to each other over the IPC channel. */
 
@@ -78,6 +79,11 @@ export type FromChild =
   | { readonly type: 'failed'; readonly code: string; readonly message: string }
   /** It stops with work left (its drain was cut short): sentences for people. */
   | { readonly type: 'left'; readonly what: string }
+
+/** The shard that a message is about. */
+export function shardOfMessage({ shard = firstShard }: OfShard): number {
+  return shard
+}
 
 /** @returns whether there is a primary */
 export function sendToPrimary(message: FromChild): boolean {

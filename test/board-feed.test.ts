@@ -110,10 +110,10 @@ test('a large sale counts all of its items and shows the first ones', async (t) 
 })
 
 test('a viewer that reads nothing is closed when much waits for it, and the others are not held up', async (t) => {
-  const socket = new BoardSocket({ onJoin: () => undefined, onLeave: () => (left += 1) })
+  const socket = new BoardSocket()
   let left = 0
   const app = App()
-  socket.attach(app, () => undefined)
+  socket.attach(app, { onJoin: () => undefined, onLeave: () => (left += 1), onClosed: () => undefined })
   t.after(() => app.close())
   const port = await freePort()
   await new Promise((resolve) => app.listen('127.0.0.1', port, resolve))

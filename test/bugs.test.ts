@@ -24,11 +24,11 @@ const scripts = {
   'the rotation of sales': `
     const { SaleRotation } = await import('SERVER/selling/sales.js')
     const log = { info() {}, warn() {} }
-    void new SaleRotation({ store: { openSale: ${bug} }, clock: { now: () => Date.now(), observe() {} }, log,
+    void new SaleRotation({ shard: { store: { openSale: ${bug} }, clock: { now: () => Date.now(), observe() {} } }, log,
       settings: { intervalMs: 60_000, items: 1, userLimit: 1, holdMs: 1_000, ttlSeconds: 60 } }).start()`,
   'GET /sale': `
     const { SaleView } = await import('SERVER/reading/sale-view.js')
-    const view = new SaleView({ store: { isUp: true, saleState: ${bug} }, clock: { now: () => 1, observe() {} },
+    const view = new SaleView({ shard: { store: { isUp: true, saleState: ${bug} }, clock: { now: () => 1, observe() {} } },
       intervalMs: 1_000, onUnlisted() {} })
     view.handle({ answer() {}, unavailable() {}, shed() {} })`,
 }

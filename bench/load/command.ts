@@ -105,7 +105,8 @@ export function requestOf(values: LoadValues, names: readonly string[]): Request
   const override = overrides(values)
   const chosen = names.map((name) => {
     const scenario = findScenario(name)
-    if (scenario === undefined) throw new UsageError(`there is no scenario ${name}; npm run bench:load -- --list shows those there are`)
+    if (scenario === undefined)
+      throw new UsageError(`there is no scenario ${name}; npm run bench:load -- --list shows those there are`)
     const settings = { ...scenario.settings, ...override }
     const problems = problemsOf(settings)
     if (problems.length > 0) throw new UsageError(problems.join('\n'))

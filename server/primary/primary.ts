@@ -1,12 +1,10 @@
-import assert from 'node:assert/strict'
-
 import type { Config } from '../../core/config/load.ts'
 import { Fault, undefinedForFault } from '../../core/faults.ts'
-import type { ChildKind } from '../../core/ipc.ts'
+import { type ChildKind, shardOfMessage } from '../../core/ipc.ts'
 import { leftQueryMsMax, metricsRefreshMs } from '../../core/limits.ts'
 import type { Log } from '../../core/log.ts'
 import { AsyncPostgres } from '../../core/postgres/async-postgres.ts'
-import { firstShard, shardNumbers, shardOf } from '../../core/shards.ts'
+import { firstShard, shardNumbers } from '../../core/shards.ts'
 import { AuditWatch } from './audit-watch.ts'
 import { ClusterMetrics } from './cluster-metrics.ts'
 import { startDatabase } from './database-start.ts'
@@ -79,7 +77,7 @@ export async function startPrimary(options: PrimaryOptions): Promise<RollingRelo
   await supervisor.allReady(shutdown.signal)
 
   const number = Math.floor(Date.now() / 1_000 / app.saleIntervalSeconds)
-  const { store } = shardWith(shards, number)
+  const [{ store }] = shards
   const sale = await store.saleState(number).catch(undefinedForFault) // Redis is away just now: the rest is still true
   greet({ config, log, sale, tookMs: Math.round(performance.now() - startedMs) })
   return new RollingReload({
@@ -127,13 +125,6 @@ async function openShards({ config, log, shutdown }: PrimaryOptions): Promise<Op
   const shards: [PrimaryShard, ...PrimaryShard[]] = [await open(firstShard)]
   for (const number of shardNumbers.slice(1)) shards.push(await open(number))
   return shards
-}
-
-/** The shard that has the sale. */
-function shardWith(shards: OpenShards, sale: number): PrimaryShard {
-  const shard = shards[shardOf(sale)]
-  assert(shard !== undefined, 'every sale lives in a shard that is open')
-  return shard
 }
 
 async function openDatabase({ config, log, shutdown, schemaFolder }: PrimaryOptions): Promise<void> {
@@ -212,10 +203,10 @@ async function openMetrics({ config, log, shutdown, version, executables, shards
       cluster.retire(child)
       for (const { seen } of shards) seen.told(child)
     },
-    onSeen: (child, { shard = firstShard, seen, type }) => {
-      const positions = shards[shard]?.seen
-      positions?.heard(seen)
-      if (type === 'seen') positions?.told(child)
+    onSeen: (child, message) => {
+      const positions = shards[shardOfMessage(message)]?.seen
+      positions?.heard(message.seen)
+      if (message.type === 'seen') positions?.told(child)
     },
     onRestart: (kind) => metrics.restarted(kind),
     onBudgetSpent: (fault) => shutdown.onFault(fault),

@@ -54,19 +54,14 @@ export class HttpWorker {
     const shards = new Shards({ config, log, metrics, turnClock })
     // What opens and reads sales does so in one shard: there is one.
     const shard = shards.all[firstShard] as Shard
-    const { store, clock } = shard
-    const rotation = new SaleRotation({ store, clock, log, settings: saleSettings(config) })
+    const rotation = new SaleRotation({ shard, log, settings: saleSettings(config) })
     const onUnlisted = (sale: number) => rotation.reopen(sale)
 
-    const saleView = new SaleView({ store, clock, intervalMs, onUnlisted })
+    const saleView = new SaleView({ shard, intervalMs, onUnlisted })
     shard.onLooked(() => saleView.refresh())
-    const board = new Board({ store, clock, intervalMs, registry })
-    shard.onLost(() => board.redisLost())
+    const board = new Board({ shard, intervalMs, registry })
     const reading = new Reading(config, {
-      store,
-      clock,
-      isRecordSound: () => shard.isSound,
-      logState: () => shard.logState,
+      shard,
       currentSale: () => rotation.current,
       onFault: (code) => metrics.fault(code),
       isSellingBusy: () => shards.commandsWaiting >= batchOverlapCommandsMin,
@@ -88,7 +83,7 @@ export class HttpWorker {
     const baseUrl = `http://localhost:${app.port}`
     const routes = [
       ...sellingRoutes({ shards, turnClock, metrics, onUnlisted }),
-      ...statusRoutes({ saleView, readiness, isSound: () => shard.isSound }),
+      ...statusRoutes({ shard, saleView, readiness }),
       ...reading.routes,
       ...board.routes,
       ...referenceRoutes({ version: packageVersion(), baseUrl, sale: () => rotation.current }),

@@ -3,10 +3,9 @@ import cluster from 'node:cluster'
 import { completed } from '../../core/config/completed.ts'
 import type { Config } from '../../core/config/load.ts'
 import { Fault } from '../../core/faults.ts'
-import { sendToPrimary, type ToChild } from '../../core/ipc.ts'
+import { sendToPrimary, shardOfMessage, type ToChild } from '../../core/ipc.ts'
 import { heartbeatIntervalMs, orphanFinishMs } from '../../core/limits.ts'
 import { createLog, type Log } from '../../core/log.ts'
-import { firstShard } from '../../core/shards.ts'
 import { HttpWorker } from './http-worker.ts'
 
 /*
@@ -37,9 +36,9 @@ process.on('message', (message: ToChild) => {
   else if (message.type === 'health') sendHealth(message.id)
   else if (message.type === 'probed') worker?.probed(message.id, message.round)
   else if (message.type === 'retire') void end(() => worker?.retire())
-  else if (message.type === 'record') worker?.primarySays(message.shard ?? firstShard, message.report)
+  else if (message.type === 'record') worker?.primarySays(shardOfMessage(message), message.report)
   // After the turn, in which the answers of a Redis that is gone by now may still lie unread.
-  else if (message.type === 'seen') setImmediate(() => setImmediate(() => sendSeen(message.shard ?? firstShard)))
+  else if (message.type === 'seen') setImmediate(() => setImmediate(() => sendSeen(shardOfMessage(message))))
   else void end(() => worker?.drain())
 })
 sendToPrimary({ type: 'listening' })

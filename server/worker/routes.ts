@@ -7,6 +7,7 @@ import type { SaleView } from './reading/sale-view.ts'
 import { CheckoutRoute } from './selling/checkout.ts'
 import { PurchaseRoute } from './selling/purchase.ts'
 import type { SellingMetrics } from './selling/selling-metrics.ts'
+import type { Shard } from './selling/shard.ts'
 import type { Shards } from './selling/shards.ts'
 
 export interface SellingRoutesOptions {
@@ -28,12 +29,12 @@ export function sellingRoutes({ shards, turnClock, metrics, onUnlisted }: Sellin
 
 /** `GET /sale`, and what people and load balancers ask about the server. */
 export function statusRoutes(options: {
+  readonly shard: Pick<Shard, 'isSound'>
   readonly saleView: SaleView
   readonly readiness: Readiness
-  readonly isSound: () => boolean
 }): Route[] {
-  const { saleView, readiness, isSound } = options
-  const refusal = () => (isSound() ? undefined : 'record_unsound')
+  const { shard, saleView, readiness } = options
+  const refusal = () => (shard.isSound ? undefined : 'record_unsound')
   return [
     { path: '/sale', method: 'GET', handle: saleView.handle, refusal },
     { path: '/livez', method: 'GET', handle: answerLive, isProbe: true },

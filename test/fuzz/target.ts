@@ -1,6 +1,6 @@
 import { isUserId } from '../../core/ids.ts'
 import { shardKeys } from '../../core/redis/keys.ts'
-import { shardOf } from '../../core/shards.ts'
+import { firstShard } from '../../core/shards.ts'
 import type { EmbeddedPostgres } from '../../ops/embedded/facts.ts'
 import { runAuditJson } from '../helpers/audit.ts'
 import { type Cluster, startCluster } from '../helpers/cluster.ts'
@@ -114,7 +114,7 @@ export class Target {
   async #redisFindings(): Promise<string[]> {
     const redis = await openRedis(this.#scope, this.#redis.admin)
     const findings = (await redis.keys('*')).filter((key) => !keyPattern.test(key)).map((key) => `key: ${key}`)
-    const users = await redis.hkeys(`${shardKeys(shardOf(this.sale)).prefix}sale:${this.sale}:users`)
+    const users = await redis.hkeys(`${shardKeys(firstShard).prefix}sale:${this.sale}:users`)
     return [...findings, ...users.filter((user) => !isUserId(user)).map((user) => `user: ${JSON.stringify(user)}`)]
   }
 

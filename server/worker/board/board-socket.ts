@@ -13,10 +13,12 @@ export const boardSocketPath = '/board/feed'
 const topic = 'board'
 const goingAway = 1_001
 
-export interface BoardSocketOptions {
+export interface ViewerListener {
   /** A viewer has come: what it is sent first, if anything. */
   readonly onJoin: () => Buffer | undefined
   readonly onLeave: () => void
+  /** Its connection has ended, which the app's filter isn't told once it is a WebSocket. */
+  readonly onClosed: () => void
 }
 
 /**
@@ -25,17 +27,11 @@ export interface BoardSocketOptions {
  * Pages of any origin may connect: nothing here is private, and behind a proxy Host need not be what the page's origin says.
  */
 export class BoardSocket {
-  readonly #options: BoardSocketOptions
   readonly #viewers = new Set<WebSocket<unknown>>()
   #app: TemplatedApp | undefined
   #isClosed = false
 
-  constructor(options: BoardSocketOptions) {
-    this.#options = options
-  }
-
-  /** @param onClosed a viewer's connection has ended, which the app's filter isn't told once it is a WebSocket */
-  attach(app: TemplatedApp, onClosed: () => void): void {
+  attach(app: TemplatedApp, { onJoin, onLeave, onClosed }: ViewerListener): void {
     this.#app = app
     app.ws(boardSocketPath, {
       maxPayloadLength: boardReceivedBytesMax,
@@ -43,10 +39,10 @@ export class BoardSocket {
       maxBackpressure: boardBufferedBytesMax,
       closeOnBackpressureLimit: true,
       upgrade: (res, req, context) => this.#upgrade(res, req, context),
-      open: (viewer) => this.#open(viewer),
+      open: (viewer) => this.#open(viewer, onJoin()),
       close: (viewer) => {
         this.#viewers.delete(viewer)
-        this.#options.onLeave()
+        onLeave()
         onClosed()
       },
     })
@@ -73,10 +69,9 @@ export class BoardSocket {
     }
   }
 
-  #open(viewer: WebSocket<unknown>): void {
+  #open(viewer: WebSocket<unknown>, message: Buffer | undefined): void {
     this.#viewers.add(viewer)
     viewer.subscribe(topic)
-    const message = this.#options.onJoin()
     if (message !== undefined) viewer.send(message, true)
   }
 }

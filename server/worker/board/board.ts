@@ -1,15 +1,13 @@
 import { Gauge, type Registry } from 'prom-client'
-import type { SaleStore } from '../../../core/redis/sale-store.ts'
 import type { Route } from '../http/http-server.ts'
 import type { TemplatedApp } from '../http/uws.ts'
-import type { RedisClock } from '../selling/redis-clock.ts'
+import type { Shard } from '../selling/shard.ts'
 import { BoardFeed } from './board-feed.ts'
 import { boardRoutes } from './board-files.ts'
 import { BoardSocket } from './board-socket.ts'
 
 export interface BoardOptions {
-  readonly store: SaleStore
-  readonly clock: RedisClock
+  readonly shard: Pick<Shard, 'store' | 'clock' | 'onLost'>
   readonly intervalMs: number
   readonly registry: Registry
 }
@@ -17,13 +15,14 @@ export interface BoardOptions {
 /** The live sale board on this worker: the page, its viewers, and what they are told. */
 export class Board {
   readonly routes: readonly Route[] = boardRoutes()
-  readonly #socket: BoardSocket
+  readonly #socket = new BoardSocket()
   readonly #feed: BoardFeed
 
-  constructor({ store, clock, intervalMs, registry }: BoardOptions) {
+  constructor({ shard, intervalMs, registry }: BoardOptions) {
+    const { store, clock } = shard
     const feed = new BoardFeed({ store, clock, intervalMs, publish: (message) => this.#socket.publish(message) })
     this.#feed = feed
-    this.#socket = new BoardSocket({ onJoin: () => feed.join(), onLeave: () => feed.leave() })
+    shard.onLost(() => feed.forget())
     registry.registerMetric(
       new Gauge({
         name: 'hotcakes_board_viewers',
@@ -37,11 +36,8 @@ export class Board {
   }
 
   attach(app: TemplatedApp, onClosed: () => void): void {
-    this.#socket.attach(app, onClosed)
-  }
-
-  redisLost(): void {
-    this.#feed.forget()
+    const feed = this.#feed
+    this.#socket.attach(app, { onJoin: () => feed.join(), onLeave: () => feed.leave(), onClosed })
   }
 
   /** Sends the viewers to other workers. */

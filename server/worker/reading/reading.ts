@@ -11,10 +11,9 @@ import {
   saleCountsDeadlineMs,
 } from '../../../core/limits.ts'
 import { AsyncPostgres } from '../../../core/postgres/async-postgres.ts'
-import type { LogState, SaleStore } from '../../../core/redis/sale-store.ts'
 import type { Route } from '../http/http-server.ts'
 import type { ShedReason } from '../http/request-metrics.ts'
-import type { RedisClock } from '../selling/redis-clock.ts'
+import type { Shard } from '../selling/shard.ts'
 import { ItemRoutes } from './item-routes.ts'
 import { ReadGate } from './read-gate.ts'
 import { RecordReader } from './record-reader.ts'
@@ -22,10 +21,7 @@ import { RecordRoutes } from './record-routes.ts'
 import { SaleSummaries } from './sale-summaries.ts'
 
 export interface ReadingOptions {
-  readonly store: SaleStore
-  readonly isRecordSound: () => boolean
-  readonly clock: RedisClock
-  readonly logState: () => LogState | undefined
+  readonly shard: Pick<Shard, 'store' | 'clock' | 'isSound' | 'isReadable' | 'logState'>
   readonly currentSale: () => number | undefined
   readonly onFault: (code: FaultCode) => void
   readonly isSellingBusy: () => boolean
@@ -40,7 +36,7 @@ export class Reading {
 
   constructor(
     { app: { ack }, db, redis: { ttlHours } }: Config,
-    { store, isRecordSound, clock, logState, currentSale, registry, ...gateOptions }: ReadingOptions,
+    { shard, currentSale, registry, ...gateOptions }: ReadingOptions,
   ) {
     const name = `hotcakes http ${process.pid}`
     this.#postgres = new AsyncPostgres(db, { applicationName: name, connectionsMax: postgresReadsInFlightMax })
@@ -54,8 +50,9 @@ export class Reading {
     }
     registerGauge(registry, gates)
     const record = new RecordReader({ postgres: this.#postgres, slow: this.#slow })
-    const isRedisSound = (): boolean => store.isUp && isRecordSound()
-    const refusal = (): ShedReason | undefined => (isRecordSound() ? undefined : 'record_unsound')
+    const { store, clock } = shard
+    const isRedisSound = (): boolean => shard.isReadable
+    const refusal = (): ShedReason | undefined => (shard.isSound ? undefined : 'record_unsound')
     const summaries = new SaleSummaries({ store, isRedisSound, record, ttlMs: ttlHours * 3_600_000 })
     const items = new ItemRoutes({ store, gate: gates.redis, pictureGate: gates.pictures, currentSale, refusal })
     const records = new RecordRoutes({
@@ -63,7 +60,7 @@ export class Reading {
       isRedisSound,
       record,
       summaries,
-      logState,
+      logState: () => shard.logState,
       gate: gates.postgres,
       ack,
       clock,

@@ -8,8 +8,7 @@ import type { RedisClock } from '../selling/redis-clock.ts'
 import { saleAt } from '../selling/sales.ts'
 
 export interface SaleViewOptions {
-  readonly store: Pick<SaleStore, 'saleState' | 'isUp'>
-  readonly clock: RedisClock
+  readonly shard: { readonly store: Pick<SaleStore, 'saleState' | 'isUp'>; readonly clock: RedisClock }
   readonly intervalMs: number
   readonly onUnlisted: (sale: number) => void
 }
@@ -38,7 +37,7 @@ export class SaleView {
   }
 
   readonly handle = (exchange: Exchange): void => {
-    if (!this.#options.store.isUp) exchange.shed('redis_down')
+    if (!this.#options.shard.store.isUp) exchange.shed('redis_down')
     else if (this.#waiting.length >= saleRequestsWaitingMax) exchange.shed('overloaded')
     else {
       this.#waiting.push(exchange)
@@ -48,7 +47,7 @@ export class SaleView {
 
   /** Asks Redis for nobody in particular: keeps `items` current. Never rejects for a Fault. */
   async refresh(): Promise<void> {
-    if (this.#options.store.isUp) await this.#ask()
+    if (this.#options.shard.store.isUp) await this.#ask()
     else this.#items = undefined
   }
 
@@ -77,8 +76,8 @@ export class SaleView {
   }
 
   async #currentState(): Promise<SaleState | undefined> {
-    const { clock, intervalMs } = this.#options
-    const nowMs = clock.now()
+    const { shard, intervalMs } = this.#options
+    const nowMs = shard.clock.now()
     if (nowMs === undefined) return undefined
     const state = await this.#stateOf(saleAt(nowMs, intervalMs))
     if (state === undefined || state.nowMs < state.closesAtMs) return state
@@ -87,10 +86,10 @@ export class SaleView {
   }
 
   async #stateOf(sale: number): Promise<SaleState | undefined> {
-    const { store, clock, onUnlisted } = this.#options
-    const state = await store.saleState(sale)
+    const { shard, onUnlisted } = this.#options
+    const state = await shard.store.saleState(sale)
     if (state === undefined) onUnlisted(sale)
-    else clock.observe(state.nowMs)
+    else shard.clock.observe(state.nowMs)
     return state
   }
 }

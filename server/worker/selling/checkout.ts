@@ -20,7 +20,7 @@ export class CheckoutRoute {
   readonly handle = (exchange: Exchange): void => {
     const malformed = this.#reader.checkout(exchange.query)
     if (malformed !== undefined) exchange.malformed(malformed)
-    else this.selling.shards.of(this.#reader.item.sale).batcher.offer(new Checkout(this, exchange, this.#reader))
+    else this.selling.shards.of(this.#reader.item).batcher.offer(new Checkout(this, exchange, this.#reader))
   }
 }
 

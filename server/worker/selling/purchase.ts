@@ -26,7 +26,7 @@ export class PurchaseRoute {
       return
     }
     const { code } = this.#reader
-    const shard = this.selling.shards.of(code.sale)
+    const shard = this.selling.shards.of(code)
     if (shard.uncommitted?.isFull === true) exchange.shed('overloaded')
     else shard.batcher.offer(new Purchase(this, exchange, code, shard.uncommitted))
   }

@@ -50,6 +50,12 @@ export function msUntilDue(nowMs: number, intervalMs: number): number {
   return (last + 1) * intervalMs - saleOpenAheadMs - nowMs
 }
 
+export interface SaleRotationOptions {
+  readonly shard: { readonly store: Pick<SaleStore, 'openSale'>; readonly clock: RedisClock }
+  readonly settings: SaleSettings
+  readonly log: Log
+}
+
 /**
  * Opens each sale in time. Every worker does it, without a leader: opening is idempotent, and the terms of whoever came
  * first hold for all.
@@ -67,11 +73,11 @@ export class SaleRotation {
   #hasFailed = false
   #hasWarned = false
 
-  constructor(options: { store: Pick<SaleStore, 'openSale'>; clock: RedisClock; settings: SaleSettings; log: Log }) {
-    this.#store = options.store
-    this.#clock = options.clock
-    this.#settings = options.settings
-    this.#log = options.log
+  constructor({ shard, settings, log }: SaleRotationOptions) {
+    this.#store = shard.store
+    this.#clock = shard.clock
+    this.#settings = settings
+    this.#log = log
   }
 
   /** The number of the current sale; `undefined` before Redis has told the time. */

@@ -175,6 +175,11 @@ export class Shard {
     return this.#gate.isSound
   }
 
+  /** Whether what Redis holds can be read, and is true. */
+  get isReadable(): boolean {
+    return this.store.isUp && this.#gate.isSound
+  }
+
   /** The newest log entry whose decisions this worker has answered. */
   get seen(): LogPosition | undefined {
     return this.#gate.seen

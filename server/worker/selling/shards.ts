@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 
+import type { ItemId } from '../../../core/ids.ts'
 import { shardNumbers, shardOf } from '../../../core/shards.ts'
 import type { ShedReason } from '../http/request-metrics.ts'
 import { Shard, type ShardOptions } from './shard.ts'
@@ -16,9 +17,9 @@ export class Shards {
     )
   }
 
-  /** The one that decides on the sale's items. */
-  of(sale: number): Shard {
-    return this.all[shardOf(sale)] as Shard
+  /** The one that decides on the item. */
+  of(item: ItemId): Shard {
+    return this.all[shardOf(item)] as Shard
   }
 
   /**
