@@ -11,8 +11,9 @@ interface Described {
   /** A value that is never shown: not in a log line, not in an error. */
   readonly sensitive?: boolean
   /**
-   * A reload takes it: only HTTP workers read it, each for itself, so that new workers may have a new value beside old
-   * ones. Without this it is the primary's or the persister's, or two workers of one server would disagree.
+   * A reload takes it, for HTTP workers: each reads it for itself, so new workers may have a new value beside old ones. The
+   * primary and the persister keep what they began with (the log's level). Without this a setting is theirs, or two
+   * workers of one server would disagree.
    */
   readonly reload?: true
 }

@@ -264,7 +264,7 @@ export const settings = {
         ...anyOf(['false', 'off', 'no', '0', 'disabled', 'none'], 'disable'),
         allow: 'prefer',
       },
-      doc: 'Encryption to PostgreSQL, as libpq means it. Only verify-full keeps out who stands between.',
+      doc: 'Encryption to PostgreSQL, as libpq means it. Only verify-full also checks that it is the right server.',
     },
     sslRootCert: {
       ...path,

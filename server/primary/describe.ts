@@ -20,8 +20,8 @@ const pairNote =
 const sourcesNote =
   'Settings come from the environment and from the file .env; where both name one, the environment wins. An empty ' +
   'value counts as not set. In .env, put quotes around a value with spaces or a #. A password may be in a file of its ' +
-  'own, named by DB_PASSWORD_FILE or REDIS_PASSWORD_FILE. npm run reload takes new values of some settings, which say so; all ' +
-  'others wait for the next start.'
+  'own, named by DB_PASSWORD_FILE, DB_OWNER_PASSWORD_FILE or REDIS_PASSWORD_FILE. npm run reload takes new values of some ' +
+  'settings, which say so; all others wait for the next start.'
 
 export const startCommand = {
   name: 'npm start',
