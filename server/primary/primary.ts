@@ -71,7 +71,11 @@ export async function startPrimary(options: PrimaryOptions): Promise<RollingRelo
 
   const config = withoutOwner(effective.config)
   const serving = { ...effective, config, shards }
-  const { supervisor, metrics } = await openMetrics(serving)
+  const { executables } = options
+  const onBudgetSpent = (fault: Fault): void => shutdown.onFault(fault)
+  const supervisor = new Supervisor({ config, executables, log, onBudgetSpent })
+  const metrics = await openMetrics({ ...serving, supervisor })
+  followSeen(supervisor, shards)
   const guards = await guardShards({ ...serving, supervisor, metrics })
   await keepSaleInterval(serving)
   openChildren({ ...serving, supervisor, hasServices: services.areThere })
@@ -199,32 +203,10 @@ async function keepSaleInterval({ config, log, shutdown, shards }: WithShards): 
   })
 }
 
-/** The supervisor of children to come, and the metrics and the health of all processes. */
-async function openMetrics({ config, log, shutdown, version, executables, shards }: WithShards) {
-  const supervisor: Supervisor = new Supervisor({
-    config,
-    executables,
-    log,
-    onMetrics: (child, id, report) => cluster.received(child, id, report),
-    onHealth: (child, message) => health.heard(child, message),
-    onGone: (child) => {
-      health.gone(child)
-      cluster.retire(child)
-      for (const { seen } of shards) seen.told(child)
-    },
-    onSeen: (child, { shard = firstShard, seen, type }) => {
-      const positions = shards[shard]?.seen
-      positions?.heard(seen)
-      if (type === 'seen') positions?.told(child)
-    },
-    onRestart: (kind) => metrics.restarted(kind),
-    onBudgetSpent: (fault) => shutdown.onFault(fault),
-  })
-  const health = new HealthRounds({
-    workers: () => supervisor.staying('http'),
-    wanted: () => supervisor.wanted('http'),
-    now: () => performance.now(),
-  })
+/** The metrics of all processes, also of children to come, and the rounds that ask HTTP workers for their health. */
+async function openMetrics(options: WithShards & { readonly supervisor: Supervisor }): Promise<PrimaryMetrics> {
+  const { config, log, shutdown, version, shards, supervisor } = options
+  const health = followHealth(supervisor)
   const database = new AsyncPostgres(config.db, { applicationName: 'hotcakes metrics', connectionsMax: 1 })
   const audits = new AuditWatch(database)
   const metrics = new PrimaryMetrics({
@@ -233,11 +215,14 @@ async function openMetrics({ config, log, shutdown, version, executables, shards
     shards,
     lastAudit: () => audits.last,
   })
+  supervisor.onRestart((kind) => metrics.restarted(kind))
   const cluster = new ClusterMetrics({
     children: () => supervisor.reachable(),
     ownReport: (silent, current) => metrics.report(silent, current),
     peaks: peakGauges,
   })
+  supervisor.onMessage('metrics', (child, { id, metrics: report }) => cluster.received(child, id, report))
+  supervisor.onGone((child) => cluster.retire(child))
   const server = await serveMetrics({
     host: config.app.metricsHost,
     port: config.app.metricsPort,
@@ -257,7 +242,32 @@ async function openMetrics({ config, log, shutdown, version, executables, shards
       return []
     },
   })
-  return { supervisor, metrics }
+  return metrics
+}
+
+function followHealth(supervisor: Supervisor): HealthRounds {
+  const health = new HealthRounds({
+    workers: () => supervisor.staying('http'),
+    wanted: () => supervisor.wanted('http'),
+    now: () => performance.now(),
+  })
+  supervisor.onMessage('probe', (child, message) => health.heard(child, message))
+  supervisor.onMessage('health', (child, message) => health.heard(child, message))
+  supervisor.onGone((child) => health.gone(child))
+  return health
+}
+
+/** Every shard gets to know what the children have answered of its log. */
+function followSeen(supervisor: Supervisor, shards: OpenShards): void {
+  supervisor.onMessage('heartbeat', (_child, { shard = firstShard, seen }) => shards[shard]?.seen.heard(seen))
+  supervisor.onMessage('seen', (child, { shard = firstShard, seen }) => {
+    const positions = shards[shard]?.seen
+    positions?.heard(seen)
+    positions?.told(child)
+  })
+  supervisor.onGone((child) => {
+    for (const { seen } of shards) seen.told(child)
+  })
 }
 
 interface ChildrenOptions {

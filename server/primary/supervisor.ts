@@ -17,15 +17,17 @@ export interface SupervisorOptions {
   readonly config: Config
   readonly executables: Readonly<Record<ChildKind, string>>
   readonly log: Log
-  readonly onMetrics: (child: Child, id: number, metrics: readonly unknown[]) => void
-  readonly onGone: (child: Child) => void
-  readonly onHealth: (child: Child, message: FromChild & { readonly type: 'probe' | 'health' }) => void
-  readonly onSeen: (child: Child, message: FromChild & { readonly type: 'heartbeat' | 'seen' }) => void
-  readonly onRestart: (kind: ChildKind) => void
   /** The crash budget is spent; nobody is replaced any more. */
   readonly onBudgetSpent: (fault: Fault) => void
   readonly startMsMax?: number
 }
+
+/** What children say that the supervisor itself has no use for. */
+type HeardType = 'probe' | 'health' | 'metrics' | 'heartbeat' | 'seen'
+type MessageListener<Type extends FromChild['type']> = (
+  child: Child,
+  message: FromChild & { readonly type: Type },
+) => void
 
 /** Keeps the wanted children running: forks, watches, replaces, and in the end drains them. */
 export class Supervisor {
@@ -43,6 +45,9 @@ export class Supervisor {
   readonly #drains = new Map<ChildKind, string[]>()
   readonly #watch: NodeJS.Timeout
   #watchedMs = performance.now()
+  readonly #messageListeners = new Map<HeardType, MessageListener<HeardType>[]>()
+  readonly #goneListeners: ((child: Child) => void)[] = []
+  readonly #restartListeners: ((kind: ChildKind) => void)[] = []
   /** By the numbers of the shards. */
   readonly #states = new Map<number, ShardState>()
 
@@ -65,6 +70,23 @@ export class Supervisor {
       changes: this.#changes,
     })
     this.#watch = setInterval(() => this.#look(), watchIntervalMs)
+  }
+
+  /** Listeners of one thing are called in the order in which they came. */
+  onMessage<Type extends HeardType>(type: Type, listener: MessageListener<Type>): void {
+    const listeners = this.#messageListeners.get(type) ?? []
+    // It is found by the type that it takes.
+    this.#messageListeners.set(type, [...listeners, listener as MessageListener<HeardType>])
+  }
+
+  /** Of each child that has ended, before anything else comes of it. */
+  onGone(listener: (child: Child) => void): void {
+    this.#goneListeners.push(listener)
+  }
+
+  /** Of each child that is about to be forked for one that died. */
+  onRestart(listener: (kind: ChildKind) => void): void {
+    this.#restartListeners.push(listener)
   }
 
   start(kind: ChildKind, count: number): void {
@@ -222,18 +244,11 @@ export class Supervisor {
       case 'waiting':
         this.#waitsFor(child, message)
         break
-      case 'probe':
-      case 'health':
-        this.#options.onHealth(child, message)
-        break
       case 'ready':
         child.waitsFor = undefined
         if (!this.#move(child, 'starting', 'ready')) break
         log.info({ kind: child.kind, child: child.pid }, 'a process is ready')
         if (this.#drains.has(child.kind)) this.#drainChild(child, 'ready')
-        break
-      case 'metrics':
-        this.#options.onMetrics(child, message.id, message.metrics)
         break
       case 'failed':
         child.failure = `${message.code}: ${message.message}`
@@ -243,9 +258,8 @@ export class Supervisor {
         child.left.push(message.what)
         log.error({ kind: child.kind, child: child.pid }, message.what)
         break
-      case 'heartbeat':
-      case 'seen':
-        this.#options.onSeen(child, message)
+      default:
+        for (const listener of this.#messageListeners.get(message.type) ?? []) listener(child, message)
     }
   }
 
@@ -271,7 +285,7 @@ export class Supervisor {
   #gone(child: Child): void {
     const { kind, pid, end } = child
     const wasDraining = this.#places.remove(child) === 'draining'
-    this.#options.onGone(child)
+    for (const listener of this.#goneListeners) listener(child)
     const left = this.#drains.get(kind)
     left?.push(...child.left)
     if (this.#successors.delete(child)) {
@@ -295,7 +309,7 @@ export class Supervisor {
   }
 
   #replace(kind: ChildKind): void {
-    this.#options.onRestart(kind)
+    for (const listener of this.#restartListeners) listener(kind)
     this.#forkOrReplace(kind)
     this.#changes.happened()
   }
