@@ -263,10 +263,10 @@ function followSeen(supervisor: Supervisor, shards: OpenShards): void {
   supervisor.onMessage('seen', (child, { shard = firstShard, seen }) => {
     const positions = shards[shard]?.seen
     positions?.heard(seen)
-    positions?.told(child)
+    positions?.hasAnswered(child)
   })
   supervisor.onGone((child) => {
-    for (const { seen } of shards) seen.told(child)
+    for (const { seen } of shards) seen.hasAnswered(child)
   })
 }
 
