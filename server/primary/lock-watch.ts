@@ -1,8 +1,8 @@
-import { Fault } from '../faults.ts'
-import { waitSayMs } from '../limits.ts'
-import type { AsyncConnection } from './async-connection.ts'
-import { AsyncPostgres } from './async-postgres.ts'
-import type { PostgresSettings } from './conninfo.ts'
+import { Fault } from '../../core/faults.ts'
+import { waitSayMs } from '../../core/limits.ts'
+import type { AsyncConnection } from '../../core/postgres/async-connection.ts'
+import { AsyncPostgres } from '../../core/postgres/async-postgres.ts'
+import type { PostgresSettings } from '../../core/postgres/conninfo.ts'
 
 interface Holder {
   readonly pid: number
