@@ -1,4 +1,4 @@
-import { Fault } from '../faults.ts'
+import { type LogOffsetRow, logOffsetText, noOffsetRow, offsetPosition } from '../postgres/log-offset.ts'
 import type { Parameter } from '../postgres/parameter.ts'
 import type { RecordHead } from './verdict.ts'
 
@@ -12,20 +12,14 @@ export interface RecordDatabase extends Queries {
   transaction<Result>(work: (session: Queries) => Promise<Result>): Promise<Result>
 }
 
-interface HeadRow {
-  readonly epoch: string
-  readonly seq: string
-  readonly record: string
-}
-
 /**
  * The identity of the record, and how far it has a shard's log.
  * @param lock makes persisters wait until the transaction has ended
  * @throws PostgresFault; Fault HC_SCHEMA when nothing is said of the shard
  */
 export async function readRecordHead(session: Queries, shard: number, lock?: 'for update'): Promise<RecordHead> {
-  const text = `select epoch, seq, record from log_offsets where shard = $1 ${lock ?? ''}`
-  const [row] = await session.query<HeadRow>({ text }, [shard])
-  if (row === undefined) throw new Fault('HC_SCHEMA', `log_offsets has no row for the shard ${shard}`)
-  return { committed: { epoch: Number(row.epoch), seq: Number(row.seq) }, id: row.record }
+  const text = `${logOffsetText} ${lock ?? ''}`
+  const [row] = await session.query<LogOffsetRow>({ text }, [shard])
+  if (row === undefined) throw noOffsetRow(shard)
+  return { committed: offsetPosition(row), id: row.record }
 }
