@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 
+import { hostAndPort } from '../../core/config/listen-hosts.ts'
 import type { Config } from '../../core/config/load.ts'
 import { Fault, undefinedForFault } from '../../core/faults.ts'
 import type { ChildKind } from '../../core/ipc.ts'
@@ -142,7 +143,7 @@ function shardWith(shards: OpenShards, sale: number): PrimaryShard {
 
 async function openDatabase({ config, log, shutdown, schemaFolder }: PrimaryOptions): Promise<void> {
   const { signal } = shutdown
-  const what = `Postgres at ${config.db.host}:${config.db.port}`
+  const what = `Postgres at ${hostAndPort(config.db.host, config.db.port)}`
   const patience = { what, unavailable: 'HC_POSTGRES_UNAVAILABLE', log, signal } as const
   await whenAvailable(() => startDatabase({ config, log, signal, schemaFolder }), patience)
 }
