@@ -48,13 +48,13 @@ export class LockWatch {
   /** @param what is being done, for "waiting to ..." */
   async during<Result>(what: string, work: () => Promise<Result>): Promise<Result> {
     let said: string | undefined
+    let isOver = false
     const look = async (): Promise<void> => {
       const sentence = await this.#sentence(what)
       if (sentence === said || isOver) return
       said = sentence
       this.#say(sentence)
     }
-    let isOver = false
     const timer = setInterval(() => void look(), waitSayMs)
     try {
       return await work()
