@@ -6,7 +6,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 
 import { outcomes } from '../core/outcomes.ts'
 import { connectPostgres } from '../core/postgres/connection.ts'
-import { migrate, readMigrations } from '../core/postgres/schema.ts'
+import { migrate, readMigrations } from '../server/primary/schema.ts'
 import { emptyDatabase, migrateNow, newRecord, openPostgres, schemaFolder } from './helpers/record.ts'
 import { temporaryFolder } from './helpers/scope.ts'
 import { startPostgres } from './helpers/services.ts'

@@ -27,13 +27,10 @@ function supervise(scope: Scope, script: ChildScript, heartbeatSeconds = 10, sta
     executables: { http: scripted, persister: scripted },
     log: createLog({ level: 'silent', process: 'test' }),
     ...(startMsMax === undefined ? {} : { startMsMax }),
-    onMetrics: () => undefined,
-    onHealth: () => undefined,
-    onSeen: () => undefined,
-    onGone: (child) => told.gone.push(child),
-    onRestart: (kind) => told.restarts.push(kind),
     onBudgetSpent: (fault) => told.faults.push(fault),
   })
+  supervisor.onGone((child) => told.gone.push(child))
+  supervisor.onRestart((kind) => told.restarts.push(kind))
   scope.after(async () => {
     await supervisor.kill('the test is over')
     supervisor.close()

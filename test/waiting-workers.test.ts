@@ -51,13 +51,9 @@ async function supervise(scope: Scope, redis: TestRedis) {
     executables: { http: program, persister: program },
     log: createLog({ level: 'silent', process: 'test' }),
     startMsMax,
-    onMetrics: () => undefined,
-    onHealth: () => undefined,
-    onSeen: () => undefined,
-    onGone: (child) => told.gone.push(child),
-    onRestart: () => undefined,
     onBudgetSpent: (fault) => told.faults.push(fault),
   })
+  supervisor.onGone((child) => told.gone.push(child))
   scope.after(async () => {
     await supervisor.kill('the test is over')
     supervisor.close()

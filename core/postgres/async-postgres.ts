@@ -24,7 +24,8 @@ export interface AsyncPostgresOptions {
 interface Waiting {
   readonly resolve: (connection: AsyncConnection) => void
   readonly reject: (fault: Fault) => void
-  readonly timer: NodeJS.Timeout
+  /** Ends the wait at the deadline. */
+  timer: NodeJS.Timeout | undefined
 }
 
 /**
@@ -105,11 +106,11 @@ export class AsyncPostgres {
       return Promise.reject(new Fault('HC_POSTGRES_BUSY', `${this.#waiting.length} statements wait already`))
     }
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
+      const waiting: Waiting = { resolve, reject, timer: undefined }
+      waiting.timer = setTimeout(() => {
         this.#waiting.splice(this.#waiting.indexOf(waiting), 1)
         reject(this.#late())
       }, this.#options.deadlineMs)
-      const waiting = { resolve, reject, timer }
       this.#waiting.push(waiting)
       this.#connectIfNeeded()
     })

@@ -2,7 +2,7 @@ import type { SaleTerms } from '../decisions.ts'
 import { encodeItemEntry, type ItemEntry } from '../redis/item-entry.ts'
 import type { RebuildWriter, SalePart } from '../redis/rebuild-writer.ts'
 import { encodeUserEntry } from '../redis/user-entry.ts'
-import type { Session } from './record-head.ts'
+import type { Queries } from './record-head.ts'
 import {
   heldItems,
   type ItemRow,
@@ -15,7 +15,7 @@ import {
 import { UserSlots } from './user-slots.ts'
 
 export interface RebuiltSaleOptions {
-  readonly session: Session
+  readonly session: Queries
   readonly writer: RebuildWriter
   readonly terms: SaleTerms
   /** Redis' clock. */

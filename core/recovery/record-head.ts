@@ -1,21 +1,15 @@
-import { Fault } from '../faults.ts'
+import { type LogOffsetRow, logOffsetText, noOffsetRow, offsetPosition } from '../postgres/log-offset.ts'
 import type { Parameter } from '../postgres/parameter.ts'
 import type { RecordHead } from './verdict.ts'
 
 /** What statements are sent to: a pool, or the connection of one transaction. */
-export interface Session {
+export interface Queries {
   query<Row extends object>(statement: { readonly text: string }, parameters?: readonly Parameter[]): Promise<Row[]>
 }
 
 /** The record, as far as recovery uses it. */
-export interface RecordDatabase extends Session {
-  transaction<Result>(work: (session: Session) => Promise<Result>): Promise<Result>
-}
-
-interface HeadRow {
-  readonly epoch: string
-  readonly seq: string
-  readonly record: string
+export interface RecordDatabase extends Queries {
+  transaction<Result>(work: (session: Queries) => Promise<Result>): Promise<Result>
 }
 
 /**
@@ -23,9 +17,9 @@ interface HeadRow {
  * @param lock makes persisters wait until the transaction has ended
  * @throws PostgresFault; Fault HC_SCHEMA when nothing is said of the shard
  */
-export async function readRecordHead(session: Session, shard: number, lock?: 'for update'): Promise<RecordHead> {
-  const text = `select epoch, seq, record from log_offsets where shard = $1 ${lock ?? ''}`
-  const [row] = await session.query<HeadRow>({ text }, [shard])
-  if (row === undefined) throw new Fault('HC_SCHEMA', `log_offsets has no row for the shard ${shard}`)
-  return { committed: { epoch: Number(row.epoch), seq: Number(row.seq) }, id: row.record }
+export async function readRecordHead(session: Queries, shard: number, lock?: 'for update'): Promise<RecordHead> {
+  const text = `${logOffsetText} ${lock ?? ''}`
+  const [row] = await session.query<LogOffsetRow>({ text }, [shard])
+  if (row === undefined) throw noOffsetRow(shard)
+  return { committed: offsetPosition(row), id: row.record }
 }

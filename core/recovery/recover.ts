@@ -5,7 +5,7 @@ import { recoveryLock } from '../postgres/advisory-locks.ts'
 import { RebuildWriter } from '../redis/rebuild-writer.ts'
 import type { SaleStore } from '../redis/sale-store.ts'
 import { RebuiltSale } from './rebuilt-sale.ts'
-import { type RecordDatabase, readRecordHead, type Session } from './record-head.ts'
+import { type Queries, type RecordDatabase, readRecordHead } from './record-head.ts'
 import { liveSales } from './sales-on-record.ts'
 import { judge } from './verdict.ts'
 
@@ -53,7 +53,7 @@ export async function recover(options: RecoverOptions): Promise<Recovery> {
   return recovery
 }
 
-async function inTransaction(session: Session, writer: RebuildWriter, options: RecoverOptions): Promise<Recovery> {
+async function inTransaction(session: Queries, writer: RebuildWriter, options: RecoverOptions): Promise<Recovery> {
   const { store, seen } = options
   const startedMs = performance.now()
   const { shard } = store
@@ -81,11 +81,11 @@ async function inTransaction(session: Session, writer: RebuildWriter, options: R
   return { kind: 'rebuilt', epoch, ...rebuilt, seconds: (performance.now() - startedMs) / 1_000 }
 }
 
-async function beginEpoch(session: Session, shard: number, epoch: number): Promise<void> {
+async function beginEpoch(session: Queries, shard: number, epoch: number): Promise<void> {
   await session.query({ text: 'update log_offsets set epoch = $1, seq = 0 where shard = $2' }, [epoch, shard])
 }
 
-async function rebuild(session: Session, writer: RebuildWriter, options: RecoverOptions & { recordId: string }) {
+async function rebuild(session: Queries, writer: RebuildWriter, options: RecoverOptions & { recordId: string }) {
   const { store, recordId, ttlSeconds, say } = options
   await writer.begin(recordId)
   const { nowMs } = await store.logState()

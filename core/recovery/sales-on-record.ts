@@ -2,7 +2,7 @@ import type { SaleTerms } from '../decisions.ts'
 import { rebuildRowsMax } from '../limits.ts'
 import { outcomes } from '../outcomes.ts'
 import { type OutcomeCount, outcomeCountsText, saleTermsColumns } from '../postgres/recorded-sales.ts'
-import type { Session } from './record-head.ts'
+import type { Queries } from './record-head.ts'
 
 const held = outcomes.held.code
 
@@ -16,7 +16,7 @@ export interface ItemRow {
 }
 
 /** Sales in which something can still be decided at that moment: open, to come, or with holds that may be purchased. */
-export async function liveSales(session: Session, nowMs: number): Promise<SaleTerms[]> {
+export async function liveSales(session: Queries, nowMs: number): Promise<SaleTerms[]> {
   const text = `
     select ${saleTermsColumns}
     from sales
@@ -26,7 +26,7 @@ export async function liveSales(session: Session, nowMs: number): Promise<SaleTe
 }
 
 /** What was sold of a sale. */
-export function soldItems(session: Session, sale: number): AsyncIterable<ItemRow[]> {
+export function soldItems(session: Queries, sale: number): AsyncIterable<ItemRow[]> {
   const text = `
     select item_index::text as item, user_id as user, nonce, (extract(epoch from purchased_at) * 1000)::float8 as "atMs"
     from purchases where sale_id = $1`
@@ -34,7 +34,7 @@ export function soldItems(session: Session, sale: number): AsyncIterable<ItemRow
 }
 
 /** The newest hold of every item that was not sold, oldest first. It may have ended. */
-export function heldItems(session: Session, sale: number): AsyncIterable<ItemRow[]> {
+export function heldItems(session: Queries, sale: number): AsyncIterable<ItemRow[]> {
   const text = `
     select item_index::text as item, user_id as user, nonce, (extract(epoch from expires_at) * 1000)::float8 as "atMs"
     from (select distinct on (item_index) item_index, user_id, nonce, expires_at, epoch, batch, n
@@ -55,7 +55,7 @@ export interface SlotRow {
 }
 
 /** Everything that took up some user's limit, in the order in which it was decided. */
-export function slotsInOrder(session: Session, sale: number): AsyncIterable<SlotRow[]> {
+export function slotsInOrder(session: Queries, sale: number): AsyncIterable<SlotRow[]> {
   const text = `
     with held as (
       select user_id, decided_at, expires_at, nonce, epoch, batch, n
@@ -71,7 +71,7 @@ export function slotsInOrder(session: Session, sale: number): AsyncIterable<Slot
 }
 
 /** The nonces of holds whose item was taken over after they had ended. */
-export function lapsedNonces(session: Session, sale: number): AsyncIterable<{ nonce: string }[]> {
+export function lapsedNonces(session: Queries, sale: number): AsyncIterable<{ nonce: string }[]> {
   const text = `
     select nonce
     from (select nonce, row_number() over (partition by item_index order by epoch desc, batch desc, n desc) as age
@@ -81,13 +81,13 @@ export function lapsedNonces(session: Session, sale: number): AsyncIterable<{ no
 }
 
 /** How often each outcome was decided in the sale. */
-export async function outcomeCounts(session: Session, sale: number): Promise<OutcomeCount[]> {
+export async function outcomeCounts(session: Queries, sale: number): Promise<OutcomeCount[]> {
   return await session.query({ text: outcomeCountsText }, [sale])
 }
 
 /** The rows of a query with the sale as its parameter, by a cursor: a sale may have more than fit into memory at once. */
 async function* pages<Row extends object>(
-  session: Session,
+  session: Queries,
   cursor: string,
   text: string,
   sale: number,

@@ -3,10 +3,10 @@ import { Fault } from '../../core/faults.ts'
 import { postgresConnectionsBeside, postgresConnectionsPerWorker, proofMsMax } from '../../core/limits.ts'
 import type { Log } from '../../core/log.ts'
 import { type AsyncConnection, connectAsync } from '../../core/postgres/async-connection.ts'
-import { LockWatch } from '../../core/postgres/lock-watch.ts'
 import { PostgresFault } from '../../core/postgres/postgres-fault.ts'
-import { asOwner, migrate } from '../../core/postgres/schema.ts'
+import { LockWatch } from './lock-watch.ts'
 import { assertOwnSessions } from './pooling.ts'
+import { asOwner, migrate } from './schema.ts'
 import { proveWritable } from './write-proof.ts'
 
 export interface DatabaseStartOptions {

@@ -10,7 +10,7 @@ const groupTitles: Readonly<Record<string, string>> = {
   log: 'Log',
 }
 /**
- * Redis and Postgres hold two halves of one record: the offset up to which Postgres has the log of *this* Redis. So
+ * Redis and Postgres belong together: Postgres holds the offset up to which it has the log of *this* Redis. So
  * one of them embedded and the other not is fine, as long as the two stay together.
  */
 const pairNote =

@@ -34,7 +34,7 @@ export class PrimaryMetrics {
   readonly #restarts: Counter<'kind'>
   readonly #reloads: Counter<'result'>
   readonly #unresponsive: Gauge<'kind' | 'pid'>
-  readonly #recordSound: Gauge
+  readonly #sound: Gauge
   readonly #unsound = new Set(shardNumbers)
   readonly #recoveries: Counter
   readonly #backlog: Gauge<never>
@@ -74,7 +74,7 @@ export class PrimaryMetrics {
       registers,
     })
     registerDurability(this.#registry, () => options.shards.every(({ isDurable }) => isDurable))
-    this.#recordSound = new Gauge({
+    this.#sound = new Gauge({
       name: 'hotcakes_record_sound',
       help: 'Whether Redis is known to have everything that was sold: with 0 nothing is sold.',
       registers,
@@ -109,7 +109,7 @@ export class PrimaryMetrics {
   setSound(shard: number, isSound: boolean): void {
     if (isSound) this.#unsound.delete(shard)
     else this.#unsound.add(shard)
-    this.#recordSound.set(this.#unsound.size === 0 ? 1 : 0)
+    this.#sound.set(this.#unsound.size === 0 ? 1 : 0)
   }
 
   recovered(): void {

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
+import { hostAndPort } from '../../core/config/listen-hosts.ts'
 import type { Config } from '../../core/config/load.ts'
 import { undefinedForFault } from '../../core/faults.ts'
 import { rebuildMsMax } from '../../core/limits.ts'
@@ -140,6 +141,6 @@ async function connectPatiently({ number, config, log, shutdown }: PrimaryShardO
       throw error
     }
   }
-  const what = `Redis at ${config.redis.host}:${config.redis.port}`
+  const what = `Redis at ${hostAndPort(config.redis.host, config.redis.port)}`
   return await whenAvailable(connect, { what, unavailable: 'HC_REDIS_UNAVAILABLE', log, signal })
 }

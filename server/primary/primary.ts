@@ -1,3 +1,4 @@
+import { hostAndPort } from '../../core/config/listen-hosts.ts'
 import type { Config } from '../../core/config/load.ts'
 import { Fault, undefinedForFault } from '../../core/faults.ts'
 import { type ChildKind, shardOfMessage } from '../../core/ipc.ts'
@@ -69,7 +70,11 @@ export async function startPrimary(options: PrimaryOptions): Promise<RollingRelo
 
   const config = withoutOwner(effective.config)
   const serving = { ...effective, config, shards }
-  const { supervisor, metrics } = await openMetrics(serving)
+  const { executables } = options
+  const onBudgetSpent = (fault: Fault): void => shutdown.onFault(fault)
+  const supervisor = new Supervisor({ config, executables, log, onBudgetSpent })
+  const metrics = await openMetrics({ ...serving, supervisor })
+  followSeen(supervisor, shards)
   const guards = await guardShards({ ...serving, supervisor, metrics })
   await keepSaleInterval(serving)
   openChildren({ ...serving, supervisor, hasServices: services.areThere })
@@ -129,7 +134,7 @@ async function openShards({ config, log, shutdown }: PrimaryOptions): Promise<Op
 
 async function openDatabase({ config, log, shutdown, schemaFolder }: PrimaryOptions): Promise<void> {
   const { signal } = shutdown
-  const what = `Postgres at ${config.db.host}:${config.db.port}`
+  const what = `Postgres at ${hostAndPort(config.db.host, config.db.port)}`
   const patience = { what, unavailable: 'HC_POSTGRES_UNAVAILABLE', log, signal } as const
   await whenAvailable(() => startDatabase({ config, log, signal, schemaFolder }), patience)
 }
@@ -190,32 +195,10 @@ async function keepSaleInterval({ config, log, shutdown, shards }: WithShards): 
   })
 }
 
-/** The supervisor of children to come, and the metrics and the health of all processes. */
-async function openMetrics({ config, log, shutdown, version, executables, shards }: WithShards) {
-  const supervisor: Supervisor = new Supervisor({
-    config,
-    executables,
-    log,
-    onMetrics: (child, id, report) => cluster.received(child, id, report),
-    onHealth: (child, message) => health.heard(child, message),
-    onGone: (child) => {
-      health.gone(child)
-      cluster.retire(child)
-      for (const { seen } of shards) seen.told(child)
-    },
-    onSeen: (child, message) => {
-      const positions = shards[shardOfMessage(message)]?.seen
-      positions?.heard(message.seen)
-      if (message.type === 'seen') positions?.told(child)
-    },
-    onRestart: (kind) => metrics.restarted(kind),
-    onBudgetSpent: (fault) => shutdown.onFault(fault),
-  })
-  const health = new HealthRounds({
-    workers: () => supervisor.staying('http'),
-    wanted: () => supervisor.wanted('http'),
-    now: () => performance.now(),
-  })
+/** The metrics of all processes, also of children to come, and the rounds that ask HTTP workers for their health. */
+async function openMetrics(options: WithShards & { readonly supervisor: Supervisor }): Promise<PrimaryMetrics> {
+  const { config, log, shutdown, version, shards, supervisor } = options
+  const health = followHealth(supervisor)
   const database = new AsyncPostgres(config.db, { applicationName: 'hotcakes metrics', connectionsMax: 1 })
   const audits = new AuditWatch(database)
   const metrics = new PrimaryMetrics({
@@ -224,11 +207,14 @@ async function openMetrics({ config, log, shutdown, version, executables, shards
     shards,
     lastAudit: () => audits.last,
   })
+  supervisor.onRestart((kind) => metrics.restarted(kind))
   const cluster = new ClusterMetrics({
     children: () => supervisor.reachable(),
     ownReport: (silent, current) => metrics.report(silent, current),
     peaks: peakGauges,
   })
+  supervisor.onMessage('metrics', (child, { id, metrics: report }) => cluster.received(child, id, report))
+  supervisor.onGone((child) => cluster.retire(child))
   const server = await serveMetrics({
     host: config.app.metricsHost,
     port: config.app.metricsPort,
@@ -248,7 +234,32 @@ async function openMetrics({ config, log, shutdown, version, executables, shards
       return []
     },
   })
-  return { supervisor, metrics }
+  return metrics
+}
+
+function followHealth(supervisor: Supervisor): HealthRounds {
+  const health = new HealthRounds({
+    workers: () => supervisor.staying('http'),
+    wanted: () => supervisor.wanted('http'),
+    now: () => performance.now(),
+  })
+  supervisor.onMessage('probe', (child, message) => health.heard(child, message))
+  supervisor.onMessage('health', (child, message) => health.heard(child, message))
+  supervisor.onGone((child) => health.gone(child))
+  return health
+}
+
+/** Every shard gets to know what the children have answered of its log. */
+function followSeen(supervisor: Supervisor, shards: OpenShards): void {
+  supervisor.onMessage('heartbeat', (_child, message) => shards[shardOfMessage(message)]?.seen.heard(message.seen))
+  supervisor.onMessage('seen', (child, message) => {
+    const positions = shards[shardOfMessage(message)]?.seen
+    positions?.heard(message.seen)
+    positions?.hasAnswered(child)
+  })
+  supervisor.onGone((child) => {
+    for (const { seen } of shards) seen.hasAnswered(child)
+  })
 }
 
 interface ChildrenOptions {

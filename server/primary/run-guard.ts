@@ -91,7 +91,7 @@ export class RunGuard {
       const isUnchanged = this.#state.status === 'sound' && (await this.#isUnchanged(asked))
       const verdict: Verdict = isUnchanged ? { kind: 'sound' } : await this.#compare(asked)
       if (verdict.kind !== 'new') return verdict
-      // While another server begins the record, the next look will tell.
+      // While another server begins the first epoch, the next look will tell.
       return (await this.#begin()) === 'busy' ? undefined : await this.#look()
     } catch (error) {
       if (!(error instanceof Fault)) throw error
@@ -116,7 +116,7 @@ export class RunGuard {
   /** An admitted run decides no more; the next one, or this one when it was mended, is compared anew. */
   async #refuse(fault: Fault): Promise<Verdict> {
     const wasSold = this.#state.status === 'sound'
-    this.#become({ ...told(fault), status: 'refused' })
+    this.#become({ ...faultFields(fault), status: 'refused' })
     if (wasSold) await this.#withdraw()
     return { kind: 'refused', fault }
   }
@@ -158,10 +158,10 @@ export class RunGuard {
       case 'lost':
         // Where this run was admitted before, or the next server would know less of what was answered.
         if (redis.epoch !== undefined) await store.fence(redis.epoch)
-        this.#become({ ...told(verdict.fault), status: isAutomatic ? 'recovering' : 'lost' })
+        this.#become({ ...faultFields(verdict.fault), status: isAutomatic ? 'recovering' : 'lost' })
         break
       case 'refused':
-        this.#become({ ...told(verdict.fault), status: 'refused' })
+        this.#become({ ...faultFields(verdict.fault), status: 'refused' })
         break
       case 'new':
     }
@@ -208,6 +208,6 @@ export class RunGuard {
   }
 }
 
-function told({ code, message }: Fault): { fault: FaultCode; reason: string } {
+function faultFields({ code, message }: Fault): { fault: FaultCode; reason: string } {
   return { fault: code, reason: message }
 }

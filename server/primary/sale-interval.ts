@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { Fault } from '../../core/faults.ts'
 import { saleIntervalLeaseMs, saleNumbersAheadMs } from '../../core/limits.ts'
 import type { Log } from '../../core/log.ts'
-import type { Session } from '../../core/recovery/record-head.ts'
+import type { Queries } from '../../core/recovery/record-head.ts'
 import type { SaleStore } from '../../core/redis/sale-store.ts'
 
 export interface SaleIntervalOptions {
@@ -67,7 +67,7 @@ export class SaleInterval {
  * @throws Fault HC_SALE_INTERVAL
  */
 export async function assertNumbersUnused(
-  session: Session,
+  session: Queries,
   { intervalMs, nowMs }: { intervalMs: number; nowMs: number },
 ): Promise<void> {
   const first = Math.floor(nowMs / intervalMs)

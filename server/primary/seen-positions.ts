@@ -17,7 +17,7 @@ export class SeenPositions {
   readonly #shard: number
   #newest: LogPosition | undefined
   readonly #asked = new Set<AskedChild>()
-  #whenAllTold: () => void = () => undefined
+  #whenAllAnswered: () => void = () => undefined
 
   constructor(shard: number) {
     this.#shard = shard
@@ -32,9 +32,9 @@ export class SeenPositions {
     if (this.#newest === undefined || compareLogPositions(position, this.#newest) > 0) this.#newest = position
   }
 
-  /** It has told what it was asked, or is gone and told all it could. */
-  told(child: AskedChild): void {
-    if (this.#asked.delete(child) && this.#asked.size === 0) this.#whenAllTold()
+  /** It has answered what it was asked, or is gone and has said all it could. */
+  hasAnswered(child: AskedChild): void {
+    if (this.#asked.delete(child) && this.#asked.size === 0) this.#whenAllAnswered()
   }
 
   /** Bounded: of a child that hangs, what it said last counts. */
@@ -43,7 +43,7 @@ export class SeenPositions {
     for (const child of children) this.#asked.add(child)
     if (children.length > 0) {
       const all = new Promise<void>((resolve) => {
-        this.#whenAllTold = resolve
+        this.#whenAllAnswered = resolve
       })
       for (const child of children) child.send({ type: 'seen', shard: this.#shard })
       await Promise.race([all, delay(seenGatherMsMax)])

@@ -1,18 +1,14 @@
 import type { Config } from '../../core/config/load.ts'
-import { Fault } from '../../core/faults.ts'
+import type { Fault } from '../../core/faults.ts'
 import type { ChildKind, FromChild } from '../../core/ipc.ts'
-import {
-  childStartMsMax,
-  crashBudgetDeaths,
-  crashBudgetWindowMs,
-  watchGapMsMax,
-  watchIntervalMs,
-} from '../../core/limits.ts'
+import { childStartMsMax, watchGapMsMax, watchIntervalMs } from '../../core/limits.ts'
 import type { Log } from '../../core/log.ts'
 import type { ShardState } from '../../core/shard-state.ts'
+import { Changes } from './changes.ts'
 import { Child } from './child.ts'
 import { type ChildPlace, ChildPlaces, childPlaces } from './child-places.ts'
-import { CrashHistory } from './restart-policy.ts'
+import { ReadyWait } from './ready-wait.ts'
+import { type Death, Replacements } from './replacements.ts'
 
 /** What is counted. `waiting` is no process yet: a replacement whose back-off runs. */
 export const countedPlaces = ['waiting', ...childPlaces] as const
@@ -21,20 +17,17 @@ export interface SupervisorOptions {
   readonly config: Config
   readonly executables: Readonly<Record<ChildKind, string>>
   readonly log: Log
-  readonly onMetrics: (child: Child, id: number, metrics: readonly unknown[]) => void
-  readonly onGone: (child: Child) => void
-  readonly onHealth: (child: Child, message: FromChild & { readonly type: 'probe' | 'health' }) => void
-  readonly onSeen: (child: Child, message: FromChild & { readonly type: 'heartbeat' | 'seen' }) => void
-  readonly onRestart: (kind: ChildKind) => void
   /** The crash budget is spent; nobody is replaced any more. */
   readonly onBudgetSpent: (fault: Fault) => void
   readonly startMsMax?: number
 }
 
-interface Replacement {
-  readonly kind: ChildKind
-  readonly timer: NodeJS.Timeout
-}
+/** What children say that the supervisor itself has no use for. */
+type HeardType = 'probe' | 'health' | 'metrics' | 'heartbeat' | 'seen'
+type MessageListener<Type extends FromChild['type']> = (
+  child: Child,
+  message: FromChild & { readonly type: Type },
+) => void
 
 /** Keeps the wanted children running: forks, watches, replaces, and in the end drains them. */
 export class Supervisor {
@@ -42,19 +35,21 @@ export class Supervisor {
   readonly #startMsMax: number
   #config: Config
   readonly #places: ChildPlaces
-  readonly #waiting = new Set<Replacement>()
+  readonly #replacements: Replacements
+  readonly #readyWait: ReadyWait
+  /** Of where the children stand, and of who is replaced. */
+  readonly #changes = new Changes()
   /** New ones that are to take the place of one that works, until they are ready. */
   readonly #successors = new Set<Child>()
-  readonly #history = new CrashHistory()
   /** The kinds that are being drained, with what they had to leave. */
   readonly #drains = new Map<ChildKind, string[]>()
-  readonly #lastFailures = new Map<ChildKind, string>()
   readonly #watch: NodeJS.Timeout
   #watchedMs = performance.now()
-  #replaces = true
+  readonly #messageListeners = new Map<HeardType, MessageListener<HeardType>[]>()
+  readonly #goneListeners: ((child: Child) => void)[] = []
+  readonly #restartListeners: ((kind: ChildKind) => void)[] = []
   /** By the numbers of the shards. */
   readonly #states = new Map<number, ShardState>()
-  #whenChanged: (() => void)[] = []
 
   constructor(options: SupervisorOptions) {
     this.#options = options
@@ -63,7 +58,35 @@ export class Supervisor {
     this.#places = new ChildPlaces(({ kind, pid }, from, to) => {
       options.log.debug({ kind, child: pid, from, to }, 'a process moved')
     })
+    this.#replacements = new Replacements({
+      log: options.log,
+      onDue: (kind) => this.#replace(kind),
+      onCancelled: this.#changes.happened,
+      onBudgetSpent: options.onBudgetSpent,
+    })
+    this.#readyWait = new ReadyWait({
+      places: this.#places,
+      replacements: this.#replacements,
+      changes: this.#changes,
+    })
     this.#watch = setInterval(() => this.#look(), watchIntervalMs)
+  }
+
+  /** Listeners of one thing are called in the order in which they came. */
+  onMessage<Type extends HeardType>(type: Type, listener: MessageListener<Type>): void {
+    const listeners = this.#messageListeners.get(type) ?? []
+    // It is found by the type that it takes.
+    this.#messageListeners.set(type, [...listeners, listener as MessageListener<HeardType>])
+  }
+
+  /** Of each child that has ended, before anything else comes of it. */
+  onGone(listener: (child: Child) => void): void {
+    this.#goneListeners.push(listener)
+  }
+
+  /** Of each child that is about to be forked for one that died. */
+  onRestart(listener: (kind: ChildKind) => void): void {
+    this.#restartListeners.push(listener)
   }
 
   start(kind: ChildKind, count: number): void {
@@ -74,27 +97,8 @@ export class Supervisor {
    * Resolves when every child is ready.
    * @throws Fault HC_START_TIMEOUT; the signal's reason when it is aborted
    */
-  async allReady(signal: AbortSignal, startMsMax = this.#startMsMax): Promise<void> {
-    const timeout = AbortSignal.timeout(startMsMax)
-    const change = () => this.#changed()
-    signal.addEventListener('abort', change)
-    timeout.addEventListener('abort', change)
-    try {
-      await this.#until(() => signal.aborted || timeout.aborted || this.#notReady().length === 0)
-    } finally {
-      signal.removeEventListener('abort', change)
-      timeout.removeEventListener('abort', change)
-    }
-    signal.throwIfAborted()
-    if (this.#notReady().length === 0) return
-    const who = [...new Set(this.#notReady())].map((kind) => {
-      const failure = this.#lastFailures.get(kind)
-      const waits = new Set(this.#places.in(['starting'], kind).map((child) => child.waitsFor))
-      const whys = [...waits].flatMap((what) => (what === undefined ? [] : [`one waits for ${what}`]))
-      if (failure !== undefined) whys.push(`its last one ended: ${failure}`)
-      return whys.length === 0 ? kind : `${kind} (${whys.join('; ')})`
-    })
-    throw new Fault('HC_START_TIMEOUT', `not ready after ${startMsMax} ms: ${who.join(', ')}`)
+  allReady(signal: AbortSignal, startMsMax = this.#startMsMax): Promise<void> {
+    return this.#readyWait.allReady(signal, startMsMax)
   }
 
   /** Who is forked from now on gets this configuration. */
@@ -119,12 +123,12 @@ export class Supervisor {
       return false
     }
     this.#successors.add(successor)
-    await this.#until(() => !this.#places.has(successor, 'starting'))
+    await this.#changes.until(() => !this.#places.has(successor, 'starting'))
     if (!this.#successors.delete(successor)) return false
     // If the old one has died it was replaced, and the successor is one too many.
     const leaving = this.#places.has(old, 'ready') ? old : successor
     this.#drainChild(leaving, 'ready', 'retire')
-    await this.#until(() => !this.#places.has(leaving, 'draining'))
+    await this.#changes.until(() => !this.#places.has(leaving, 'draining'))
     return true
   }
 
@@ -157,7 +161,7 @@ export class Supervisor {
 
   count(kind: ChildKind, place: (typeof countedPlaces)[number]): number {
     if (place !== 'waiting') return this.#places.in([place], kind).length
-    return [...this.#waiting].filter((replacement) => replacement.kind === kind).length
+    return this.#replacements.waitingKinds.filter((waiting) => waiting === kind).length
   }
 
   /** The children there are, for people. */
@@ -175,25 +179,24 @@ export class Supervisor {
   async drain(kind: ChildKind): Promise<readonly string[]> {
     const left: string[] = []
     this.#drains.set(kind, left)
-    const replacements = [...this.#waiting].filter((replacement) => replacement.kind === kind)
-    for (const replacement of replacements) this.#cancel(replacement)
-    if (kind === 'persister' && replacements.length > 0) this.#replace(kind)
-    if (kind === 'persister' && !this.#replaces && this.#count(kind) === 0) left.push('no persister is left')
+    const cancelled = this.#replacements.cancel(kind)
+    if (kind === 'persister' && cancelled > 0) this.#replace(kind)
+    if (kind === 'persister' && this.#replacements.haveEnded && this.#count(kind) === 0)
+      left.push('no persister is left')
     for (const child of this.#places.in(['ready'], kind)) this.#drainChild(child, 'ready')
     // An HTTP worker that waits for Redis in its start may wait for ever, and has taken requests already. A persister is
     // ready at once, and drains then.
     const starting = kind === 'http' ? this.#places.in(['starting'], kind) : []
     for (const child of starting) if (child.isListening) this.#drainChild(child, 'starting')
-    await this.#until(() => this.#count(kind) === 0)
+    await this.#changes.until(() => this.#count(kind) === 0)
     return left
   }
 
   /** Kills every child; resolves when they are gone. */
   async kill(because: string): Promise<void> {
-    this.#replaces = false
-    for (const replacement of this.#waiting) this.#cancel(replacement)
+    this.#replacements.end()
     for (const child of this.#places.in(childPlaces)) child.kill(because)
-    await this.#until(() => this.describe().length === 0)
+    await this.#changes.until(() => this.describe().length === 0)
   }
 
   /** Call when all children are gone. */
@@ -203,7 +206,7 @@ export class Supervisor {
 
   #forkOrReplace(kind: ChildKind): void {
     const child = this.#fork(kind)
-    if (child instanceof Error) this.#died(kind, { pid: 0, end: `it could not be forked: ${String(child)}` })
+    if (child instanceof Error) this.#died({ kind, pid: 0, end: `it could not be forked: ${String(child)}` })
   }
 
   /** What the operating system says when it can't. */
@@ -241,18 +244,11 @@ export class Supervisor {
       case 'waiting':
         this.#waitsFor(child, message)
         break
-      case 'probe':
-      case 'health':
-        this.#options.onHealth(child, message)
-        break
       case 'ready':
         child.waitsFor = undefined
         if (!this.#move(child, 'starting', 'ready')) break
         log.info({ kind: child.kind, child: child.pid }, 'a process is ready')
         if (this.#drains.has(child.kind)) this.#drainChild(child, 'ready')
-        break
-      case 'metrics':
-        this.#options.onMetrics(child, message.id, message.metrics)
         break
       case 'failed':
         child.failure = `${message.code}: ${message.message}`
@@ -262,9 +258,8 @@ export class Supervisor {
         child.left.push(message.what)
         log.error({ kind: child.kind, child: child.pid }, message.what)
         break
-      case 'heartbeat':
-      case 'seen':
-        this.#options.onSeen(child, message)
+      default:
+        for (const listener of this.#messageListeners.get(message.type) ?? []) listener(child, message)
     }
   }
 
@@ -283,14 +278,14 @@ export class Supervisor {
 
   #move(child: Child, from: ChildPlace, to: ChildPlace): boolean {
     if (!this.#places.move(child, from, to)) return false
-    this.#changed()
+    this.#changes.happened()
     return true
   }
 
   #gone(child: Child): void {
     const { kind, pid, end } = child
     const wasDraining = this.#places.remove(child) === 'draining'
-    this.#options.onGone(child)
+    for (const listener of this.#goneListeners) listener(child)
     const left = this.#drains.get(kind)
     left?.push(...child.left)
     if (this.#successors.delete(child)) {
@@ -301,49 +296,22 @@ export class Supervisor {
       this.#options.log.error({ kind, child: pid }, `a process died while it drained: ${end}`)
       left?.push(`${kind} process ${pid} died while it drained: ${end}`)
     } else {
-      this.#died(kind, { pid, end })
+      this.#died({ kind, pid, end })
     }
-    this.#changed()
+    this.#changes.happened()
   }
 
-  #died(kind: ChildKind, { pid, end }: { pid: number; end: string }): void {
-    const { log } = this.#options
-    this.#lastFailures.set(kind, end)
-    if (!this.#replaces) {
-      this.#drains.get(kind)?.push(`${kind} process ${pid} died: ${end}`)
-      return
-    }
-    const delayMs = this.#history.record(kind, performance.now())
-    log.error({ kind, child: pid }, `a process died: ${end}`)
-    if (this.#history.isBudgetSpent) {
-      this.#replaces = false
-      for (const replacement of this.#waiting) this.#cancel(replacement)
-      const what = `more than ${crashBudgetDeaths} processes died within ${crashBudgetWindowMs / 1_000} s`
-      this.#options.onBudgetSpent(new Fault('HC_CRASH_BUDGET', `${what}, the last one: ${kind}, ${end}`))
-    } else if (kind === 'persister' || !this.#drains.has(kind)) {
-      this.#replaceLater(kind, delayMs)
-    }
-  }
-
-  #replaceLater(kind: ChildKind, delayMs: number): void {
-    const timer = setTimeout(() => {
-      this.#waiting.delete(replacement)
-      this.#replace(kind)
-    }, delayMs)
-    const replacement = { kind, timer }
-    this.#waiting.add(replacement)
+  #died(death: Death): void {
+    const { kind, pid, end } = death
+    const isWanted = kind === 'persister' || !this.#drains.has(kind)
+    if (this.#replacements.died(death, isWanted)) return
+    this.#drains.get(kind)?.push(`${kind} process ${pid} died: ${end}`)
   }
 
   #replace(kind: ChildKind): void {
-    this.#options.onRestart(kind)
+    for (const listener of this.#restartListeners) listener(kind)
     this.#forkOrReplace(kind)
-    this.#changed()
-  }
-
-  #cancel(replacement: Replacement): void {
-    clearTimeout(replacement.timer)
-    this.#waiting.delete(replacement)
-    this.#changed()
+    this.#changes.happened()
   }
 
   /** Kills who is late, but for a successor that waits: it may hold connections, and goes in order. */
@@ -371,19 +339,7 @@ export class Supervisor {
     }
   }
 
-  #notReady(): ChildKind[] {
-    return [...this.#waiting, ...this.#places.in(['starting'])].map(({ kind }) => kind)
-  }
-
   #count(kind: ChildKind): number {
     return countedPlaces.reduce((count, place) => count + this.count(kind, place), 0)
-  }
-
-  async #until(condition: () => boolean): Promise<void> {
-    while (!condition()) await new Promise<void>((resolve) => this.#whenChanged.push(resolve))
-  }
-
-  #changed(): void {
-    for (const resolve of this.#whenChanged.splice(0)) resolve()
   }
 }

@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto'
 import { Fault } from '../../core/faults.ts'
 import { proofLockMsMax } from '../../core/limits.ts'
 import type { AsyncConnection, Statement } from '../../core/postgres/async-connection.ts'
+import { logOffsetText, noOffsetRow } from '../../core/postgres/log-offset.ts'
 import type { Parameter } from '../../core/postgres/parameter.ts'
 import { diskFull, isPassingState, lockNotAvailable, PostgresFault } from '../../core/postgres/postgres-fault.ts'
 import {
@@ -108,9 +109,13 @@ export async function proveWritable(connection: AsyncConnection, user: string): 
       throw mayPass(error) ? new Fault('HC_POSTGRES_UNAVAILABLE', refusal.message) : refusal
     }
   }
-  const offsets = await connection.query<{ shard: number }>({ text: 'select shard from log_offsets' })
+  const missing: number[] = []
+  for (const shard of shardNumbers) {
+    const offsets = await connection.query({ text: logOffsetText }, [shard])
+    if (offsets.length === 0) missing.push(shard)
+  }
   await connection.query({ text: 'rollback' })
-  const missing = shardNumbers.find((shard) => !offsets.some((offset) => offset.shard === shard))
-  if (missing !== undefined) throw new Fault('HC_SCHEMA', `log_offsets has no row for the shard ${missing}`)
+  const [shard] = missing
+  if (shard !== undefined) throw noOffsetRow(shard)
   return true
 }

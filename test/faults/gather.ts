@@ -1,7 +1,7 @@
 import type { SaleTerms } from '../../core/decisions.ts'
 import { outcomes } from '../../core/outcomes.ts'
 import { saleTermsColumns } from '../../core/postgres/recorded-sales.ts'
-import { readRecordHead, type Session } from '../../core/recovery/record-head.ts'
+import { type Queries, readRecordHead } from '../../core/recovery/record-head.ts'
 import type { SaleStore } from '../../core/redis/sale-store.ts'
 import { firstShard } from '../../core/shards.ts'
 import { decodeSnapshot } from '../../ops/tools/audit/redis-side.ts'
@@ -10,7 +10,7 @@ import type { AttemptRow, Evidence, PurchaseRow } from './evidence.ts'
 type StoresEvidence = Pick<Evidence, 'attempts' | 'purchases' | 'sales' | 'offset' | 'redis'>
 
 /** Everything that Postgres and Redis hold. Only after the log was drained do they belong to one moment. */
-export async function gatherFromStores(postgres: Session, store: SaleStore): Promise<StoresEvidence> {
+export async function gatherFromStores(postgres: Queries, store: SaleStore): Promise<StoresEvidence> {
   const snapshots = await Promise.all((await store.listSales()).map(({ sale }) => store.snapshot(sale)))
   return {
     ...(await readRecord(postgres)),
@@ -18,7 +18,7 @@ export async function gatherFromStores(postgres: Session, store: SaleStore): Pro
   }
 }
 
-async function readRecord(postgres: Session): Promise<Omit<StoresEvidence, 'redis'>> {
+async function readRecord(postgres: Queries): Promise<Omit<StoresEvidence, 'redis'>> {
   const attempts = await postgres.query<Omit<AttemptRow, 'operation'>>({
     text: `
       select epoch::float8, batch::float8 as seq, n, outcome, (extract(epoch from decided_at) * 1000)::float8 as "decidedAtMs",

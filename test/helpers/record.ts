@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs'
 
 import { outcomes } from '../../core/outcomes.ts'
 import { connectPostgres, type Postgres } from '../../core/postgres/connection.ts'
-import { asOwner, migrate, migrationsTable, readMigrations, type SchemaSettings } from '../../core/postgres/schema.ts'
 import type { EmbeddedPostgres } from '../../ops/embedded/facts.ts'
+import { asOwner, migrate, migrationsTable, readMigrations, type SchemaSettings } from '../../server/primary/schema.ts'
 import type { Scope } from './scope.ts'
 
 /** Beside the compiled helper, where the build copies the SQL files to. */

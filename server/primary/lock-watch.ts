@@ -1,8 +1,8 @@
-import { Fault } from '../faults.ts'
-import { waitSayMs } from '../limits.ts'
-import type { AsyncConnection } from './async-connection.ts'
-import { AsyncPostgres } from './async-postgres.ts'
-import type { PostgresSettings } from './conninfo.ts'
+import { Fault } from '../../core/faults.ts'
+import { waitSayMs } from '../../core/limits.ts'
+import type { AsyncConnection } from '../../core/postgres/async-connection.ts'
+import { AsyncPostgres } from '../../core/postgres/async-postgres.ts'
+import type { PostgresSettings } from '../../core/postgres/conninfo.ts'
 
 interface Holder {
   readonly pid: number
@@ -48,13 +48,13 @@ export class LockWatch {
   /** @param what is being done, for "waiting to ..." */
   async during<Result>(what: string, work: () => Promise<Result>): Promise<Result> {
     let said: string | undefined
+    let isOver = false
     const look = async (): Promise<void> => {
       const sentence = await this.#sentence(what)
       if (sentence === said || isOver) return
       said = sentence
       this.#say(sentence)
     }
-    let isOver = false
     const timer = setInterval(() => void look(), waitSayMs)
     try {
       return await work()

@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { Fault } from '../faults.ts'
-import { proofMsMax, schemaLockMsMax, schemaStatementTimeoutMs } from '../limits.ts'
-import { schemaLock } from './advisory-locks.ts'
-import { type AsyncConnection, connectAsync } from './async-connection.ts'
-import type { PostgresSettings } from './conninfo.ts'
+import { Fault } from '../../core/faults.ts'
+import { proofMsMax, schemaLockMsMax, schemaStatementTimeoutMs } from '../../core/limits.ts'
+import { schemaLock } from '../../core/postgres/advisory-locks.ts'
+import { type AsyncConnection, connectAsync } from '../../core/postgres/async-connection.ts'
+import type { PostgresSettings } from '../../core/postgres/conninfo.ts'
+import { lockNotAvailable, PostgresFault } from '../../core/postgres/postgres-fault.ts'
 import { LockWatch } from './lock-watch.ts'
-import { lockNotAvailable, PostgresFault } from './postgres-fault.ts'
 
 /** One numbered SQL file. `digest` is the SHA-256 of its bytes, hexadecimal. */
 export interface Migration {
@@ -23,7 +23,7 @@ interface AppliedMigration {
   readonly digest: string
 }
 
-/** The table of what was applied; session.ts finds the schema by it. */
+/** The table of what was applied; core/postgres/session.ts finds the schema by it. */
 export const migrationsTable = `
   create table schema_migrations (
     number integer primary key, name text not null, digest text not null,
