@@ -149,7 +149,7 @@ export const waitSayMs = 1_000
 export const commitWaitMsMax = 5_000
 /**
  * Purchases of one HTTP worker whose answers wait for Postgres; above it 503 at once. Some 0.6 KB each. At full speed
- * hundreds wait, so this is several seconds of purchases, and nobody who waits his time out is turned away for it.
+ * hundreds wait, so this is several seconds of purchases: those that wait their full time don't fill it up.
  */
 export const answersUncommittedMax = 16_384
 
@@ -195,7 +195,7 @@ export const postgresReadsInFlightMax = 2
 export const picturesDrawnAtOnceMax = 1
 /**
  * While as many checkouts and purchases wait as a second call to Redis needs, the next read begins so much later: fifty a
- * second of each kind and worker then, and any number who ask for the same.
+ * second of each kind and worker then, and any number of requests for the same.
  */
 export const readPauseMs = 20
 /** Requests that wait for each of these three; above it 503 at once. Some 0.1 to 0.5 s of reading. */

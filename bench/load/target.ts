@@ -53,7 +53,7 @@ export interface OwnServerOptions {
   readonly dataFolder: string | undefined
 }
 
-/** A fresh server on the embedded default. Ctrl+C in the terminal does not reach it: who called stops it. */
+/** A fresh server on the embedded default. Ctrl+C in the terminal does not reach it: the caller stops it. */
 export async function startTarget({ settings, env, execArgv, dataFolder }: OwnServerOptions): Promise<Target> {
   const { items, userLimit, hold, interval, httpWorkers } = settings
   const given = {

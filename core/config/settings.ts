@@ -174,7 +174,7 @@ export const settings = {
     },
     headersBytesMax: {
       format: 'hotcakes-integer',
-      // The name that uWebSockets.js reads, and people find who look for its limit.
+      // The name that uWebSockets.js reads, and that people find when they look for its limit.
       env: 'UWS_HTTP_MAX_HEADERS_SIZE',
       reload: true,
       default: 4_096,

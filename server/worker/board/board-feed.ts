@@ -131,7 +131,7 @@ export class BoardFeed {
     if (watched === undefined) return
     clock.observe(watched.nowMs)
     if (known === undefined || !follows(known, watched)) {
-      this.#shown = undefined // who joins while all items are read gets the state after that, with the others
+      this.#shown = undefined // whoever joins meanwhile gets the state afterwards, with the others
       this.#show(await this.#read(watched))
       return
     }
@@ -179,7 +179,7 @@ export class BoardFeed {
     if (states.sold > soldBefore) curve.add(sinceOpeningMs, states.sold)
     const rates = this.#rates(shown)
     const changes = states.takeChanges()
-    // A heartbeat once a second when nothing happens: who hears nothing for longer knows that it is stale.
+    // A heartbeat once a second when nothing happens: a page that hears nothing for longer is stale.
     if (changes.length === 0 && performance.now() - this.#saidMs < boardSilenceMs) return
     this.#options.publish(message({ type: 'tick', ...numbers(shown), ...rates }, changes))
     this.#saidMs = performance.now()

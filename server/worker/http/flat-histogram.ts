@@ -6,7 +6,7 @@ export interface FlatHistogramOptions {
   readonly registry: Registry
   /** Upper bounds of the buckets, ascending. */
   readonly bounds: readonly number[]
-  /** The label sets; `observe` takes their place in this list. */
+  /** The label sets; `observeAt` takes their place in this list. */
   readonly series: readonly Readonly<Record<string, string>>[]
 }
 

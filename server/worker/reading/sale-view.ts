@@ -53,8 +53,8 @@ export class SaleView {
   }
 
   /**
-   * One call at a time, for all who came before it left. Who comes while it is under way waits for the next: its answer
-   * might be older than what that client has just done.
+   * One call at a time, for all that came before it left. A request that comes meanwhile waits for the next: the answer
+   * under way might be older than what that client has just done.
    */
   async #answerAll(): Promise<void> {
     this.#isAsking = true
