@@ -65,7 +65,10 @@ export function persisterFields({
   }
 }
 
-/** From a flat list of field and value; undefined when it is empty. */
+/**
+ * From a flat list of field and value; undefined when it names no position.
+ * @throws Fault HC_LOG_MALFORMED when the position is none
+ */
 export function readPersisterState(flat: readonly Buffer[]): PersisterState | undefined {
   const fields = new Map<string, string>()
   for (let at = 0; at + 1 < flat.length; at += 2) fields.set(String(flat[at]), String(flat[at + 1]))

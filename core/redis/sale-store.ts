@@ -22,11 +22,13 @@ export interface SaleState extends SaleTerms {
   readonly sold: number
   /** Live holds; may still count holds that expired less than a second ago. */
   readonly held: number
+  /** Redis' clock, ms since the epoch. */
   readonly nowMs: number
 }
 
 export interface WatchedSale {
   readonly terms: SaleTerms
+  /** Redis' clock, ms since the epoch. */
   readonly nowMs: number
   /** Another than the one asked with: what was noted does not follow on what the watcher knows. */
   readonly sinceMs: number
@@ -45,6 +47,7 @@ export interface ScannedItem {
 }
 
 export interface LogState {
+  /** Redis' clock, ms since the epoch. */
   readonly nowMs: number
   /** Log entries not yet in Postgres (some may be committed but not trimmed yet). */
   readonly backlogEntries: number
@@ -64,6 +67,7 @@ export interface LogState {
 
 /** Some items of a sale that Redis lists, at one moment. */
 export interface SomeItems {
+  /** Redis' clock, ms since the epoch. */
   readonly nowMs: number
   readonly terms: SaleTerms
   /** One for each index that was asked for, in order; undefined: nobody has touched the item. */
@@ -72,6 +76,7 @@ export interface SomeItems {
 
 /** A moment of one sale: everything that Redis knows of it, and the log position of that moment. */
 export interface SaleSnapshot {
+  /** Redis' clock, ms since the epoch. */
   readonly nowMs: number
   readonly last: LogPosition
   /** undefined: Redis does not list the sale (any more). */
@@ -89,7 +94,12 @@ export interface StoreOptions extends ConnectionOptions {
   readonly shard: number
 }
 
-/** A shard in Redis, the authority over its sales: the one class that calls the functions, but for those of a rebuild. */
+/**
+ * A shard in Redis, the authority over its sales: the one class that calls the functions, but for those of a rebuild.
+ * Every method that asks Redis may throw a Fault: HC_REDIS_UNAVAILABLE without an answer, HC_REDIS_REFUSED when Redis refuses
+ * or lists a sale that can't be read. `decide`, `openSale` and `admit` throw HC_RECORD_UNSOUND when Redis may not be sold
+ * from; `logState` and `snapshot` throw HC_LOG_MALFORMED for a position that is none.
+ */
 export class SaleStore {
   readonly shard: number
   readonly keys: ShardKeys
@@ -160,14 +170,12 @@ export class SaleStore {
     await assertRights(this.redis, this.keys)
   }
 
+  /** @throws Fault HC_REDIS_UNSUITABLE too, when Redis is too old for functions */
   inspectDurability(): Promise<Durability> {
     return inspectDurability(this.redis)
   }
 
-  /**
-   * Decides a batch (see decisions.ts) and logs it, in one atomic step. When it throws, the outcome is unknown.
-   * @throws Fault HC_REDIS_UNAVAILABLE | HC_REDIS_REFUSED | HC_RECORD_UNSOUND
-   */
+  /** Decides a batch (see decisions.ts) and logs it, in one atomic step. When it throws, the outcome is unknown. */
   async decide(batch: Buffer): Promise<DecidedBatch> {
     const [results, id] = (await this.#call(this.#decideName, batch, this.#run)) as [Buffer, Buffer]
     return { results, id: id.toString('latin1') }

@@ -27,16 +27,24 @@ export class ItemStates {
     this.#isChanged = new Uint8Array(this.shown)
   }
 
+  /**
+   * @param index from 1, as in an item's id
+   * @param expiryMs when the hold expires, ms since the sale opened
+   */
   hold(index: number, expiryMs: number): void {
     this.#set(index - 1, itemState.held)
     this.#expiries[index - 1] = expiryMs
   }
 
+  /** @param index from 1 */
   sell(index: number): void {
     this.#set(index - 1, itemState.sold)
   }
 
-  /** Frees what is held no longer: nothing in Redis changes when a hold expires. Some 4 ms for a million items. */
+  /**
+   * Frees what is held no longer: nothing in Redis changes when a hold expires. Some 4 ms for a million items.
+   * @param nowMs since the sale opened
+   */
   expire(nowMs: number): void {
     if (this.held === 0) return
     for (let at = 0; at < this.count; at++) {

@@ -34,6 +34,11 @@ export class FlatHistogram extends Histogram {
     this.#sums = new Float64Array(series.length)
   }
 
+  /**
+   * Counts one value.
+   * @param series its place in the `series` that the histogram was made with
+   * @param value in the unit of the bounds
+   */
   observeAt(series: number, value: number): void {
     const bounds = this.#bounds
     let bucket = 0
