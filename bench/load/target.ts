@@ -1,5 +1,5 @@
 import { runProgram, startHotcakes } from '../harness/server-under-test.ts'
-import type { AuditVerdict, ServerPlacement } from '../report/report.ts'
+import type { AuditResult, ServerPlacement } from '../report/report.ts'
 import type { Settings } from './settings.ts'
 
 export interface AuditPlace {
@@ -80,11 +80,11 @@ export async function startTarget({ settings, env, execArgv, dataFolder }: OwnSe
 }
 
 /** Runs `npm run audit`'s program in that environment. Never rejects. */
-export async function auditVerdict(place: AuditPlace): Promise<AuditVerdict> {
+export async function auditVerdict(place: AuditPlace): Promise<AuditResult> {
   const { stdout } = await runProgram('../../ops/tools/audit/main.js', ['--json'], place)
   try {
     const report = JSON.parse(stdout) as {
-      verdict: AuditVerdict['verdict']
+      verdict: AuditResult['verdict']
       attempts?: number | null
       checks?: readonly { holds: string; breaches: number }[]
     }

@@ -3,7 +3,7 @@ import { type RunningHotcakes, startHotcakes } from '../harness/server-under-tes
 import { askSale, drained } from '../load/server-view.ts'
 import { auditVerdict } from '../load/target.ts'
 import { UseWatch } from '../load/use-watch.ts'
-import type { AuditVerdict } from '../report/report.ts'
+import type { AuditResult } from '../report/report.ts'
 import { Generator } from './generator.ts'
 import type { Phase, PhaseResult } from './phase-record.ts'
 import { type Pinning, pin } from './pinning.ts'
@@ -40,7 +40,7 @@ export interface Outcome {
   readonly othersCores: number | undefined
   readonly isUsedUp: boolean
   readonly drainSeconds: number | undefined
-  readonly audit: AuditVerdict
+  readonly audit: AuditResult
 }
 
 const items = 1_000_000

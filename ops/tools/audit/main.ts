@@ -1,5 +1,6 @@
 // `npm run audit`: the assembly point. See command.ts for what it takes and answers.
 
+import type { AuditVerdict } from '../../../core/audit-verdict.ts'
 import { runCommand, type Values } from '../../../core/command-line.mjs'
 import { type Config, loadConfig } from '../../../core/config/load.ts'
 import { Fault, isBug } from '../../../core/faults.ts'
@@ -17,7 +18,10 @@ import { keepVerdict } from './verdict.ts'
 
 type Asked = Values<typeof auditCommand.options>
 
-const exitStatus = { passed: 0, breached: 1, incomplete: 2, failed: 3 } as const
+const exitStatus = { passed: 0, breached: 1, incomplete: 2, failed: 3 } as const satisfies Record<
+  AuditVerdict | 'failed',
+  number
+>
 
 const args = process.argv.slice(2)
 const status = await runCommand(auditCommand, args, main, ({ message }) => {

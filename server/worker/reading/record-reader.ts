@@ -1,3 +1,4 @@
+import type { AuditVerdict } from '../../../core/audit-verdict.ts'
 import type { SaleTerms } from '../../../core/decisions.ts'
 import type { HoldCode } from '../../../core/ids.ts'
 import type { AsyncPostgres } from '../../../core/postgres/async-postgres.ts'
@@ -12,7 +13,7 @@ export interface RecordedPurchase {
 
 /** `position` is how far Postgres had the log. */
 export interface RecordedAudit {
-  readonly verdict: 'passed' | 'breached' | 'incomplete'
+  readonly verdict: AuditVerdict
   readonly at: Date
   readonly position: string
 }
