@@ -1,6 +1,7 @@
 import type { AuditVerdict } from '../../../core/audit-verdict.ts'
 import { formatLogPosition, type LogPosition } from '../../../core/log-position.ts'
 import { textTable } from '../../../core/text-table.mjs'
+import { isoTime } from '../../../core/time.ts'
 import { type Breaches, type BreachRow, type Check, checks } from './breaches.ts'
 
 export interface SaleReport {
@@ -145,8 +146,4 @@ function rowText(row: BreachRow): string {
 function checked({ breaches, wholeRecord }: AuditReport) {
   const names = (Object.keys(checks) as Check[]).filter((name) => wholeRecord || !wholeRecordChecks.has(name))
   return names.map((check) => ({ check, holds: checks[check], ...breaches.of(check) }))
-}
-
-function isoTime(ms: number): string {
-  return new Date(ms).toISOString()
 }

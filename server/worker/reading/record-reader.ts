@@ -3,6 +3,7 @@ import type { SaleTerms } from '../../../core/decisions.ts'
 import type { HoldCode } from '../../../core/ids.ts'
 import type { AsyncPostgres } from '../../../core/postgres/async-postgres.ts'
 import { type OutcomeCount, outcomeCountsText, saleTermsColumns } from '../../../core/postgres/recorded-sales.ts'
+import { isoTime } from '../../../core/time.ts'
 
 export interface RecordedPurchase {
   readonly sale: number
@@ -81,8 +82,7 @@ export class RecordReader {
 
   /** The latest audit that has looked at the sale since it opened. */
   async audit({ sale, opensAtMs }: SaleTerms): Promise<RecordedAudit | undefined> {
-    const opensAt = new Date(opensAtMs).toISOString()
-    const [row] = await this.#postgres.query<RecordedAudit>(statements.audit, [sale, opensAt])
+    const [row] = await this.#postgres.query<RecordedAudit>(statements.audit, [sale, isoTime(opensAtMs)])
     return row
   }
 

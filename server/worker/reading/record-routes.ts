@@ -1,6 +1,7 @@
 import type { Config } from '../../../core/config/load.ts'
 import { formatItemId, type HoldCode, isUserId, parseCode, parseItemId, userIdLengthMax } from '../../../core/ids.ts'
 import type { LogState, SaleStore } from '../../../core/redis/sale-store.ts'
+import { isoTime } from '../../../core/time.ts'
 import type { Exchange } from '../http/exchange.ts'
 import type { Route } from '../http/http-server.ts'
 import { problemReplies, problemReply } from '../http/problems.ts'
@@ -136,7 +137,7 @@ export class RecordRoutes {
       ack === 'redis' && this.#options.isRedisSound() ? await store.someItems(sale, Number(index), 1) : undefined
     const item = found?.items[0]
     if (item?.state === 'sold' && item.nonce === code.nonce) {
-      const purchasedAt = new Date(item.atMs).toISOString()
+      const purchasedAt = isoTime(item.atMs)
       return { head: okHead, body: purchaseBody({ sale, index, user: item.user, purchasedAt }), headers: upToDate }
     }
     const row = await record.purchase(code)
