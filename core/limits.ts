@@ -29,6 +29,8 @@ export const commandsWaitingMax = 8_192
 export const redisCommandTimeoutMs = 3_000
 /** Longest wait for a TCP connection to Redis. */
 export const redisConnectTimeoutMs = 2_000
+/** Least major version of Redis: the first with function libraries. */
+export const redisMajorVersionMin = 7
 /** Waits between attempts to connect to Redis again grow up to this. */
 export const redisReconnectDelayMsMax = 500
 

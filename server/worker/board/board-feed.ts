@@ -12,6 +12,7 @@ import {
   boardTickMsMax,
   boardTickMsMin,
 } from '../../../core/limits.ts'
+import { visitItemChanges } from '../../../core/redis/item-changes.ts'
 import type { SaleStore, WatchedSale } from '../../../core/redis/sale-store.ts'
 import type { RedisClock } from '../selling/redis-clock.ts'
 import { saleAt } from '../selling/sales.ts'
@@ -212,16 +213,15 @@ function follows(known: Shown, watched: WatchedSale): boolean {
 function apply(shown: Shown, { terms, changes, nowMs }: WatchedSale): void {
   // A tick after the hold was taken at the most, so it is shown for as much longer than it lasts.
   const expiryMs = nowMs - terms.opensAtMs + terms.holdMs
-  for (let at = 0; at + 4 <= changes.length; at += 4) {
-    const change = changes.readUInt32BE(at)
-    if ((change & 1) === 1) {
-      shown.states.sell(change >>> 1)
+  visitItemChanges(changes, (index, isSold) => {
+    if (isSold) {
+      shown.states.sell(index)
       shown.purchases += 1
     } else {
-      shown.states.hold(change >>> 1, expiryMs)
+      shown.states.hold(index, expiryMs)
       shown.holds += 1
     }
-  }
+  })
   shown.offset += changes.length
   shown.nowMs = nowMs
 }
