@@ -48,6 +48,7 @@ export class BatchReader {
   readonly #flat: (number | string)[]
   #at = batchHeadLength
 
+  /** @throws Fault HC_LOG_MALFORMED when it is no batch of this version */
   constructor(encoded: Uint8Array) {
     this.#flat = unpackFlat(encoded)
     this.commandCount = (this.#flat.length - batchHeadLength) / commandLength
@@ -88,6 +89,7 @@ export class DecisionReader {
   readonly #flat: (number | string)[]
   #at = 1
 
+  /** @throws Fault HC_LOG_MALFORMED when it is no msgpack array; what stands in it is looked at by `next()` */
   constructor(encoded: Uint8Array) {
     this.#flat = unpackFlat(encoded)
     this.nowMs = this.#flat[0] as number
@@ -135,7 +137,7 @@ export interface SaleTerms {
   readonly holdMs: number
 }
 
-/** An `o` entry of the log. */
+/** An `o` entry of the log. @throws Fault HC_LOG_MALFORMED when it is not seven numbers */
 export function decodeOpenedSale(encoded: Uint8Array): SaleTerms & { readonly openedAtMs: number } {
   const flat = unpackFlat(encoded)
   const [sale, opensAtMs, closesAtMs, items, userLimit, holdMs, openedAtMs] = flat as number[]

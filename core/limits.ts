@@ -29,6 +29,8 @@ export const commandsWaitingMax = 8_192
 export const redisCommandTimeoutMs = 3_000
 /** Longest wait for a TCP connection to Redis. */
 export const redisConnectTimeoutMs = 2_000
+/** Least major version of Redis: the first with function libraries. */
+export const redisMajorVersionMin = 7
 /** Waits between attempts to connect to Redis again grow up to this. */
 export const redisReconnectDelayMsMax = 500
 
@@ -149,7 +151,7 @@ export const waitSayMs = 1_000
 export const commitWaitMsMax = 5_000
 /**
  * Purchases of one HTTP worker whose answers wait for Postgres; above it 503 at once. Some 0.6 KB each. At full speed
- * hundreds wait, so this is several seconds of purchases, and nobody who waits his time out is turned away for it.
+ * hundreds wait, so this is several seconds of purchases: those that wait their full time don't fill it up.
  */
 export const answersUncommittedMax = 16_384
 
@@ -195,7 +197,7 @@ export const postgresReadsInFlightMax = 2
 export const picturesDrawnAtOnceMax = 1
 /**
  * While as many checkouts and purchases wait as a second call to Redis needs, the next read begins so much later: fifty a
- * second of each kind and worker then, and any number who ask for the same.
+ * second of each kind and worker then, and any number of requests for the same.
  */
 export const readPauseMs = 20
 /** Requests that wait for each of these three; above it 503 at once. Some 0.1 to 0.5 s of reading. */

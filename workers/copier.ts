@@ -11,6 +11,7 @@ import {
   purchaseColumns,
   saleColumns,
 } from '../core/postgres/record-columns.ts'
+import { isoTime, msPerDay, msPerSecond } from '../core/time.ts'
 import type { CopiedChunk } from './copied-chunk.ts'
 import type { CopyText } from './copy-text.ts'
 import type { StepHook } from './drain-steps.ts'
@@ -20,8 +21,6 @@ import { RowEncoder } from './row-encoder.ts'
 
 /** After these the connection is as good as before: the transaction was rolled back. */
 const cleanFailures: ReadonlySet<FaultCode> = new Set(['HC_OFFSET_MOVED', 'HC_POSTGRES_LOCKED'])
-const msPerSecond = 1_000
-const msPerDay = 86_400_000
 
 /**
  * Writes chunks of the log to Postgres, each exactly once: the offset moves by compare-and-set in the transaction that
@@ -123,7 +122,7 @@ export class Copier {
   #preparePartitions(postgres: Postgres): void {
     for (const day of this.#rows.days) {
       if (this.#daysReady.has(day)) continue
-      const date = new Date(day * msPerDay).toISOString().slice(0, 10)
+      const date = isoTime(day * msPerDay).slice(0, 10)
       postgres.query('select ensure_attempts_partitions($1::date)', [date])
       this.#daysReady.add(day)
     }
@@ -155,8 +154,4 @@ function moveOffset(postgres: Postgres, { shard, after }: LogChunk, through: Log
 function copyTable(postgres: Postgres, target: string, rows: CopyText): void {
   if (rows.rowCount === 0) return
   assert.equal(postgres.copyIn(`copy ${target} from stdin`, [rows.text]), rows.rowCount)
-}
-
-function isoTime(ms: number): string {
-  return new Date(ms).toISOString()
 }

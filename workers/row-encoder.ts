@@ -2,11 +2,11 @@ import { BatchReader, DecisionReader, decodeOpenedSale, type SaleTerms } from '.
 import { Fault } from '../core/faults.ts'
 import type { LogPosition } from '../core/log-position.ts'
 import { outcomes } from '../core/outcomes.ts'
+import { msPerDay } from '../core/time.ts'
 import { CopyText, copyField, copyNull, copyTime } from './copy-text.ts'
 import { ChunkReader, type LogChunk } from './log-chunk.ts'
 
 const textBytesInitial = 2 * 1024 * 1024
-const msPerDay = 86_400_000
 /** The first moment of the year 10,000, which ISO 8601 writes in another way. */
 const momentMsMax = Date.UTC(10_000)
 

@@ -34,7 +34,7 @@ export interface RunningHotcakes extends RunningServer {
 export interface LaunchOptions {
   /** Node options of the primary, which it hands on to its children. */
   readonly execArgv?: readonly string[]
-  /** In a process group of its own: a terminal's Ctrl+C does not reach it, so it must be stopped by who started it. */
+  /** In a process group of its own: a terminal's Ctrl+C does not reach it, so whoever started it must stop it. */
   readonly detached?: boolean
   /** Where its data directory is made; default: the system's folder for temporary files. */
   readonly dataFolder?: string

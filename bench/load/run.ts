@@ -1,5 +1,5 @@
 import { type Evidence, notesOn, problemsOf } from '../report/judgement.ts'
-import type { AuditVerdict, Run, SaleCounts, SellOut, Timeline } from '../report/report.ts'
+import type { AuditResult, Run, SaleCounts, SellOut, Timeline } from '../report/report.ts'
 import { answered } from '../report/tally.ts'
 import { Crew, type CrewResult, monotonicMs } from './crew.ts'
 import type { Second } from './generator-process.ts'
@@ -158,7 +158,7 @@ function sellOut(sale: SaleCounts | undefined, crew: CrewResult, timeline: Timel
   }
 }
 
-function missing({ use, log }: Loaded, audit: AuditVerdict | undefined): string[] {
+function missing({ use, log }: Loaded, audit: AuditResult | undefined): string[] {
   const sentences: string[] = []
   if (use === undefined) sentences.push('CPU and memory of the server: its processes are not known; see --server-pid')
   if (audit === undefined)

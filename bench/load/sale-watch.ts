@@ -1,4 +1,4 @@
-import { askSale, type SaleState } from './server-view.ts'
+import { askSale, type ServedSale } from './server-view.ts'
 import type { Sale } from './shop.ts'
 
 const askMs = 1_000
@@ -10,12 +10,12 @@ export class SaleWatch {
   readonly #url: string
   readonly #onChange: (sale: Sale) => void
   readonly #timer: NodeJS.Timeout
-  #sale: SaleState
+  #sale: ServedSale
   #boundary: NodeJS.Timeout | undefined
   #isClosed = false
   changes = 0
 
-  constructor(url: string, sale: SaleState, onChange: (sale: Sale) => void) {
+  constructor(url: string, sale: ServedSale, onChange: (sale: Sale) => void) {
     this.#url = url
     this.#sale = sale
     this.#onChange = onChange

@@ -30,7 +30,7 @@ test('before it is due nothing may be sent', (t) => {
   assert.deepEqual([schedule.overdue, schedule.take(nobody)], [0, undefined])
 })
 
-test('who has to wait is woken when the next request is due, the longest idle first', async (t) => {
+test('whoever has to wait is woken when the next request is due, the longest idle first', async (t) => {
   const schedule = new FixedRate(50, performance.now() + 5)
   t.after(() => schedule.close())
   const woken: string[] = []
@@ -40,7 +40,7 @@ test('who has to wait is woken when the next request is due, the longest idle fi
       const own = {
         wake: () => {
           woken.push(name)
-          // On a busy machine more than one may be due by now: idle again is who has sent them all.
+          // On a busy machine more than one may be due by now: a generator is idle again once it has sent them all.
           for (let due = schedule.take(own); due !== undefined; due = schedule.take(own)) {
             late.push(performance.now() - due)
           }

@@ -54,7 +54,7 @@ export class FixedRate implements Schedule {
   /**
    * On performance.now()'s clock.
    * @param startMs when the first request is due
-   * @param endMs nothing is due from then on, however late the one is who closes it
+   * @param endMs nothing is due from then on, however late it is closed
    */
   constructor(requestsPerSecond: number, startMs: number, endMs = Number.POSITIVE_INFINITY) {
     this.#endMs = endMs - roundingMs

@@ -12,7 +12,7 @@ import type { Scenario } from './scenarios.ts'
 import { formatMix } from './settings.ts'
 import { runningTarget, startTarget, type Target } from './target.ts'
 
-/** What may be done around a run, by who wants more than its report. */
+/** What may be done around a run, by whoever wants more than its report. */
 export interface Around {
   /** Node options for the server and its children. */
   readonly execArgv?: readonly string[]

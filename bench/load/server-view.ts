@@ -8,20 +8,20 @@ const pollMs = 100
 /** A server that has said nothing for so long has died. */
 const silenceMsMax = 60_000
 
-export interface SaleState extends Sale {
+export interface ServedSale extends Sale {
   readonly held: number
   readonly sold: number
   readonly available: number
   readonly closesAtMs: number
 }
 
-export interface LogState {
+export interface ServedLog {
   readonly backlogEntries: number
   readonly lagSeconds: number
 }
 
 /** @throws when the server does not answer, or answers something else */
-export async function askSale(url: string): Promise<SaleState> {
+export async function askSale(url: string): Promise<ServedSale> {
   const { status, body } = await ask(`${url}/sale`)
   const { id, items, held, sold, available, closes_at: closesAt } = body
   if (status !== 200 || !isCount(id) || !isCount(items))
@@ -37,7 +37,7 @@ export async function askSale(url: string): Promise<SaleState> {
 }
 
 /** `undefined`: the server says nothing about its log. */
-export async function askLog(url: string): Promise<LogState | undefined> {
+export async function askLog(url: string): Promise<ServedLog | undefined> {
   const { body } = await ask(`${url}/readyz`)
   const checks = body['checks'] as { log?: { backlog_entries?: unknown; lag_seconds?: unknown } } | undefined
   const { backlog_entries: backlogEntries, lag_seconds: lagSeconds } = checks?.log ?? {}

@@ -1,5 +1,5 @@
 import { runProgram, startHotcakes } from '../harness/server-under-test.ts'
-import type { AuditVerdict, ServerPlacement } from '../report/report.ts'
+import type { AuditResult, ServerPlacement } from '../report/report.ts'
 import type { Settings } from './settings.ts'
 
 export interface AuditPlace {
@@ -53,7 +53,7 @@ export interface OwnServerOptions {
   readonly dataFolder: string | undefined
 }
 
-/** A fresh server on the embedded default. Ctrl+C in the terminal does not reach it: who called stops it. */
+/** A fresh server on the embedded default. Ctrl+C in the terminal does not reach it: the caller stops it. */
 export async function startTarget({ settings, env, execArgv, dataFolder }: OwnServerOptions): Promise<Target> {
   const { items, userLimit, hold, interval, httpWorkers } = settings
   const given = {
@@ -80,11 +80,11 @@ export async function startTarget({ settings, env, execArgv, dataFolder }: OwnSe
 }
 
 /** Runs `npm run audit`'s program in that environment. Never rejects. */
-export async function auditVerdict(place: AuditPlace): Promise<AuditVerdict> {
+export async function auditVerdict(place: AuditPlace): Promise<AuditResult> {
   const { stdout } = await runProgram('../../ops/tools/audit/main.js', ['--json'], place)
   try {
     const report = JSON.parse(stdout) as {
-      verdict: AuditVerdict['verdict']
+      verdict: AuditResult['verdict']
       attempts?: number | null
       checks?: readonly { holds: string; breaches: number }[]
     }

@@ -70,7 +70,7 @@ class ByteCursor {
   #bytes: Buffer = Buffer.alloc(0)
   #at = 0
 
-  /** To the first value; answers the number of values. */
+  /** To the first value; returns the number of values. */
   open(bytes: Buffer): number {
     this.#bytes = bytes
     const head = bytes[0] as number

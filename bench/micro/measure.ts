@@ -55,7 +55,7 @@ export async function measureCase(subject: string, measured: Case, settings: Mea
   const rounds = new Map<Candidate, Round[]>(candidates.map((candidate) => [candidate, []]))
   for (let round = 0; round < settings.rounds; round++) {
     for (let place = 0; place < candidates.length; place++) {
-      // Each round starts with another one: who comes after whom shall not matter.
+      // Each round starts with another one: their order must not matter.
       const candidate = candidates[(place + round) % candidates.length] as Candidate
       settings.signal.throwIfAborted()
       rounds.get(candidate)?.push(await measureOnce(candidate, settings, round === 0))

@@ -73,7 +73,7 @@ const contestedCommands = sampleCommands(commandsAtOnceMax).map((command) => {
 
 interface Work {
   readonly name: string
-  /** `commandsAtOnce` commands; answers the outcomes of the last that were decided together. */
+  /** `commandsAtOnce` commands; returns the outcomes of the last that were decided together. */
   readonly sample: (desk: Desk, commandsAtOnce: number) => Promise<string[]>
   /** What nearly all of those are: a sale that is closed by mistake would be decided very quickly. */
   readonly outcome: Outcome

@@ -12,7 +12,7 @@ export interface Candidate {
    */
   readonly run: () => unknown
   readonly operations: number
-  /** `run` answers a promise. */
+  /** `run` returns a promise. */
   readonly isAsync?: true
   /** Before each round, untimed. */
   readonly prepare?: () => void | Promise<void>

@@ -3,13 +3,13 @@ import { type RunningHotcakes, startHotcakes } from '../harness/server-under-tes
 import { askSale, drained } from '../load/server-view.ts'
 import { auditVerdict } from '../load/target.ts'
 import { UseWatch } from '../load/use-watch.ts'
-import type { AuditVerdict } from '../report/report.ts'
+import type { AuditResult } from '../report/report.ts'
 import { Generator } from './generator.ts'
 import type { Phase, PhaseResult } from './phase-record.ts'
 import { type Pinning, pin } from './pinning.ts'
 import { recoveredAfterMs, type Slice } from './slices.ts'
 
-export interface Options {
+export interface Plan {
   /** Length of the overload. */
   readonly seconds: number
   /** Times the peak that is offered. */
@@ -22,7 +22,7 @@ export interface Options {
   readonly isSmoke: boolean
 }
 
-export interface Outcome {
+export interface OverloadResult {
   /** The best of the closed loops that looked for it. */
   readonly peak: PhaseResult
   readonly probes: readonly PhaseResult[]
@@ -40,7 +40,7 @@ export interface Outcome {
   readonly othersCores: number | undefined
   readonly isUsedUp: boolean
   readonly drainSeconds: number | undefined
-  readonly audit: AuditVerdict
+  readonly audit: AuditResult
 }
 
 const items = 1_000_000
@@ -56,10 +56,10 @@ export function acceptedPerSecond({ accepted, seconds }: PhaseResult): number {
 }
 
 /** @throws what keeps it from being run at all */
-export async function runExperiment(options: Options, say: (text: string) => void): Promise<Outcome> {
+export async function runExperiment(plan: Plan, say: (text: string) => void): Promise<OverloadResult> {
   const server = await startHotcakes({
-    APP_WORKERS: String(options.workers),
-    APP_DEADLINE_MS: String(options.deadlineMs),
+    APP_WORKERS: String(plan.workers),
+    APP_DEADLINE_MS: String(plan.deadlineMs),
     APP_CONNECTIONS_PER_ADDRESS_MAX: '0', // all of them come from one
     APP_ITEM_NUMBER: String(items),
     APP_USER_LIMIT: '1000',
@@ -67,15 +67,15 @@ export async function runExperiment(options: Options, say: (text: string) => voi
   })
   const generator = await Generator.start()
   try {
-    if (options.pinning !== undefined) {
-      pin(server.pid, options.pinning.server)
-      pin(generator.pid, options.pinning.generator)
+    if (plan.pinning !== undefined) {
+      pin(server.pid, plan.pinning.server)
+      pin(generator.pid, plan.pinning.generator)
     }
     const { id: sale } = await askSale(server.url)
-    generator.open(server.url, { sale, items }, options.connections)
-    const probes = await findPeak(generator, options, say)
+    generator.open(server.url, { sale, items }, plan.connections)
+    const probes = await findPeak(generator, plan, say)
     const peak = probes.reduce((best, each) => (each.accepted > best.accepted ? each : best))
-    const measured = await overload({ server, generator, options, peak: acceptedPerSecond(peak), say })
+    const measured = await overload({ server, generator, plan, peak: acceptedPerSecond(peak), say })
     generator.stop()
     say('the log is drained and audited')
     const drainSeconds = await drained(server.url, drainMsMax, new AbortController().signal)
@@ -93,12 +93,12 @@ function probe(connections: number, seconds: number): Phase {
 /** More connections mean larger batches, and at some point longer queues: the peak is where it is. */
 async function findPeak(
   generator: Generator,
-  options: Options,
+  plan: Plan,
   say: (text: string) => void,
 ): Promise<readonly PhaseResult[]> {
-  const seconds = options.isSmoke ? 1 : probeSeconds
+  const seconds = plan.isSmoke ? 1 : probeSeconds
   const warmUp = { ...probe(256, seconds), name: 'warm-up' }
-  const counts = [...new Set(probeConnections.map((count) => Math.min(count, options.connections)))]
+  const counts = [...new Set(probeConnections.map((count) => Math.min(count, plan.connections)))]
   const { results } = await generator.run([warmUp, ...counts.map((count) => probe(count, seconds))], say)
   return results.slice(1)
 }
@@ -106,14 +106,14 @@ async function findPeak(
 interface OverloadParts {
   readonly server: RunningHotcakes
   readonly generator: Generator
-  readonly options: Options
+  readonly plan: Plan
   readonly peak: number
   readonly say: (text: string) => void
 }
 
-async function overload({ server, generator, options, peak, say }: OverloadParts) {
-  const { connections, seconds, times } = options
-  const calmSeconds = options.isSmoke ? 2 : calmSecondsUsual
+async function overload({ server, generator, plan, peak, say }: OverloadParts) {
+  const { connections, seconds, times } = plan
+  const calmSeconds = plan.isSmoke ? 2 : calmSecondsUsual
   const calm = { name: 'calm before', seconds: calmSeconds, rate: peak * calmShare, connections }
   const phases = [calm, { name: 'overload', seconds, rate: peak * times, connections }, { ...calm, name: 'calm after' }]
   const residentBytes: Record<string, number>[] = []

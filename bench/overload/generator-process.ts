@@ -30,7 +30,7 @@ const lastAnswersMs = 5_000
 class Clients implements ConnectionEvents {
   readonly #url: URL
   readonly #errands: Errands
-  /** Those that have been idle the longest first: the server closes who is silent for long. */
+  /** Those that have been idle the longest first: the server closes one that is silent for long. */
   readonly #idle = new Set<Connection>()
   #slices = new Slices(0)
   #record: PhaseRecord | undefined

@@ -5,9 +5,9 @@ import { join } from 'node:path'
 import { type Command, type Options, runCommand, type Values, wholeNumber } from '../../core/command-line.mjs'
 import { benchedMachine } from '../report/machine.ts'
 import { reportsFolder } from '../report/store.ts'
-import { type Options as Plan, runExperiment } from './experiment.ts'
-import { outcomeText } from './outcome-text.ts'
+import { type Plan, runExperiment } from './experiment.ts'
 import { plannedPinning } from './pinning.ts'
+import { resultText } from './result-text.ts'
 import { goalsOf, problemsOf } from './verdict.ts'
 
 const positive = wholeNumber({ min: 1 })
@@ -62,12 +62,12 @@ function coresIn(range: string): number {
 }
 
 process.exitCode = await runCommand(overloadCommand, process.argv.slice(2), async (asked) => {
-  const options = planOf(asked)
+  const plan = planOf(asked)
   const startedAt = new Date().toISOString()
   const machine = benchedMachine()
-  const outcome = await runExperiment(options, (text) => process.stderr.write(`${text}\n`))
-  const goals = goalsOf(outcome, options)
-  const problems = problemsOf(outcome, options)
+  const result = await runExperiment(plan, (text) => process.stderr.write(`${text}\n`))
+  const goals = goalsOf(result, plan)
+  const problems = problemsOf(result, plan)
   const start = startedAt.slice(0, 19).replaceAll(/[-:]/g, '')
   mkdirSync(asked.out, { recursive: true })
   const report = {
@@ -75,13 +75,13 @@ process.exitCode = await runCommand(overloadCommand, process.argv.slice(2), asyn
     version: 1,
     startedAt,
     machine,
-    options,
+    options: plan,
     goals,
     problems,
-    outcome,
+    outcome: result,
   }
   const file = join(asked.out, `overload-${start}Z-${machine.commit.slice(0, 7)}.json`)
   writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`)
-  process.stdout.write(outcomeText(outcome, options, { goals, problems }))
+  process.stdout.write(resultText(result, plan, { goals, problems }))
   return problems.length === 0 ? 0 : 1
 })

@@ -1,4 +1,4 @@
-import { acceptedPerSecond, type Options, type Outcome } from './experiment.ts'
+import { acceptedPerSecond, type OverloadResult, type Plan } from './experiment.ts'
 
 export interface Goal {
   readonly goal: string
@@ -14,8 +14,8 @@ const othersCoresMax = 0.2
 const growthMax = 1.25
 
 /** What an overload must not do, and whether it did. */
-export function goalsOf(outcome: Outcome, options: Options): Goal[] {
-  const { peak, overload, residentBytes, recoveredAfterMs } = outcome
+export function goalsOf(result: OverloadResult, plan: Plan): Goal[] {
+  const { peak, overload, residentBytes, recoveredAfterMs } = result
   const share = acceptedPerSecond(overload) / acceptedPerSecond(peak)
   const p99Ms = overload.acceptedFromSent.p99Us / 1_000
   const [, middle = 0, end = 0] = residentBytes.map((bytes) => bytes['HTTP workers'] ?? 0)
@@ -26,9 +26,9 @@ export function goalsOf(outcome: Outcome, options: Options): Goal[] {
       isReached: share >= goodputShareMin,
     },
     {
-      goal: `p99 of the accepted, from their sending, within the deadline of ${options.deadlineMs} ms`,
+      goal: `p99 of the accepted, from their sending, within the deadline of ${plan.deadlineMs} ms`,
       found: `${p99Ms.toFixed(1)} ms`,
-      isReached: p99Ms <= options.deadlineMs,
+      isReached: p99Ms <= plan.deadlineMs,
     },
     {
       goal: 'memory of the HTTP workers flat from the middle of the overload to its end',
@@ -44,8 +44,8 @@ export function goalsOf(outcome: Outcome, options: Options): Goal[] {
 }
 
 /** Why the numbers are no result; empty when they are one. */
-export function problemsOf(outcome: Outcome, { isSmoke }: Options): string[] {
-  const { overload, probes, before, after, isUsedUp, audit, othersCores = 0 } = outcome
+export function problemsOf(result: OverloadResult, { isSmoke }: Plan): string[] {
+  const { overload, probes, before, after, isUsedUp, audit, othersCores = 0 } = result
   const problems: string[] = []
   if (!isSmoke && othersCores > othersCoresMax)
     problems.push(`others used ${othersCores.toFixed(2)} cores in the overload`)

@@ -44,7 +44,7 @@ function requestsOf({ tally }: Run): number {
   return Math.max(1, answered(tally) + unanswered(tally))
 }
 
-/** The machines that the reports are from, and when: one line each, without what they have in common. */
+/** The machines that the reports are from, and when: one line each, equal lines once. */
 export function machinesOf(reports: readonly Report[]): string[] {
   const each = reports.map(({ machine, server, startedAt }) => {
     const { cpu, cores, memoryGiB, node, versions, fileSystem } = machine

@@ -1,5 +1,5 @@
 import type { Settings } from '../load/settings.ts'
-import type { AuditVerdict, OthersUse, Run } from './report.ts'
+import type { AuditResult, OthersUse, Run } from './report.ts'
 import { accepted, answered, sum, type Tally, unanswered } from './tally.ts'
 
 /** What a run's result is judged by. */
@@ -8,7 +8,7 @@ export interface Evidence
   readonly settings: Settings
   /** Whether the server was started for this run on empty data: then its record must hold this run and nothing else. */
   readonly isOwnServer: boolean
-  readonly audit: AuditVerdict | undefined
+  readonly audit: AuditResult | undefined
   readonly drainSeconds: number | undefined
   readonly generatorCpuSeconds: readonly number[]
   /** Since the measurement's start. */

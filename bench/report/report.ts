@@ -1,3 +1,4 @@
+import type { AuditVerdict } from '../../core/audit-verdict.ts'
 import type { Operation } from '../../core/outcomes.ts'
 import type { Settings } from '../load/settings.ts'
 import type { LatencySummary } from './latencies.ts'
@@ -62,8 +63,8 @@ export interface OthersUse {
   readonly stolenCores: number
 }
 
-export interface AuditVerdict {
-  readonly verdict: 'passed' | 'breached' | 'incomplete' | 'failed'
+export interface AuditResult {
+  readonly verdict: AuditVerdict | 'failed'
   /** Attempts on record. */
   readonly attempts?: number
   /** The checks that found something. */
@@ -141,7 +142,7 @@ export interface Run {
   readonly others?: OthersUse
   readonly generator: { readonly cpuSeconds: readonly number[]; readonly peakBytes: number }
   readonly log?: { readonly backlogEntries: number; readonly lagSeconds: number; readonly drainSeconds?: number }
-  readonly audit?: AuditVerdict
+  readonly audit?: AuditResult
   readonly sale?: SaleCounts
   /** Why this is no result; empty when it is one. */
   readonly problems: readonly string[]

@@ -16,6 +16,8 @@ interface Described {
    * workers of one server would disagree.
    */
   readonly reload?: true
+  /** The variable of the host to which it belongs: while that is not set, an embedded server is used and this has no effect. */
+  readonly needsHost?: 'DB_HOST' | 'REDIS_HOST'
 }
 
 interface IntegerSetting extends Described {

@@ -198,6 +198,33 @@ test('unknown names in the file are warned about, with the one that was probably
   ])
 })
 
+test('without a host, the settings of its connection are named as without effect, and no others', (t) => {
+  const certificates = dotenvFile(t, '-----BEGIN CERTIFICATE-----\n')
+  const postgres = {
+    DB_PORT: '5433',
+    DB_USER: 'shop',
+    DB_PASSWORD: 'p',
+    DB_OWNER_USER: 'owner',
+    DB_OWNER_PASSWORD: 'q',
+    DB_NAME: 'shop',
+    DB_SSL_MODE: 'require',
+    DB_SSL_ROOT_CERT: certificates,
+  }
+  const redis = {
+    REDIS_PORT: '6380',
+    REDIS_USER: 'shop',
+    REDIS_PASSWORD: 'r',
+    REDIS_TLS: 'true',
+    REDIS_TLS_CA: certificates,
+  }
+  const env = { ...postgres, ...redis, REDIS_TTL: '48', REDIS_REQUIRE_DURABLE: 'true', LOG_LEVEL: 'warn' }
+  assert.deepEqual(loadConfig({ env }).warnings, [
+    `without DB_HOST an embedded server is used: ${Object.keys(postgres).join(', ')} has no effect`,
+    `without REDIS_HOST an embedded server is used: ${Object.keys(redis).join(', ')} has no effect`,
+  ])
+  assert.deepEqual(loadConfig({ env: { ...env, DB_HOST: 'd', REDIS_HOST: 'r' } }).warnings, [])
+})
+
 test('the configuration is frozen to its leaves', () => {
   const config = loadConfig({ env: {} })
   for (const part of [config, config.app, config.db, config.redis, config.log, config.warnings]) {

@@ -54,7 +54,7 @@ export function loadConfig(options: { env: Variables; dotenvFile?: string }): Re
 
   const warnings = [
     ...unknownNames(file, options.dotenvFile ?? ''),
-    ...settingsWithoutEffect(values, variables),
+    ...settingsWithoutEffect(variables),
     ...oddSecrets(values),
     ...workersAboveQuota(values),
   ]
@@ -157,26 +157,16 @@ function unknownNames(file: Variables, path: string): string[] {
 }
 
 /** A password or port without its host means that somebody expects a server to be used which will not be. */
-function settingsWithoutEffect({ db, redis }: SettingValues, variables: Variables): string[] {
-  const warnings: string[] = []
-  const warn = (hostName: string, names: readonly string[]) => {
-    const idle = names.filter((name) => variables[name] !== undefined)
-    if (idle.length > 0)
-      warnings.push(`without ${hostName} an embedded server is used: ${idle.join(', ')} has no effect`)
-  }
-  if (db.host === '')
-    warn('DB_HOST', [
-      'DB_PORT',
-      'DB_USER',
-      'DB_PASSWORD',
-      'DB_OWNER_USER',
-      'DB_OWNER_PASSWORD',
-      'DB_NAME',
-      'DB_SSL_MODE',
-      'DB_SSL_ROOT_CERT',
-    ])
-  if (redis.host === '') warn('REDIS_HOST', ['REDIS_PORT', 'REDIS_USER', 'REDIS_PASSWORD', 'REDIS_TLS', 'REDIS_TLS_CA'])
-  return warnings
+function settingsWithoutEffect(variables: Variables): string[] {
+  const hosts = new Set(settingPlaces.flatMap(({ setting }) => setting.needsHost ?? []))
+  return [...hosts].flatMap((host) => {
+    if (variables[host] !== undefined) return []
+    const belonging = settingPlaces
+      .filter(({ setting }) => setting.needsHost === host)
+      .map(({ setting }) => setting.env)
+    const idle = belonging.filter((name) => variables[name] !== undefined)
+    return idle.length === 0 ? [] : [`without ${host} an embedded server is used: ${idle.join(', ')} has no effect`]
+  })
 }
 
 function deepFreeze<T extends object>(value: T): T {

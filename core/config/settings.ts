@@ -174,7 +174,7 @@ export const settings = {
     },
     headersBytesMax: {
       format: 'hotcakes-integer',
-      // The name that uWebSockets.js reads, and people find who look for its limit.
+      // The name that uWebSockets.js reads, and that people find when they look for its limit.
       env: 'UWS_HTTP_MAX_HEADERS_SIZE',
       reload: true,
       default: 4_096,
@@ -223,11 +223,18 @@ export const settings = {
       defaultMeans: 'an embedded PostgreSQL',
       doc: 'PostgreSQL server. When it is not set, the server runs a PostgreSQL of its own in APP_DATA_DIR, for one machine.',
     },
-    port: { ...port, env: 'DB_PORT', default: 5432, doc: 'Port of the PostgreSQL server.' },
-    user: { ...identifier, env: 'DB_USER', default: 'hotcakes', doc: 'User at the PostgreSQL server.' },
+    port: { ...port, env: 'DB_PORT', needsHost: 'DB_HOST', default: 5432, doc: 'Port of the PostgreSQL server.' },
+    user: {
+      ...identifier,
+      env: 'DB_USER',
+      needsHost: 'DB_HOST',
+      default: 'hotcakes',
+      doc: 'User at the PostgreSQL server.',
+    },
     password: {
       ...secret,
       env: 'DB_PASSWORD',
+      needsHost: 'DB_HOST',
       default: '',
       defaultMeans: 'none',
       doc: 'Password of that user.',
@@ -235,6 +242,7 @@ export const settings = {
     ownerUser: {
       format: 'hotcakes-text',
       env: 'DB_OWNER_USER',
+      needsHost: 'DB_HOST',
       default: '',
       defaultMeans: 'DB_USER',
       pattern: identifier.pattern,
@@ -244,6 +252,7 @@ export const settings = {
     ownerPassword: {
       ...secret,
       env: 'DB_OWNER_PASSWORD',
+      needsHost: 'DB_HOST',
       default: '',
       defaultMeans: 'none',
       doc: 'Password of the owner.',
@@ -251,12 +260,14 @@ export const settings = {
     name: {
       ...identifier,
       env: 'DB_NAME',
+      needsHost: 'DB_HOST',
       default: 'hotcakes',
       doc: 'Database, which must exist. The schema is set up at start.',
     },
     sslMode: {
       format: 'hotcakes-choice',
       env: 'DB_SSL_MODE',
+      needsHost: 'DB_HOST',
       default: 'prefer',
       choices: ['disable', 'prefer', 'require', 'verify-ca', 'verify-full'],
       meant: {
@@ -269,6 +280,7 @@ export const settings = {
     sslRootCert: {
       ...path,
       env: 'DB_SSL_ROOT_CERT',
+      needsHost: 'DB_HOST',
       default: '',
       defaultMeans: 'PGSSLROOTCERT, else ~/.postgresql/root.crt',
       doc: 'File with the authorities (PEM) that DB_SSL_MODE=verify-* trusts.',
@@ -283,10 +295,11 @@ export const settings = {
       defaultMeans: 'an embedded Redis',
       doc: 'Redis (>= 7) or Valkey server. When it is not set, the server runs one of its own in APP_DATA_DIR, for one machine.',
     },
-    port: { ...port, env: 'REDIS_PORT', default: 6379, doc: 'Port of the Redis server.' },
+    port: { ...port, env: 'REDIS_PORT', needsHost: 'REDIS_HOST', default: 6379, doc: 'Port of the Redis server.' },
     user: {
       format: 'hotcakes-text',
       env: 'REDIS_USER',
+      needsHost: 'REDIS_HOST',
       default: '',
       defaultMeans: "Redis' user default",
       pattern: /^(?!.*:\/\/)[^\p{Cc} ]{1,63}$/u,
@@ -296,6 +309,7 @@ export const settings = {
     password: {
       ...secret,
       env: 'REDIS_PASSWORD',
+      needsHost: 'REDIS_HOST',
       default: '',
       defaultMeans: 'none',
       doc: 'Password of that user.',
@@ -303,12 +317,14 @@ export const settings = {
     tls: {
       format: 'hotcakes-boolean',
       env: 'REDIS_TLS',
+      needsHost: 'REDIS_HOST',
       default: false,
       doc: 'Encryption to Redis. Its certificate and name are always checked.',
     },
     tlsCa: {
       ...path,
       env: 'REDIS_TLS_CA',
+      needsHost: 'REDIS_HOST',
       default: '',
       defaultMeans: 'those that Node.js knows, and NODE_EXTRA_CA_CERTS',
       doc: 'File with the authorities (PEM) that REDIS_TLS trusts.',

@@ -4,7 +4,7 @@ import { formatLogPosition, type LogPosition, parseLogPosition } from '../log-po
 import { connectRedis, firstConnect, type RedisSettings, redisFault } from './connection.ts'
 import type { ShardKeys } from './keys.ts'
 
-/** Says that everything up to the position is committed in Postgres. Answers how many listen. @throws Fault */
+/** Says that everything up to the position is committed in Postgres. Returns how many listen. @throws Fault */
 export async function publishCommitted(redis: Redis, keys: ShardKeys, position: LogPosition): Promise<number> {
   return await redis.publish(keys.committed, formatLogPosition(position)).catch((error: unknown) => {
     throw redisFault(error)

@@ -1,9 +1,8 @@
 import type { Redis } from 'ioredis'
 import { Fault } from '../faults.ts'
+import { redisMajorVersionMin } from '../limits.ts'
 import { redisFault } from './connection.ts'
 import { readInfo } from './info.ts'
-
-const versionMajorMin = 7
 
 /** What of Redis' set-up could lose data that it acknowledged, as sentences; empty when nothing could. */
 export interface Durability {
@@ -17,8 +16,11 @@ export interface Durability {
 export async function inspectDurability(redis: Redis): Promise<Durability> {
   const info = await readInfo(redis)
   const version = info.get('redis_version') ?? '0'
-  if (Number.parseInt(version, 10) < versionMajorMin) {
-    throw new Fault('HC_REDIS_UNSUITABLE', `Redis ${version} has no functions; ${versionMajorMin}.0 or later is needed`)
+  if (Number.parseInt(version, 10) < redisMajorVersionMin) {
+    throw new Fault(
+      'HC_REDIS_UNSUITABLE',
+      `Redis ${version} has no functions; ${redisMajorVersionMin}.0 or later is needed`,
+    )
   }
   const unsuitable: string[] = []
   const policy = info.get('maxmemory_policy')

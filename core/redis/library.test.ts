@@ -55,7 +55,7 @@ test('each function is documented in the header of the file that registers it, a
   }
 })
 
-test('the functions that are registered are those that are called, and those without writes by who may only read', () => {
+test('the functions that are registered are those that are called, and those without writes by whoever may only read', () => {
   const registered = libraryFiles.flatMap(({ text }) => registeredIn(text))
   const named = (isReadOnly: boolean) =>
     new Set(registered.filter((each) => each.isReadOnly === isReadOnly).map(({ name }) => name))

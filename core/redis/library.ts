@@ -19,7 +19,7 @@ const writingNames = [
   'watch',
 ] as const
 
-/** Registered with no-writes: who may only read may call these. */
+/** Registered with no-writes: whoever may only read may call these. */
 const readOnlyNames = ['missing_rights', 'log_state', 'item_entries', 'sale_counts', 'audit_sale'] as const
 
 /** All functions. The headers of the Lua files document them. */

@@ -3,6 +3,7 @@ import { type FaultCode, faultTitles } from '../faults.ts'
 import { persisterSilenceMsMax } from '../limits.ts'
 import { formatLogPosition, type LogPosition, parseLogPosition } from '../log-position.ts'
 import { redisFault } from './connection.ts'
+import { pairs } from './flat-pairs.ts'
 import type { ShardKeys } from './keys.ts'
 
 /**
@@ -65,10 +66,12 @@ export function persisterFields({
   }
 }
 
-/** From a flat list of field and value; undefined when it is empty. */
+/**
+ * From a flat list of field and value; undefined when it names no position.
+ * @throws Fault HC_LOG_MALFORMED when the position is none
+ */
 export function readPersisterState(flat: readonly Buffer[]): PersisterState | undefined {
-  const fields = new Map<string, string>()
-  for (let at = 0; at + 1 < flat.length; at += 2) fields.set(String(flat[at]), String(flat[at + 1]))
+  const fields = new Map([...pairs(flat)].map(([name, value]) => [name, String(value)]))
   const position = fields.get('position')
   if (position === undefined) return undefined
   const [host, pid] = [fields.get('host') ?? '', Number(fields.get('pid'))]

@@ -4,13 +4,13 @@ import { Fault } from '../faults.ts'
 import { type LogPosition, parseLogPosition } from '../log-position.ts'
 import { type ConnectionOptions, connectRedis, firstConnect, type RedisSettings, redisFault } from './connection.ts'
 import { type Durability, inspectDurability } from './durability.ts'
-import { readMemoryShare } from './info.ts'
+import { pairs } from './flat-pairs.ts'
+import { readInfo, readMemoryShare } from './info.ts'
 import { decodeItemEntry, type ItemEntry, isItemEntrySold, itemEntryTimeMs } from './item-entry.ts'
 import { type ShardKeys, shardKeys } from './keys.ts'
 import { assertRights, callFunction, functionName, loadLibrary } from './library.ts'
 import { type PersisterState, readPersisterState } from './persister-state.ts'
-
-const msPerSecond = 1_000
+import { decodeSaleField } from './sale-field.ts'
 
 /** The answer to a batch: `results` for a DecisionReader, `id` that of its log entry, `<epoch>-<seq>`. */
 export interface DecidedBatch {
@@ -22,17 +22,19 @@ export interface SaleState extends SaleTerms {
   readonly sold: number
   /** Live holds; may still count holds that expired less than a second ago. */
   readonly held: number
+  /** Redis' clock, ms since the epoch. */
   readonly nowMs: number
 }
 
 export interface WatchedSale {
   readonly terms: SaleTerms
+  /** Redis' clock, ms since the epoch. */
   readonly nowMs: number
   /** Another than the one asked with: what was noted does not follow on what the watcher knows. */
   readonly sinceMs: number
   /** Bytes noted so far. */
   readonly end: number
-  /** Item index * 2 (+ 1: sold, else held) in four bytes, big-endian, in the order of the changes. */
+  /** For visitItemChanges. */
   readonly changes: Buffer
 }
 
@@ -45,6 +47,7 @@ export interface ScannedItem {
 }
 
 export interface LogState {
+  /** Redis' clock, ms since the epoch. */
   readonly nowMs: number
   /** Log entries not yet in Postgres (some may be committed but not trimmed yet). */
   readonly backlogEntries: number
@@ -64,6 +67,7 @@ export interface LogState {
 
 /** Some items of a sale that Redis lists, at one moment. */
 export interface SomeItems {
+  /** Redis' clock, ms since the epoch. */
   readonly nowMs: number
   readonly terms: SaleTerms
   /** One for each index that was asked for, in order; undefined: nobody has touched the item. */
@@ -72,6 +76,7 @@ export interface SomeItems {
 
 /** A moment of one sale: everything that Redis knows of it, and the log position of that moment. */
 export interface SaleSnapshot {
+  /** Redis' clock, ms since the epoch. */
   readonly nowMs: number
   readonly last: LogPosition
   /** undefined: Redis does not list the sale (any more). */
@@ -89,7 +94,12 @@ export interface StoreOptions extends ConnectionOptions {
   readonly shard: number
 }
 
-/** A shard in Redis, the authority over its sales: the one class that calls the functions, but for those of a rebuild. */
+/**
+ * A shard in Redis, the authority over its sales: the one class that calls the functions, but for those of a rebuild.
+ * Every method that asks Redis may throw a Fault: HC_REDIS_UNAVAILABLE without an answer, HC_REDIS_REFUSED when Redis refuses
+ * or lists a sale that can't be read. `decide`, `openSale` and `admit` throw HC_RECORD_UNSOUND when Redis may not be sold
+ * from; `logState` and `snapshot` throw HC_LOG_MALFORMED for a position that is none.
+ */
 export class SaleStore {
   readonly shard: number
   readonly keys: ShardKeys
@@ -136,9 +146,9 @@ export class SaleStore {
    * @throws Fault HC_REDIS_REFUSED when it is a replica, which takes no writes: then another connection is tried
    */
   async replicationId(): Promise<string> {
-    const info = await this.redis.info('replication').catch(rethrow)
-    const id = /^master_replid:(\w+)/m.exec(info)?.[1]
-    if (id !== undefined && /^role:master/m.test(info)) return id
+    const info = await readInfo(this.redis, 'replication')
+    const id = info.get('master_replid') ?? ''
+    if (id !== '' && info.get('role') === 'master') return id
     this.redis.disconnect(true)
     throw new Fault('HC_REDIS_REFUSED', 'this Redis is a replica')
   }
@@ -146,8 +156,8 @@ export class SaleStore {
   /** Commands of one connection are answered in their order, so this answer is older than that to any later one. */
   async #identify(): Promise<void> {
     try {
-      const info = await this.redis.info('server')
-      this.#run = /^run_id:(\w+)/m.exec(info)?.[1] ?? ''
+      const info = await readInfo(this.redis, 'server')
+      this.#run = info.get('run_id') ?? ''
     } catch (error) {
       redisFault(error)
       // Without it nothing may be decided here. The connection is mostly gone anyway; the next one is asked again.
@@ -160,14 +170,12 @@ export class SaleStore {
     await assertRights(this.redis, this.keys)
   }
 
+  /** @throws Fault HC_REDIS_UNSUITABLE too, when Redis is too old for functions */
   inspectDurability(): Promise<Durability> {
     return inspectDurability(this.redis)
   }
 
-  /**
-   * Decides a batch (see decisions.ts) and logs it, in one atomic step. When it throws, the outcome is unknown.
-   * @throws Fault HC_REDIS_UNAVAILABLE | HC_REDIS_REFUSED | HC_RECORD_UNSOUND
-   */
+  /** Decides a batch (see decisions.ts) and logs it, in one atomic step. When it throws, the outcome is unknown. */
   async decide(batch: Buffer): Promise<DecidedBatch> {
     const [results, id] = (await this.#call(this.#decideName, batch, this.#run)) as [Buffer, Buffer]
     return { results, id: id.toString('latin1') }
@@ -178,7 +186,7 @@ export class SaleStore {
     const { sale, opensAtMs, closesAtMs, items, userLimit, holdMs } = terms
     const args = [sale, opensAtMs, closesAtMs, items, userLimit, holdMs, ttlSeconds, this.#run]
     const [field, opened, nowMs] = (await this.#call(functionName('open'), ...args)) as [Buffer, number, number]
-    return { terms: parseTerms(sale, field), opened: opened === 1, nowMs }
+    return { terms: decodeSaleField(sale, field).terms, opened: opened === 1, nowMs }
   }
 
   /** Lets an empty Redis decide, in that epoch. Does nothing to one that has any state; returns the epoch in force. */
@@ -208,7 +216,7 @@ export class SaleStore {
   async saleState(sale: number): Promise<SaleState | undefined> {
     type Reply = [Buffer | null, number, number, number]
     const [field, sold, held, nowMs] = (await this.#call(functionName('sale_state'), sale)) as Reply
-    return field === null ? undefined : { ...parseTerms(sale, field), sold, held, nowMs }
+    return field === null ? undefined : { ...decodeSaleField(sale, field).terms, sold, held, nowMs }
   }
 
   /**
@@ -222,7 +230,7 @@ export class SaleStore {
     type Reply = [Buffer | null, number, number, number, Buffer]
     const args = [sale, from.sinceMs, from.offset, from.bytesMax]
     const [field, nowMs, sinceMs, end, changes] = (await this.#call(functionName('watch'), ...args)) as Reply
-    return field === null ? undefined : { terms: parseTerms(sale, field), nowMs, sinceMs, end, changes }
+    return field === null ? undefined : { terms: decodeSaleField(sale, field).terms, nowMs, sinceMs, end, changes }
   }
 
   /**
@@ -245,7 +253,7 @@ export class SaleStore {
     const fields = await this.redis.hgetall(this.keys.sales).catch(rethrow)
     return Object.entries(fields)
       .filter(([name]) => /^\d+$/.test(name))
-      .map(([name, field]) => parseTerms(Number(name), field))
+      .map(([name, field]) => decodeSaleField(Number(name), field).terms)
       .toSorted((a, b) => a.sale - b.sale)
   }
 
@@ -277,7 +285,7 @@ export class SaleStore {
     const reply = (await this.#call(functionName('item_entries'), sale, first, count)) as Reply
     const [field, nowMs, entries] = reply
     if (field === null) return undefined
-    const terms = parseTerms(sale, field)
+    const { terms } = decodeSaleField(sale, field)
     const decode = (entry: Buffer | null) => (entry === null ? undefined : decodeItemEntry(entry, terms.opensAtMs))
     return { nowMs, terms, items: entries.map(decode) }
   }
@@ -286,7 +294,7 @@ export class SaleStore {
   async saleCounts(sale: number): Promise<{ terms: SaleTerms; counts: ReadonlyMap<number, number> } | undefined> {
     type Reply = [Buffer | null, Buffer[]]
     const [field, counts] = (await this.#call(functionName('sale_counts'), sale)) as Reply
-    return field === null ? undefined : { terms: parseTerms(sale, field), counts: countsByCode(counts) }
+    return field === null ? undefined : { terms: decodeSaleField(sale, field).terms, counts: countsByCode(counts) }
   }
 
   /** One atomic read of a whole sale: Redis is busy for about 1 ms per 2,000 touched items. */
@@ -294,11 +302,12 @@ export class SaleStore {
     type Reply = [number, Buffer, Buffer | null, Buffer[], Buffer[], Buffer[]]
     const reply = (await this.#call(functionName('audit_sale'), sale)) as Reply
     const [nowMs, last, field, items, users, counts] = reply
+    const listed = field === null ? undefined : decodeSaleField(sale, field)
     return {
       nowMs,
       last: parseLogPosition(last.toString('latin1')),
-      terms: field === null ? undefined : parseTerms(sale, field),
-      expiresAtMs: field === null ? undefined : Number(String(field).split(',')[5]) * msPerSecond,
+      terms: listed?.terms,
+      expiresAtMs: listed?.expiresAtMs,
       items: pairs(items),
       users: pairs(users),
       counts: countsByCode(counts),
@@ -328,22 +337,8 @@ function rethrow(error: unknown): never {
   throw redisFault(error)
 }
 
-function parseTerms(sale: number, field: Buffer | string): SaleTerms {
-  const [opensAtMs, closesAtMs, items, userLimit, holdMs] = String(field).split(',').map(Number)
-  const numbers = [opensAtMs, closesAtMs, items, userLimit, holdMs]
-  if (!numbers.every((number) => Number.isSafeInteger(number)) || Number(closesAtMs) <= Number(opensAtMs))
-    throw new Fault('HC_REDIS_REFUSED', `sale ${sale} is listed as ${String(field)}`)
-  return { sale, opensAtMs, closesAtMs, items, userLimit, holdMs } as SaleTerms
-}
-
 function flatten(entries: [string, Buffer][]): Buffer[] {
   return entries.flatMap(([field, value]) => [Buffer.from(field), value])
-}
-
-function pairs(flat: readonly Buffer[]): Map<string, Buffer> {
-  const map = new Map<string, Buffer>()
-  for (let at = 0; at + 1 < flat.length; at += 2) map.set(String(flat[at]), flat[at + 1] as Buffer)
-  return map
 }
 
 function countsByCode(flat: readonly Buffer[]): Map<number, number> {

@@ -4,6 +4,7 @@ import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { Fault } from '../../core/faults.ts'
+import { redisMajorVersionMin } from '../../core/limits.ts'
 import type { EmbeddedRedis } from './facts.ts'
 import { ownLauncher } from './launcher.ts'
 import { writePrivateFile } from './private-file.ts'
@@ -15,8 +16,6 @@ import type { Waiting } from './waiting.ts'
 const programs = ['redis-server', 'valkey-server']
 /** The user of the service, see ops/deploy/redis/users.acl. */
 const userName = 'hotcakes'
-/** Function libraries came with Redis 7. */
-const versionMin = 7
 
 /** The first of the two programs that is installed. */
 function findProgram(): string {
@@ -25,13 +24,13 @@ function findProgram(): string {
     const { status, stdout } = spawnSync(program, ['--version'], { encoding: 'utf8' })
     if (status !== 0) continue
     const version = /\bv=(\d+)\S*/.exec(stdout)
-    if (Number(version?.[1]) >= versionMin) return program
+    if (Number(version?.[1]) >= redisMajorVersionMin) return program
     tooOld.push(`${program} ${version?.[0] ?? 'of an unknown version'}`)
   }
   const found = tooOld.length > 0 ? `${tooOld.join(', ')} is too old` : 'none is installed'
   throw new Fault(
     'HC_EMBEDDED_FAILED',
-    `the embedded Redis needs redis-server >= ${versionMin} or valkey-server: ${found}. Install one, or set REDIS_HOST`,
+    `the embedded Redis needs redis-server >= ${redisMajorVersionMin} or valkey-server: ${found}. Install one, or set REDIS_HOST`,
   )
 }
 

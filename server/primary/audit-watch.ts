@@ -1,12 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
+import type { AuditVerdict } from '../../core/audit-verdict.ts'
 import { undefinedForFault } from '../../core/faults.ts'
 import { auditLookIntervalMs } from '../../core/limits.ts'
 import type { AsyncPostgres } from '../../core/postgres/async-postgres.ts'
 
 /** What the last audit of the whole record found, and when it began. */
 export interface LastAudit {
-  readonly verdict: 'passed' | 'breached' | 'incomplete'
+  readonly verdict: AuditVerdict
   readonly startedSeconds: number
 }
 
@@ -45,7 +46,7 @@ export class AuditWatch {
   }
 
   async #look(): Promise<void> {
-    type Row = { verdict: LastAudit['verdict']; started_seconds: string }
+    type Row = { verdict: AuditVerdict; started_seconds: string }
     const rows = (await this.#postgres.query<Row>(lastAudit).catch(undefinedForFault)) ?? [] // away: the last one still stands
     const [row] = rows
     if (row !== undefined) this.#last = { verdict: row.verdict, startedSeconds: Number(row.started_seconds) }

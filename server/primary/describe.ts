@@ -1,6 +1,7 @@
 import { type Command, type Options, wrapped } from '../../core/command-line.mjs'
 import type { Setting } from '../../core/config/kinds.ts'
 import { allowedValues } from '../../core/config/kinds.ts'
+import { secretFileNames } from '../../core/config/secret-files.ts'
 import { settingPlaces } from '../../core/config/settings.ts'
 
 const groupTitles: Readonly<Record<string, string>> = {
@@ -20,8 +21,8 @@ const pairNote =
 const sourcesNote =
   'Settings come from the environment and from the file .env; where both name one, the environment wins. An empty ' +
   'value counts as not set. In .env, put quotes around a value with spaces or a #. A password may be in a file of its ' +
-  'own, named by DB_PASSWORD_FILE, DB_OWNER_PASSWORD_FILE or REDIS_PASSWORD_FILE. npm run reload takes new values of some ' +
-  'settings, which say so; all others wait for the next start.'
+  `own, named by ${alternatives(secretFileNames)}. npm run reload takes new values of some settings, which say so; all ` +
+  'others wait for the next start.'
 
 export const startCommand = {
   name: 'npm start',
@@ -60,6 +61,10 @@ export function envExample(): string {
     }
   }
   return `${lines.join('\n')}\n`
+}
+
+function alternatives(names: readonly string[]): string {
+  return new Intl.ListFormat('en-GB', { type: 'disjunction' }).format(names)
 }
 
 function groups(): Map<string, Setting[]> {

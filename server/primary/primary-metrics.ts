@@ -1,5 +1,6 @@
 import { Counter, Gauge, Registry } from 'prom-client'
 
+import { auditVerdicts } from '../../core/audit-verdict.ts'
 import type { ChildKind } from '../../core/ipc.ts'
 import { metricsGatherMsMax } from '../../core/limits.ts'
 import { registerProcessMetrics } from '../../core/process-metrics.ts'
@@ -16,7 +17,6 @@ export const peakGauges: ReadonlySet<string> = new Set(['hotcakes_event_loop_del
 
 const backlogName = 'hotcakes_log_backlog_entries'
 const kinds: readonly ChildKind[] = ['http', 'persister']
-const auditVerdicts: readonly LastAudit['verdict'][] = ['passed', 'breached', 'incomplete']
 const reloadResults: readonly ReloadResult[] = ['done', 'failed']
 
 export interface PrimaryMetricsOptions {

@@ -1,11 +1,12 @@
 import { Gauge, type Registry } from 'prom-client'
+import type { SaleItems } from './reading/sale-view.ts'
 
 /** The numbers that are read and not counted. `undefined`: nothing is known at the moment. */
 export interface WorkerGauges {
   readonly commandsWaiting: () => number
   readonly answersUncommitted: () => number
   readonly connections: () => number
-  readonly saleItems: () => { total: number; held: number; sold: number; available: number } | undefined
+  readonly saleItems: () => SaleItems | undefined
 }
 
 export function registerWorkerGauges(registry: Registry, gauges: WorkerGauges): void {

@@ -1,12 +1,13 @@
 import { fileURLToPath } from 'node:url'
 
+import type { AuditVerdict } from '../../core/audit-verdict.ts'
 import { runTool, type ToolRun } from './tool.ts'
 
 const executable = fileURLToPath(new URL('../../ops/tools/audit/main.js', import.meta.url))
 
 /** The report as `--json` gives it, as far as tests look at it. */
 export interface AuditJson {
-  readonly verdict: 'passed' | 'breached' | 'incomplete' | 'failed'
+  readonly verdict: AuditVerdict | 'failed'
   readonly log: { readonly offset: string; readonly last: string; readonly backlog_entries: number }
   readonly attempts: number | null
   readonly unlisted: { readonly redis: number; readonly postgres: number }

@@ -29,7 +29,7 @@ local BATCH_VERSION = 1
 local FIRST, FIELDS = 3, 4 -- of the commands in a batch
 local SOLD = 115 -- 's'
 local NO_HOLDS = '\0\0'
-local DROP_SCAN = 200 -- of the list of sales, at each opening: one is added
+local DROP_SCAN_FIELDS = 200 -- listed sales looked at in each opening, which adds one
 
 -- The working copy of a listed sale for the length of one batch, without the time: see set_time.
 -- What Redis holds is in arrays, one value for each command of the sale in their order; what this batch changed is in
@@ -353,7 +353,7 @@ end
 -- second 86,400 are listed, and nothing else is decided while they are read.
 local function drop_expired(keys, now)
   local at_cursor = call('HGET', keys[1], 'drop_cursor') or '0'
-  local cursor, fields = unpack_list(call('HSCAN', keys[1], at_cursor, 'COUNT', DROP_SCAN))
+  local cursor, fields = unpack_list(call('HSCAN', keys[1], at_cursor, 'COUNT', DROP_SCAN_FIELDS))
   for at = 1, #fields, 2 do
     local expire_at = match(fields[at + 1], ',(%d+)$')
     if expire_at and to_number(expire_at) * 1000 <= now then call('HDEL', keys[1], fields[at]) end

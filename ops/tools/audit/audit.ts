@@ -6,6 +6,7 @@ import { outcomes } from '../../../core/outcomes.ts'
 import { committedPosition } from '../../../core/postgres/committed-position.ts'
 import type { Postgres } from '../../../core/postgres/connection.ts'
 import type { LogState, SaleStore } from '../../../core/redis/sale-store.ts'
+import { isoTime } from '../../../core/time.ts'
 import { Breaches } from './breaches.ts'
 import { compareCounts, compareSale } from './compare.ts'
 import { checkLogExtent, checkPlaces } from './log-checks.ts'
@@ -60,7 +61,7 @@ export async function audit(sources: Sources, options: AuditOptions): Promise<Au
   const isForgotten = ({ sale, closesAtMs }: SaleTerms) =>
     !redis.sales.has(sale) && !listedLate.has(sale) && closesAtMs > logState.nowMs
   for (const { sale, closesAtMs } of recordedEarly.filter(isForgotten)) {
-    breaches.add('sale_forgotten', { sale, closes_at: new Date(closesAtMs).toISOString() })
+    breaches.add('sale_forgotten', { sale, closes_at: isoTime(closesAtMs) })
   }
 
   const compared = record.inOneMoment(() => {

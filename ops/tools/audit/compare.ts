@@ -1,5 +1,6 @@
 import type { SaleTerms } from '../../../core/decisions.ts'
 import { outcomeByCode, outcomes } from '../../../core/outcomes.ts'
+import { isoTime } from '../../../core/time.ts'
 import type { Breaches } from './breaches.ts'
 import type { Purchase, RedisSale } from './redis-side.ts'
 
@@ -147,10 +148,6 @@ function times(momentsMs: readonly number[]): string {
     .toSorted((a, b) => a - b)
     .map(isoTime)
     .join(' ')
-}
-
-function isoTime(ms: number): string {
-  return new Date(ms).toISOString()
 }
 
 function countBy<Value>(values: Iterable<Value>, key: (value: Value) => string): Map<string, number> {

@@ -1,8 +1,9 @@
 // `npm run audit`: the assembly point. See command.ts for what it takes and answers.
 
+import type { AuditVerdict } from '../../../core/audit-verdict.ts'
 import { runCommand, type Values } from '../../../core/command-line.mjs'
 import { type Config, loadConfig } from '../../../core/config/load.ts'
-import { Fault, isBug } from '../../../core/faults.ts'
+import { Fault } from '../../../core/faults.ts'
 import { auditRedisTimeoutMs, auditStatementTimeoutMs } from '../../../core/limits.ts'
 import { connectPostgres, type Postgres } from '../../../core/postgres/connection.ts'
 import { PostgresFault } from '../../../core/postgres/postgres-fault.ts'
@@ -10,6 +11,7 @@ import { firstConnect } from '../../../core/redis/connection.ts'
 import { SaleStore } from '../../../core/redis/sale-store.ts'
 import { firstShard } from '../../../core/shards.ts'
 import { withServices } from '../../embedded/with-services.ts'
+import { failureText } from '../failure-text.ts'
 import { audit } from './audit.ts'
 import { auditCommand } from './command.ts'
 import { type AuditReport, reportAsJson, reportAsText } from './report.ts'
@@ -17,7 +19,10 @@ import { keepVerdict } from './verdict.ts'
 
 type Asked = Values<typeof auditCommand.options>
 
-const exitStatus = { passed: 0, breached: 1, incomplete: 2, failed: 3 } as const
+const exitStatus = { passed: 0, breached: 1, incomplete: 2, failed: 3 } as const satisfies Record<
+  AuditVerdict | 'failed',
+  number
+>
 
 const args = process.argv.slice(2)
 const status = await runCommand(auditCommand, args, main, ({ message }) => {
@@ -33,10 +38,8 @@ async function main(asked: Asked): Promise<number> {
     process.stdout.write(asked.json ? reportAsJson(report) : reportAsText(report))
     return exitStatus[report.verdict]
   } catch (error) {
-    const { message, stack = message } = error as Error
-    if (isBug(error)) say(stack)
-    else say(error instanceof Fault ? `${error.code}: ${message}` : message)
-    if (asked.json) tellFailure(error instanceof Fault ? error.code : null, message)
+    say(failureText(error))
+    if (asked.json) tellFailure(error instanceof Fault ? error.code : null, (error as Error).message)
     return exitStatus.failed
   }
 }

@@ -8,7 +8,7 @@ import { saleTermsColumns } from '../../../core/postgres/recorded-sales.ts'
 import type { BreachRow, Check } from './breaches.ts'
 import type { Purchase } from './redis-side.ts'
 
-/** Checks of Postgres by itself: each is a query that answers what is wrong, in checks/<name>.sql. */
+/** Checks of Postgres by itself: each is a query that returns what is wrong, in checks/<name>.sql. */
 export const recordChecks = [
   'row_beyond_offset',
   'sold_twice',

@@ -1,5 +1,7 @@
+import type { AuditVerdict } from '../../../core/audit-verdict.ts'
 import { formatLogPosition, type LogPosition } from '../../../core/log-position.ts'
 import { textTable } from '../../../core/text-table.mjs'
+import { isoTime } from '../../../core/time.ts'
 import { type Breaches, type BreachRow, type Check, checks } from './breaches.ts'
 
 export interface SaleReport {
@@ -20,8 +22,7 @@ export interface SaleReport {
 }
 
 export interface AuditReport {
-  /** incomplete: nothing is wrong in what could be checked. */
-  readonly verdict: 'passed' | 'breached' | 'incomplete'
+  readonly verdict: AuditVerdict
   readonly startedAtMs: number
   readonly tookMs: number
   readonly log: {
@@ -114,7 +115,7 @@ const verdicts = {
   passed: 'PASSED: Redis and Postgres agree, and every attempt is on record exactly once',
   breached: 'BREACHED: see above',
   incomplete: 'INCOMPLETE: nothing is wrong in what could be checked, but not everything could be',
-} as const satisfies Record<AuditReport['verdict'], string>
+} as const satisfies Record<AuditVerdict, string>
 
 const states = {
   compared: '',
@@ -145,8 +146,4 @@ function rowText(row: BreachRow): string {
 function checked({ breaches, wholeRecord }: AuditReport) {
   const names = (Object.keys(checks) as Check[]).filter((name) => wholeRecord || !wholeRecordChecks.has(name))
   return names.map((check) => ({ check, holds: checks[check], ...breaches.of(check) }))
-}
-
-function isoTime(ms: number): string {
-  return new Date(ms).toISOString()
 }

@@ -3,14 +3,15 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
 import { runCommand, type Values } from '../../../core/command-line.mjs'
+import { hostAndPort } from '../../../core/config/listen-hosts.ts'
 import { type Config, loadConfig } from '../../../core/config/load.ts'
-import { Fault, isBug } from '../../../core/faults.ts'
 import { logStateIntervalMs, rebuildMsMax, waitSayMs } from '../../../core/limits.ts'
 import { AsyncPostgres } from '../../../core/postgres/async-postgres.ts'
 import { type Recovery, recover } from '../../../core/recovery/recover.ts'
 import { SaleStore } from '../../../core/redis/sale-store.ts'
 import { firstShard } from '../../../core/shards.ts'
 import { withServices } from '../../embedded/with-services.ts'
+import { failureText } from '../failure-text.ts'
 import { recoverCommand } from './command.ts'
 
 const exitStatus = { whole: 0, refused: 1, notYet: 2, failed: 3 } as const
@@ -22,11 +23,9 @@ async function main({ waitSeconds }: Values<typeof recoverCommand.options>): Pro
   try {
     const config = loadConfig({ env: process.env, dotenvFile: '.env' })
     const recovery = await withServices(config, say, (effective) => recoverWithin(effective, waitSeconds * 1_000))
-    return told(recovery)
+    return sayResult(recovery)
   } catch (error) {
-    const { message, stack = message } = error as Error
-    if (isBug(error)) say(stack)
-    else say(error instanceof Fault ? `${error.code}: ${message}` : message)
+    say(failureText(error))
     return exitStatus.failed
   }
 }
@@ -45,7 +44,7 @@ async function recoverWithin(config: Config, waitMs: number): Promise<Recovery> 
   const store = new SaleStore(config.redis, { shard: firstShard, name: 'hotcakes recover' })
   const deadlineMs = performance.now() + waitMs
   const { db, redis } = config
-  const where = `Redis at ${redis.host}:${redis.port} and Postgres at ${db.host}:${db.port}`
+  const where = `Redis at ${hostAndPort(redis.host, redis.port)} and Postgres at ${hostAndPort(db.host, db.port)}`
   const late = setTimeout(() => say(`waiting for ${where}`), waitSayMs)
   try {
     await store.connect()
@@ -75,7 +74,8 @@ function undrained(entries: number): string {
   return `${entries} log entries in Redis are not in Postgres yet: a running server copies them`
 }
 
-function told(recovery: Recovery): number {
+/** @returns the exit status */
+function sayResult(recovery: Recovery): number {
   switch (recovery.kind) {
     case 'rebuilt': {
       const { sales, sold, held, epoch, seconds } = recovery

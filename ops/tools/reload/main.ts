@@ -7,8 +7,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type Command, type Options, runCommand } from '../../../core/command-line.mjs'
 import { localUrl } from '../../../core/config/listen-hosts.ts'
 import { loadConfig } from '../../../core/config/load.ts'
-import { isBug } from '../../../core/faults.ts'
 import { reloadPollMs, reloadProbeMsMax, reloadWaitMsMax, waitSayMs } from '../../../core/limits.ts'
+import { textWithoutCode } from '../failure-text.ts'
 
 const reloadCommand = {
   name: 'npm run reload',
@@ -36,8 +36,7 @@ process.exitCode = await runCommand(reloadCommand, process.argv.slice(2), async 
     process.stdout.write(`${await reload()}\n`)
     return 0
   } catch (error) {
-    const { message, stack = message } = error as Error
-    process.stderr.write(`hotcakes reload: ${isBug(error) ? stack : message}\n`)
+    process.stderr.write(`hotcakes reload: ${textWithoutCode(error)}\n`)
     return 1
   }
 })

@@ -12,6 +12,7 @@ import {
   boardTickMsMax,
   boardTickMsMin,
 } from '../../../core/limits.ts'
+import { visitItemChanges } from '../../../core/redis/item-changes.ts'
 import type { SaleStore, WatchedSale } from '../../../core/redis/sale-store.ts'
 import type { RedisClock } from '../selling/redis-clock.ts'
 import { saleAt } from '../selling/sales.ts'
@@ -131,7 +132,7 @@ export class BoardFeed {
     if (watched === undefined) return
     clock.observe(watched.nowMs)
     if (known === undefined || !follows(known, watched)) {
-      this.#shown = undefined // who joins while all items are read gets the state after that, with the others
+      this.#shown = undefined // whoever joins meanwhile gets the state afterwards, with the others
       this.#show(await this.#read(watched))
       return
     }
@@ -179,7 +180,7 @@ export class BoardFeed {
     if (states.sold > soldBefore) curve.add(sinceOpeningMs, states.sold)
     const rates = this.#rates(shown)
     const changes = states.takeChanges()
-    // A heartbeat once a second when nothing happens: who hears nothing for longer knows that it is stale.
+    // A heartbeat once a second when nothing happens: a page that hears nothing for longer is stale.
     if (changes.length === 0 && performance.now() - this.#saidMs < boardSilenceMs) return
     this.#options.publish(message({ type: 'tick', ...numbers(shown), ...rates }, changes))
     this.#saidMs = performance.now()
@@ -212,16 +213,15 @@ function follows(known: Shown, watched: WatchedSale): boolean {
 function apply(shown: Shown, { terms, changes, nowMs }: WatchedSale): void {
   // A tick after the hold was taken at the most, so it is shown for as much longer than it lasts.
   const expiryMs = nowMs - terms.opensAtMs + terms.holdMs
-  for (let at = 0; at + 4 <= changes.length; at += 4) {
-    const change = changes.readUInt32BE(at)
-    if ((change & 1) === 1) {
-      shown.states.sell(change >>> 1)
+  visitItemChanges(changes, (index, isSold) => {
+    if (isSold) {
+      shown.states.sell(index)
       shown.purchases += 1
     } else {
-      shown.states.hold(change >>> 1, expiryMs)
+      shown.states.hold(index, expiryMs)
       shown.holds += 1
     }
-  }
+  })
   shown.offset += changes.length
   shown.nowMs = nowMs
 }

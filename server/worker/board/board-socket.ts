@@ -23,7 +23,7 @@ export interface ViewerListener {
 
 /**
  * The viewers of the board on this worker, all on one topic: a message is framed once for all of them. They have nothing
- * to say. Who does not take in what it is sent is closed when too much of it waits; it comes back and gets the state anew.
+ * to say. One that does not take in what it is sent is closed when too much of it waits; it comes back for the state.
  * Pages of any origin may connect: nothing here is private, and behind a proxy Host need not be what the page's origin says.
  */
 export class BoardSocket {

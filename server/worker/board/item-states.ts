@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 
-/** As two bits of the board's messages. */
-export const itemState = { available: 0, held: 1, sold: 2 } as const
-type ItemState = (typeof itemState)[keyof typeof itemState]
+/** A state as the two bits of the board's messages. */
+export const stateBits = { available: 0, held: 1, sold: 2 } as const
+type StateBits = (typeof stateBits)[keyof typeof stateBits]
 
 /** The states of a sale's items as a worker shows them, and which have changed since it last told. */
 export class ItemStates {
@@ -27,21 +27,29 @@ export class ItemStates {
     this.#isChanged = new Uint8Array(this.shown)
   }
 
+  /**
+   * @param index from 1, as in an item's id
+   * @param expiryMs when the hold expires, ms since the sale opened
+   */
   hold(index: number, expiryMs: number): void {
-    this.#set(index - 1, itemState.held)
+    this.#set(index - 1, stateBits.held)
     this.#expiries[index - 1] = expiryMs
   }
 
+  /** @param index from 1 */
   sell(index: number): void {
-    this.#set(index - 1, itemState.sold)
+    this.#set(index - 1, stateBits.sold)
   }
 
-  /** Frees what is held no longer: nothing in Redis changes when a hold expires. Some 4 ms for a million items. */
+  /**
+   * Frees what is held no longer: nothing in Redis changes when a hold expires. Some 4 ms for a million items.
+   * @param nowMs since the sale opened
+   */
   expire(nowMs: number): void {
     if (this.held === 0) return
     for (let at = 0; at < this.count; at++) {
-      if (this.#states[at] === itemState.held && (this.#expiries[at] as number) <= nowMs)
-        this.#set(at, itemState.available)
+      if (this.#states[at] === stateBits.held && (this.#expiries[at] as number) <= nowMs)
+        this.#set(at, stateBits.available)
     }
   }
 
@@ -72,14 +80,14 @@ export class ItemStates {
     return Buffer.from(bytes)
   }
 
-  #set(at: number, state: ItemState): void {
+  #set(at: number, state: StateBits): void {
     const old = this.#states[at]
     assert(old !== undefined, 'the sale has no such item')
     if (old === state) return
-    if (old === itemState.held) this.held -= 1
-    if (state === itemState.held) this.held += 1
-    if (old === itemState.sold) this.sold -= 1
-    if (state === itemState.sold) this.sold += 1
+    if (old === stateBits.held) this.held -= 1
+    if (state === stateBits.held) this.held += 1
+    if (old === stateBits.sold) this.sold -= 1
+    if (state === stateBits.sold) this.sold += 1
     this.#states[at] = state
     if (at >= this.shown) return
     this.#packed = undefined

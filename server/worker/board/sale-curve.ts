@@ -14,6 +14,10 @@ export class SaleCurve {
     return curve
   }
 
+  /**
+   * @param ms since the sale opened
+   * @param sold all items sold by then
+   */
   add(ms: number, sold: number): void {
     const { points } = this
     // Within a step the last point moves; one that is to stay needs its distance from the one before.

@@ -34,7 +34,7 @@ test('closed connections count until the next look, and no longer', async (t) =>
   assert.equal(counts.opened(mine.buffer), false, 'those that are open stay counted')
 })
 
-test('who comes back to a worker is taken to get as many from the others as well, until the next look', async (t) => {
+test('whoever comes back to a worker is taken to get as many from the others as well, until the next look', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] })
   const open = new Map([[addressKey(mine), 9]])
   const counts = new AddressCounts({ max: 16, workers: 4, look: () => Promise.resolve(new Map(open)) })

@@ -6,7 +6,7 @@ export interface FlatHistogramOptions {
   readonly registry: Registry
   /** Upper bounds of the buckets, ascending. */
   readonly bounds: readonly number[]
-  /** The label sets; `observe` takes their place in this list. */
+  /** The label sets; `observeAt` takes their place in this list. */
   readonly series: readonly Readonly<Record<string, string>>[]
 }
 
@@ -34,6 +34,11 @@ export class FlatHistogram extends Histogram {
     this.#sums = new Float64Array(series.length)
   }
 
+  /**
+   * Counts one value.
+   * @param series its place in the `series` that the histogram was made with
+   * @param value in the unit of the bounds
+   */
   observeAt(series: number, value: number): void {
     const bounds = this.#bounds
     let bucket = 0

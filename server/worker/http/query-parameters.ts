@@ -3,7 +3,7 @@ import { problemReply } from './problems.ts'
 import type { Reply } from './replies.ts'
 
 /**
- * The optional parameters of a request that reads. Each method answers `undefined` for one that is not given; when one is
+ * The optional parameters of a request that reads. Each method returns `undefined` for one that is not given; when one is
  * malformed or given twice, `malformed` is the answer to the request. Parameters with other names are ignored.
  */
 export class QueryParameters {

@@ -10,7 +10,7 @@ export class TurnClock {
     return this.#isFresh ? this.#nowMs : this.refresh()
   }
 
-  /** Reads the clock anew: for one who knows that the turn has been long already. */
+  /** Reads the clock anew: for a caller that knows that the turn has been long already. */
   refresh(): number {
     this.#nowMs = performance.now()
     if (!this.#isFresh) {

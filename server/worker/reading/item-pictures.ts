@@ -3,6 +3,7 @@ import * as shapes from '@dicebear/shapes'
 
 import { picturesKeptMax } from '../../../core/limits.ts'
 import { entityTag } from '../http/entity-tag.ts'
+import { LastKept } from './last-kept.ts'
 
 export interface Picture {
   readonly svg: string
@@ -11,11 +12,11 @@ export interface Picture {
 
 /** Draws a picture from an item's id, the same on every server, and keeps the last ones that were asked for. */
 export class ItemPictures {
-  readonly #kept = new Map<string, Picture>()
+  readonly #kept = new LastKept<string, Picture>(picturesKeptMax)
 
   kept(id: string): Picture | undefined {
     const picture = this.#kept.get(id)
-    if (picture !== undefined) this.#keep(id, picture)
+    if (picture !== undefined) this.#kept.keep(id, picture) // the one that nobody asks for goes first
     return picture
   }
 
@@ -23,15 +24,7 @@ export class ItemPictures {
   draw(id: string): Picture {
     const svg = createAvatar(shapes, { seed: id, size: 256 }).toString()
     const picture = { svg, tag: entityTag(svg) }
-    this.#keep(id, picture)
+    this.#kept.keep(id, picture)
     return picture
-  }
-
-  /** A Map is in the order of insertion, so the first one is the one that nobody has asked for the longest. */
-  #keep(id: string, picture: Picture): void {
-    this.#kept.delete(id)
-    this.#kept.set(id, picture)
-    const [oldest] = this.#kept.keys()
-    if (this.#kept.size > picturesKeptMax && oldest !== undefined) this.#kept.delete(oldest)
   }
 }

@@ -3,6 +3,7 @@ import { formatItemId, type ItemId, parseItemId } from '../../../core/ids.ts'
 import { itemsScannedMax } from '../../../core/limits.ts'
 import type { ItemEntry } from '../../../core/redis/item-entry.ts'
 import type { SaleStore } from '../../../core/redis/sale-store.ts'
+import { isoTime } from '../../../core/time.ts'
 import { namesTag } from '../http/entity-tag.ts'
 import type { Exchange } from '../http/exchange.ts'
 import type { Route } from '../http/http-server.ts'
@@ -153,6 +154,6 @@ function describe({ terms, index, item, nowMs }: FoundItem) {
     name: itemName(terms.sale, index),
     picture: `/items/${id}/picture.svg`,
     state,
-    hold_expires_at: isHeld ? new Date(item.atMs).toISOString() : null,
+    hold_expires_at: isHeld ? isoTime(item.atMs) : null,
   }
 }

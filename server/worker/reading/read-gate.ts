@@ -92,7 +92,7 @@ export class ReadGate {
     return undefined
   }
 
-  /** Turns away who is not. */
+  /** Sheds a reader whose deadline has passed. */
   #isInTime(exchange: Reader): boolean {
     const isInTime = performance.now() - exchange.startedMs <= this.#options.deadlineMs
     if (!isInTime) exchange.shed('late')

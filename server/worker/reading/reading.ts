@@ -51,13 +51,13 @@ export class Reading {
     registerGauge(registry, gates)
     const record = new RecordReader({ postgres: this.#postgres, slow: this.#slow })
     const { store, clock } = shard
-    const isRedisSound = (): boolean => shard.isReadable
+    const isReadable = (): boolean => shard.isReadable
     const refusal = (): ShedReason | undefined => (shard.isSound ? undefined : 'record_unsound')
-    const summaries = new SaleSummaries({ store, isRedisSound, record, ttlMs: ttlHours * 3_600_000 })
+    const summaries = new SaleSummaries({ store, isReadable, record, ttlMs: ttlHours * 3_600_000 })
     const items = new ItemRoutes({ store, gate: gates.redis, pictureGate: gates.pictures, currentSale, refusal })
     const records = new RecordRoutes({
       store,
-      isRedisSound,
+      isReadable,
       record,
       summaries,
       logState: () => shard.logState,

@@ -1,7 +1,9 @@
+import type { AuditVerdict } from '../../../core/audit-verdict.ts'
 import type { SaleTerms } from '../../../core/decisions.ts'
 import type { HoldCode } from '../../../core/ids.ts'
 import type { AsyncPostgres } from '../../../core/postgres/async-postgres.ts'
 import { type OutcomeCount, outcomeCountsText, saleTermsColumns } from '../../../core/postgres/recorded-sales.ts'
+import { isoTime } from '../../../core/time.ts'
 
 export interface RecordedPurchase {
   readonly sale: number
@@ -12,7 +14,7 @@ export interface RecordedPurchase {
 
 /** `position` is how far Postgres had the log. */
 export interface RecordedAudit {
-  readonly verdict: 'passed' | 'breached' | 'incomplete'
+  readonly verdict: AuditVerdict
   readonly at: Date
   readonly position: string
 }
@@ -80,8 +82,7 @@ export class RecordReader {
 
   /** The latest audit that has looked at the sale since it opened. */
   async audit({ sale, opensAtMs }: SaleTerms): Promise<RecordedAudit | undefined> {
-    const opensAt = new Date(opensAtMs).toISOString()
-    const [row] = await this.#postgres.query<RecordedAudit>(statements.audit, [sale, opensAt])
+    const [row] = await this.#postgres.query<RecordedAudit>(statements.audit, [sale, isoTime(opensAtMs)])
     return row
   }
 

@@ -1,6 +1,7 @@
 import type { Config } from '../../../core/config/load.ts'
 import { formatItemId, type HoldCode, isUserId, parseCode, parseItemId, userIdLengthMax } from '../../../core/ids.ts'
 import type { LogState, SaleStore } from '../../../core/redis/sale-store.ts'
+import { isoTime } from '../../../core/time.ts'
 import type { Exchange } from '../http/exchange.ts'
 import type { Route } from '../http/http-server.ts'
 import { problemReplies, problemReply } from '../http/problems.ts'
@@ -23,7 +24,7 @@ const codeMalformed = pathMalformed('a code that a checkout answered')
 export interface RecordRoutesOptions {
   readonly store: Pick<SaleStore, 'saleState' | 'someItems'>
   /** Whether Redis is there and has everything. */
-  readonly isRedisSound: () => boolean
+  readonly isReadable: () => boolean
   readonly record: RecordReader
   readonly summaries: SaleSummaries
   readonly logState: () => LogState | undefined
@@ -66,7 +67,7 @@ export class RecordRoutes {
     const current = currentSale()
     if (
       after === undefined &&
-      this.#options.isRedisSound() &&
+      this.#options.isReadable() &&
       current !== undefined &&
       (sales[0]?.sale ?? -1) < current
     ) {
@@ -133,10 +134,10 @@ export class RecordRoutes {
     const freshness = this.#freshness()
     const { sale, index } = code
     const found =
-      ack === 'redis' && this.#options.isRedisSound() ? await store.someItems(sale, Number(index), 1) : undefined
+      ack === 'redis' && this.#options.isReadable() ? await store.someItems(sale, Number(index), 1) : undefined
     const item = found?.items[0]
     if (item?.state === 'sold' && item.nonce === code.nonce) {
-      const purchasedAt = new Date(item.atMs).toISOString()
+      const purchasedAt = isoTime(item.atMs)
       return { head: okHead, body: purchaseBody({ sale, index, user: item.user, purchasedAt }), headers: upToDate }
     }
     const row = await record.purchase(code)

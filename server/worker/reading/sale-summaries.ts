@@ -4,6 +4,7 @@ import { saleCountsFreshMs, saleCountsKeptMax } from '../../../core/limits.ts'
 import { type Outcome, outcomeByCode } from '../../../core/outcomes.ts'
 import type { SaleStore } from '../../../core/redis/sale-store.ts'
 import { problemByOutcome } from '../http/problems.ts'
+import { LastKept } from './last-kept.ts'
 import type { RecordReader } from './record-reader.ts'
 
 type Counts = ReadonlyMap<number, number>
@@ -11,7 +12,7 @@ type Counts = ReadonlyMap<number, number>
 export interface SaleSummariesOptions {
   readonly store: Pick<SaleStore, 'saleCounts'>
   /** Whether Redis is there and has everything. */
-  readonly isRedisSound: () => boolean
+  readonly isReadable: () => boolean
   readonly record: RecordReader
   /** How long after its end Redis keeps a sale. */
   readonly ttlMs: number
@@ -26,9 +27,9 @@ export interface Moment {
 /** What became of a sale. */
 export class SaleSummaries {
   readonly #options: SaleSummariesOptions
-  /** Out of Postgres, in the order in which they were asked for. */
-  readonly #kept = new Map<number, { readonly counts: Counts; readonly untilMs: number }>()
-  readonly #soldOut = new Map<number, Date>()
+  /** Out of Postgres. */
+  readonly #kept = new LastKept<number, { readonly counts: Counts; readonly untilMs: number }>(saleCountsKeptMax)
+  readonly #soldOut = new LastKept<number, Date>(saleCountsKeptMax)
   #counting = false
 
   constructor(options: SaleSummariesOptions) {
@@ -38,7 +39,7 @@ export class SaleSummaries {
   /** `undefined`: neither Redis nor Postgres knows the sale. @throws Fault */
   async of(sale: number, moment: Moment): Promise<object | undefined> {
     const { store, record } = this.#options
-    const listed = this.#options.isRedisSound() ? await store.saleCounts(sale) : undefined
+    const listed = this.#options.isReadable() ? await store.saleCounts(sale) : undefined
     const terms = listed === undefined ? await record.sale(sale) : listed.terms
     if (terms === undefined) return undefined
     const counts = listed?.counts ?? (await this.#recordedCounts(terms, moment))
@@ -58,7 +59,7 @@ export class SaleSummaries {
     try {
       const counts = await record.outcomeCounts(sale)
       const isFinal = closesAtMs + holdMs + ttlMs < drainedUntilMs
-      keep(this.#kept, sale, { counts, untilMs: isFinal ? Number.POSITIVE_INFINITY : nowMs + saleCountsFreshMs })
+      this.#kept.keep(sale, { counts, untilMs: isFinal ? Number.POSITIVE_INFINITY : nowMs + saleCountsFreshMs })
       return counts
     } finally {
       this.#counting = false
@@ -69,17 +70,9 @@ export class SaleSummaries {
     const known = this.#soldOut.get(terms.sale)
     if (known !== undefined) return known
     const at = await this.#options.record.soldOutAt(terms)
-    if (at !== undefined) keep(this.#soldOut, terms.sale, at)
+    if (at !== undefined) this.#soldOut.keep(terms.sale, at)
     return at
   }
-}
-
-/** A Map is in the order of insertion. */
-function keep<Value>(map: Map<number, Value>, sale: number, value: Value): void {
-  map.delete(sale)
-  map.set(sale, value)
-  const [oldest] = map.keys()
-  if (map.size > saleCountsKeptMax && oldest !== undefined) map.delete(oldest)
 }
 
 export function describeSale({ sale, opensAtMs, closesAtMs, items, userLimit, holdMs }: SaleTerms, nowMs: number) {

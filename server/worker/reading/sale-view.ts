@@ -2,6 +2,7 @@ import { undefinedForFault } from '../../../core/faults.ts'
 import { formatItemId } from '../../../core/ids.ts'
 import { saleRequestsWaitingMax } from '../../../core/limits.ts'
 import type { SaleState, SaleStore } from '../../../core/redis/sale-store.ts'
+import { isoTime } from '../../../core/time.ts'
 import type { Exchange } from '../http/exchange.ts'
 import { okHead } from '../http/replies.ts'
 import type { RedisClock } from '../selling/redis-clock.ts'
@@ -52,8 +53,8 @@ export class SaleView {
   }
 
   /**
-   * One call at a time, for all who came before it left. Who comes while it is under way waits for the next: its answer
-   * might be older than what that client has just done.
+   * One call at a time, for all that came before it left. A request that comes meanwhile waits for the next: the answer
+   * under way might be older than what that client has just done.
    */
   async #answerAll(): Promise<void> {
     this.#isAsking = true
@@ -102,8 +103,8 @@ function describe(state: SaleState): Record<string, unknown> {
   const { total, held, sold, available } = itemsOf(state)
   return {
     id: state.sale,
-    opens_at: new Date(state.opensAtMs).toISOString(),
-    closes_at: new Date(state.closesAtMs).toISOString(),
+    opens_at: isoTime(state.opensAtMs),
+    closes_at: isoTime(state.closesAtMs),
     items: total,
     held,
     sold,

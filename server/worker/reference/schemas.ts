@@ -1,3 +1,4 @@
+import { auditVerdicts } from '../../../core/audit-verdict.ts'
 import { idDigitsMax, nonceLength, userIdLengthMax } from '../../../core/ids.ts'
 import { retryAfterSecondsMax, retryAfterSecondsMin } from '../../../core/limits.ts'
 import { problemCodes } from '../http/problems.ts'
@@ -155,7 +156,7 @@ export const schemas = {
       anyOf: [
         { type: 'null' },
         record({
-          verdict: { enum: ['passed', 'breached', 'incomplete'] },
+          verdict: { enum: auditVerdicts },
           at: time('When it began.'),
           position: { type: 'string', description: 'How far Postgres had the log.' },
         }),

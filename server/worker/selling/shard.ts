@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
+import { hostAndPort } from '../../../core/config/listen-hosts.ts'
 import type { Config } from '../../../core/config/load.ts'
 import { Fault, type FaultCode } from '../../../core/faults.ts'
 import {
@@ -83,7 +84,7 @@ export class Shard {
     this.number = number
     this.#log = log
     this.#metrics = metrics
-    this.#where = `Redis at ${redis.host}:${redis.port}`
+    this.#where = `Redis at ${hostAndPort(redis.host, redis.port)}`
     this.store = new SaleStore(redis, {
       shard: number,
       name: `hotcakes-http-${process.pid}`,

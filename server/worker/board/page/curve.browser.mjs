@@ -5,7 +5,7 @@ const height = 96
 
 /**
  * Draws what was sold over time. Where the first sale came long after the opening, the line starts there: a sale that is
- * over in seconds shall not be a step in an hour.
+ * over in seconds must not be a step in an hour.
  * @param {{ svg: SVGElement, from: HTMLElement, to: HTMLElement }} parts
  * @param {{ points: number[], items: number, nowMs: number }} sale times in ms since the opening
  */

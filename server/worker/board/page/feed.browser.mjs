@@ -53,7 +53,7 @@ export class Feed extends EventTarget {
 
   #lost() {
     if (this.link === 'live') this.#set('stale')
-    this.#again(this.#retryMs * (0.5 + Math.random())) // not all at once, who lost the same server
+    this.#again(this.#retryMs * (0.5 + Math.random())) // the pages that lost the same server don't return at once
     this.#retryMs = Math.min(this.#retryMs * 2, retryMsMax)
   }
 
@@ -120,7 +120,7 @@ function unpacked(payload, items) {
   return states
 }
 
-/** Puts the changes into the states; answers the places that changed. */
+/** Puts the changes into the states; returns the places that changed. */
 function applied(payload, states) {
   const changed = []
   let at = -1

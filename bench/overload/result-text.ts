@@ -1,16 +1,16 @@
 import { textTable } from '../../core/text-table.mjs'
 import { formatBytes, formatCount, formatMs, formatPercent } from '../report/format.ts'
-import { acceptedPerSecond, type Options, type Outcome } from './experiment.ts'
+import { acceptedPerSecond, type OverloadResult, type Plan } from './experiment.ts'
 import type { PhaseResult } from './phase-record.ts'
 import type { Goal } from './verdict.ts'
 
 /** What it came to, for people. */
-export function outcomeText(
-  outcome: Outcome,
-  options: Options,
+export function resultText(
+  result: OverloadResult,
+  plan: Plan,
   { goals, problems }: { goals: readonly Goal[]; problems: readonly string[] },
 ): string {
-  const { probes, before, overload, after, audit, drainSeconds } = outcome
+  const { probes, before, overload, after, audit, drainSeconds } = result
   const phases = [...probes, before, overload, after]
   const lines = [
     ...textTable(
@@ -18,15 +18,15 @@ export function outcomeText(
       phases.map(phaseRow),
     ),
     '',
-    placement(options),
+    placement(plan),
     `the generator used ${(overload.generatorCpuSeconds / overload.seconds).toFixed(2)} cores in the overload, the server ` +
-      Object.entries(outcome.serverCores)
+      Object.entries(result.serverCores)
         .map(([role, cores]) => `${cores.toFixed(2)} (${role})`)
         .join(', '),
-    ...(outcome.othersCores === undefined ? [] : [`others used ${outcome.othersCores.toFixed(2)} cores meanwhile`]),
+    ...(result.othersCores === undefined ? [] : [`others used ${result.othersCores.toFixed(2)} cores meanwhile`]),
     `of what was due in the overload ${formatPercent(overload.sent / overload.due)} was sent: no connection was free for the rest`,
     '',
-    ...textTable(['resident memory', 'start', 'middle', 'end'], memoryRows(outcome)),
+    ...textTable(['resident memory', 'start', 'middle', 'end'], memoryRows(result)),
     '',
     `log:   drained ${drainSeconds === undefined ? 'not' : `${drainSeconds.toFixed(1)} s`} after the load`,
     `audit: ${audit.verdict}${audit.attempts === undefined ? '' : `, ${formatCount(audit.attempts)} attempts on record`}`,
@@ -53,7 +53,7 @@ function phaseRow(phase: PhaseResult): string[] {
   ]
 }
 
-function placement({ pinning, connections, workers }: Options): string {
+function placement({ pinning, connections, workers }: Plan): string {
   const where =
     pinning === undefined
       ? 'server and generator shared all cores'
@@ -61,7 +61,7 @@ function placement({ pinning, connections, workers }: Options): string {
   return `${where}; ${connections} connections, ${workers === 0 ? 'one HTTP worker a core' : `${workers} HTTP workers`}`
 }
 
-function memoryRows({ residentBytes }: Outcome): string[][] {
+function memoryRows({ residentBytes }: OverloadResult): string[][] {
   const roles = Object.keys(residentBytes[0] ?? {})
   return roles.map((role) => [role, ...residentBytes.map((bytes) => formatBytes(bytes[role] ?? 0))])
 }
