@@ -12,7 +12,7 @@ interface Described {
   readonly sensitive?: boolean
   /**
    * A reload takes it, for HTTP workers: each reads it for itself, so new workers may have a new value beside old ones. The
-   * primary and the persister keep what they began with (the log's level). Without this a setting is theirs, or two
+   * primary keeps what it began with (the log's level), a persister until it is replaced. Without this a setting is theirs, or two
    * workers of one server would disagree.
    */
   readonly reload?: true

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 
 import { Fault } from '../../core/faults.ts'
 import { embeddedProbeIntervalMs, predecessorStopMsMax } from '../../core/limits.ts'
-import { acquireLockFile } from './lock-file.mjs'
+import { acquireLockFile, UnusableLock } from './lock-file.mjs'
 import { writePrivateFile } from './private-file.ts'
 import type { ProcessIdentity } from './process-identity.mjs'
 import { identityOf, isAlive } from './process-identity.mjs'
@@ -29,7 +29,10 @@ export class DataLock {
     this.#own = own
   }
 
-  /** @throws Fault HC_DATA_DIR_IN_USE when another live process has the directory and isn't about to leave it */
+  /**
+   * @throws Fault HC_DATA_DIR_IN_USE when another live process has the directory and isn't about to leave it;
+   *   HC_EMBEDDED_FAILED when its lock can't be a file
+   */
   static async acquire(dataDir: string, { say, signal }: Waiting): Promise<DataLock> {
     const lock = new DataLock(join(dataDir, 'lock'), identityOf(process.pid))
     const deadline = Date.now() + predecessorStopMsMax
@@ -48,6 +51,8 @@ export class DataLock {
         waitsFor = pid
         await delay(embeddedProbeIntervalMs, undefined, { signal })
       },
+    }).catch((error: unknown) => {
+      throw error instanceof UnusableLock ? new Fault('HC_EMBEDDED_FAILED', error.message) : error
     })
     return lock
   }

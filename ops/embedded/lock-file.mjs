@@ -9,6 +9,9 @@ const settleMs = 50
 /** So often a lock may be neither created nor read in a row: then the path is something else, like a link to nowhere. */
 const triesMax = 100
 
+/** The path is no file that a lock can be: its message says what to do. */
+export class UnusableLock extends Error {}
+
 /**
  * A lock is a file that names its holder. So one whose holder has died is recognised, and taken over.
  * @template Holder
@@ -21,7 +24,7 @@ const triesMax = 100
  */
 
 /**
- * Returns when this process has the lock. It ends with the removal of the file.
+ * Returns when this process has the lock. It ends with the removal of the file. Throws an UnusableLock.
  * @template Holder
  * @param {LockFile<Holder>} lock
  */
@@ -31,7 +34,7 @@ export async function acquireLockFile(lock) {
     const text = read(lock.path)
     if (text === undefined) {
       // Released in between: a file that was there is gone.
-      if ((tries += 1) === triesMax) throw new Error(`${lock.path} is no file that a lock can be: remove it`)
+      if ((tries += 1) === triesMax) throw new UnusableLock(`${lock.path} is no file that a lock can be: remove it`)
       await delay(settleMs)
       continue
     }

@@ -53,8 +53,8 @@ async function dotenvNamesRedis() {
   const { readDotenv } = await import('../../core/config/dotenv-file.mjs')
   try {
     return (readDotenv(dotenvFile).REDIS_HOST ?? '') !== ''
-  } catch (error) {
-    throw new SetupError(`${dotenvFile} cannot be read: ${error.message}`)
+  } catch {
+    return true // what is started reads it again, and says what is wrong with the code and the status that it has for that
   }
 }
 

@@ -3,7 +3,7 @@
 import { rmSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 
-import { acquireLockFile } from '../embedded/lock-file.mjs'
+import { acquireLockFile, UnusableLock } from '../embedded/lock-file.mjs'
 import { identityOf, isAlive } from '../embedded/process-identity.mjs'
 import { SetupError, say } from './progress.mjs'
 
@@ -40,6 +40,7 @@ async function acquire(path) {
   try {
     await acquireLockFile({ path, text: `${pid} ${startTicks}`, mode: 0o644, holderIn, wait })
   } catch (error) {
+    if (error instanceof UnusableLock) throw new SetupError(error.message)
     if (!['EACCES', 'EPERM', 'EROFS'].includes(error.code)) throw error
     throw new SetupError(`something has to be installed or built, but ${path} cannot be written (${error.code})`)
   }

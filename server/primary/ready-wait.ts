@@ -22,14 +22,16 @@ export class ReadyWait {
   /** @throws Fault HC_START_TIMEOUT; the signal's reason when it is aborted */
   async allReady(signal: AbortSignal, startMsMax: number): Promise<void> {
     const { changes } = this.#options
+    // One of its own: an abort listener that two waits shared would be gone with the first of them.
+    const changed = (): void => changes.happened()
     const timeout = AbortSignal.timeout(startMsMax)
-    signal.addEventListener('abort', changes.happened)
-    timeout.addEventListener('abort', changes.happened)
+    signal.addEventListener('abort', changed)
+    timeout.addEventListener('abort', changed)
     try {
       await changes.until(() => signal.aborted || timeout.aborted || this.#notReady().length === 0)
     } finally {
-      signal.removeEventListener('abort', changes.happened)
-      timeout.removeEventListener('abort', changes.happened)
+      signal.removeEventListener('abort', changed)
+      timeout.removeEventListener('abort', changed)
     }
     signal.throwIfAborted()
     const kinds = new Set(this.#notReady())

@@ -39,7 +39,7 @@ export class BoardSocket {
       maxBackpressure: boardBufferedBytesMax,
       closeOnBackpressureLimit: true,
       upgrade: (res, req, context) => this.#upgrade(res, req, context),
-      open: (viewer) => this.#open(viewer, onJoin()),
+      open: (viewer) => this.#open(viewer, onJoin),
       close: (viewer) => {
         this.#viewers.delete(viewer)
         onLeave()
@@ -69,9 +69,10 @@ export class BoardSocket {
     }
   }
 
-  #open(viewer: WebSocket<unknown>, message: Buffer | undefined): void {
+  #open(viewer: WebSocket<unknown>, onJoin: ViewerListener['onJoin']): void {
     this.#viewers.add(viewer)
     viewer.subscribe(topic)
+    const message = onJoin()
     if (message !== undefined) viewer.send(message, true)
   }
 }
