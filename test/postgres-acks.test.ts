@@ -116,7 +116,11 @@ test('an answer whose client has gone is forgotten with the others of its entry'
   const { worker, code } = await startWithHold(t)
   const client = await openConnection(t, worker.port)
   await client.send(requestText('POST', purchasePath(code)))
-  await untilWaiting(worker, 1)
+  const answered = client.reply().then(
+    ({ status, text }) => assert.fail(`the answer did not wait: ${status} ${text}`),
+    () => undefined, // it is destroyed below
+  )
+  await Promise.race([untilWaiting(worker, 1), answered])
   client.destroy()
   const left = async () => metricValue(await worker.metrics(), 'hotcakes_http_requests_total', { status: 499 }) === 1
   await eventually(left)
