@@ -1,11 +1,9 @@
-import assert from 'node:assert/strict'
 import type { DecisionReader } from '../../../core/decisions.ts'
 import type { Exchange } from '../http/exchange.ts'
-import { problemByOutcome, problemReplies } from '../http/problems.ts'
 import { checkoutBody, okHead, retryAfterHeader, Timestamps } from '../http/replies.ts'
 import { RequestReader } from '../http/requests.ts'
 import type { PendingCommand } from './batcher.ts'
-import { decisionHeader, type Selling } from './selling.ts'
+import { answerRejected, decisionHeader, type Selling } from './selling.ts'
 
 /** `POST /checkout?user_id=&id=` */
 export class CheckoutRoute {
@@ -56,10 +54,7 @@ class Checkout implements PendingCommand {
     }
     if (outcome === 'sale_unlisted') onUnlisted(this.sale)
     if (outcome === 'item_held') headers += retryAfterHeader(decision.expiresAtMs - decision.nowMs)
-    const code = problemByOutcome[outcome]
-    assert(code !== undefined, `a checkout was decided ${outcome}`)
-    const { head, body } = problemReplies[code]
-    this.#exchange.answer(head, body, headers)
+    answerRejected(this.#exchange, outcome, headers)
   }
 
   failed(): void {

@@ -1,12 +1,10 @@
-import assert from 'node:assert/strict'
 import type { DecisionReader } from '../../../core/decisions.ts'
 import type { HoldCode } from '../../../core/ids.ts'
 import type { Exchange } from '../http/exchange.ts'
-import { problemByOutcome, problemReplies } from '../http/problems.ts'
 import { okHead, purchaseBody, Timestamps } from '../http/replies.ts'
 import { RequestReader } from '../http/requests.ts'
 import type { PendingCommand } from './batcher.ts'
-import { decisionHeader, type Selling } from './selling.ts'
+import { answerRejected, decisionHeader, type Selling } from './selling.ts'
 import type { UncommittedAnswers } from './uncommitted-answers.ts'
 
 /** `POST /purchase?code=` */
@@ -66,10 +64,7 @@ class Purchase implements PendingCommand {
       else this.#uncommitted.add(logId, { exchange: this.#exchange, body, headers })
       return
     }
-    const code = problemByOutcome[outcome]
-    assert(code !== undefined, `a purchase was decided ${outcome}`)
-    const { head, body } = problemReplies[code]
-    this.#exchange.answer(head, body, headers)
+    answerRejected(this.#exchange, outcome, headers)
   }
 
   failed(): void {

@@ -1,4 +1,9 @@
+import assert from 'node:assert/strict'
+
 import type { NonceSource } from '../../../core/ids.ts'
+import type { Outcome } from '../../../core/outcomes.ts'
+import type { Exchange } from '../http/exchange.ts'
+import { problemByOutcome, problemReplies } from '../http/problems.ts'
 import type { SellingMetrics } from './selling-metrics.ts'
 import type { Shards } from './shards.ts'
 
@@ -9,6 +14,14 @@ export interface Selling {
   readonly metrics: SellingMetrics
   /** A checkout named a sale that Redis does not list, and that is not past. */
   readonly onUnlisted: (sale: number) => void
+}
+
+/** Answers a command that was decided, and not for its buyer. @param headers as Exchange.answer takes them */
+export function answerRejected(exchange: Exchange, outcome: Outcome, headers: string): void {
+  const code = problemByOutcome[outcome]
+  assert(code !== undefined, `${outcome} is no rejection`)
+  const { head, body } = problemReplies[code]
+  exchange.answer(head, body, headers)
 }
 
 /**
