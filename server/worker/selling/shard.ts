@@ -73,7 +73,7 @@ export class Shard {
   /** What Redis answered to the last attempt to open, where it is there. */
   #refused: Fault | undefined
   #primaryState: ShardState | undefined
-  /** As it was last said at the level debug: how it stands changes in many places, and is looked at in one. */
+  /** How it stood when it was last looked at, for the level debug. */
   #shown = 'opening'
   /** Whether the last batch was decided: said when it changes. */
   #isDeciding = true
@@ -212,6 +212,7 @@ export class Shard {
   primarySays(state: ShardState): void {
     this.#primaryState = state
     this.#gate.primarySays(state)
+    this.#showHow()
   }
 
   /** The persister is gone: nobody would confirm what waits for Postgres. */
@@ -227,6 +228,12 @@ export class Shard {
     this.store.close()
   }
 
+  /** At each turn that it is told of, and once a second: what the queue turns away in between is in the metrics. */
+  #showHow(): void {
+    if (this.#isClosed || this.clock.now() === undefined) return // before its first look it is opening
+    this.#show(this.refusal(performance.now()) ?? 'decides')
+  }
+
   #show(how: string): void {
     if (how === this.#shown) return
     const { seen, store, number } = this
@@ -239,10 +246,11 @@ export class Shard {
     if (state === 'down') for (const listener of this.#whenLost) listener()
     if (state === 'up') this.#log.info('Redis is up')
     else if (!this.#isClosed) this.#log.warn({ code: fault?.code, reason: fault?.message }, 'Redis is away')
+    this.#showHow()
   }
 
   async #looked(): Promise<void> {
-    this.#show(this.refusal(performance.now()) ?? 'decides')
+    this.#showHow()
     const all = this.#whenLooked.map((listener) => listener())
     await Promise.all([...all, this.#acks?.looked(this.#watch.state)])
   }
@@ -251,6 +259,7 @@ export class Shard {
     const backlogEntries = this.#watch.state?.backlogEntries
     if (lack === undefined) this.#log.info({ backlogEntries }, 'the log has room again: selling goes on')
     else this.#log.error({ lack, backlogEntries, backlogMax }, 'selling stops')
+    this.#showHow()
   }
 
   async #decide(batch: Buffer): Promise<DecidedBatch> {
@@ -274,6 +283,7 @@ export class Shard {
     if (fault.code === 'HC_RECORD_UNSOUND') this.#gate.refused()
     if (this.#isDeciding) this.#log.error({ code: fault.code, reason: fault.message }, 'a batch was not decided')
     this.#isDeciding = false
+    this.#showHow()
     // It may be out of memory, and the next look would be up to a second away.
     if (fault.code === 'HC_REDIS_REFUSED') void this.#watch.lookEarly()
   }
