@@ -24,7 +24,7 @@ RUN apt-get update \
   && apt-get install -y --no-install-recommends libpq5 tini \
   && rm -rf /var/lib/apt/lists/* \
   && install -d -o 1000 -g 1000 /secrets /secrets/all /secrets/redis /secrets/postgres /secrets/hotcakes \
-    /secrets/audit /secrets/grafana
+    /secrets/audit /secrets/grafana /secrets/nodes /secrets/cluster
 WORKDIR /app
 COPY --from=build /app/package.json /app/LICENSE /app/THIRD-PARTY-LICENSES.md ./
 COPY --from=build /app/node_modules ./node_modules

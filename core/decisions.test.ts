@@ -49,7 +49,7 @@ test('decisions carry the details of their outcomes, as absolute times', () => {
   ])
 })
 
-test('an opened sale is seven numbers', () => {
+test('an opened sale is seven numbers, and eight of several shards', () => {
   const opened = decodeOpenedSale(pack([7, 1_000, 2_000, 10, 3, 600, 900]))
   assert.deepEqual(opened, {
     sale: 7,
@@ -58,9 +58,12 @@ test('an opened sale is seven numbers', () => {
     items: 10,
     userLimit: 3,
     holdMs: 600,
+    shards: 1,
     openedAtMs: 900,
   })
+  assert.equal(decodeOpenedSale(pack([7, 1_000, 2_000, 10, 3, 600, 900, 5])).shards, 5)
   assert.throws(() => decodeOpenedSale(pack([7, 1_000])), isMalformed)
+  assert.throws(() => decodeOpenedSale(pack([7, 1, 2, 3, 4, 5, 6, 7, 8])), isMalformed)
   assert.throws(() => decodeOpenedSale(pack(['7', 1, 2, 3, 4, 5, 6])), isMalformed)
 })
 

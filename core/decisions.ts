@@ -1,6 +1,7 @@
 import { Packr, Unpackr } from 'msgpackr'
 import { Fault } from './faults.ts'
-import { type Outcome, outcomeByCode } from './outcomes.ts'
+import { nonceLength } from './ids.ts'
+import { type Outcome, type Reply, replies, replyByCode } from './outcomes.ts'
 
 /**
  * The wire format of a batch of commands and of the decisions on it, as core/redis/functions/decide.lua reads and writes them.
@@ -16,9 +17,28 @@ const batchVersion = 1
 const batchHeadLength = 2
 const commandLength = 4
 
+/** In the place of a nonce: the command asks for one of its user's rights, for the shard whose number its index is. */
+export const lendNonce = '-'.repeat(nonceLength)
+
+/** A shard has said that it has lent another one so many of a user's rights, counted from the beginning. */
+export interface Receipt {
+  readonly from: number
+  /** The lender's, when it said so. */
+  readonly epoch: number
+  readonly total: number
+}
+
+/** What goes behind the nonce of a checkout or of a loan: what its shard hears of others, and whether it has the last word. */
+export function afterNonce(receipts: readonly Receipt[], { isLastWord = false } = {}): string {
+  const texts = receipts.map(({ from, epoch, total }) => `;${from},${epoch},${total}`)
+  return `${isLastWord ? '!' : ''}${texts.join('')}`
+}
+
 /** A batch under construction: what one function call will carry. */
 export class BatchWriter {
   #flat: (number | string)[]
+  readonly #sales: number[] = []
+  #lastSale = -1
 
   constructor(intervalMs: number) {
     this.#flat = [batchVersion, intervalMs]
@@ -28,9 +48,20 @@ export class BatchWriter {
     return (this.#flat.length - batchHeadLength) / commandLength
   }
 
-  /** `user` '' makes it a purchase with the code's nonce; otherwise a checkout, and `nonce` is the one to issue. */
+  /**
+   * `user` '' makes it a purchase with the code's nonce; otherwise a checkout, and `nonce` is the one to issue, or a loan.
+   * In sales of several shards `nonce` may go on: see lendNonce and afterNonce.
+   */
   add(sale: number, index: string, nonce: string, user: string): void {
     this.#flat.push(sale, index, nonce, user)
+    if (sale === this.#lastSale) return
+    this.#lastSale = sale
+    if (!this.#sales.includes(sale)) this.#sales.push(sale)
+  }
+
+  /** Those that its commands name, each once: a cluster is told of their keys. */
+  get sales(): readonly number[] {
+    return this.#sales
   }
 
   encode(): Buffer {
@@ -42,9 +73,12 @@ export class BatchWriter {
 export class BatchReader {
   readonly commandCount: number
   sale = 0
+  /** Of the item; of a loan the number of the shard that asks. */
   index = ''
   nonce = ''
   user = ''
+  /** It asks for a right, and is no attempt. */
+  isLend = false
   readonly #flat: (number | string)[]
   #at = batchHeadLength
 
@@ -65,20 +99,31 @@ export class BatchReader {
     const flat = this.#flat
     this.sale = flat[this.#at] as number
     this.index = flat[this.#at + 1] as string
-    this.nonce = flat[this.#at + 2] as string
+    const nonce = flat[this.#at + 2] as string
+    // Whatever stands there, if somebody else wrote it: its reader looks at the type.
+    this.nonce = typeof nonce === 'string' && nonce.length > nonceLength ? nonce.slice(0, nonceLength) : nonce
     this.user = flat[this.#at + 3] as string
+    this.isLend = this.nonce === lendNonce && this.user !== ''
     this.#at += commandLength
     return true
   }
 }
 
+/** The greatest number of rights that a shard has heard of from another one. */
+export type Received = Omit<Receipt, 'epoch'>
+
+const nothingReceived: readonly Received[] = []
+
 /**
- * A cursor over decisions, in the order of the batch's commands. After `next()`, `outcome` is set, and of the other
- * fields those that the outcome has as details in outcomes.ts; the rest keep an older value.
+ * A cursor over replies, in the order of the batch's commands. After `next()`, `reply` is set, and of the other fields those
+ * that it has as details in outcomes.ts; the rest keep an older value.
  */
 export class DecisionReader {
   /** Redis' clock when the batch was decided, ms since the epoch. */
   readonly nowMs: number
+  reply: Reply = 'item_unknown'
+  /** Whether `reply` is what was decided on an attempt: then `outcome` is the same, otherwise it keeps an older value. */
+  isDecided = false
   outcome: Outcome = 'item_unknown'
   nonce = ''
   user = ''
@@ -86,6 +131,15 @@ export class DecisionReader {
   expiresAtMs = 0
   /** When the item was purchased, ms since the epoch (purchased, purchased_again). */
   purchasedAtMs = 0
+  /** Of the sale (misplaced). */
+  shards = 0
+  /** Of the lender (lent, not_lent). */
+  epoch = 0
+  /** What the lender has lent to each shard and got from it, by their numbers (lent, not_lent). */
+  lent: readonly number[] = []
+  got: readonly number[] = []
+  /** What the command's receipts brought that was new. */
+  received: readonly Received[] = nothingReceived
   readonly #flat: (number | string)[]
   #at = 1
 
@@ -95,14 +149,25 @@ export class DecisionReader {
     this.nowMs = this.#flat[0] as number
   }
 
-  /** @throws Fault HC_LOG_MALFORMED for an outcome that this version does not know */
+  /** Whether the command has a place in the log entry: it has decided or changed something. */
+  get isPlaced(): boolean {
+    return this.isDecided || this.reply === 'lent' || this.received.length > 0
+  }
+
+  /** @throws Fault HC_LOG_MALFORMED for a reply that this version does not know */
   next(): boolean {
     const flat = this.#flat
     if (this.#at >= flat.length) return false
-    const code = flat[this.#at++] as number
-    const outcome = outcomeByCode[code]
-    switch (outcome) {
+    this.received = nothingReceived
+    let code = flat[this.#at++] as number
+    if (code === replies.received.code) {
+      this.received = parseReceived(flat[this.#at++])
+      code = flat[this.#at++] as number
+    }
+    const reply = replyByCode[code]
+    switch (reply) {
       case undefined:
+      case 'received':
         throw new Fault('HC_LOG_MALFORMED', `no outcome has the code ${numberOnly(code)}`)
       case 'held_again':
         this.nonce = flat[this.#at++] as string
@@ -120,11 +185,45 @@ export class DecisionReader {
         this.user = flat[this.#at++] as string
         this.purchasedAtMs = this.nowMs - (flat[this.#at++] as number)
         break
+      case 'lent':
+      case 'not_lent':
+        this.epoch = flat[this.#at++] as number
+        this.#takeRows(flat[this.#at++])
+        break
+      case 'misplaced':
+        this.shards = flat[this.#at++] as number
+        break
       default:
     }
-    this.outcome = outcome
+    this.reply = reply
+    this.isDecided = code < replies.lent.code
+    if (this.isDecided) this.outcome = reply as Outcome
     return true
   }
+
+  #takeRows(rows: unknown): void {
+    const [lent, got] = String(rows)
+      .split(';')
+      .map((row) => row.split(',').map(Number))
+    if (lent === undefined || got?.length !== lent.length || [...lent, ...got].some((total) => !isTotal(total)))
+      throw new Fault('HC_LOG_MALFORMED', 'the rows of a loan are no numbers')
+    this.lent = lent
+    this.got = got
+  }
+}
+
+function isTotal(total: number | undefined): total is number {
+  return Number.isSafeInteger(total) && (total as number) >= 0
+}
+
+function parseReceived(receipts: unknown): Received[] {
+  return String(receipts)
+    .split(';')
+    .map((receipt) => {
+      const [from, total] = receipt.split(',').map(Number)
+      if (!isTotal(from) || !isTotal(total)) throw new Fault('HC_LOG_MALFORMED', 'a receipt is not two numbers')
+      return { from, total }
+    })
 }
 
 /** The parameters of an opened sale, as the log and Redis hold them. Times in ms since the epoch. */
@@ -135,16 +234,19 @@ export interface SaleTerms {
   readonly items: number
   readonly userLimit: number
   readonly holdMs: number
+  /** Over how many shards its items are spread. */
+  readonly shards: number
 }
 
-/** An `o` entry of the log. @throws Fault HC_LOG_MALFORMED when it is not seven numbers */
+/** An `o` entry of the log. @throws Fault HC_LOG_MALFORMED when it is not seven numbers, or eight with that of its shards */
 export function decodeOpenedSale(encoded: Uint8Array): SaleTerms & { readonly openedAtMs: number } {
   const flat = unpackFlat(encoded)
-  const [sale, opensAtMs, closesAtMs, items, userLimit, holdMs, openedAtMs] = flat as number[]
-  if (flat.length !== 7 || flat.some((value) => typeof value !== 'number')) {
-    throw new Fault('HC_LOG_MALFORMED', 'an opened sale is not seven numbers')
+  const [sale, opensAtMs, closesAtMs, items, userLimit, holdMs, openedAtMs, shards = 1] = flat as number[]
+  if (flat.length < 7 || flat.length > 8 || flat.some((value) => typeof value !== 'number')) {
+    throw new Fault('HC_LOG_MALFORMED', 'an opened sale is not seven or eight numbers')
   }
-  return { sale, opensAtMs, closesAtMs, items, userLimit, holdMs, openedAtMs } as SaleTerms & { openedAtMs: number }
+  const opened = { sale, opensAtMs, closesAtMs, items, userLimit, holdMs, shards, openedAtMs }
+  return opened as SaleTerms & { openedAtMs: number }
 }
 
 function unpackFlat(encoded: Uint8Array): (number | string)[] {

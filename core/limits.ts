@@ -33,6 +33,30 @@ export const redisConnectTimeoutMs = 2_000
 export const redisMajorVersionMin = 7
 /** Waits between attempts to connect to Redis again grow up to this. */
 export const redisReconnectDelayMsMax = 500
+/** A connection that isn't turned away for so long leads to the right Redis: the next one is tried soon again. */
+export const redisQuietMs = 2_000
+/**
+ * A connection to a master that is given up is closed after so long at the latest. One that is well closes at once; one that
+ * hangs may have been replaced, and nobody should wait for it.
+ */
+export const clusterDisconnectMsMax = 200
+
+/**
+ * Shards of an installation. Each costs every HTTP worker a connection and a look a second, and each buyer who needs an
+ * item of another shard up to one command at each: 64 masters decide far more than one record takes in.
+ */
+export const shardsMax = 64
+/** Nodes in REDIS_CLUSTER: it needs as many as may be away at once, and one more. */
+export const clusterNodesListedMax = 64
+/** Nodes of which one look at the map of a cluster asks: 64 masters with three replicas each. */
+export const clusterNodesAskedMax = 256
+/**
+ * After the first answer to such a look, the other nodes get so long for theirs: a node that was cut off from the others may
+ * be the first to answer, and doesn't know it. Far above a trip between data centres and a long call of Redis.
+ */
+export const clusterStragglersMsMax = 500
+/** Connections that look for their master at about the same time share the look that began at most so long ago. */
+export const clusterLookSharedMs = 100
 
 // --- sales ---
 
@@ -42,6 +66,23 @@ export const saleOpenRetryMs = 250
 export const saleCheckMsMax = 10_000
 /** The next sale is opened this long before its boundary, so that no request waits for it at the boundary. */
 export const saleOpenAheadMs = 5_000
+/**
+ * A sale of several shards is opened half an interval ahead, and this long at most: a shard that is away at that moment has so
+ * long to come back. Earlier would keep what an operator sets from the sales to come.
+ */
+export const saleOpenAheadSeveralMsMax = 600_000
+/** Sales that are not due and of which a worker knows the shards, at some 100 bytes each. One it has forgotten costs a call. */
+export const salesKnownMax = 4_096
+
+// --- rights, in sales of several shards ---
+
+/** Checkouts of one HTTP worker that wait for a right, or for their turn; above it 503 at once. As many as may wait for Redis at most. */
+export const rightsSeekersMax = 8_192
+/**
+ * Of one buyer of a sale: they take turns, at a few calls of Redis each. No honest client has nearly as many requests out,
+ * and one that has takes the turns of nobody else.
+ */
+export const rightsSeekersPerBuyerMax = 256
 
 // --- log -> Postgres ---
 
@@ -92,8 +133,19 @@ export const rebuildRowsMax = 10_000
 export const rebuildLockMsMax = 5_000
 /** A rebuild reads all attempts of the live sales: some seconds a million. One that takes longer is given up and begun anew. */
 export const rebuildMsMax = 600_000
+/** Users of a sale that one call looks at when shards tell each other of their rights: Redis is busy for about a millisecond. */
+export const exchangeUsersPerCall = 1_000
+/** A shard that gets rights back waits so long for the lender's log to be drained: many of a persister's transactions. */
+export const exchangeDrainMsMax = 5_000
+/** How often it looks meanwhile. */
+export const exchangePollMs = 50
 /** While a worker may not have Redis decide it looks this often whether it may again: selling goes on so soon after. */
 export const recordLookMs = 100
+/**
+ * So often a process whose connection leads to a Redis that was replaced makes a new one, which may lead to the other: each
+ * costs a line or two of the log.
+ */
+export const misledReconnectMs = 5_000
 /** How long the primary waits for its workers to say what they have answered before it judges Redis. */
 export const seenGatherMsMax = 1_000
 /** How often every process learns the state of the log, and the persister publishes its own. */
@@ -320,8 +372,8 @@ export const watchGapMsMax = 2_000
 
 // --- start and shutdown of the service ---
 
-/** So long after the last server the sale interval stays: longer than a restart of Redis, shorter than a start waits. */
-export const saleIntervalLeaseMs = 15_000
+/** So long after the last server a setting that all share stays: longer than a restart of Redis, shorter than a start waits. */
+export const sharedSettingLeaseMs = 15_000
 /** Sale numbers of so much time to come must be unused in the record. What is used later is found at a later start. */
 export const saleNumbersAheadMs = 90 * 86_400_000
 
@@ -357,6 +409,23 @@ export const embeddedProbeMsMax = 2_000
 export const embeddedStopMsMax = 10_000
 /** Longest run of a tool that sets up the embedded Postgres (initdb syncs some thousand files). */
 export const embeddedToolMsMax = 120_000
+/**
+ * Masters of an embedded cluster. More shards than that share them: each is a process with a log of its own to sync, and the
+ * machine has one disk.
+ */
+export const embeddedMastersMax = 8
+/** Longest wait for nodes to be one cluster: masters take writes two seconds after their start at the earliest. */
+export const clusterFormingMsMax = 60_000
+/** How often they are looked at meanwhile, and from when on it is said what they wait for. */
+export const clusterFormingPollMs = 100
+export const clusterFormingSayMs = 4_000
+/** Replicas of a master: each takes in all that it writes. */
+export const clusterReplicasMax = 5
+/** How long npm run cluster waits for nodes that don't answer yet, and between two attempts: containers start within seconds. */
+export const clusterWaitSecondsDefault = 30
+export const clusterRetryDelayMs = 1_000
+/** An embedded master that is silent for so long counts as away to the others: above a disk's hiccup. None takes its place. */
+export const embeddedNodeTimeoutMs = 5_000
 /** How long a start waits for a predecessor on the same data that is just stopping. */
 export const predecessorStopMsMax = 15_000
 
@@ -395,5 +464,9 @@ export const auditStatementTimeoutMs = 600_000
 export const auditSortMemory = '256MB'
 /** Purchases read from Postgres at once: the rows of one read are in memory twice, as text and as objects. */
 export const auditPurchasesPerRead = 50_000
+/** What happened so long before a sale's time happened before it was opened: six times how far ahead that may be. */
+export const auditAheadMs = 3_600_000
+/** Users whose entries it reads at once in Redis, which others wait for: as many as some thousand entries of items. */
+export const auditUsersPerRead = 1_000
 /** Rows shown of each kind of breach: enough to see a pattern, and the count says how many there are. */
 export const auditBreachRowsMax = 20

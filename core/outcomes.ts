@@ -44,3 +44,33 @@ export const outcomeByCode: readonly (Outcome | undefined)[] = outcomeNames.redu
   },
   [],
 )
+
+/**
+ * What the Redis function answers besides, in sales of several shards: no outcomes of an attempt, and in none of its tables.
+ * The first two change something, so their command has a place in the log; the others change and decide nothing.
+ */
+export const replies = {
+  /** A right was set aside for the shard that asked. */
+  lent: { code: 31, details: ['epoch', 'rows'] },
+  /** Goes before the reply to the command whose receipts had news. */
+  received: { code: 32, details: ['receipts'] },
+  not_lent: { code: 41, details: ['epoch', 'rows'] },
+  /** The sale's terms place the item elsewhere. */
+  misplaced: { code: 42, details: ['shards'] },
+  /** The item is free, and the user has no right to it in this shard. */
+  rights_elsewhere: { code: 43, details: [] },
+  /** Only another shard may say more of the sale. */
+  not_listed: { code: 44, details: [] },
+} as const satisfies Record<string, { code: number; details: readonly string[] }>
+
+/** What a command gets. */
+export type Reply = Outcome | Exclude<keyof typeof replies, 'received'>
+
+/** Index: code, value: name, as outcomeByCode, and of `replies` too. */
+export const replyByCode: readonly (Reply | 'received' | undefined)[] = Object.entries(replies).reduce(
+  (table, [name, { code }]) => {
+    table[code] = name as keyof typeof replies
+    return table
+  },
+  [...outcomeByCode] as (Reply | 'received' | undefined)[],
+)

@@ -1,4 +1,5 @@
 import type { FaultCode } from './faults.ts'
+import type { LogPosition } from './log-position.ts'
 
 /**
  * Whether a shard may be sold from, in one word for all: the comparison of Redis with Postgres finds it (recovery/verdict.ts),
@@ -26,4 +27,9 @@ export interface ShardState {
   readonly fault?: FaultCode
   /** For people. */
   readonly reason?: string
+  /**
+   * Of a sound shard: its epoch, and where the one before it ended; null: it follows on nothing, as Redis was rebuilt. A primary
+   * of a version before says nothing of it.
+   */
+  readonly epoch?: { readonly number: number; readonly after: LogPosition | null }
 }

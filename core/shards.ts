@@ -1,21 +1,20 @@
-import type { ItemId } from './ids.ts'
-
 /**
- * The shards of this installation, and what lives where. A shard is one log: everything of a sale that is decided in one
- * function call, kept under one hash tag in Redis and one offset in Postgres. Today there is one; this is the only file that
- * names it.
+ * The shards of an installation, and what lives where. A shard is one log: everything of a sale that is decided in one
+ * function call, kept under one hash tag in Redis and one offset in Postgres. This is the only file that names one.
  */
 
 /**
- * The one that there always is, and that has the terms of every sale. A process of a version before says nothing of shards:
- * this is the one that it means.
+ * The one that there always is, that lists every sale first, and that alone speaks for sales that are not listed. A process
+ * of a version before says nothing of shards: this is the one that it means.
  */
 export const firstShard = 0
 
-/** All of them. */
-export const shardNumbers: readonly number[] = [firstShard]
+/** Those of an installation that has so many. */
+export function shardNumbers(count: number): number[] {
+  return Array.from({ length: count }, (_, number) => firstShard + number)
+}
 
-/** The shard that decides on an item. */
-export function shardOf(_item: ItemId): number {
-  return firstShard
+/** The shard that decides on an item of a sale that is spread over so many. `index`: of the item, a decimal number. */
+export function shardOf(index: string | number, shards: number): number {
+  return shards === 1 ? firstShard : (Number(index) - 1 + shards) % shards
 }

@@ -230,6 +230,8 @@ test('the service adds to the record and can change none of it; readers read', a
     'purchases',
     'checkout_attempts',
     'purchase_attempts',
+    'right_transfers',
+    'log_epochs',
     'audits',
     'outcomes',
     'schema_migrations',
@@ -242,6 +244,8 @@ test('the service adds to the record and can change none of it; readers read', a
   const others = [
     'update purchases set user_id = user_id',
     'update checkout_attempts set n = n',
+    'update log_epochs set run = run',
+    'insert into log_offsets (shard, epoch, seq) values (63, 0, 0)',
     'create table mine ()',
     'create temporary table mine ()',
     'create schema mine',
@@ -259,13 +263,19 @@ test('the service adds to the record and can change none of it; readers read', a
     for (const postgres of [service, reader, auditor])
       assert.throws(() => postgres.query(statement), refused, statement)
   }
-  for (const statement of ['insert into purchases default values', "select ensure_attempts_partitions('2026-02-01')"]) {
+  for (const statement of [
+    'insert into purchases default values',
+    'insert into right_transfers default values',
+    'insert into log_epochs default values',
+    "select ensure_attempts_partitions('2026-02-01')",
+  ]) {
     for (const postgres of [reader, auditor]) assert.throws(() => postgres.query(statement), refused, statement)
   }
   service.query("select ensure_attempts_partitions('2026-02-01')")
   assert.throws(() => reader.query("insert into audits (verdict) values ('passed')"), refused)
   for (const postgres of [service, reader, auditor])
-    postgres.query('select from attempts, purchases, sales, audits, log_offsets')
+    postgres.query(`select from attempts, right_transfers, purchases, sales, audits, log_offsets, log_epochs
+      where shard_of(1, 3::smallint, 1::smallint) = 0`)
   const mighty =
     "select from pg_roles where rolname ~ '^hotcakes' and (rolsuper or rolcreatedb or rolcreaterole or rolreplication)"
   assert.deepEqual(superuser.query(mighty), [])

@@ -48,11 +48,11 @@ async function untilRefused(
   const lines = linesWith(cluster, expected.fault).filter((line) => line.includes('Nothing is sold until'))
   assert.equal(lines.length, 1, cluster.logLines().join('\n'))
   const metrics = await scrape(new HttpClient(t, { baseUrl: cluster.metricsUrl }))
-  assert.equal(metrics.value('hotcakes_record_sound'), 0)
+  assert.equal(metrics.total('hotcakes_record_sound'), 0)
 }
 
 async function durability(t: TestContext, cluster: Cluster): Promise<number | undefined> {
-  return (await scrape(new HttpClient(t, { baseUrl: cluster.metricsUrl }))).value('hotcakes_redis_durable')
+  return (await scrape(new HttpClient(t, { baseUrl: cluster.metricsUrl }))).total('hotcakes_redis_durable')
 }
 
 test('a replica that takes over without an append-only file is not sold from until it has one', async (t) => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, type TestContext, test } from 'node:test'
 
+import type { Postgres } from '../core/postgres/connection.ts'
 import { SaleStore } from '../core/redis/sale-store.ts'
 import { firstShard } from '../core/shards.ts'
 import { breachesIn, runAudit, runAuditJson } from './helpers/audit.ts'
@@ -155,11 +156,52 @@ test('entries that are missing in the log are found', async (t) => {
   assert.deepEqual(front['log_gap'], [{ problem: 'neither in Redis nor in Postgres', from: '1-2', to: '1-4' }])
 })
 
+/** As an admission of another run does it. */
+async function beginEpoch(store: SaleStore, postgres: Postgres, epoch: number): Promise<void> {
+  const { epoch: current = 0, recordId = 'of a test', last } = await store.logState()
+  postgres.query('insert into log_epochs (shard, epoch, run, after_epoch, after_seq) values (0, $1, $2, $3, $4)', [
+    epoch,
+    store.run,
+    last.epoch,
+    last.seq,
+  ])
+  await store.admit({ run: store.run, epoch: current, recordId, begins: { epoch, after: last } })
+}
+
+test('a log of several epochs passes, and what is missing at the end of one is found', async (t) => {
+  const { store, shop, drain, env, postgres } = await start(t)
+  await sellSome(shop)
+  await beginEpoch(store, postgres, 2)
+  const unlisted = { item: 1, sale: shop.sale - 50, user: 'ann' }
+  await shop.decide([unlisted, { item: 12, user: 'emma' }])
+  await beginEpoch(store, postgres, 3)
+  await shop.decide([{ item: 13, user: 'emma' }])
+  await drain()
+  const report = await runAuditJson(env)
+  assert.deepEqual(breachesIn(report), {})
+  assert.equal(report.verdict, 'passed')
+  assert.deepEqual(report.unlisted, { redis: 4, postgres: 4 })
+  assert.equal(report.log.offset, '3-1')
+
+  postgres.query('delete from checkout_attempts where epoch = 1 and batch = 6')
+  postgres.query('delete from purchase_attempts where epoch = 1 and batch = 6')
+  const [, gap] = breachesIn(await runAuditJson(env))['log_entry_missing']?.slice(1) ?? []
+  assert.deepEqual(gap, { entries_without_attempts_from: '1-6', to: '1-6' })
+})
+
 test('a sale that Redis has dropped is checked in Postgres alone', async (t) => {
   const { store, shop, drain, env, postgres } = await start(t)
   const { nowMs } = await store.logState()
   const sale = shop.sale - 1
-  const terms = { sale, opensAtMs: nowMs - 10_000, closesAtMs: nowMs + 4_000, items: 5, userLimit: 3, holdMs: 60_000 }
+  const terms = {
+    sale,
+    opensAtMs: nowMs - 10_000,
+    closesAtMs: nowMs + 4_000,
+    items: 5,
+    userLimit: 3,
+    holdMs: 60_000,
+    shards: 1,
+  }
   await store.openSale(terms, 3_600)
   const old = new Shop(store, sale)
   const { nonces } = await old.decide([{ item: 1, user: 'ann' }])

@@ -19,16 +19,19 @@ const scripts = {
       decided() {}, failed() {}, late() {} })`,
   'the board': `
     const { BoardFeed } = await import('SERVER/board/board-feed.js')
-    new BoardFeed({ store: { isUp: true, watch: ${bug}, scanItems: ${bug} }, clock: { now: () => 1, observe() {} },
+    const clock = { now: () => 1, observe() {} }
+    new BoardFeed({ shards: [{ number: 0, store: { isUp: true, watch: ${bug}, scanItems: ${bug} }, clock }], clock,
       intervalMs: 1_000, publish() {} }).join()`,
   'the rotation of sales': `
-    const { SaleRotation } = await import('SERVER/selling/sales.js')
+    const { SaleRotation } = await import('SERVER/selling/sale-rotation.js')
     const log = { info() {}, warn() {} }
-    void new SaleRotation({ shard: { store: { openSale: ${bug} }, clock: { now: () => Date.now(), observe() {} } }, log,
-      settings: { intervalMs: 60_000, items: 1, userLimit: 1, holdMs: 1_000, ttlSeconds: 60 } }).start()`,
+    const clock = { now: () => Date.now(), observe() {} }
+    void new SaleRotation({ shards: [{ number: 0, store: { isUp: true, openSale: ${bug} }, clock }], clock, log,
+      directory: { opened() {}, past() {} },
+      settings: { intervalMs: 60_000, items: 1, userLimit: 1, holdMs: 1_000, ttlSeconds: 60, shards: 1 } }).start()`,
   'GET /sale': `
     const { SaleView } = await import('SERVER/reading/sale-view.js')
-    const view = new SaleView({ shard: { store: { isUp: true, saleState: ${bug} }, clock: { now: () => 1, observe() {} } },
+    const view = new SaleView({ sales: { isUp: true, state: ${bug} }, clock: { now: () => 1 },
       intervalMs: 1_000, onUnlisted() {} })
     view.handle({ answer() {}, unavailable() {}, shed() {} })`,
 }

@@ -3,7 +3,6 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { test } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import { PodMonitor } from '@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1'
 import { Ajv2019 } from 'ajv/dist/2019.js'
 import addFormats from 'ajv-formats'
@@ -15,40 +14,14 @@ import { PodDisruptionBudget } from 'kubernetes-models/policy/v1'
 import { ConfigMap, Secret, Service } from 'kubernetes-models/v1'
 import { parse, parseAllDocuments } from 'yaml'
 
-import { secretFileNames } from '../core/config/secret-files.ts'
-import { settingPlaces, settings } from '../core/config/settings.ts'
+import { settings } from '../core/config/settings.ts'
+import { compiled, compose, dockerfile, knownVariables, type Manifest, resources } from './helpers/deployment.ts'
 import { temporaryFolder } from './helpers/scope.ts'
 
 // There is no container engine where these tests run: what the files say is held against the schemas of their formats,
 // and what they name against what there is. npm test runs in the project's root.
 
-/** Compiled code of this build for a path that the image runs. */
-function compiled(path: string): string {
-  return fileURLToPath(new URL(`../${path.replace(/^dist\//, '')}`, import.meta.url))
-}
-
-const dockerfile = readFileSync('Dockerfile', 'utf8')
-const compose = parse(readFileSync('docker-compose.yml', 'utf8'), { merge: true }) as Compose & {
-  services: Readonly<Record<string, ComposeService>>
-}
-const knownVariables = new Set([...settingPlaces.map(({ setting }) => setting.env), ...secretFileNames])
-
-interface ComposeService {
-  readonly image?: string
-  readonly build?: string
-  readonly pull_policy?: string
-  readonly sysctls?: readonly string[]
-  readonly command?: readonly string[]
-  readonly environment?: Readonly<Record<string, string>>
-  readonly volumes?: readonly string[]
-  readonly ports?: readonly string[]
-  readonly depends_on?: readonly string[] | Readonly<Record<string, object>>
-  readonly healthcheck?: object
-  readonly deploy?: { readonly resources?: object }
-  readonly read_only?: boolean
-  readonly stop_grace_period?: string
-}
-
+const overriding = parse(readFileSync('docker-compose.cluster.yml', 'utf8'), { merge: true }) as typeof compose
 const services = Object.entries(compose.services)
 const ours = services.filter(([, { image }]) => image === 'hotcakes')
 
@@ -71,7 +44,7 @@ test('the Dockerfile has no mistakes, ends as another user than root, and names 
   }
 })
 
-test('the compose file is one by the rules of its format', () => {
+test('the compose files are ones by the rules of their format', () => {
   const ajv = new Ajv2019({ strict: false, validateFormats: false })
   addFormats.default(ajv)
   // Its parts are named as an older draft would name them, and its draft by an address that is not quite the draft's.
@@ -79,8 +52,8 @@ test('the compose file is one by the rules of its format', () => {
   const { $schema: _draft, ...schema } = composeSchema as object & { $schema?: string }
   const isCompose = ajv.compile(schema)
   // The schema is from before a file could name its project.
-  const { name: _name, ...described } = compose as Compose & { name: string }
-  assert.ok(isCompose(described), JSON.stringify(isCompose.errors))
+  for (const { name: _name, ...described } of [compose, overriding] as (Compose & { name?: string })[])
+    assert.ok(isCompose(described), JSON.stringify(isCompose.errors))
 })
 
 test('every file, service, volume and variable that the compose file names exists', () => {
@@ -249,10 +222,6 @@ test('the Kubernetes manifests are ones by the schemas of Kubernetes, and name w
   assert.ok(container.resources?.limits && container.resources.requests)
 })
 
-function resources(path: string): readonly string[] {
-  return (parse(readFileSync(path, 'utf8')) as { resources: string[] }).resources
-}
-
 test('the kustomizations name every manifest', () => {
   assert.deepEqual(resources('ops/deploy/kubernetes/kustomization.yaml'), ['hotcakes.yaml', 'network-policy.yaml'])
   assert.deepEqual(resources('ops/deploy/kubernetes/prometheus-operator/kustomization.yaml'), ['pod-monitor.yaml'])
@@ -261,7 +230,9 @@ test('the kustomizations name every manifest', () => {
 })
 
 test('no pod gets the variables that Kubernetes makes of Services: REDIS_PORT of one named redis is no port', () => {
-  const files = readdirSync('ops/deploy/kubernetes').filter((file) => file.endsWith('.yaml'))
+  const files = (readdirSync('ops/deploy/kubernetes', { recursive: true }) as string[]).filter((file) =>
+    file.endsWith('.yaml'),
+  )
   const documents = files.flatMap((file) =>
     parseAllDocuments(readFileSync(join('ops/deploy/kubernetes', file), 'utf8')),
   )
@@ -277,14 +248,4 @@ function podsIn(part: unknown): Readonly<Record<string, unknown>>[] {
   return Array.isArray((part as Record<string, unknown>)['containers'])
     ? [part as Record<string, unknown>, ...inner]
     : inner
-}
-
-interface Manifest {
-  readonly kind: string
-  readonly data?: Readonly<Record<string, string>>
-  readonly stringData?: Readonly<Record<string, string>>
-  readonly spec?: Readonly<Record<'selector' | 'podSelector', { readonly matchLabels?: object } | undefined>> & {
-    readonly ingress?: readonly { readonly ports?: readonly { readonly port: string }[] }[]
-    readonly podMetricsEndpoints?: readonly { readonly port: string }[]
-  }
 }

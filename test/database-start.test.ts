@@ -37,11 +37,11 @@ function asService(t: TestContext): Postgres {
   return postgres
 }
 
-/** The schema of the version before the last file. */
-function oldFolder(t: TestContext): URL {
+/** The schema of a version before, which lacks these files. */
+function oldFolder(t: TestContext, lacking: readonly string[]): URL {
   const folder = join(temporaryFolder(t), 'schema')
   cpSync(fileURLToPath(schemaFolder), folder, { recursive: true })
-  rmSync(join(folder, '006-own-schema.sql'))
+  for (const file of lacking) rmSync(join(folder, file))
   return pathToFileURL(`${folder}/`)
 }
 
@@ -73,7 +73,8 @@ test('an installation that could record nothing, because its tables are not in p
     ownerUser: '',
     ownerPassword: '',
   }
-  const before = beginDatabaseStart(one, { folder: oldFolder(t) })
+  const folder = oldFolder(t, ['006-own-schema.sql', '007-shards.sql', 'access/grants.sql'])
+  const before = beginDatabaseStart(one, { folder })
   await assert.rejects(before.done, {
     code: 'HC_POSTGRES_REFUSED',
     sqlState: '42P01',
@@ -81,7 +82,31 @@ test('an installation that could record nothing, because its tables are not in p
   })
   const mended = beginDatabaseStart(one)
   await mended.done
-  assert.deepEqual(mended.said, ['schema file applied'])
+  assert.deepEqual(mended.said, ['schema file applied', 'schema file applied'])
+})
+
+test('a record of one log becomes one of shards: its rows are of the first, and its days get what they lack', async (t) => {
+  const owner = openPostgres(t, db)
+  await migrateNow(db, oldFolder(t, ['007-shards.sql', 'access/grants.sql']))
+  owner.query(`select ensure_attempts_partitions('2026-02-01'::date);
+    insert into sales values (7, '2026-02-01', '2026-02-02', 10, 3, 600);
+    insert into checkout_attempts (decided_at, epoch, batch, n, sale_id, item_index, outcome, user_id)
+      values ('2026-02-01 12:00+00', 1, 2, 0, 7, 5, 6, 'ann'), ('2026-02-01 12:00+00', 1, 2, 1, 6, 5, 9, 'ann')`)
+  const start = beginDatabaseStart(db)
+  assert.deepEqual(await start.done, { shardCount: 1 })
+  assert.deepEqual(start.said, ['schema file applied'])
+  assert.deepEqual(owner.query('select outcome, shard from attempts order by n'), [
+    { outcome: 'item_sold', shard: 0 },
+    { outcome: 'sale_gone', shard: 0 },
+  ])
+  const service = asService(t)
+  service.query(`select ensure_attempts_partitions('2026-02-01'::date)`)
+  const partitions = `select relname::text as name from pg_inherits join pg_class on oid = inhrelid
+    where relkind = 'r' order by 1`
+  assert.deepEqual(
+    owner.query<{ name: string }>(partitions).map(({ name }) => name),
+    ['checkout_attempts_20260201', 'purchase_attempts_20260201', 'right_transfers_20260201'],
+  )
 })
 
 test('the start writes nothing, and says nothing when all is well', async (t) => {
@@ -102,7 +127,9 @@ test('a row that cannot be written ends the start, with its table and the reason
     ['insert on checkout_attempts', /a row of checkout_attempts .*permission denied/],
     ['insert on purchase_attempts', /a row of purchase_attempts .*permission denied/],
     ['update on sales', /a row of sales .*permission denied/],
-    ['update on log_offsets', /the row of log_offsets .*permission denied/],
+    ['insert on right_transfers', /a row of right_transfers .*permission denied/],
+    ['insert on log_epochs', /a row of log_epochs .*permission denied/],
+    ['update on log_offsets', /the rows of log_offsets .*permission denied/],
     ['execute on function ensure_attempts_partitions(date)', /the partitions of today .*permission denied/],
   ] as const
   // Without the owner at hand, who would grant it again.
@@ -119,6 +146,53 @@ test('a row that cannot be written ends the start, with its table and the reason
   await assert.rejects(beginDatabaseStart(db).done, { code: 'HC_POSTGRES_REFUSED', message: /purchases.*color/ })
   postgres.query('alter table purchases drop column color; delete from log_offsets')
   await assert.rejects(beginDatabaseStart(db).done, { code: 'HC_SCHEMA', message: /no row for the shard 0/ })
+})
+
+test('a start adds the shards that are missing to the record, and none is ever taken away', async (t) => {
+  const postgres = newRecord(t, db)
+  postgres.query('update log_offsets set epoch = 3, seq = 7')
+  const rows = () =>
+    postgres.query<{ shard: number; epoch: string; seq: string; isSame: boolean }>(
+      `select shard, epoch, seq, record = (select record from log_offsets where shard = 0) as "isSame"
+       from log_offsets order by shard`,
+    )
+  const grown = beginDatabaseStart(db, { shards: 3 })
+  assert.deepEqual(await grown.done, { shardCount: 3 })
+  assert.deepEqual(grown.said, ['the record is of more shards from now on'])
+  const all = [
+    { shard: 0, epoch: '3', seq: '7', isSame: true },
+    { shard: 1, epoch: '0', seq: '0', isSame: true },
+    { shard: 2, epoch: '0', seq: '0', isSame: true },
+  ]
+  assert.deepEqual(rows(), all)
+  for (const shards of [3, 1, 2]) {
+    const again = beginDatabaseStart(db, { shards })
+    assert.deepEqual([await again.done, again.said], [{ shardCount: 3 }, []])
+  }
+  assert.deepEqual(rows(), all)
+})
+
+test('shards that are missing and may not be added end the start, with the fix', async (t) => {
+  const postgres = newRecord(t, db, { shards: 2 })
+  const alone = { ...db, ownerUser: '', ownerPassword: '' }
+  const message = /of 2 shards, APP_SHARDS is 4, and user hotcakes may add none.*DB_OWNER_USER and DB_OWNER_PASSWORD/
+  await assert.rejects(beginDatabaseStart(alone, { shards: 4 }).done, { code: 'HC_SCHEMA', message })
+  assert.deepEqual(await beginDatabaseStart(alone, { shards: 2 }).done, { shardCount: 2 })
+  await beginDatabaseStart(db, { shards: 4 }).done
+  assert.deepEqual(await beginDatabaseStart(alone, { shards: 4 }).done, { shardCount: 4 })
+
+  postgres.query('delete from log_offsets where shard = 1')
+  for (const shards of [1, 4])
+    await assert.rejects(beginDatabaseStart(db, { shards }).done, {
+      code: 'HC_SCHEMA',
+      message: /no row for the shard 1/,
+    })
+  postgres.query('delete from log_offsets where shard > 1')
+  postgres.query(`insert into log_epochs (shard, epoch, run) values (1, 1, 'of a test')`)
+  await assert.rejects(beginDatabaseStart(db, { shards: 4 }).done, {
+    code: 'HC_SCHEMA',
+    message: /lost the row of the shard 1/,
+  })
 })
 
 test('what Postgres may take a moment later is waited for: a full disk, a deadlock', async (t) => {

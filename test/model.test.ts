@@ -80,7 +80,7 @@ interface Purchase {
 let saleNext = 1_000
 
 function openTerms(nowMs: number, userLimit: number): Record<'open' | 'closing' | 'opening', SaleTerms> {
-  const common = { items: 4, userLimit, holdMs }
+  const common = { items: 4, userLimit, holdMs, shards: 1 }
   const day = 86_400_000
   return {
     open: { ...common, sale: saleNext++, opensAtMs: nowMs - 5_000, closesAtMs: nowMs + day },
@@ -167,7 +167,7 @@ async function compareState(shop: ReferenceShop, sale: number): Promise<void> {
   assert.deepEqual(snapshot.counts, named)
   const { users: found, terms } = decodeSnapshot(snapshot) ?? assert.fail('the sale is listed')
   const expected = [...shop.buyers(sale)].map(([user, { bought, ends }]) => {
-    return [user, { purchases: bought, holdsExpireAtMs: ends.toSorted((a, b) => a - b) }] as const
+    return [user, { purchases: bought, holdsExpireAtMs: ends.toSorted((a, b) => a - b), rights: [] }] as const
   })
   assert.deepEqual(found, new Map(expected))
   for (const [user, { purchases, holdsExpireAtMs }] of found)

@@ -89,17 +89,33 @@ test('a worker hears of commits again after its connections were cut', async (t)
   assert.equal((await purchaseCommitted(worker, code)).status, 200)
 })
 
-test('in a new epoch those who waited get 503, and a retry the purchase', async (t) => {
+test('in an epoch that follows on nothing those who waited get 503, and a retry the purchase', async (t) => {
   const { worker, code } = await startWithHold(t)
   const pending = purchase(worker, code)
   await untilWaiting(worker, 1)
   const { store } = worker
   const { last } = await store.logState()
-  await publishCommitted(store.redis, store.keys, { epoch: last.epoch + 1, seq: 0 })
+  const epoch = last.epoch + 1
+  await publishCommitted(store.redis, store.keys, { epoch, seq: 0 })
+  worker.send({ type: 'record', report: { status: 'sound', epoch: { number: epoch, after: null } } })
   const reply = await pending
   assertProblem(reply, 503, 'unrecorded')
   assert.match(reply.headers['retry-after'] ?? '', /^[1-3]$/)
   assert.equal(reply.headers['hotcakes-decision'], undefined)
+})
+
+test('in an epoch that follows on theirs those who waited are answered, though the word of their commit is lost', async (t) => {
+  const { worker, code } = await startWithHold(t)
+  const pending = purchase(worker, code)
+  await untilWaiting(worker, 1)
+  const { store } = worker
+  const { last } = await store.logState()
+  const epoch = last.epoch + 1
+  worker.send({ type: 'record', report: { status: 'sound', epoch: { number: epoch, after: last } } })
+  await publishCommitted(store.redis, store.keys, { epoch, seq: 1 })
+  const reply = await pending
+  assert.equal(reply.status, 200)
+  assert.deepEqual(entryOf(reply).epoch, last.epoch)
 })
 
 test('past the deadline the answer is 503, and a retry after the commit gets the same purchase', async (t) => {

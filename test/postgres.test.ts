@@ -127,7 +127,7 @@ test('the schema is set up once', async (t) => {
   emptyDatabase(t, db)
   const told: string[] = []
   const { signal } = new AbortController()
-  const options = { signal, onApplied: (name: string) => told.push(name), onWait: () => undefined }
+  const options = { shards: 1, signal, onApplied: (name: string) => told.push(name), onWait: () => undefined }
   const { schema, applied } = await migrate(db, schemaFolder, options)
   assert.equal(schema, 'public')
   assert.ok(applied.length > 0)

@@ -68,7 +68,7 @@ async function scrapeOfSelling(): Promise<string> {
     async () => {
       const { text } = await metrics.get('/metrics')
       const hasAll =
-        /^hotcakes_audit_verdict/m.test(text) && /^hotcakes_persister_state\{state="active"\} 1$/m.test(text)
+        /^hotcakes_audit_verdict/m.test(text) && /^hotcakes_persister_state\{state="active",shard="0"\} 1$/m.test(text)
       return hasAll ? text : undefined
     },
     { what: 'the verdict of the audit among the metrics' },

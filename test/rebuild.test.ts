@@ -9,7 +9,7 @@ import { after, type TestContext, test } from 'node:test'
 import type { Redis } from 'ioredis'
 import { SeededRandom } from '../bench/harness/seeded-random.ts'
 import { AsyncPostgres } from '../core/postgres/async-postgres.ts'
-import { type Recovery, recover } from '../core/recovery/recover.ts'
+import { type Admission, admitShards } from '../core/recovery/admission.ts'
 import { SaleStore } from '../core/redis/sale-store.ts'
 import { firstShard } from '../core/shards.ts'
 import { startPersister } from './helpers/persister.ts'
@@ -33,8 +33,11 @@ async function startStore(t: TestContext) {
   await store.claimEpoch(1)
   const database = new AsyncPostgres(db, { applicationName: 'hotcakes test', connectionsMax: 2 })
   t.after(() => database.close())
-  const rebuild = (): Promise<Recovery> =>
-    recover({ store, database, ttlSeconds, seen: undefined, say: () => undefined })
+  const rebuild = async (): Promise<Admission | { kind: 'busy' }> => {
+    const shards = [{ store, seen: undefined, may: 'rebuild' }] as const
+    const admissions = await admitShards({ shards, database, ttlSeconds, say: () => undefined })
+    return admissions === 'busy' ? { kind: 'busy' } : (admissions[0] as Admission)
+  }
   return { redis, store, rebuild, admin: await openRedis(t, redis.admin) }
 }
 
@@ -42,7 +45,7 @@ async function startStore(t: TestContext) {
 async function openSales(store: SaleStore): Promise<Shop[]> {
   const { nowMs } = await store.logState()
   const opensAtMs = nowMs - 1_000
-  const terms = { opensAtMs, closesAtMs: nowMs + intervalMs, items, userLimit: 3 }
+  const terms = { opensAtMs, closesAtMs: nowMs + intervalMs, items, userLimit: 3, shards: 1 }
   await store.openSale({ ...terms, sale: 1, holdMs: 25 }, ttlSeconds)
   await store.openSale({ ...terms, sale: 2, holdMs: 600_000 }, ttlSeconds)
   return [new Shop(store, 1), new Shop(store, 2)]

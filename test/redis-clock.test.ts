@@ -40,7 +40,7 @@ async function openShop(t: TestContext, terms: Partial<SaleTerms> = {}) {
   const { nowMs } = await store.logState()
   const sale = 1
   const opensAtMs = nowMs - 3_000_000
-  const common = { sale, opensAtMs, closesAtMs: opensAtMs + 2 * intervalMs, items: 5, userLimit: 1, holdMs }
+  const common = { sale, opensAtMs, closesAtMs: opensAtMs + 2 * intervalMs, items: 5, userLimit: 1, holdMs, shards: 1 }
   await store.openSale({ ...common, ...terms }, 86_400)
 
   const nonces = new NonceSource()

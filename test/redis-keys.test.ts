@@ -22,7 +22,15 @@ after(() => store.close())
 
 async function openSale(sale: number, holdMs: number): Promise<SaleTerms> {
   const { nowMs } = await store.logState()
-  const terms = { sale, opensAtMs: nowMs - 1_000, closesAtMs: nowMs + intervalMs, items: 10, userLimit: 5, holdMs }
+  const terms = {
+    sale,
+    opensAtMs: nowMs - 1_000,
+    closesAtMs: nowMs + intervalMs,
+    items: 10,
+    userLimit: 5,
+    holdMs,
+    shards: 1,
+  }
   return (await store.openSale(terms, ttlSeconds)).terms
 }
 
@@ -124,7 +132,7 @@ test('sales whose keys have expired leave the list while others open, however ma
   assert.equal(await listed(), count)
   let opened = 0
   for (let left = count; left > 0 && opened < count / 10; opened++) {
-    const terms = { opensAtMs: nowMs, closesAtMs: nowMs + intervalMs, items: 1, userLimit: 1, holdMs: 1_000 }
+    const terms = { opensAtMs: nowMs, closesAtMs: nowMs + intervalMs, items: 1, userLimit: 1, holdMs: 1_000, shards: 1 }
     await store.openSale({ ...terms, sale: 3_000_000 + opened }, ttlSeconds)
     left = await listed()
   }

@@ -53,7 +53,9 @@ test('a right that is missing: /readyz and the metrics name it, and a stop ends 
     return true
   })
   const metrics = new HttpClient(t, { baseUrl: cluster.metricsUrl })
-  await eventually(async () => (await scrape(metrics)).value('hotcakes_persister_state{state="refused"}') === 1)
+  await eventually(
+    async () => (await scrape(metrics)).value('hotcakes_persister_state{state="refused",shard="0"}') === 1,
+  )
 
   assert.deepEqual(await cluster.stop(), { code: 1, signal: null })
   assert.ok(saysLeft(cluster, /left: .*because Postgres refuses its rows \(HC_POSTGRES_REFUSED\): permission denied/))

@@ -3,14 +3,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { saleIntervalLeaseMs } from '../core/limits.ts'
+import { sharedSettingLeaseMs } from '../core/limits.ts'
 import { AsyncPostgres } from '../core/postgres/async-postgres.ts'
 import { SaleStore } from '../core/redis/sale-store.ts'
 import { firstShard } from '../core/shards.ts'
 import { assertNumbersUnused } from '../server/primary/sale-interval.ts'
 import { startCluster } from './helpers/cluster.ts'
 import { codeOf, currentSale } from './helpers/items.ts'
-import { newRecord } from './helpers/record.ts'
+import { newRecord, openPostgres } from './helpers/record.ts'
 import { openRedis, servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
 import { stepRedisClock } from './helpers/stepped-redis-clock.ts'
 
@@ -22,15 +22,15 @@ test('the interval of whoever keeps it is in force until it was not kept for a w
   t.after(() => store.close())
   await store.connect()
   const clock = await stepRedisClock(await openRedis(t, redis.admin))
-  const keep = async (intervalMs: number) => (await store.keepInterval(intervalMs, saleIntervalLeaseMs)).intervalMs
+  const keep = async (intervalMs: number) => await store.keep('interval', intervalMs, sharedSettingLeaseMs)
 
   assert.equal(await keep(hourMs), hourMs)
   assert.equal(await keep(halfMs), hourMs)
-  await clock.set(saleIntervalLeaseMs / 2)
+  await clock.set(sharedSettingLeaseMs / 2)
   assert.equal(await keep(hourMs), hourMs)
-  await clock.set(saleIntervalLeaseMs)
+  await clock.set(sharedSettingLeaseMs)
   assert.equal(await keep(halfMs), hourMs, 'it was kept again meanwhile')
-  await clock.set(3 * saleIntervalLeaseMs)
+  await clock.set(3 * sharedSettingLeaseMs)
   assert.equal(await keep(halfMs), halfMs)
   assert.equal(await keep(hourMs), halfMs)
   await clock.set(-1_000_000)
@@ -38,7 +38,7 @@ test('the interval of whoever keeps it is in force until it was not kept for a w
   assert.equal(await keep(hourMs), halfMs)
   await clock.set(-2_000_000)
   assert.equal(await keep(hourMs), halfMs, 'after a step back whoever keeps it has a lease to say so again')
-  await clock.set(-2_000_000 + 2 * saleIntervalLeaseMs)
+  await clock.set(-2_000_000 + 2 * sharedSettingLeaseMs)
   assert.equal(await keep(hourMs), hourMs, 'and no longer')
 })
 
@@ -57,6 +57,23 @@ test('an interval that would bring numbers of sales again that are on record is 
   const check = (intervalMs: number) => assertNumbersUnused(database, { intervalMs, nowMs })
   for (const intervalMs of [hourMs, halfMs, hourMs - 1_000, 2 * hourMs]) await check(intervalMs)
   await assert.rejects(check(hourMs + 1_000), { code: 'HC_SALE_INTERVAL', message: /SECONDS=3601, and its number/ })
+})
+
+test('a server with another number of shards than one that runs is refused, and adds none', async (t) => {
+  const [redis, postgres] = await Promise.all([startRedis(t), startPostgres(t)])
+  const services = { ...servicesEnv({ redis: redis.connection, db: postgres.connection }), APP_WORKERS: '1' }
+  const env = { ...services, APP_SALE_INTERVAL_SECONDS: String(30 * 86_400) }
+  const first = await startCluster(t, { env })
+  const refused = await startCluster(t, { env: { ...env, APP_SHARDS: '3' }, awaitReady: false })
+  assert.equal((await refused.exited).code, 1)
+  const log = refused.logLines().join('\n')
+  assert.match(
+    log,
+    /HC_SHARDS.*waiting for servers with another number of shards to stop.*: .*APP_SHARDS=1, this one with 3/,
+  )
+  assert.match(log, /"level":"fatal".*HC_SHARDS/)
+  assert.equal(openPostgres(t, postgres.connection).query('select from log_offsets').length, 1)
+  assert.equal((await first.stop()).code, 0)
 })
 
 test('a server with another interval than one that runs is refused, and taken when that one was stopped', async (t) => {

@@ -76,8 +76,8 @@ test('of fourteen checkouts by one user with limit 10, ten get their item; then 
   assert.equal(answers.filter(({ status, json }) => status === 200 && json?.['status'] === 'purchased').length, 20)
   assert.equal(answers.filter(({ json }) => json?.['code'] === 'user_limit_reached').length, 4)
   const snapshot = await worker.store.snapshot(sale)
-  const collector = decodeUserEntry(snapshot.users.get('collector') ?? Buffer.alloc(0), 0)
-  assert.deepEqual(collector, { purchases: 10, holdsExpireAtMs: [] })
+  const collector = decodeUserEntry(snapshot.users.get('collector') ?? Buffer.alloc(0), 0, 1)
+  assert.deepEqual(collector, { purchases: 10, holdsExpireAtMs: [], rights: [] })
 })
 
 test('the codes of fourteen holds by two users are redeemed at once', async (t) => {

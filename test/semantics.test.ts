@@ -61,7 +61,10 @@ async function userAtLimit(): Promise<string> {
 async function openSale(number: number, opensInMs: number, closesInMs: number): Promise<void> {
   const { nowMs } = await worker.store.logState()
   const times = { opensAtMs: nowMs + opensInMs, closesAtMs: nowMs + closesInMs }
-  await worker.store.openSale({ sale: number, ...times, items, userLimit, holdMs: holdSeconds * 1_000 }, 86_400)
+  await worker.store.openSale(
+    { sale: number, ...times, items, userLimit, holdMs: holdSeconds * 1_000, shards: 1 },
+    86_400,
+  )
 }
 
 function assertCheckedOut(reply: HttpReply, item: string): void {

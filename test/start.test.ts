@@ -131,7 +131,7 @@ test('a Redis that forgets is refused, unless that is what is wanted: then it is
   const cluster = await startCluster(t, { env: { ...env, REDIS_REQUIRE_DURABLE: 'false' } })
   assert.ok(cluster.logLines().some((line) => line.includes('"level":"warn"') && line.includes('appendonly is off')))
   const metrics = new HttpClient(t, { baseUrl: cluster.metricsUrl })
-  assert.equal((await scrape(metrics)).value('hotcakes_redis_durable'), 0)
+  assert.equal((await scrape(metrics)).total('hotcakes_redis_durable'), 0)
   assert.equal((await metrics.get('/')).status, 404)
   const posted = await metrics.post('/metrics')
   assert.deepEqual([posted.status, posted.headers['allow']], [405, 'GET'])

@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 
+import { commitWaitMsMax } from '../core/limits.ts'
 import type { Postgres } from '../core/postgres/connection.ts'
 import { breachesIn, runAuditJson } from './helpers/audit.ts'
 import { type Cluster, startCluster } from './helpers/cluster.ts'
@@ -158,6 +159,27 @@ test('the disk of Redis is lost under load: every purchase that was answered is 
   for (const item of purchased) assertProblem(await checkout(cluster, 'late', item), 409, 'item_sold')
   const audit = await runAuditJson(cluster.env)
   assert.deepEqual([audit.verdict, breachesIn(audit)], ['passed', {}])
+  assert.deepEqual(await cluster.stop(), { code: 0, signal: null })
+})
+
+test('Redis restarts while purchases wait: they are answered when their rows are there, though a newer epoch is too', async (t) => {
+  const { cluster, postgres, redis, scrapeNow, sale } = await start(t)
+  const record = openPostgres(t, postgres.connection)
+  const code = await hold(cluster, 'ann', `${sale}-1`)
+  const unblock = block(record)
+  const startedMs = performance.now()
+  const pending = purchase(cluster, code)
+  await untilWaiting(scrapeNow, 1)
+  await redis.stop()
+  await redis.start()
+  const isNewEpoch = async () => (await checkout(cluster, 'bob', `${sale}-2`)).status === 200
+  await eventually(isNewEpoch, { what: 'the next epoch' })
+  unblock()
+  const reply = await pending
+  // Where the machine took longer for all of this than a purchase waits, nobody could have answered it.
+  if (performance.now() - startedMs < commitWaitMsMax) assert.equal(reply.status, 200, reply.text)
+  assert.equal((await purchase(cluster, code)).status, 200)
+  assert.ok(isRecorded(record, `${sale}-1`))
   assert.deepEqual(await cluster.stop(), { code: 0, signal: null })
 })
 

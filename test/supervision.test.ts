@@ -48,7 +48,7 @@ async function watch(metrics: HttpClient, from: Scrape, isEnough: (now: Scrape) 
 }
 
 function rows(now: Scrape): number | undefined {
-  return now.value('hotcakes_persisted_rows_total{table="checkout_attempts"}')
+  return now.value('hotcakes_persisted_rows_total{table="checkout_attempts",shard="0"}')
 }
 
 const held = 'hotcakes_outcomes_total{operation="checkout",outcome="held"}'
@@ -107,7 +107,7 @@ test('a persister that is killed, or stopped, is replaced, the log stays known, 
   const during = await scrape(metrics)
   assert.ok(isStopped(stopped))
   assert.equal(during.value(`hotcakes_worker_unresponsive{kind="persister",pid="${stopped}"}`), 1)
-  assert.ok((during.value('hotcakes_log_backlog_entries') ?? 0) > 0, 'told by Redis')
+  assert.ok((during.value('hotcakes_log_backlog_entries{shard="0"}') ?? 0) > 0, 'told by Redis')
   assert.equal(rows(during), 10)
   await watch(metrics, during, (now) => now.restarts('persister') === 2 && rows(now) === 15)
 })

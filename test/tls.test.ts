@@ -9,12 +9,15 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 
 import { connectPostgres } from '../core/postgres/connection.ts'
+import { checkCluster } from '../core/redis/cluster-check.ts'
 import { connectRedis, firstConnect, type RedisSettings } from '../core/redis/connection.ts'
+import { firstShard } from '../core/shards.ts'
 import { freePort } from '../ops/embedded/free-port.ts'
 import { startCluster } from './helpers/cluster.ts'
 import { eventually } from './helpers/eventually.ts'
 import { checkoutPath, codeOf, currentSale, purchasePath } from './helpers/items.ts'
 import { openPostgres } from './helpers/record.ts'
+import { startRedisCluster } from './helpers/redis-cluster.ts'
 import { createFolder, removeFolder, temporaryFolder } from './helpers/scope.ts'
 import { openRedis, servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
 
@@ -63,7 +66,7 @@ async function startTlsPostgres() {
 }
 
 async function connect(settings: RedisSettings): Promise<void> {
-  const client = connectRedis(settings, { name: 'hotcakes test' })
+  const client = connectRedis(settings, { shard: firstShard, name: 'hotcakes test' })
   try {
     await firstConnect(client, settings)
   } finally {
@@ -118,6 +121,25 @@ test('a Redis with another name, or of another authority, is refused', async () 
   await assert.rejects(connect({ ...redis, host: '127.0.0.1' }), unavailable(/127\.0\.0\.1 is not in the cert/))
   await assert.rejects(connect({ ...redis, tlsCa: strangers }), unavailable(/unable to verify|self.signed/))
   await assert.rejects(connect({ ...redis, tls: false }), unavailable(/closed|ECONNRESET/))
+})
+
+test('the nodes of a cluster are reached by the names that they announce, which their certificates have', async (t) => {
+  const cluster = await startRedisCluster(t, {
+    masters: 1,
+    tls: { certificate, key, ca },
+    lines: ['cluster-announce-hostname localhost', 'cluster-preferred-endpoint-type hostname'],
+  })
+  await connect(cluster.settings)
+  assert.deepEqual(await checkCluster(cluster.settings, 1), { warnings: [] })
+  await assert.rejects(connect({ ...cluster.settings, tlsCa: strangers }), unavailable(/unable to verify|self.signed/))
+  const [node] = cluster.nodes
+  assert.ok(node !== undefined)
+  const admin = await cluster.open(node)
+  t.after(() => admin.disconnect())
+  await admin.call('CONFIG', 'SET', 'cluster-preferred-endpoint-type', 'ip')
+  await assert.rejects(connect({ ...cluster.settings }), unavailable(/127\.0\.0\.1 is not in the cert/))
+  await admin.call('CONFIG', 'SET', 'cluster-preferred-endpoint-type', 'unknown-endpoint')
+  await connect({ ...cluster.settings })
 })
 
 test('a server that was given the wrong authority says so and does not start', async (t) => {

@@ -6,6 +6,7 @@ import { type Cluster, startCluster } from './helpers/cluster.ts'
 import { Crowd } from './helpers/crowd.ts'
 import { eventually } from './helpers/eventually.ts'
 import { HttpClient } from './helpers/http-client.ts'
+import { checkout } from './helpers/items.ts'
 import { Ledger } from './helpers/ledger.ts'
 import { scrape } from './helpers/metrics.ts'
 import { processTree } from './helpers/processes.ts'
@@ -23,7 +24,7 @@ async function startBoth(scope: Scope, env: Record<string, string>) {
   const services = { redis: redis.connection, db: postgres.connection }
   const options = { env: { ...servicesEnv(services), APP_WORKERS: '1', ...env } }
   const [one, other] = await Promise.all([startCluster(scope, options), startCluster(scope, options)])
-  return { one, other, db: services.db }
+  return { one, other, redis, db: services.db }
 }
 
 async function saleOf(cluster: Cluster): Promise<{ id: number; items: number; sold: number }> {
@@ -35,7 +36,9 @@ async function saleOf(cluster: Cluster): Promise<{ id: number; items: number; so
 /** What a server says of its persister. */
 async function persisterState(scope: Scope, cluster: Cluster): Promise<string | undefined> {
   const now = await scrape(new HttpClient(scope, { baseUrl: cluster.metricsUrl }))
-  return ['active', 'standby', 'away'].find((state) => now.value(`hotcakes_persister_state{state="${state}"}`) === 1)
+  return ['active', 'standby', 'away'].find(
+    (state) => now.value(`hotcakes_persister_state{state="${state}",shard="0"}`) === 1,
+  )
 }
 
 function crowdAt(cluster: Cluster, sale: { id: number; items: number }, ledger: Ledger, seed: number): Crowd {
@@ -78,6 +81,24 @@ test('two servers sell one sale to its end, and when one dies the other has all 
   assert.equal(audit.sales.find(({ sale: id }) => id === sale.id)?.postgres.purchases, items)
   ledger.assertRecorded(openPostgres(t, db))
   assert.deepEqual(await left.stop(), orderly)
+})
+
+test('a Redis that restarts under two servers is admitted in one epoch, and both sell on', async (t) => {
+  const { one, other, redis, db } = await startBoth(t, { APP_SALE_INTERVAL_SECONDS: String(30 * 86_400) })
+  const { id } = await saleOf(one)
+  const items = [one, other].map((cluster, n) => ({ cluster, before: `${id}-${n + 1}`, after: `${id}-${n + 11}` }))
+  for (const { cluster, before } of items) assert.equal((await checkout(cluster, 'ann', before)).status, 200)
+  await redis.stop()
+  await redis.start()
+  for (const { cluster, after } of items) {
+    await eventually(async () => (await checkout(cluster, 'bob', after)).status === 200, { what: 'selling' })
+    const { headers } = await checkout(cluster, 'cid', after)
+    assert.match(String(headers['hotcakes-decision']), /^2-/)
+  }
+  const postgres = openPostgres(t, db)
+  assert.deepEqual(postgres.query('select epoch::int from log_epochs order by epoch'), [{ epoch: 1 }, { epoch: 2 }])
+  assert.equal((await runAuditJson(one.env)).verdict, 'passed')
+  assert.deepEqual(await Promise.all([one.stop(), other.stop()]), [orderly, orderly])
 })
 
 test('two servers open the next sale together, once', async (t) => {

@@ -1,15 +1,17 @@
 import assert from 'node:assert/strict'
 import { Fault, type FaultCode } from '../core/faults.ts'
 import { copyLockMsMax } from '../core/limits.ts'
-import { compareLogPositions, formatLogPosition, type LogPosition } from '../core/log-position.ts'
-import { committedPosition } from '../core/postgres/committed-position.ts'
+import { compareLogPositions } from '../core/log-position.ts'
+import { committedHead } from '../core/postgres/committed-position.ts'
 import { connectPostgres, type Postgres } from '../core/postgres/connection.ts'
 import type { PostgresSettings } from '../core/postgres/conninfo.ts'
+import type { LogHead } from '../core/postgres/log-epochs.ts'
 import {
   checkoutColumns,
   purchaseAttemptColumns,
   purchaseColumns,
   saleColumns,
+  transferColumns,
 } from '../core/postgres/record-columns.ts'
 import { isoTime, msPerDay, msPerSecond } from '../core/time.ts'
 import type { CopiedChunk } from './copied-chunk.ts'
@@ -17,10 +19,17 @@ import type { CopyText } from './copy-text.ts'
 import type { StepHook } from './drain-steps.ts'
 import { isLockTimeout, lockFault, lockTables } from './locks.ts'
 import type { LogChunk } from './log-chunk.ts'
+import { moveOffset } from './move-offset.ts'
 import { RowEncoder } from './row-encoder.ts'
 
 /** After these the connection is as good as before: the transaction was rolled back. */
-const cleanFailures: ReadonlySet<FaultCode> = new Set(['HC_OFFSET_MOVED', 'HC_POSTGRES_LOCKED'])
+const cleanFailures: ReadonlySet<FaultCode> = new Set([
+  'HC_OFFSET_MOVED',
+  'HC_RUN_REPLACED',
+  'HC_LOG_GAP',
+  'HC_LOG_TERMS',
+  'HC_POSTGRES_LOCKED',
+])
 
 /**
  * Writes chunks of the log to Postgres, each exactly once: the offset moves by compare-and-set in the transaction that
@@ -44,14 +53,15 @@ export class Copier {
   }
 
   /** Up to where the log of a shard is in Postgres. @throws Fault HC_POSTGRES_UNAVAILABLE | HC_POSTGRES_REFUSED | HC_SCHEMA */
-  offset(shard: number): LogPosition {
-    return this.#orDisconnect((postgres) => committedPosition(postgres, shard))
+  head(shard: number): LogHead {
+    return this.#orDisconnect((postgres) => committedHead(postgres, shard))
   }
 
   /**
    * Up to an entry that can't be read, if there is one behind the first.
-   * @throws Fault HC_OFFSET_MOVED when the offset is not at `chunk.after`, HC_LOG_MALFORMED, HC_POSTGRES_LOCKED and
-   *   HC_POSTGRES_REFUSED: nothing was written; HC_POSTGRES_UNAVAILABLE: everything or nothing was
+   * @throws Fault HC_OFFSET_MOVED when the offset is not at `chunk.after`, HC_RUN_REPLACED when another run than the chunk's
+   *   is admitted, HC_LOG_GAP when its epoch does not follow there, HC_LOG_TERMS, HC_LOG_MALFORMED, HC_POSTGRES_LOCKED
+   *   and HC_POSTGRES_REFUSED: nothing was written; HC_POSTGRES_UNAVAILABLE: everything or nothing was
    */
   copy(chunk: LogChunk): CopiedChunk {
     const rows = this.#rows
@@ -69,6 +79,7 @@ export class Copier {
         copyTable(postgres, `checkout_attempts (${checkoutColumns})`, rows.checkouts)
         copyTable(postgres, `purchase_attempts (${purchaseAttemptColumns})`, rows.purchaseAttempts)
         copyTable(postgres, `purchases (${purchaseColumns})`, rows.purchases)
+        copyTable(postgres, `right_transfers (${transferColumns})`, rows.transfers)
         this.#reached('after_copy')
       })
       this.#reached('after_commit')
@@ -81,6 +92,7 @@ export class Copier {
           checkout_attempts: rows.checkouts.rowCount,
           purchase_attempts: rows.purchaseAttempts.rowCount,
           purchases: rows.purchases.rowCount,
+          right_transfers: rows.transfers.rowCount,
         },
         seconds: (performance.now() - started) / msPerSecond,
       }
@@ -128,27 +140,30 @@ export class Copier {
     }
   }
 
-  /** A sale is opened twice only when Redis had lost it and began a new epoch: the later terms are in force. */
+  /**
+   * Each of its shards lists a sale, with the terms of the first. One shard opens it twice only when Redis had lost it and
+   * began a new epoch: the later terms are in force, but that its items stay where they are.
+   * @throws Fault HC_LOG_TERMS
+   */
   #insertSales(postgres: Postgres): void {
-    for (const { sale, opensAtMs, closesAtMs, items, userLimit, holdMs } of this.#rows.openedSales) {
-      postgres.query(
+    for (const { sale, opensAtMs, closesAtMs, items, userLimit, holdMs, shards } of this.#rows.openedSales) {
+      const inForce = postgres.query(
         `insert into sales (${saleColumns})
-         values ($1, $2, $3, $4, $5, $6)
+         values ($1, $2, $3, $4, $5, $6, $7)
          on conflict (sale_id) do update set (opens_at, closes_at, items, user_limit, hold_seconds) =
-           (excluded.opens_at, excluded.closes_at, excluded.items, excluded.user_limit, excluded.hold_seconds)`,
-        [sale, isoTime(opensAtMs), isoTime(closesAtMs), items, userLimit, holdMs / msPerSecond],
+           (excluded.opens_at, excluded.closes_at, excluded.items, excluded.user_limit, excluded.hold_seconds)
+         where sales.shards = excluded.shards
+         returning sale_id`,
+        [sale, isoTime(opensAtMs), isoTime(closesAtMs), items, userLimit, holdMs / msPerSecond, shards],
+      )
+      if (inForce.length === 1) continue
+      const [row] = postgres.query<{ shards: number }>('select shards from sales where sale_id = $1', [sale])
+      throw new Fault(
+        'HC_LOG_TERMS',
+        `sale ${sale} is opened over ${shards} shards, and is on record over ${row?.shards}`,
       )
     }
   }
-}
-
-/** First in the transaction: whoever has locked the row is alone, and a second persister waits before it did any work. */
-function moveOffset(postgres: Postgres, { shard, after }: LogChunk, through: LogPosition): void {
-  const moved = postgres.query(
-    'update log_offsets set epoch = $1, seq = $2 where shard = $3 and epoch = $4 and seq = $5 returning shard',
-    [through.epoch, through.seq, shard, after.epoch, after.seq],
-  )
-  if (moved.length !== 1) throw new Fault('HC_OFFSET_MOVED', `the log offset is not ${formatLogPosition(after)}`)
 }
 
 function copyTable(postgres: Postgres, target: string, rows: CopyText): void {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { Piscina } from 'piscina'
 import { Fault } from '../core/faults.ts'
-import type { LogPosition } from '../core/log-position.ts'
+import type { LogHead } from '../core/postgres/log-epochs.ts'
 import { PostgresFault } from '../core/postgres/postgres-fault.ts'
 import type { CopiedChunk } from './copied-chunk.ts'
 import type { CopyReply, CopyTask, CopyThreadData } from './copy-tasks.ts'
@@ -16,12 +16,15 @@ export interface CopyPoolOptions {
 
 /**
  * The copy thread, seen from the main thread. Exactly one, for good: libpq works in the first thread of a process that
- * loads it and in no other, so a thread that died can't be replaced; the process has to be.
+ * loads it and in no other, so a thread that died can't be replaced; the process has to be. All shards share it: their
+ * tasks take turns, and each shard has one at a time.
  */
 export class CopyPool {
   readonly #piscina: Piscina<CopyTask, CopyReply>
   /** Of the task that runs, which is one at a time: the thread's calls block. */
   #startedAtMs: number | undefined
+  /** Settled when the last task that was given has ended; never rejects. */
+  #last: Promise<unknown> = Promise.resolve()
   /** Set once the thread has nothing open any more; no task follows. */
   #closing = false
 
@@ -53,10 +56,10 @@ export class CopyPool {
   }
 
   /** @throws Fault, see Copier */
-  async offset(shard: number): Promise<LogPosition> {
-    const reply = await this.#run({ kind: 'offset', shard })
-    assert.ok(reply.kind === 'offset')
-    return reply.position
+  async head(shard: number): Promise<LogHead> {
+    const reply = await this.#run({ kind: 'head', shard })
+    assert.ok(reply.kind === 'head')
+    return reply
   }
 
   /** The chunk's memory moves to the thread: it is empty afterwards. @throws Fault, see Copier */
@@ -66,14 +69,21 @@ export class CopyPool {
     return reply
   }
 
-  /** Ends the connection and then the thread. */
+  /** Ends the connection and then the thread, after the tasks that were given. */
   async close(): Promise<void> {
     await this.#run({ kind: 'close' })
     this.#closing = true
     await this.#piscina.destroy()
   }
 
-  async #run(task: CopyTask, transferList: ArrayBuffer[] = []): Promise<CopyReply> {
+  /** Waits for its turn: first come, first served, so no shard waits for more than one task of each other shard. */
+  #run(task: CopyTask, transferList: ArrayBuffer[] = []): Promise<CopyReply> {
+    const reply = this.#last.then(() => this.#runNow(task, transferList))
+    this.#last = reply.catch(() => undefined) // the caller's to handle
+    return reply
+  }
+
+  async #runNow(task: CopyTask, transferList: ArrayBuffer[]): Promise<CopyReply> {
     assert.equal(this.#startedAtMs, undefined, 'one task at a time')
     assert.ok(!this.#closing, 'no task after the last')
     this.#startedAtMs = performance.now()

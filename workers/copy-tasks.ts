@@ -1,6 +1,6 @@
 import { Fault, type FaultCode } from '../core/faults.ts'
-import type { LogPosition } from '../core/log-position.ts'
 import type { PostgresSettings } from '../core/postgres/conninfo.ts'
+import type { LogHead } from '../core/postgres/log-epochs.ts'
 import { PostgresFault } from '../core/postgres/postgres-fault.ts'
 import type { CopiedChunk } from './copied-chunk.ts'
 import type { Copier } from './copier.ts'
@@ -12,12 +12,12 @@ export interface CopyThreadData {
 }
 
 export type CopyTask =
-  | { readonly kind: 'offset'; readonly shard: number }
+  | { readonly kind: 'head'; readonly shard: number }
   | { readonly kind: 'copy'; readonly chunk: LogChunk }
   | { readonly kind: 'close' }
 
 export type CopyReply =
-  | { readonly kind: 'offset'; readonly position: LogPosition }
+  | ({ readonly kind: 'head' } & LogHead)
   | ({ readonly kind: 'copied' } & CopiedChunk)
   | { readonly kind: 'closed' }
   | { readonly kind: 'fault'; readonly code: FaultCode; readonly message: string }
@@ -32,8 +32,8 @@ export type CopyReply =
 export function runCopyTask(copier: Copier, task: CopyTask): CopyReply {
   try {
     switch (task.kind) {
-      case 'offset':
-        return { kind: 'offset', position: copier.offset(task.shard) }
+      case 'head':
+        return { kind: 'head', ...copier.head(task.shard) }
       case 'copy':
         return { kind: 'copied', ...copier.copy(task.chunk) }
       case 'close':

@@ -20,7 +20,9 @@ import {
 const at = parseLogPosition
 const trouble: PersisterTrouble = { fault: 'HC_POSTGRES_LOCKED', reason: 'by somebody' }
 const locked: Place = { name: 'locked', trouble }
-const placesAfterRedis: readonly Place[] = [{ name: 'starting' }, { name: 'active' }, { name: 'standby' }, locked]
+const standby: Place = { name: 'standby', why: 'overtaken' }
+const replaced: Place = { name: 'standby', why: 'redis_replaced', looks: 0 }
+const placesAfterRedis: readonly Place[] = [{ name: 'starting' }, { name: 'active' }, standby, replaced, locked]
 
 function known(id: string, checkedAtMs = Number.NEGATIVE_INFINITY): Offset {
   return { position: at(id), checkedAtMs }
@@ -53,11 +55,24 @@ const transitions: readonly [what: string, from: DrainState, event: DrainEvent, 
   ['nothing to copy', well, idle, { offset: known('1-5', 20) }],
   [
     'a look in standby',
-    { ...lost, place: { name: 'standby' } },
+    { ...lost, place: standby },
     { name: 'looked', position: at('1-8') },
     { lastPosition: at('1-8') },
   ],
-  ['overtaken', well, { name: 'overtaken' }, { place: { name: 'standby' }, offset: undefined }],
+  [
+    'a look at who is admitted',
+    { ...lost, place: replaced },
+    { name: 'looked', position: at('1-8') },
+    { place: { ...replaced, looks: 1 }, lastPosition: at('1-8') },
+  ],
+  ['overtaken', well, { name: 'overtaken' }, { place: standby, offset: undefined }],
+  ['another Redis is admitted', well, { name: 'redis_replaced' }, { place: replaced, offset: undefined }],
+  [
+    'and while it drains to the end',
+    { ...well, goal: 'drain' },
+    { name: 'redis_replaced' },
+    { place: replaced, offset: undefined },
+  ],
   ['overtaken while it drains to the end', { ...well, goal: 'drain' }, { name: 'overtaken' }, { offset: undefined }],
   ['Redis is away', well, { name: 'redis_failed' }, { offset: undefined }],
   ['some row of several entries is refused', well, { name: 'run_refused' }, { offset: undefined }],
@@ -88,9 +103,9 @@ test('each event changes what the table says, and nothing else', () => {
 test('from each place the same events lead to active, standby and a trouble', () => {
   for (const place of placesAfterRedis) {
     const from = { ...well, place }
-    const events: readonly DrainEvent[] = [copied, idle, { name: 'overtaken' }, blocked]
+    const events: readonly DrainEvent[] = [copied, idle, { name: 'overtaken' }, { name: 'redis_replaced' }, blocked]
     const reached = events.map((event) => next(from, event).place.name)
-    assert.deepEqual(reached, ['active', 'active', 'standby', 'locked'], place.name)
+    assert.deepEqual(reached, ['active', 'active', 'standby', 'standby', 'locked'], place.name)
     for (const name of ['redis_failed', 'run_refused', 'gap_seen'] as const)
       assert.equal(next(from, { name }).place, place, `${name} in ${place.name}`)
   }
@@ -118,6 +133,7 @@ test('a fault leads where its code says', () => {
     ['HC_REDIS_UNAVAILABLE', 'redis_failed'],
     ['HC_REDIS_REFUSED', 'redis_failed'],
     ['HC_OFFSET_MOVED', 'overtaken'],
+    ['HC_RUN_REPLACED', 'redis_replaced'],
     ['HC_LOG_LOST', 'blocked'],
     ['HC_LOG_MALFORMED', 'blocked'],
     ['HC_POSTGRES_UNAVAILABLE', 'blocked'],

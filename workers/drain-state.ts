@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import type { Fault } from '../core/faults.ts'
 import { compareLogPositions, type LogPosition } from '../core/log-position.ts'
 import type { PersisterTrouble } from '../core/redis/persister-state.ts'
-import { isOfRows, publicTrouble, type StuckName, stateAfter } from './refusals.ts'
+import { isOfEntry, publicTrouble, type StuckName, stateAfter } from './refusals.ts'
 
 /*
  * The persister's places, and the events that take it from one to another. `next` is the only way between them.
@@ -12,18 +12,21 @@ import { isOfRows, publicTrouble, type StuckName, stateAfter } from './refusals.
  *                                ▼
  *                             starting             nothing was tried yet
  *                                │
- *          copied, idle          │ overtaken       blocked
+ *          copied, idle          │ overtaken,      blocked
+ *                                │ redis_replaced
  *         ┌──────────────────────┼────────────────────┐
  *         ▼                      ▼                    ▼
  *       active                standby            stuck: away, refused, locked, log_fault
- *      it drains          another one drains     nothing gets into Postgres, and why
+ *      it drains          another one drains,    nothing gets into Postgres, and why
+ *                         or it reaches another
+ *                         run than the admitted
  *         ▲                      ▲                    ▲
  *         └──────────────────────┴────────────────────┘
  *           these three also lead to each other, by the same events
  *
  * Beside the place:
- * - The goal goes from run to drain to stop and never back. Only a persister whose goal is to run stands by: with another
- *   goal `overtaken` leaves the place as it is.
+ * - The goal goes from run to drain to stop and never back. Only a persister whose goal is to run stands by for another one:
+ *   with another goal `overtaken` leaves the place as it is.
  * - The offset is known from `located` until the next failure, whichever that is.
  * - The other failures (redis_failed, gap_seen, run_refused) leave the place as it is.
  * - An active persister whose transaction hangs shows itself as away, without a move (state-report.ts).
@@ -32,7 +35,10 @@ import { isOfRows, publicTrouble, type StuckName, stateAfter } from './refusals.
 export type Goal = 'run' | 'drain' | 'stop'
 
 export type Place =
-  | { readonly name: 'connecting' | 'starting' | 'active' | 'standby' }
+  | { readonly name: 'connecting' | 'starting' | 'active' }
+  | { readonly name: 'standby'; readonly why: 'overtaken' }
+  /** `looks`: how often it has looked since whether that has changed. */
+  | { readonly name: 'standby'; readonly why: 'redis_replaced'; readonly looks: number }
   | { readonly name: StuckName; readonly trouble: PersisterTrouble }
 
 /** Where the log is in Postgres: a guess, which the transaction that copies what follows checks. */
@@ -78,6 +84,8 @@ export type Success =
 export type Failure =
   /** Another persister has moved the offset. */
   | { readonly name: 'overtaken' }
+  /** Postgres names another run of Redis than the one that was read from. */
+  | { readonly name: 'redis_replaced' }
   | { readonly name: 'gap_seen' }
   /** Postgres refuses what some row of several log entries holds: fewer are tried at once. */
   | { readonly name: 'run_refused' }
@@ -91,7 +99,7 @@ export type DrainEvent =
   | { readonly name: 'connected' }
   /** Postgres has said where it is. */
   | { readonly name: 'located'; readonly position: LogPosition }
-  /** The same, asked in standby for what the other persister does. */
+  /** The same, asked in standby for what has changed. */
   | { readonly name: 'looked'; readonly position: LogPosition }
   | { readonly name: 'drain' }
   | { readonly name: 'stop' }
@@ -116,7 +124,7 @@ export function next(state: DrainState, event: DrainEvent): DrainState {
     }
     case 'looked':
       assert.equal(place.name, 'standby')
-      return { ...state, lastPosition: event.position }
+      return { ...state, place: looked(place), lastPosition: event.position }
     case 'copied': {
       const { through, atMs } = event
       assert.ok(offset !== undefined && compareLogPositions(through, offset.position) > 0, 'a copy moves the offset on')
@@ -132,7 +140,9 @@ export function next(state: DrainState, event: DrainEvent): DrainState {
       assert.ok(offset !== undefined)
       return { ...state, place: active, offset: { ...offset, checkedAtMs: event.atMs }, gap: undefined }
     case 'overtaken':
-      return { ...state, place: goal === 'run' ? { name: 'standby' } : place, offset: undefined }
+      return { ...state, place: goal === 'run' ? { name: 'standby', why: 'overtaken' } : place, offset: undefined }
+    case 'redis_replaced':
+      return { ...state, place: { name: 'standby', why: 'redis_replaced', looks: 0 }, offset: undefined }
     case 'gap_seen':
       assert.ok(offset !== undefined, 'a gap follows a known offset')
       return { ...state, offset: undefined, gap: { after: offset.position, isChecked: false } }
@@ -144,6 +154,10 @@ export function next(state: DrainState, event: DrainEvent): DrainState {
   }
 }
 
+function looked(place: Place): Place {
+  return 'looks' in place ? { ...place, looks: place.looks + 1 } : place
+}
+
 /** Shared: it is the place after each chunk. */
 const active: Place = { name: 'active' }
 const beforeRedis: ReadonlySet<DrainEvent['name']> = new Set(['connected', 'redis_failed', 'drain', 'stop'])
@@ -153,8 +167,9 @@ export function failureOf(fault: Fault, { place, offset, gap }: DrainState, isRu
   // Until it was reached, Redis is the only one that was asked.
   if (fault.code.startsWith('HC_REDIS_') || place.name === 'connecting') return { name: 'redis_failed' }
   if (fault.code === 'HC_OFFSET_MOVED') return { name: 'overtaken' }
+  if (fault.code === 'HC_RUN_REPLACED') return { name: 'redis_replaced' }
   if (fault.code === 'HC_LOG_GAP' && !isAt(gap, offset)) return { name: 'gap_seen' }
-  if (isOfRows(fault) && isRunRefused) return { name: 'run_refused' }
+  if (isOfEntry(fault) && isRunRefused) return { name: 'run_refused' }
   return { name: 'blocked', place: stateAfter(fault), trouble: publicTrouble(fault) }
 }
 

@@ -13,7 +13,8 @@ export function isLockTimeout(error: unknown): boolean {
  * dead rows, with each further attempt more. ONLY: the partitions are too many to lock them all.
  */
 export function lockTables(postgres: Postgres): void {
-  postgres.query('lock table only checkout_attempts, only purchase_attempts, sales, purchases in row exclusive mode')
+  postgres.query(`lock table only checkout_attempts, only purchase_attempts, only right_transfers, sales, purchases
+    in row exclusive mode`)
 }
 
 /**
@@ -39,7 +40,7 @@ function describeHolders(postgres: Postgres): string {
 const holdersQuery = `
   with tables as (
     select to_regclass(name)::oid as id
-    from unnest(array['sales', 'checkout_attempts', 'purchase_attempts', 'purchases', 'log_offsets']) name
+    from unnest(array['sales', 'checkout_attempts', 'purchase_attempts', 'right_transfers', 'purchases', 'log_offsets']) name
   )
   select distinct pid, coalesce(nullif(application_name, ''), 'without a name') as name
   from pg_locks join pg_stat_activity using (pid)

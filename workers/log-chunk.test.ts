@@ -19,7 +19,7 @@ function opened(id: string, message: string): LogEntry {
 }
 
 function gather(entries: readonly LogEntry[], after: string, bytesMax = Number.POSITIVE_INFINITY): LogChunk {
-  return gatherChunk(entries, { shard: 3, after: parseLogPosition(after), bytesMax })
+  return gatherChunk(entries, { shard: 3, run: 'run', after: parseLogPosition(after), bytesMax })
 }
 
 function entriesOf(chunk: LogChunk): string[] {
@@ -41,7 +41,7 @@ test('a chunk gives back what was gathered', () => {
   const entries = [opened('1-1', 'sale'), batch('1-2', 'a', 'bb'), batch('1-3', 'ccc', 'd')]
   const chunk = gather(entries, '0-0')
   assert.deepEqual(entriesOf(chunk), ['1-1 sale ', '1-2 a bb', '1-3 ccc d'])
-  assert.equal(chunk.shard, 3)
+  assert.deepEqual([chunk.shard, chunk.run], [3, 'run'])
   assert.deepEqual([chunk.after, chunk.through], [parseLogPosition('0-0'), parseLogPosition('1-3')])
   assert.equal(entryCount(chunk), 3)
 })
@@ -58,8 +58,13 @@ test('a chunk ends where the bytes would be too many, but has one entry at least
   assert.deepEqual([5, 10, 19, 20, 29, 30].map(countWithin), [1, 1, 1, 2, 2, 3])
 })
 
-test('entries follow one another by one, and a new epoch starts at 1', () => {
-  assert.deepEqual(gatheredIds(['4-8', '4-9', '5-1', '5-2', '9-1'], '4-7'), ['4-8', '4-9', '5-1', '5-2', '9-1'])
+test('entries follow one another by one, and a chunk ends with its epoch', () => {
+  assert.deepEqual(gatheredIds(['4-8', '4-9', '5-1', '5-2', '9-1'], '4-7'), ['4-8', '4-9'])
+})
+
+test('a chunk may begin with a new epoch, which starts at 1', () => {
+  assert.deepEqual(gatheredIds(['5-1', '5-2', '9-1'], '4-9'), ['5-1', '5-2'])
+  assert.deepEqual(gatheredIds(['9-1', '9-2'], '4-9'), ['9-1', '9-2'])
 })
 
 test('a chunk ends before a gap', () => {

@@ -4,15 +4,17 @@ import { formatLogPosition, type LogPosition } from '../core/log-position.ts'
 import type { LogEntry } from './log-reader.ts'
 
 /**
- * A run of log entries on its way to the copy thread: two plain arrays whose memory is handed over, not copied. The Redis
- * client's Buffers would not do: each would take along the whole block that it was received in.
+ * Consecutive log entries on their way to the copy thread: two plain arrays whose memory is handed over, not copied. The
+ * Redis client's Buffers would not do: each would take along the whole block that it was received in.
  */
 export interface LogChunk {
-  /** Whose log it is a run of. */
+  /** Whose log it is a part of. */
   readonly shard: number
-  /** The position that the run follows. */
+  /** The run of Redis that it was read from. */
+  readonly run: string
+  /** The position that they follow. */
   readonly after: LogPosition
-  /** The position of its last entry: beyond `after`, as each entry follows the one before it. */
+  /** The position of the last one: beyond `after`, as each follows the one before it. All are of its epoch. */
   readonly through: LogPosition
   /** fieldsPerEntry numbers an entry: epoch, seq, end of the message and end of the results in `bytes`. Ends never fall. */
   readonly index: Float64Array<ArrayBuffer>
@@ -24,6 +26,7 @@ const fieldsPerEntry = 4
 
 export interface ChunkBounds {
   readonly shard: number
+  readonly run: string
   /** The position that the chunk has to follow. */
   readonly after: LogPosition
   readonly bytesMax: number
@@ -34,10 +37,11 @@ export function entryCount(chunk: LogChunk): number {
 }
 
 /**
- * The first entries, as many as follow one another and `bytesMax` holds, but at least one. `entries` is not empty.
+ * The first entries, as many as follow one another in one epoch and `bytesMax` holds, but at least one. `entries` is not
+ * empty.
  * @throws Fault HC_LOG_GAP when already the first entry does not follow `after`
  */
-export function gatherChunk(entries: readonly LogEntry[], { shard, after, bytesMax }: ChunkBounds): LogChunk {
+export function gatherChunk(entries: readonly LogEntry[], { shard, run, after, bytesMax }: ChunkBounds): LogChunk {
   assert.ok(entries.length > 0)
   const { count, length } = fittingEntries(entries, after, bytesMax)
   const index = new Float64Array(count * fieldsPerEntry)
@@ -57,7 +61,7 @@ export function gatherChunk(entries: readonly LogEntry[], { shard, after, bytesM
     through = position
   }
   assert.equal(end, length)
-  return { shard, after, through, index, bytes }
+  return { shard, run, after, through, index, bytes }
 }
 
 function fittingEntries(entries: readonly LogEntry[], after: LogPosition, bytesMax: number) {
@@ -66,8 +70,10 @@ function fittingEntries(entries: readonly LogEntry[], after: LogPosition, bytesM
   let last = after
   for (const { position, message, results } of entries) {
     const size = message.length + (results?.length ?? 0)
-    if (count > 0 && (length + size > bytesMax || !follows(position, last))) break
-    if (!follows(position, last)) {
+    // Whether the next epoch follows on this one is Postgres' to say, once a transaction: see copier.ts.
+    const isSame = position.epoch === last.epoch && position.seq === last.seq + 1
+    if (count > 0 && (length + size > bytesMax || !isSame)) break
+    if (!isSame && !beginsEpoch(position, last)) {
       const [from, to] = [formatLogPosition(last), formatLogPosition(position)]
       throw new Fault('HC_LOG_GAP', `after the log entry ${from} comes ${to}`)
     }
@@ -79,8 +85,7 @@ function fittingEntries(entries: readonly LogEntry[], after: LogPosition, bytesM
 }
 
 /** Seq counts by one inside an epoch and starts at 1 in the next: anything else means that entries are missing. */
-function follows(position: LogPosition, last: LogPosition): boolean {
-  if (position.epoch === last.epoch) return position.seq === last.seq + 1
+function beginsEpoch(position: LogPosition, last: LogPosition): boolean {
   return position.epoch > last.epoch && position.seq === 1
 }
 

@@ -10,77 +10,100 @@ const drainEntriesBuckets = [1, 2, 5, 10, 20, 50, 100, 200, 400]
 /** The numbers of the persister process, in a registry of its own: the primary collects them (core/ipc.ts). */
 export class PersisterMetrics {
   readonly registry = new Registry()
-  readonly #rows: Counter<'table'>
-  readonly #copySeconds: Histogram
-  readonly #drainEntries: Histogram
-  readonly #state: Gauge<'state'>
-  readonly #backlogEntries: Gauge
-  readonly #lagSeconds: Gauge
-  readonly #faults: Counter<'code'>
+  readonly rows: Counter<'table' | 'shard'>
+  readonly copySeconds: Histogram<'shard'>
+  readonly drainEntries: Histogram<'shard'>
+  readonly state: Gauge<'state' | 'shard'>
+  readonly backlogEntries: Gauge<'shard'>
+  readonly lagSeconds: Gauge<'shard'>
+  readonly faults: Counter<'code' | 'shard'>
 
   constructor() {
     const registers = [this.registry]
-    this.#rows = new Counter({
+    this.rows = new Counter({
       name: 'hotcakes_persisted_rows_total',
       help: 'Rows committed to Postgres, by table.',
-      labelNames: ['table'],
+      labelNames: ['table', 'shard'],
       registers,
     })
-    this.#copySeconds = new Histogram({
+    this.copySeconds = new Histogram({
       name: 'hotcakes_copy_duration_seconds',
       help: 'Time of one transaction of the persister, from BEGIN to the answer to COMMIT.',
+      labelNames: ['shard'],
       buckets: copySecondsBuckets,
       registers,
     })
-    this.#drainEntries = new Histogram({
+    this.drainEntries = new Histogram({
       name: 'hotcakes_drain_entries',
       help: 'Log entries copied in one transaction.',
+      labelNames: ['shard'],
       buckets: drainEntriesBuckets,
       registers,
     })
-    this.#state = new Gauge({
+    this.state = new Gauge({
       name: 'hotcakes_persister_state',
-      help: '1 for the state that the persister is in, 0 for the others.',
-      labelNames: ['state'],
+      help: '1 for the state that the persister of a shard is in, 0 for the others.',
+      labelNames: ['state', 'shard'],
       registers,
     })
-    this.#backlogEntries = new Gauge({
+    this.backlogEntries = new Gauge({
       name: 'hotcakes_log_backlog_entries',
       help: 'Log entries in Redis that are not known to be in Postgres.',
+      labelNames: ['shard'],
       registers,
     })
-    this.#lagSeconds = new Gauge({
+    this.lagSeconds = new Gauge({
       name: 'hotcakes_log_lag_seconds',
       help: 'Age of the oldest log entry that is not known to be in Postgres; 0 when there is none.',
+      labelNames: ['shard'],
       registers,
     })
-    this.#faults = new Counter({
+    this.faults = new Counter({
       name: 'hotcakes_persister_faults_total',
       help: 'Failures of the persister to go on, by the code of the fault.',
-      labelNames: ['code'],
+      labelNames: ['code', 'shard'],
       registers,
     })
-    // A series that appears with its first event has no rate for that event.
-    for (const table of copiedTables) this.#rows.inc({ table }, 0)
     registerProcessMetrics(this.registry, 'persister')
   }
 
+  ofShard(shard: number): ShardMetrics {
+    return new ShardMetrics(this, String(shard))
+  }
+}
+
+/** Those of one shard. */
+export class ShardMetrics {
+  readonly #all: PersisterMetrics
+  readonly #shard: string
+
+  constructor(all: PersisterMetrics, shard: string) {
+    this.#all = all
+    this.#shard = shard
+    // A series that appears with its first event has no rate for that event.
+    for (const table of copiedTables) all.rows.inc({ table, shard }, 0)
+    all.copySeconds.zero({ shard })
+    all.drainEntries.zero({ shard })
+  }
+
   copied(chunk: CopiedChunk): void {
-    for (const table of copiedTables) this.#rows.inc({ table }, chunk.rows[table])
-    this.#copySeconds.observe(chunk.seconds)
-    this.#drainEntries.observe(chunk.entries)
+    const shard = this.#shard
+    for (const table of copiedTables) this.#all.rows.inc({ table, shard }, chunk.rows[table])
+    this.#all.copySeconds.observe({ shard }, chunk.seconds)
+    this.#all.drainEntries.observe({ shard }, chunk.entries)
   }
 
   state(current: PersisterStateName): void {
-    for (const state of persisterStates) this.#state.set({ state }, state === current ? 1 : 0)
+    for (const state of persisterStates) this.#all.state.set({ state, shard: this.#shard }, state === current ? 1 : 0)
   }
 
   backlog(backlogEntries: number, lagSeconds: number): void {
-    this.#backlogEntries.set(backlogEntries)
-    this.#lagSeconds.set(lagSeconds)
+    const shard = this.#shard
+    this.#all.backlogEntries.set({ shard }, backlogEntries)
+    this.#all.lagSeconds.set({ shard }, lagSeconds)
   }
 
   fault(code: FaultCode): void {
-    this.#faults.inc({ code })
+    this.#all.faults.inc({ code, shard: this.#shard })
   }
 }

@@ -1,4 +1,3 @@
-import assert from 'node:assert/strict'
 import cluster from 'node:cluster'
 import { completed } from '../core/config/completed.ts'
 import type { Config } from '../core/config/load.ts'
@@ -11,7 +10,7 @@ import { SaleStore } from '../core/redis/sale-store.ts'
 import { shardNumbers } from '../core/shards.ts'
 import { CopyPool } from './copy-pool.ts'
 import type { StepHook } from './drain-steps.ts'
-import { LogReader } from './log-reader.ts'
+import { LogReader, LogTrimmer } from './log-reader.ts'
 import { Persister } from './persister.ts'
 import { PersisterMetrics } from './persister-metrics.ts'
 
@@ -52,65 +51,101 @@ export class PersisterProcess {
     const thread = { file: this.#program.copyThread, data: { settings: config.db } }
     const copies = new CopyPool({ thread, onThreadLost: this.#fail })
     const metrics = new PersisterMetrics()
-    const persister = this.#assemble(config, { log, copies, metrics })
+    const drains = shardNumbers(config.shardCount).map((shard) =>
+      this.#drainOf(config, { shard, log, copies, metrics }),
+    )
 
     process.on('message', (message: ToChild) => {
       if (message.type === 'metrics') void answerMetrics(metrics, message.id)
-      if (message.type === 'drain') persister.drain()
+      if (message.type === 'drain') for (const { persister } of drains) persister.drain()
     })
     process.on('disconnect', () => {
-      persister.stop()
+      for (const { persister } of drains) persister.stop()
       // The copy thread may hang in a call that nothing can interrupt, and process.exit would wait for it.
       setTimeout(() => process.kill(process.pid, 'SIGKILL'), orphanGraceMs)
     })
-    persister.run().then(async (how) => {
-      log.info(how === 'drained' ? 'the log is drained to its end' : 'stopped')
-      await copies.close()
-      process.exit(0)
-    }, this.#fail)
+    this.#runAll(drains, copies).catch(this.#fail)
     log.info('started')
     sendToPrimary({ type: 'ready' })
   }
 
-  #assemble(config: Config, parts: { log: Log; copies: CopyPool; metrics: PersisterMetrics }): Persister {
-    const [shard, ...others] = shardNumbers
-    assert.ok(shard !== undefined && others.length === 0, 'one persister drains one shard')
+  async #runAll(drains: readonly Drain[], copies: CopyPool): Promise<void> {
+    const ends = await Promise.all(drains.map((drain) => this.#run(drain)))
+    await copies.close()
+    process.exit(ends.includes('left') ? 1 : 0)
+  }
+
+  /** Ends when the shard's log is drained, or no wait would help it: the others go on. @throws what is a bug */
+  async #run({ persister, log, of }: Drain): Promise<'drained' | 'stopped' | 'left'> {
+    try {
+      const how = await persister.run()
+      log.info(how === 'drained' ? 'the log is drained to its end' : 'stopped')
+      return how
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error
+      const why = `because ${stops(error)} (${error.code}): ${error.message}`
+      const what = `the log${of} is not drained to its end, ${why}`
+      log.fatal({ code: error.code }, what)
+      sendToPrimary({ type: 'left', what })
+      return 'left'
+    }
+  }
+
+  #drainOf(config: Config, parts: DrainParts): Drain {
+    const { shard, copies, metrics } = parts
+    // Where there is one, nobody needs to know of shards.
+    const isAlone = config.shardCount === 1
+    const log = isAlone ? parts.log : parts.log.child({ shard })
     const store = new SaleStore(config.redis, { shard, name: 'hotcakes persister' })
     const { keys } = store
     const blocking = connectRedis(config.redis, {
+      shard,
       name: 'hotcakes persister log',
       commandTimeoutMs: logReadBlockMs + redisCommandTimeoutMs,
     })
-    return new Persister({
-      ...parts,
+    const persister = new Persister({
       shard,
       keys,
       store,
+      log,
+      copies,
+      isAlone,
+      metrics: metrics.ofShard(shard),
       reader: new LogReader(blocking, keys),
-      trimmer: new LogReader(store.redis, keys),
+      trimmer: new LogTrimmer(store.redis, keys),
       connect: async () => {
         if (!store.isUp) await store.connect()
         if (blocking.status !== 'ready') await firstConnect(blocking, config.redis)
       },
       reached: this.#program.reached,
     })
+    return { persister, log, of: isAlone ? '' : ` of shard ${shard}` }
   }
 
-  /** A Fault here ended the drain: entries are left in Redis. Anything else is a bug, or the copy thread's death. */
+  /** A bug, or the copy thread's death: it ends all. */
   readonly #fail = (error: unknown): void => {
     // The death of the copy thread also fails the task that it was running.
     if (process.exitCode !== undefined) return
     process.exitCode = 1
-    if (error instanceof Fault) {
-      const what = `the log is not drained to its end, because ${stops(error)} (${error.code}): ${error.message}`
-      this.#log.fatal({ code: error.code }, what)
-      sendToPrimary({ type: 'left', what })
-    } else {
-      this.#log.fatal({ err: error }, 'a bug')
-      sendToPrimary({ type: 'failed', code: 'bug', message: String(error) })
-    }
+    this.#log.fatal({ err: error }, 'a bug')
+    sendToPrimary({ type: 'failed', code: 'bug', message: String(error) })
     setImmediate(() => process.exit())
   }
+}
+
+interface DrainParts {
+  readonly shard: number
+  readonly log: Log
+  readonly copies: CopyPool
+  readonly metrics: PersisterMetrics
+}
+
+/** The drain of one shard. */
+interface Drain {
+  readonly persister: Persister
+  readonly log: Log
+  /** For sentences about its log: whose it is. */
+  readonly of: string
 }
 
 async function answerMetrics({ registry }: PersisterMetrics, id: number): Promise<void> {

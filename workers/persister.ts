@@ -1,8 +1,16 @@
 import assert from 'node:assert/strict'
 import { Fault } from '../core/faults.ts'
-import { drainBytesMax, drainIntervalMs, drainStandbyMs, logReadBlockMs, logStateIntervalMs } from '../core/limits.ts'
+import {
+  drainBytesMax,
+  drainIntervalMs,
+  drainRetryDelayMsMin,
+  drainStandbyMs,
+  logReadBlockMs,
+  logStateIntervalMs,
+} from '../core/limits.ts'
 import type { Log } from '../core/log.ts'
 import { compareLogPositions, formatLogPosition, type LogPosition } from '../core/log-position.ts'
+import type { LogHead } from '../core/postgres/log-epochs.ts'
 import { missingEntries } from '../core/recovery/verdict.ts'
 import { publishCommitted } from '../core/redis/committed-channel.ts'
 import type { ShardKeys } from '../core/redis/keys.ts'
@@ -22,9 +30,10 @@ import {
 } from './drain-state.ts'
 import type { StepHook } from './drain-steps.ts'
 import { entryCount, gatherChunk, type LogChunk } from './log-chunk.ts'
-import type { LogReader } from './log-reader.ts'
-import type { PersisterMetrics } from './persister-metrics.ts'
-import { isOfRows, isPassing } from './refusals.ts'
+import type { LogReader, LogTrimmer } from './log-reader.ts'
+import { runReplaced } from './move-offset.ts'
+import type { ShardMetrics } from './persister-metrics.ts'
+import { isOfEntry, isPassing, ofEntry } from './refusals.ts'
 import { StateReport } from './state-report.ts'
 import { Suspects } from './suspects.ts'
 import { Troubles } from './troubles.ts'
@@ -39,16 +48,19 @@ export interface PersisterParts {
   /** Reads on a connection of its own, because its reads block. */
   readonly reader: LogReader
   /** Trims on the store's connection. */
-  readonly trimmer: LogReader
+  readonly trimmer: LogTrimmer
   readonly connect: () => Promise<void>
+  /** Shared with the persisters of the other shards. */
   readonly copies: CopyPool
-  readonly metrics: PersisterMetrics
+  /** Whether there are no others. */
+  readonly isAlone: boolean
+  readonly metrics: ShardMetrics
   readonly log: Log
   readonly reached: StepHook
 }
 
 /**
- * Drains the log into Postgres: reads a chunk, has it copied, trims it, over and over. What it believes of the offset
+ * Drains the log of a shard into Postgres: reads a chunk, has it copied, trims it, over and over. What it believes of the offset
  * is only ever a guess that the transaction checks; after any trouble it asks Postgres again. So nothing has to be
  * remembered across a failure, and a second persister, or a crash anywhere, can cost time but never a row.
  * Where it can be, and what leads there, is drawn in drain-state.ts.
@@ -65,15 +77,15 @@ export class Persister {
 
   constructor(parts: PersisterParts) {
     this.#parts = parts
-    this.#troubles = new Troubles(parts.log)
+    this.#troubles = new Troubles(parts.log, parts.isAlone)
     this.#waits = new Waits(parts.log)
     this.#report = new StateReport(parts, () => this.#state)
   }
 
   /**
    * Returns when the log was drained after `drain()`, or the running transaction ended after `stop()`.
-   * @throws Fault while draining, when waiting won't help and work is left: HC_LOG_GAP | HC_LOG_LOST | HC_LOG_MALFORMED |
-   *   HC_POSTGRES_REFUSED | HC_SCHEMA
+   * @throws Fault while draining, when waiting won't help and work is left: HC_LOG_GAP | HC_LOG_LOST | HC_LOG_TERMS |
+   *   HC_LOG_MALFORMED | HC_POSTGRES_REFUSED | HC_SCHEMA
    */
   async run(): Promise<'drained' | 'stopped'> {
     const ticks = setInterval(() => {
@@ -114,18 +126,18 @@ export class Persister {
   async #step(): Promise<'at end' | 'moved'> {
     const { shard, reader, metrics, reached } = this.#parts
     if (this.#state.place.name === 'connecting') await this.#connect()
-    if (this.#state.place.name === 'standby' && !(await this.#mayTakeOver())) return 'moved'
+    if (this.#state.place.name === 'standby' && !(await this.#mayGoOn())) return 'moved'
     const isDraining = this.#state.goal === 'drain'
     if (this.#state.offset === undefined) await this.#locate()
     const after = this.#knownPosition
     const blockMs = isDraining || this.#state.place.name !== 'active' ? 0 : logReadBlockMs
     const { entriesMax } = this.#suspects
-    const entries = await this.#waits.on("Redis' log", reader.read(after, { entriesMax, blockMs }))
+    const { run, entries } = await this.#waits.on("Redis' log", reader.read(after, { entriesMax, blockMs }))
     if (entries.length === 0) {
-      await this.#checkIdle()
+      await this.#checkIdle(run)
       return isDraining ? 'at end' : 'moved'
     }
-    const chunk = gatherChunk(entries, { shard, after, bytesMax: drainBytesMax })
+    const chunk = gatherChunk(entries, { shard, run, after, bytesMax: drainBytesMax })
     const startedAtMs = performance.now()
     const copied = await this.#copy(chunk)
     metrics.copied(copied)
@@ -155,30 +167,38 @@ export class Persister {
       this.#suspects.copied(copied.entries)
       return copied
     } catch (error) {
-      if (!(error instanceof Fault && isOfRows(error))) throw error
+      if (!(error instanceof Fault && isOfEntry(error))) throw error
       this.#suspects.refused(count)
-      throw count === 1 ? error.of(`the log entry ${formatLogPosition(chunk.through)}`) : error
+      throw count === 1 ? ofEntry(error, chunk.through) : error
     }
   }
 
-  #askOffset(): Promise<LogPosition> {
-    return this.#waits.on('Postgres to say how far it has the log', this.#parts.copies.offset(this.#parts.shard))
+  #askHead(): Promise<LogHead> {
+    return this.#waits.on('Postgres to say how far it has the log', this.#parts.copies.head(this.#parts.shard))
   }
 
-  #askLogState(): Promise<LogState> {
-    return this.#waits.on('Redis to say where the log ends', this.#parts.store.logState())
+  async #askLogState(): Promise<LogState & { readonly run: string }> {
+    const { store } = this.#parts
+    const { run } = store
+    return { ...(await this.#waits.on('Redis to say where the log ends', store.logState())), run }
   }
 
-  /** Asks Postgres for the offset, and whether the log goes that far. @throws Fault HC_LOG_LOST | HC_OFFSET_MOVED */
+  /**
+   * Asks Postgres for the offset, and whether the log goes that far.
+   * @throws Fault HC_LOG_LOST | HC_OFFSET_MOVED | HC_RUN_REPLACED
+   */
   async #locate(): Promise<void> {
-    const position = await this.#askOffset()
+    const head = await this.#askHead()
+    const { position } = head
     const { gap } = this.#state
     this.#move({ name: 'located', position })
     if (gap?.isChecked === false && compareLogPositions(gap.after, position) !== 0) {
       throw new Fault('HC_OFFSET_MOVED', 'what this persister was to copy was committed and trimmed by another')
     }
     // In this order: the log may be further than what we know of Postgres, but never the other way round.
-    checkNothingLost(await this.#askLogState(), position)
+    const state = await this.#askLogState()
+    checkAdmitted(head, state.run)
+    checkNothingLost(state, position)
     // Whoever committed this may have died before it said so and trimmed.
     await this.#announce()
   }
@@ -200,9 +220,11 @@ export class Persister {
 
   /**
    * Checks that nothing follows the offset. Postgres may be gone, another persister may drain, and a log that was emptied
-   * or went back in time looks like one that is drained. @throws Fault
+   * or went back in time looks like one that is drained; so does the one of a Redis that was replaced.
+   * @param run that was read from
+   * @throws Fault
    */
-  async #checkIdle(): Promise<void> {
+  async #checkIdle(run: string): Promise<void> {
     const { goal, offset } = this.#state
     assert.ok(offset !== undefined)
     if (goal === 'run' && performance.now() - offset.checkedAtMs < logStateIntervalMs) {
@@ -210,24 +232,55 @@ export class Persister {
       return
     }
     const { position } = offset
-    if (compareLogPositions(await this.#askOffset(), position) !== 0) {
+    const head = await this.#askHead()
+    if (compareLogPositions(head.position, position) !== 0) {
       throw new Fault('HC_OFFSET_MOVED', 'while this persister was idle')
     }
+    checkAdmitted(head, run)
     const state = await this.#askLogState()
+    checkAdmitted(head, state.run)
     checkNothingLost(state, position)
-    checkNothingMissing(state, position)
+    checkNothingMissing(state, head)
     this.#succeeded({ name: 'idle', atMs: performance.now() })
   }
 
+  /** In standby, after a while: whether to go on. */
+  async #mayGoOn(): Promise<boolean> {
+    const { place } = this.#state
+    return 'looks' in place ? await this.#isReadmitted(place.looks) : await this.#mayTakeOver()
+  }
+
+  /** Whether this persister reaches the admitted run by now. A Redis that has restarted is admitted after a moment. */
+  async #isReadmitted(looks: number): Promise<boolean> {
+    const waitMs = Math.min(drainRetryDelayMsMin * 2 ** Math.min(looks, 10), drainStandbyMs)
+    await this.#pause(waitMs)
+    if (this.#state.goal === 'stop') return false
+    const head = await this.#askHead()
+    const { run } = await this.#askLogState()
+    this.#move({ name: 'looked', position: head.position })
+    if (head.run === undefined || head.run === run) {
+      // Its connection is another, which a failover may have left where it was.
+      const { reader } = this.#parts
+      if (head.run !== undefined && reader.run !== '' && reader.run !== head.run) reader.reconnect()
+      return true
+    }
+    if (waitMs === drainStandbyMs) {
+      // The connections may lead to one that was cut off and is no longer where Redis is.
+      this.#parts.reader.reconnect()
+      this.#parts.store.redis.disconnect(true)
+    }
+    return false
+  }
+
   /**
-   * In standby, after a while: whether the active persister is gone. It is when it was silent for long, or when the offset
-   * stood still although there was work. Taking over from one that is merely slow is safe, and costs a wait.
+   * Whether the active persister is gone. It is when it was silent for long, or when the offset stood still although there
+   * was work. Taking over from one that is merely slow is safe, and costs a wait.
    */
   async #mayTakeOver(): Promise<boolean> {
     if (this.#state.goal === 'run') await this.#pause(drainStandbyMs)
     if (this.#state.goal !== 'run') return true
     const before = this.#state.lastPosition
-    const offset = await this.#askOffset()
+    const { position: offset } = await this.#askHead()
     const { last, backlogEntries, persister } = await this.#askLogState()
     this.#move({ name: 'looked', position: offset })
     const stoodStill = compareLogPositions(before, offset) === 0
@@ -256,6 +309,7 @@ export class Persister {
         return this.#state.goal === 'run' ? 0 : drainIntervalMs
       case 'gap_seen':
       case 'run_refused':
+      case 'redis_replaced': // it looks again after a wait of its own
         return 0
       case 'redis_failed':
       case 'blocked':
@@ -299,14 +353,18 @@ function assertWithin({ through, entries }: CopiedChunk, chunk: LogChunk, count:
   assert.ok(entries > 0 && entries <= count && isWhole === (entries === count))
 }
 
+function checkAdmitted({ run: admitted }: LogHead, run: string): void {
+  if (admitted !== undefined && admitted !== run) throw runReplaced(run, admitted)
+}
+
 function checkNothingLost({ last }: LogState, position: LogPosition): void {
   if (compareLogPositions(last, position) >= 0) return
   const [end, committed] = [formatLogPosition(last), formatLogPosition(position)]
   throw new Fault('HC_LOG_LOST', `the log ends at ${end}, but Postgres is at ${committed}`)
 }
 
-function checkNothingMissing(state: LogState, position: LogPosition): void {
-  const missing = missingEntries(state, position)
+function checkNothingMissing(state: LogState, { position, begun }: LogHead): void {
+  const missing = missingEntries(state, position, begun)
   if (missing <= 0) return
   const [end, committed] = [formatLogPosition(state.last), formatLogPosition(position)]
   throw new Fault('HC_LOG_GAP', `the log ends at ${end}, and ${missing} entries after ${committed} are missing`)

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { Fault, type FaultCode } from '../core/faults.ts'
 import { troubleReasonCharsMax } from '../core/limits.ts'
 import { PostgresFault, refusal } from '../core/postgres/postgres-fault.ts'
-import { isOfRows, isPassing, publicTrouble, stateAfter } from './refusals.ts'
+import { isOfEntry, isPassing, ofEntry, publicTrouble, stateAfter } from './refusals.ts'
 
 const refused = (sqlState: string) => new PostgresFault('refused', sqlState)
 
@@ -18,6 +18,7 @@ test('what waiting may help is told from what somebody has to repair', () => {
     ['HC_LOG_GAP', false, 'log_fault'],
     ['HC_LOG_LOST', false, 'log_fault'],
     ['HC_LOG_MALFORMED', false, 'log_fault'],
+    ['HC_LOG_TERMS', false, 'log_fault'],
     ['HC_POSTGRES_LOCKED', true, 'locked'],
     ['HC_POSTGRES_UNAVAILABLE', true, 'away'],
     ['HC_REDIS_UNAVAILABLE', true, 'away'],
@@ -26,11 +27,17 @@ test('what waiting may help is told from what somebody has to repair', () => {
     assert.deepEqual([isPassing(new Fault(code, '')), stateAfter(new Fault(code, ''))], [passes, state], code)
 })
 
-test('only what rows hold makes it look for the entry', () => {
+test('only what an entry holds makes it look for the entry, which is named', () => {
   assert.deepEqual(
-    ['22021', '23505', '42P01', '57014'].map((sqlState) => isOfRows(refused(sqlState))),
+    ['22021', '23505', '42P01', '57014'].map((sqlState) => isOfEntry(refused(sqlState))),
     [true, true, false, false],
   )
+  const terms = new Fault('HC_LOG_TERMS', 'sale 7')
+  assert.deepEqual([terms, new Fault('HC_LOG_GAP', '')].map(isOfEntry), [true, false])
+  const place = { epoch: 3, seq: 7 }
+  assert.deepEqual(publicTrouble(ofEntry(terms, place)), { fault: 'HC_LOG_TERMS', reason: 'the log entry 3-7: sale 7' })
+  const { fault, reason } = publicTrouble(ofEntry(refused('22021'), place))
+  assert.deepEqual([fault, reason.startsWith('the log entry 3-7: ')], ['HC_POSTGRES_REFUSED', true])
 })
 
 test('what is shown is short, and has nothing of libpq', () => {

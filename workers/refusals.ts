@@ -1,5 +1,6 @@
-import type { Fault } from '../core/faults.ts'
+import { Fault } from '../core/faults.ts'
 import { troubleReasonCharsMax } from '../core/limits.ts'
+import { formatLogPosition, type LogPosition } from '../core/log-position.ts'
 import { isPassingState, PostgresFault } from '../core/postgres/postgres-fault.ts'
 import type { PersisterStateName, PersisterTrouble } from '../core/redis/persister-state.ts'
 
@@ -10,9 +11,15 @@ export function isPassing(fault: Fault): boolean {
   return fault instanceof PostgresFault && isPassingState(fault.sqlState)
 }
 
-/** Postgres refuses what a row holds (22: a value, 23: a constraint): those of other log entries it may take. */
-export function isOfRows(fault: Fault): fault is PostgresFault {
-  return fault instanceof PostgresFault && /^2[23]/.test(fault.sqlState ?? '')
+/** What some log entry holds is refused (22: a value, 23: a constraint; terms): other entries may be taken. */
+export function isOfEntry(fault: Fault): boolean {
+  return fault.code === 'HC_LOG_TERMS' || (fault instanceof PostgresFault && /^2[23]/.test(fault.sqlState ?? ''))
+}
+
+/** The same fault of the log entry that stands alone, which its words name. */
+export function ofEntry(fault: Fault, position: LogPosition): Fault {
+  const what = `the log entry ${formatLogPosition(position)}`
+  return fault instanceof PostgresFault ? fault.of(what) : new Fault(fault.code, `${what}: ${fault.message}`)
 }
 
 /** Where a persister is that gets nothing into Postgres. */

@@ -4,9 +4,9 @@ import { test } from 'node:test'
 // oxlint-disable-next-line no-restricted-imports -- stands in for Redis, which packs the results
 import { Packr } from 'msgpackr'
 
-import { BatchWriter } from '../core/decisions.ts'
+import { BatchWriter, lendNonce } from '../core/decisions.ts'
 import type { Fault } from '../core/faults.ts'
-import { outcomes } from '../core/outcomes.ts'
+import { outcomes, replies } from '../core/outcomes.ts'
 import { gatherChunk, type LogChunk } from './log-chunk.ts'
 import type { LogEntry } from './log-reader.ts'
 import { RowEncoder } from './row-encoder.ts'
@@ -27,7 +27,8 @@ function batch(seq: number, commands: readonly Command[], results: readonly (num
 }
 
 function chunkOf(entries: readonly LogEntry[], afterSeq = 0): LogChunk {
-  return gatherChunk(entries, { shard: 3, after: { epoch: 3, seq: afterSeq }, bytesMax: Number.POSITIVE_INFINITY })
+  const after = { epoch: 3, seq: afterSeq }
+  return gatherChunk(entries, { shard: 3, run: 'run', after, bytesMax: Number.POSITIVE_INFINITY })
 }
 
 function encoded(...entries: readonly LogEntry[]): RowEncoder {
@@ -92,17 +93,75 @@ test('places count commands of both operations in one row', () => {
   )
 })
 
+const loan = lendNonce
+
+test('a command that decided nothing has neither a row nor a place', () => {
+  const { misplaced, rights_elsewhere, not_listed, not_lent } = replies
+  const commands = [
+    [7, '1', nonce, 'ann'],
+    [7, '2', nonce, 'bob'],
+    [7, '3', nonce, ''],
+    [7, '0', loan, 'bob'],
+    [7, '4', nonce, 'cid'],
+  ] as const
+  const nothing = [misplaced.code, 3, rights_elsewhere.code, not_listed.code, not_lent.code, 3, '0,0;1,0']
+  const rows = encoded(batch(1, commands, [nowMs, ...nothing, outcomes.item_sold.code]))
+  assert.deepEqual(lines(rows.checkouts.text), [`${now}\t3\t1\t0\t7\t4\tcid\t6\t\\N\t\\N`])
+  assert.equal(rows.purchaseAttempts.rowCount + rows.transfers.rowCount, 0)
+})
+
+test('each right that moves is a row where its command has its place', () => {
+  const { lent, received, rights_elsewhere, not_lent } = replies
+  const { held } = outcomes
+  const commands = [
+    [7, '2', loan, 'ann'],
+    [7, '1', `${nonce};1,4,2;2,1,1`, 'bob'],
+    [7, '1', `${nonce}!;1,4,3`, 'cid'],
+    [7, '0', `${loan};1,4,1`, 'dan'],
+    [7, '0', `${loan};2,4,7`, 'eve'],
+    [7, '4', nonce, 'fay'],
+  ] as const
+  const decisions = [
+    [lent.code, 3, '0,0,5,0;0,0,0,0'],
+    [received.code, '1,2;2,1', held.code, 600_000],
+    [received.code, '1,3', rights_elsewhere.code],
+    [received.code, '1,1', not_lent.code, 3, '0,0,0,0;0,1,0,0'],
+    [received.code, '2,7', lent.code, 3, '1,0,0,0;0,0,7,0'],
+    [outcomes.item_sold.code],
+  ]
+  const rows = encoded(batch(1, commands, [nowMs, ...decisions.flat()]))
+  assert.deepEqual(lines(rows.transfers.text), [
+    `${now}\t3\t3\t1\t0\t7\tann\t2\t1\t5`,
+    `${now}\t3\t3\t1\t1\t7\tbob\t1\t2\t2`,
+    `${now}\t3\t3\t1\t1\t7\tbob\t2\t2\t1`,
+    `${now}\t3\t3\t1\t2\t7\tcid\t1\t2\t3`,
+    `${now}\t3\t3\t1\t3\t7\tdan\t1\t2\t1`,
+    `${now}\t3\t3\t1\t4\t7\teve\t2\t2\t7`,
+    `${now}\t3\t3\t1\t4\t7\teve\t0\t1\t1`,
+  ])
+  assert.equal(rows.transfers.rowCount, 7)
+  assert.deepEqual(lines(rows.checkouts.text), [
+    `${now}\t3\t1\t1\t7\t1\tbob\t1\t${nonce}\t${inTenMinutes}`,
+    `${now}\t3\t1\t5\t7\t4\tfay\t6\t\\N\t\\N`,
+  ])
+})
+
 test('an opened sale and the days of the attempts are kept for the transaction', () => {
   const terms = { sale: 7, opensAtMs: 1, closesAtMs: 2, items: 3, userLimit: 4, holdMs: 5 }
   const message = packr.pack([...Object.values(terms), 6])
+  const spread = packr.pack([...Object.values(terms), 6, 3])
   const opened = { position: { epoch: 3, seq: 1 }, kind: 'opened', message, results: undefined } as const
   const nextDayMs = nowMs + 500
   const encoder = encoded(
     opened,
     batch(2, [[7, '1', nonce, 'ann']], [nowMs, outcomes.item_sold.code]),
     batch(3, [[7, '1', nonce, 'ann']], [nextDayMs, outcomes.item_sold.code]),
+    { ...opened, position: { epoch: 3, seq: 4 }, message: spread },
   )
-  assert.deepEqual(encoder.openedSales, [{ ...terms, openedAtMs: 6 }])
+  assert.deepEqual(encoder.openedSales, [
+    { ...terms, shards: 1, openedAtMs: 6 },
+    { ...terms, shards: 3, openedAtMs: 6 },
+  ])
   assert.deepEqual(
     [...encoder.days],
     [nowMs, nextDayMs].map((ms) => Math.floor(ms / 86_400_000)),
@@ -143,6 +202,13 @@ test('an entry of values that no column takes is malformed, and no message repea
     batch(1, [[7, '1', nonce, '']], [nowMs, purchased.code, 5]),
     batch(1, [['ann', '1', nonce, 'ann'] as unknown as Command], [nowMs, 6]),
     batch(1, [[7, '1', nonce, 5] as unknown as Command], [nowMs, 6]),
+    batch(1, [[7, '1', null, 'ann'] as unknown as Command], [nowMs, 6]),
+    batch(1, [[7, '1', 5, 'ann'] as unknown as Command], [nowMs, 6]),
+    batch(1, [[7, '9', loan, 'ann']], [nowMs, replies.lent.code, 3, '0,1;0,0']),
+    batch(1, [[7, '', loan, 'ann']], [nowMs, replies.lent.code, 3, '0,1;0,0']),
+    batch(1, [[7, '1', loan, 'ann']], [nowMs, replies.lent.code, 3, 'ann']),
+    batch(1, [good], [nowMs, replies.received.code, 'ann,1', 6]),
+    batch(1, [good], [nowMs, replies.received.code, '1,1', replies.received.code]),
     { position: { epoch: 3, seq: 1 }, kind: 'batch', message: packr.pack(['ann']), results: packr.pack([nowMs]) },
     {
       position: { epoch: 3, seq: 1 },

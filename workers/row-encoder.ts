@@ -2,22 +2,27 @@ import { BatchReader, DecisionReader, decodeOpenedSale, type SaleTerms } from '.
 import { Fault } from '../core/faults.ts'
 import type { LogPosition } from '../core/log-position.ts'
 import { outcomes } from '../core/outcomes.ts'
+import { transferKinds } from '../core/postgres/record-columns.ts'
 import { msPerDay } from '../core/time.ts'
 import { CopyText, copyField, copyNull, copyTime } from './copy-text.ts'
 import { ChunkReader, type LogChunk } from './log-chunk.ts'
 
 const textBytesInitial = 2 * 1024 * 1024
+/** Few rights move, and in sales of one shard none. */
+const transfersBytesInitial = 64 * 1024
 /** The first moment of the year 10,000, which ISO 8601 writes in another way. */
 const momentMsMax = Date.UTC(10_000)
 
 /**
- * Turns log entries into the rows of the tables (core/postgres/record-columns.ts): one row a command in one of the attempts tables, and one more in
- * purchases for each that was sold. A thread keeps one for good, for the memory of its texts.
+ * Turns log entries into the rows of the tables (core/postgres/record-columns.ts): one row a decided command in one of the
+ * attempts tables, one more in purchases for each that was sold, and one in right_transfers for each right of a buyer that
+ * the command moved. A thread keeps one for good, for the memory of its texts.
  */
 export class RowEncoder {
   readonly checkouts = new CopyText(textBytesInitial)
   readonly purchaseAttempts = new CopyText(textBytesInitial)
   readonly purchases = new CopyText(textBytesInitial)
+  readonly transfers = new CopyText(transfersBytesInitial)
   /** In the order in which they were opened. */
   openedSales: SaleTerms[] = []
   /** Days since 1970 (UTC) that the attempts fall on. */
@@ -32,6 +37,7 @@ export class RowEncoder {
     this.checkouts.clear()
     this.purchaseAttempts.clear()
     this.purchases.clear()
+    this.transfers.clear()
     this.openedSales = []
     this.days.clear()
     const entry = new ChunkReader(chunk)
@@ -40,7 +46,7 @@ export class RowEncoder {
     while (entry.next()) {
       try {
         if (entry.results.length === 0) this.openedSales.push(openedSale(entry))
-        else this.#batch(entry)
+        else this.#batch(entry, chunk.shard)
       } catch (error) {
         if (!(error instanceof Fault)) throw error
         if (entries === 0) throw new Fault(error.code, `the log entry ${entry.epoch}-${entry.seq}: ${error.message}`)
@@ -53,7 +59,7 @@ export class RowEncoder {
   }
 
   /** Adds the rows of all its commands, or none. @throws Fault HC_LOG_MALFORMED */
-  #batch(entry: ChunkReader): void {
+  #batch(entry: ChunkReader, shard: number): void {
     const commands = new BatchReader(entry.message)
     const decisions = new DecisionReader(entry.results)
     const { nowMs } = decisions
@@ -61,7 +67,8 @@ export class RowEncoder {
 
     // Built as strings for the whole batch: its constant part is formatted once, and so is the expiry that all new
     // holds of a batch share.
-    const head = `${copyTime(nowMs)}\t${entry.epoch}\t${entry.seq}\t`
+    const time = copyTime(nowMs)
+    const head = `${time}\t${entry.epoch}\t${entry.seq}\t`
     let checkouts = ''
     let checkoutCount = 0
     let attempts = ''
@@ -70,13 +77,26 @@ export class RowEncoder {
     let purchaseCount = 0
     let expiresAtMs = 0
     let expiresAt = ''
+    const transfers: string[] = []
+    let read = 0
+    /** The next place in the entry: commands that decided and changed nothing have none. */
     let n = 0
     while (commands.next()) {
-      if (!decisions.next()) throw malformed(`${commands.commandCount} commands have ${n} decisions`)
+      if (!decisions.next()) throw malformed(`${commands.commandCount} commands have ${read} replies`)
       const { sale, index } = commands
       const { outcome } = decisions
       if (!isWellTyped(commands, decisions))
-        throw malformed(`the command ${n} or its decision has a value of another type`)
+        throw malformed(`the command ${read} or the reply to it has a value of another type`)
+      read++
+      if (!decisions.isDecided || decisions.received.length > 0) {
+        if (!decisions.isPlaced) continue
+        const of = `${time}\t${shard}\t${entry.epoch}\t${entry.seq}\t${n}`
+        transfers.push(...movedRights(commands, decisions, of))
+        if (!decisions.isDecided) {
+          n++
+          continue
+        }
+      }
       const place = `${head}${n}\t${sale}\t${copyField(index)}\t`
       n++
       if (commands.user !== '') {
@@ -102,19 +122,32 @@ export class RowEncoder {
         purchaseCount++
       }
     }
-    if (decisions.next()) throw malformed(`${n} commands have more decisions`)
+    if (decisions.next()) throw malformed(`${read} commands have more replies`)
     this.days.add(Math.floor(nowMs / msPerDay))
     this.checkouts.add(checkouts, checkoutCount)
     this.purchaseAttempts.add(attempts, attemptCount)
     this.purchases.add(purchases, purchaseCount)
+    this.transfers.add(transfers.join(''), transfers.length)
   }
+}
+
+/** Rows of what a command's receipts brought, and of what a loan gave away. `of`: when and where that was decided. */
+function movedRights(
+  { sale, index, user }: BatchReader,
+  { reply, lent, received }: DecisionReader,
+  of: string,
+): string[] {
+  const head = `${of}\t${sale}\t${copyField(user)}\t`
+  const rows = received.map(({ from, total }) => `${head}${from}\t${transferKinds.got}\t${total}\n`)
+  if (reply === 'lent') rows.push(`${head}${Number(index)}\t${transferKinds.lent}\t${lent[Number(index)]}\n`)
+  return rows
 }
 
 function openedSale({ message }: ChunkReader): SaleTerms {
   const terms = decodeOpenedSale(message)
-  const { sale, items, userLimit, holdMs, opensAtMs, closesAtMs } = terms
-  const numbersAreWhole = [sale, items, userLimit, holdMs].every(Number.isSafeInteger)
-  if (!numbersAreWhole || !isMoment(opensAtMs) || !isMoment(closesAtMs))
+  const { sale, items, userLimit, holdMs, opensAtMs, closesAtMs, shards } = terms
+  const numbersAreWhole = [sale, items, userLimit, holdMs, shards].every(Number.isSafeInteger)
+  if (!numbersAreWhole || shards < 1 || !isMoment(opensAtMs) || !isMoment(closesAtMs))
     throw malformed('an opened sale has a number out of its range')
   return terms
 }
@@ -123,7 +156,7 @@ function openedSale({ message }: ChunkReader): SaleTerms {
 function isWellTyped({ sale, index, nonce, user }: BatchReader, decisions: DecisionReader): boolean {
   if (!Number.isSafeInteger(sale) || typeof index !== 'string' || typeof nonce !== 'string' || typeof user !== 'string')
     return false
-  switch (decisions.outcome) {
+  switch (decisions.reply) {
     case 'held':
       return isMoment(decisions.expiresAtMs)
     case 'held_again':
@@ -131,6 +164,8 @@ function isWellTyped({ sale, index, nonce, user }: BatchReader, decisions: Decis
     case 'purchased':
     case 'purchased_again':
       return typeof decisions.user === 'string'
+    case 'lent':
+      return user !== '' && /^\d{1,2}$/.test(index) && decisions.lent[Number(index)] !== undefined
     default:
       return true
   }

@@ -8,7 +8,7 @@ import { type PersisterState, type PersisterStateName, publishPersisterState } f
 import type { SaleStore } from '../core/redis/sale-store.ts'
 import type { CopyPool } from './copy-pool.ts'
 import { type DrainState, troubleOf } from './drain-state.ts'
-import type { PersisterMetrics } from './persister-metrics.ts'
+import type { ShardMetrics } from './persister-metrics.ts'
 
 const stateSentences = {
   active: 'this persister drains the log',
@@ -18,12 +18,13 @@ const stateSentences = {
   locked: "this persister gets nothing into Postgres, because of another session's lock",
   log_fault: 'this persister gets no further in the log',
 } as const satisfies Record<PersisterStateName, string>
+const replacedSentence = 'this persister reaches another run of Redis than the admitted one: it waits, and looks again'
 
 export interface StateReportParts {
   readonly store: SaleStore
   readonly keys: ShardKeys
   readonly copies: CopyPool
-  readonly metrics: PersisterMetrics
+  readonly metrics: ShardMetrics
   readonly log: Log
 }
 
@@ -33,7 +34,7 @@ export class StateReport {
   /** As it is at the moment: it may change while Redis is asked. */
   readonly #state: () => DrainState
   /** What the log was told last. */
-  #shown: PersisterStateName | undefined
+  #shown = ''
   /** One at a time: a Redis that is slow to answer must not be asked more and more. */
   #isTicking = false
 
@@ -84,13 +85,17 @@ export class StateReport {
   #show(): void {
     const { place, lastPosition } = this.#state()
     const visible = this.#visible
-    if (place.name === 'connecting' || place.name === 'starting' || visible === this.#shown) return
-    this.#shown = visible
+    const sentence = 'looks' in place ? replacedSentence : stateSentences[visible]
+    if (place.name === 'connecting' || place.name === 'starting' || sentence === this.#shown) return
+    this.#shown = sentence
     this.#parts.metrics.state(visible)
-    this.#parts.log.info({ position: formatLogPosition(lastPosition) }, stateSentences[visible])
+    this.#parts.log.info({ position: formatLogPosition(lastPosition) }, sentence)
   }
 
-  /** libpq's calls can't be given a deadline: a transaction that takes too long may never end. */
+  /**
+   * libpq's calls can't be given a deadline: a transaction that takes too long may never end. If it is another shard's,
+   * the one of this shard waits for it.
+   */
   get #visible(): PersisterStateName {
     const { name } = this.#state().place
     if (name === 'connecting' || name === 'starting') return 'away'

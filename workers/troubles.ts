@@ -1,5 +1,5 @@
 import type { Fault, FaultCode } from '../core/faults.ts'
-import { drainRetryDelayMsMax, drainRetryDelayMsMin, redisReconnectDelayMsMax } from '../core/limits.ts'
+import { copyLockMsMax, drainRetryDelayMsMax, drainRetryDelayMsMin, redisReconnectDelayMsMax } from '../core/limits.ts'
 import type { Log } from '../core/log.ts'
 import { isPassing } from './refusals.ts'
 
@@ -9,13 +9,16 @@ import { isPassing } from './refusals.ts'
  */
 export class Troubles {
   readonly #log: Log
+  readonly #lockedDelayMs: number
   #current: FaultCode | undefined
   #said = ''
   #sinceMs = 0
   #attempts = 0
 
-  constructor(log: Log) {
+  /** @param isAlone no other shard waits for the thread that an attempt to get a lock blocks */
+  constructor(log: Log, isAlone: boolean) {
     this.#log = log
+    this.#lockedDelayMs = isAlone ? drainRetryDelayMsMin : copyLockMsMax
   }
 
   /** An attempt failed. Returns how long to wait before the next, in ms. */
@@ -28,7 +31,8 @@ export class Troubles {
     }
     this.#current = fault.code
     this.#said = fault.message
-    if (fault.code === 'HC_POSTGRES_LOCKED') return drainRetryDelayMsMin // the attempt itself has waited
+    // The attempt itself has waited. Where others wait for the thread, they have it for as long.
+    if (fault.code === 'HC_POSTGRES_LOCKED') return this.#lockedDelayMs
     // Redis comes back quickly or its client waits by itself; only Postgres needs to be spared.
     const delayMsMax = fault.code === 'HC_REDIS_UNAVAILABLE' ? redisReconnectDelayMsMax : drainRetryDelayMsMax
     return Math.min(drainRetryDelayMsMin * 2 ** Math.min(this.#attempts++, 10), delayMsMax)

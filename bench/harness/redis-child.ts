@@ -4,9 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { RedisSettings } from '../../core/redis/connection.ts'
-import { SaleStore } from '../../core/redis/sale-store.ts'
-import { firstShard } from '../../core/shards.ts'
+import { askNode, type RedisSettings } from '../../core/redis/connection.ts'
 import { freePort } from './server-under-test.ts'
 import { stopChild } from './stop-child.ts'
 
@@ -17,16 +15,20 @@ const pollMs = 20
 
 export interface RedisChild {
   readonly settings: RedisSettings
+  readonly pid: number
   /** Ends it, and removes its data. */
   stop(): Promise<void>
 }
 
-/** A Redis for one benchmark, durable like the one of a server: every answer leaves after its fsync. */
-export async function startRedisChild(): Promise<RedisChild> {
-  const folder = mkdtempSync(join(tmpdir(), 'hotcakes-micro-redis-'))
+/**
+ * A Redis for one benchmark, durable like the one of a server: every answer leaves after its fsync.
+ * @param lines of its configuration, besides those
+ */
+export async function startRedisChild(lines: readonly string[] = []): Promise<RedisChild> {
+  const folder = mkdtempSync(join(tmpdir(), 'hotcakes-bench-redis-'))
   const settings = { host: '127.0.0.1', port: await freePort(), user: '', password: '', tls: false }
   const configFile = join(folder, 'redis.conf')
-  writeFileSync(configFile, configText(settings.port, folder))
+  writeFileSync(configFile, configText(settings.port, folder, lines))
   let child: ChildProcess | undefined
   const end = (): void => {
     child?.kill('SIGKILL')
@@ -46,10 +48,10 @@ export async function startRedisChild(): Promise<RedisChild> {
     await stop()
     throw error
   }
-  return { settings, stop }
+  return { settings, pid: child.pid ?? 0, stop }
 }
 
-function configText(port: number, folder: string): string {
+function configText(port: number, folder: string, lines: readonly string[]): string {
   return [
     'bind 127.0.0.1',
     `port ${port}`,
@@ -58,6 +60,7 @@ function configText(port: number, folder: string): string {
     'appendfsync always',
     'save ""',
     'maxmemory-policy noeviction',
+    ...lines,
     '',
   ].join('\n')
 }
@@ -78,12 +81,10 @@ async function whenAnswering(settings: RedisSettings, child: ChildProcess): Prom
   const deadline = performance.now() + startMsMax
   while (performance.now() < deadline) {
     if (child.exitCode !== null || child.signalCode !== null) throw new Error('Redis ended as it started')
-    const store = new SaleStore(settings, { shard: firstShard, name: 'hotcakes-micro-probe' })
-    const isUp = await store.connect().then(
+    const isUp = await askNode(settings, settings, (redis) => redis.ping()).then(
       () => true,
       () => false,
     )
-    store.close()
     if (isUp) return
     await delay(pollMs)
   }

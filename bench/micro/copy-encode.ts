@@ -62,7 +62,12 @@ function writtenFields(chunk: LogChunk, bytes: Buffer): Buffer {
 
 function* cases({ smoke }: Scale): Iterable<Case> {
   const operations = smoke ? 64 : 4_096
-  const chunk = gatherChunk(sampleEntries(operations, 64), { shard: firstShard, after: { epoch: 1, seq: 0 }, bytesMax })
+  const chunk = gatherChunk(sampleEntries(operations, 64), {
+    shard: firstShard,
+    run: '',
+    after: { epoch: 1, seq: 0 },
+    bytesMax,
+  })
   const encoder = new RowEncoder()
   const bytes = Buffer.allocUnsafe(4 * 1024 * 1024)
   const ways: Record<string, () => Buffer> = {

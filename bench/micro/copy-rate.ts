@@ -46,7 +46,12 @@ async function somePostgres(): Promise<{ settings: PostgresSettings; stop: () =>
 function copyText(rows: number): Buffer {
   const encoder = new RowEncoder()
   encoder.encode(
-    gatherChunk(sampleEntries(rows, rowsPerEntry), { shard: firstShard, after: { epoch: 1, seq: 0 }, bytesMax }),
+    gatherChunk(sampleEntries(rows, rowsPerEntry), {
+      shard: firstShard,
+      run: '',
+      after: { epoch: 1, seq: 0 },
+      bytesMax,
+    }),
   )
   return encoder.checkouts.text
 }

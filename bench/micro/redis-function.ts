@@ -133,7 +133,10 @@ async function toCandidate(store: SaleStore, options: CandidateOptions): Promise
   const { work, perCall, commandsAtOnce, sale } = options
   const nowMs = Date.now()
   const [opensAtMs, closesAtMs] = [nowMs - hourMs, nowMs + 24 * hourMs]
-  await store.openSale({ sale, opensAtMs, closesAtMs, items: itemsMax, userLimit: 60_000, holdMs }, ttlSeconds)
+  await store.openSale(
+    { sale, opensAtMs, closesAtMs, items: itemsMax, userLimit: 60_000, holdMs, shards: 1 },
+    ttlSeconds,
+  )
   const desk = new Desk(store, sale, perCall)
   await desk.decide(desk.newCheckouts(1_000))
   const outcomes = await work.sample(desk, commandsAtOnce)

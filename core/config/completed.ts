@@ -1,6 +1,9 @@
 import type { Config } from './load.ts'
 import { settingPlaces } from './settings.ts'
 
+/** A version before shards has one. */
+const firstShardAlone = 1
+
 /**
  * What a child gets from its primary. In a reload that may be one of the version before, which doesn't know the newest
  * settings: they have their defaults then.
@@ -12,5 +15,6 @@ export function completed(config: Config): Config {
     const members = (filled[group] ??= { ...groups[group] })
     members[name] ??= setting.default
   }
-  return { ...config, ...filled }
+  const { shardCount }: Partial<Config> = config
+  return { ...config, ...filled, shardCount: shardCount ?? firstShardAlone }
 }

@@ -1,5 +1,6 @@
 /** The kinds of values a setting can have: how their text is read, and what is allowed. */
 
+import { nodesAllowed, nodesProblem } from './cluster-nodes.ts'
 import { hostProblem } from './host-problem.ts'
 import { hintFor, shown, wrappingHint } from './pasted.ts'
 
@@ -18,6 +19,8 @@ interface Described {
   readonly reload?: true
   /** The variable of the host to which it belongs: while that is not set, an embedded server is used and this has no effect. */
   readonly needsHost?: 'DB_HOST' | 'REDIS_HOST'
+  /** Of those that need REDIS_HOST: with REDIS_CLUSTER it has no effect either. */
+  readonly isOfOneHost?: true
 }
 
 interface IntegerSetting extends Described {
@@ -53,6 +56,12 @@ interface HostSetting extends Described {
   readonly isFolderTaken?: boolean
 }
 
+interface NodesSetting extends Described {
+  readonly format: 'hotcakes-nodes'
+  readonly default: string
+  readonly defaultMeans?: string
+}
+
 interface PathSetting extends Described {
   readonly format: 'hotcakes-path'
   readonly default: string
@@ -68,7 +77,14 @@ interface TextSetting extends Described {
   readonly defaultMeans?: string
 }
 
-export type Setting = IntegerSetting | BooleanSetting | ChoiceSetting | HostSetting | PathSetting | TextSetting
+export type Setting =
+  | IntegerSetting
+  | BooleanSetting
+  | ChoiceSetting
+  | HostSetting
+  | NodesSetting
+  | PathSetting
+  | TextSetting
 export type SettingValue = string | number | boolean
 
 const booleans: Readonly<Record<string, boolean>> = {
@@ -89,6 +105,7 @@ export const coercions: Readonly<Record<Setting['format'], (text: string) => Set
   'hotcakes-boolean': (text) => booleans[text.toLowerCase()] ?? text,
   'hotcakes-choice': (text) => text.toLowerCase(),
   'hotcakes-host': (text) => text,
+  'hotcakes-nodes': (text) => text,
   'hotcakes-path': (text) => text,
   'hotcakes-text': (text) => text,
 }
@@ -104,6 +121,8 @@ export function allowedValues(setting: Setting): string {
       return `one of ${setting.choices.join(', ')}`
     case 'hotcakes-host':
       return `a host name or an IP address${setting.isFolderTaken === true ? ', or the folder of a Unix socket' : ''}`
+    case 'hotcakes-nodes':
+      return nodesAllowed
     case 'hotcakes-path':
       return 'a path of at most 1024 characters'
     case 'hotcakes-text':
@@ -118,6 +137,7 @@ export function problemOf(setting: Setting, value: unknown): string | undefined 
   if (isSecret(setting)) return `${must}, not what it is (not shown: it is a secret)`
   const text = String(value)
   if (setting.format === 'hotcakes-host') return `${must}: ${problemOfHost(setting, text)}`
+  if (setting.format === 'hotcakes-nodes') return `${must}: ${nodesProblem(text)}`
   const hint = hintFor(setting, text)
   return `${must}, not ${shown(text)}${hint === undefined ? '' : `: ${hint}`}`
 }
@@ -145,6 +165,8 @@ function isAllowed(setting: Setting, value: unknown): boolean {
       return typeof value === 'string' && setting.choices.includes(value)
     case 'hotcakes-host':
       return typeof value === 'string' && problemOfHost(setting, value) === undefined
+    case 'hotcakes-nodes':
+      return typeof value === 'string' && nodesProblem(value) === undefined
     case 'hotcakes-path':
       return typeof value === 'string' && /^[^\p{Cc}]{1,1024}$/u.test(value) && hintFor(setting, value) === undefined
     case 'hotcakes-text':

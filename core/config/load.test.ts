@@ -170,6 +170,8 @@ test('settings that exclude each other are named together', () => {
   assert.match(ports.message, /APP_METRICS_PORT must differ from APP_PORT/)
   const keys = faultOf(() => loadConfig({ env: { REDIS_TTL: '1', APP_HOLD_SECONDS: '3601' } }))
   assert.match(keys.message, /REDIS_TTL must be at least as long as a hold/)
+  const redis = faultOf(() => loadConfig({ env: { REDIS_HOST: 'a', REDIS_CLUSTER: 'a:1' } }))
+  assert.match(redis.message, /REDIS_HOST and REDIS_CLUSTER are both set/)
 })
 
 test('an origin that no browser sends is refused, and the right spelling named', () => {
@@ -223,6 +225,31 @@ test('without a host, the settings of its connection are named as without effect
     `without REDIS_HOST an embedded server is used: ${Object.keys(redis).join(', ')} has no effect`,
   ])
   assert.deepEqual(loadConfig({ env: { ...env, DB_HOST: 'd', REDIS_HOST: 'r' } }).warnings, [])
+})
+
+test('of one host only its port has no effect beside a cluster', () => {
+  const env = {
+    REDIS_CLUSTER: 'a:1,b:2',
+    REDIS_PORT: '6380',
+    REDIS_USER: 'shop',
+    REDIS_PASSWORD: 'r',
+    REDIS_TLS: 'true',
+  }
+  const { redis, warnings } = loadConfig({ env })
+  assert.deepEqual(warnings, ['the nodes of REDIS_CLUSTER have ports: REDIS_PORT has no effect'])
+  assert.deepEqual([redis.cluster, redis.embedded], ['a:1,b:2', false])
+})
+
+function shards(env: Record<string, string>): { new: number; all: number } {
+  const { app, shardCount } = loadConfig({ env })
+  return { new: app.shards, all: shardCount }
+}
+
+test('an installation has at least as many shards as its new sales', () => {
+  assert.deepEqual(shards({}), { new: 1, all: 1 })
+  assert.deepEqual(shards({ APP_SHARDS: '3' }), { new: 3, all: 3 })
+  for (const value of ['0', '65', '1.5', 'two'])
+    assert.match(faultOf(() => shards({ APP_SHARDS: value })).message, /^APP_SHARDS must be an integer from 1 to 64/)
 })
 
 test('the configuration is frozen to its leaves', () => {

@@ -19,9 +19,14 @@ export interface Config extends SettingValues {
     readonly embedded: boolean
   }
   readonly redis: SettingValues['redis'] & {
-    /** No REDIS_HOST: the server runs a Redis of its own, and the settings of the connection are without effect. */
+    /** No REDIS_HOST and no REDIS_CLUSTER: the server runs a Redis of its own, and the settings of the connection are without effect. */
     readonly embedded: boolean
   }
+  /**
+   * Shards of the installation: the sales on record may have more than new ones get. As loaded it is `app.shards`; the
+   * primary raises it once Postgres has been asked.
+   */
+  readonly shardCount: number
   /** Sentences about what is allowed but probably not meant, for the log. They hold names, never values. */
   readonly warnings: readonly string[]
 }
@@ -62,7 +67,8 @@ export function loadConfig(options: { env: Variables; dotenvFile?: string }): Re
     ...values,
     app: { ...values.app, workers: values.app.workers === 0 ? usableCores() : values.app.workers },
     db: { ...values.db, embedded: values.db.host === '' },
-    redis: { ...values.redis, embedded: values.redis.host === '' },
+    redis: { ...values.redis, embedded: values.redis.host === '' && values.redis.cluster === '' },
+    shardCount: values.app.shards,
     warnings,
   })
 }
@@ -105,6 +111,9 @@ function problemsBetween({ app, redis }: SettingValues): string[] {
     // A code of a closed sale stays redeemable until its hold ends; without the sale's keys it would be unknown.
     const held = `APP_HOLD_SECONDS is ${app.holdSeconds}`
     problems.push(`REDIS_TTL must be at least as long as a hold: ${redis.ttlHours} hours are not, ${held}`)
+  }
+  if (redis.host !== '' && redis.cluster !== '') {
+    problems.push('REDIS_HOST and REDIS_CLUSTER are both set: name one Redis server, or nodes of a cluster')
   }
   problems.push(...problemsOfOrigins(app.allowedOrigins))
   return problems
@@ -161,11 +170,15 @@ function settingsWithoutEffect(variables: Variables): string[] {
   const hosts = new Set(settingPlaces.flatMap(({ setting }) => setting.needsHost ?? []))
   return [...hosts].flatMap((host) => {
     if (variables[host] !== undefined) return []
-    const belonging = settingPlaces
-      .filter(({ setting }) => setting.needsHost === host)
-      .map(({ setting }) => setting.env)
-    const idle = belonging.filter((name) => variables[name] !== undefined)
-    return idle.length === 0 ? [] : [`without ${host} an embedded server is used: ${idle.join(', ')} has no effect`]
+    const isCluster = host === 'REDIS_HOST' && variables['REDIS_CLUSTER'] !== undefined
+    const idle = settingPlaces
+      .map(({ setting }) => setting)
+      .filter(({ needsHost, isOfOneHost = false }) => needsHost === host && (isOfOneHost || !isCluster))
+      .map(({ env }) => env)
+      .filter((name) => variables[name] !== undefined)
+    if (idle.length === 0) return []
+    const why = isCluster ? 'the nodes of REDIS_CLUSTER have ports' : `without ${host} an embedded server is used`
+    return [`${why}: ${idle.join(', ')} has no effect`]
   })
 }
 

@@ -1,16 +1,8 @@
-import { workersMax } from '../limits.ts'
+import { shardsMax, workersMax } from '../limits.ts'
+import { host, path, port, secret } from './common-settings.ts'
 import type { Setting } from './kinds.ts'
+import { redisSettings } from './redis-settings.ts'
 
-const host = { format: 'hotcakes-host' } as const
-const path = { format: 'hotcakes-path' } as const
-const port = { format: 'hotcakes-integer', min: 1, max: 65_535 } as const
-const secret = {
-  format: 'hotcakes-text',
-  // Control characters can't be part of a connection string, and mostly come from a badly quoted secret file.
-  pattern: /^[^\p{Cc}]{0,1024}$/u,
-  allowed: 'at most 1024 characters, none of them a control character',
-  sensitive: true,
-} as const
 const identifier = {
   format: 'hotcakes-text',
   // A URL is taken for what it is, a secret perhaps, before Postgres puts it into its own errors.
@@ -65,6 +57,15 @@ export const settings = {
       max: 1_000_000,
       unit: 'items',
       doc: 'Distinct items in a sale. A sale that is open already keeps the number it was opened with.',
+    },
+    shards: {
+      format: 'hotcakes-integer',
+      env: 'APP_SHARDS',
+      default: 1,
+      min: 1,
+      max: shardsMax,
+      unit: 'shards',
+      doc: 'Shards that the items of a sale are spread over, for sales that open from now on. Each has a log of its own, and in a cluster a Redis of its own. An embedded Redis is a cluster with more than one.',
     },
     userLimit: {
       format: 'hotcakes-integer',
@@ -286,65 +287,7 @@ export const settings = {
       doc: 'File with the authorities (PEM) that DB_SSL_MODE=verify-* trusts.',
     },
   },
-  redis: {
-    host: {
-      ...host,
-      env: 'REDIS_HOST',
-      portEnv: 'REDIS_PORT',
-      default: '',
-      defaultMeans: 'an embedded Redis',
-      doc: 'Redis (>= 7) or Valkey server. When it is not set, the server runs one of its own in APP_DATA_DIR, for one machine.',
-    },
-    port: { ...port, env: 'REDIS_PORT', needsHost: 'REDIS_HOST', default: 6379, doc: 'Port of the Redis server.' },
-    user: {
-      format: 'hotcakes-text',
-      env: 'REDIS_USER',
-      needsHost: 'REDIS_HOST',
-      default: '',
-      defaultMeans: "Redis' user default",
-      pattern: /^(?!.*:\/\/)[^\p{Cc} ]{1,63}$/u,
-      allowed: '1 to 63 characters, none of them a space or a control character',
-      doc: 'User at the Redis server. ops/deploy/redis/users.acl has one with the least rights.',
-    },
-    password: {
-      ...secret,
-      env: 'REDIS_PASSWORD',
-      needsHost: 'REDIS_HOST',
-      default: '',
-      defaultMeans: 'none',
-      doc: 'Password of that user.',
-    },
-    tls: {
-      format: 'hotcakes-boolean',
-      env: 'REDIS_TLS',
-      needsHost: 'REDIS_HOST',
-      default: false,
-      doc: 'Encryption to Redis. Its certificate and name are always checked.',
-    },
-    tlsCa: {
-      ...path,
-      env: 'REDIS_TLS_CA',
-      needsHost: 'REDIS_HOST',
-      default: '',
-      defaultMeans: 'those that Node.js knows, and NODE_EXTRA_CA_CERTS',
-      doc: 'File with the authorities (PEM) that REDIS_TLS trusts.',
-    },
-    ttlHours: {
-      format: 'hotcakes-integer',
-      env: 'REDIS_TTL',
-      default: 24,
-      min: 1,
-      max: 8_760,
-      unit: 'hours',
-      doc: 'How long after its end Redis keeps a sale. It must not be shorter than APP_HOLD_SECONDS.',
-    },
-    requireDurable: {
-      format: 'hotcakes-boolean',
-      env: 'REDIS_REQUIRE_DURABLE',
-      default: true,
-      doc: 'Refuse to start against a Redis that could lose what it acknowledged (no append-only file, or evictions).',
-    },
-  },
+  redis: redisSettings,
   log: {
     level: {
       format: 'hotcakes-choice',

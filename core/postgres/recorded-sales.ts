@@ -4,7 +4,7 @@ import { outcomes, unlistedOutcomes } from '../outcomes.ts'
 export const saleTermsColumns = `
   sale_id::float8 as sale, (extract(epoch from opens_at) * 1000)::float8 as "opensAtMs",
   (extract(epoch from closes_at) * 1000)::float8 as "closesAtMs", items, user_limit as "userLimit",
-  (hold_seconds * 1000)::float8 as "holdMs"`
+  (hold_seconds * 1000)::float8 as "holdMs", shards`
 
 export interface OutcomeCount {
   /** Its code. */

@@ -8,6 +8,7 @@ import {
   type ItemRow,
   lapsedNonces,
   outcomeCounts,
+  type SalePartOnRecord,
   type SlotRow,
   slotsInOrder,
   soldItems,
@@ -18,45 +19,53 @@ export interface RebuiltSaleOptions {
   readonly session: Queries
   readonly writer: RebuildWriter
   readonly terms: SaleTerms
+  /** Whose part of the sale it is. */
+  readonly shard: number
   /** Redis' clock. */
   readonly nowMs: number
 }
 
 /**
- * One sale on its way from Postgres into Redis: the entries and counts that its decisions have left behind. Holds that have
- * ended are not counted any more, which has no effect.
+ * A shard's part of one sale on its way from Postgres into Redis: the entries and counts that its decisions have left behind.
+ * Holds that have ended are not counted any more, which has no effect.
  */
 export class RebuiltSale {
   sold = 0
   /** Live holds. */
   held = 0
   readonly #options: RebuiltSaleOptions
+  readonly #part: SalePartOnRecord
+  /** Redis' clock, or that by which the newest decision was taken: another Redis' clock may be behind it. */
+  #nowMs: number
   readonly #users = new Map<string, UserSlots>()
   /** Second of the Unix epoch -> holds that end in it. */
   readonly #holds = new Map<number, number>()
 
   constructor(options: RebuiltSaleOptions) {
+    const { terms, shard, nowMs } = options
     this.#options = options
+    this.#part = { sale: terms.sale, shards: terms.shards, shard }
+    this.#nowMs = nowMs
   }
 
   async fill(): Promise<void> {
     const { session, terms } = this.#options
-    const { sale, opensAtMs } = terms
-    for await (const rows of soldItems(session, sale)) await this.#put('items', rows.flatMap(this.#soldItem))
-    for await (const rows of heldItems(session, sale)) await this.#put('items', rows.flatMap(this.#heldItem))
-    for await (const rows of lapsedNonces(session, sale)) {
+    const counts = await outcomeCounts(session, this.#part)
+    this.#nowMs = Math.max(this.#nowMs, ...counts.map(({ newestMs }) => newestMs))
+    for await (const rows of soldItems(session, this.#part)) await this.#put('items', rows.flatMap(this.#soldItem))
+    for await (const rows of heldItems(session, this.#part)) await this.#put('items', rows.flatMap(this.#heldItem))
+    for await (const rows of lapsedNonces(session, this.#part)) {
       await this.#put(
         'lapsed',
         rows.map(({ nonce }) => nonce),
       )
     }
-    for await (const rows of slotsInOrder(session, sale)) rows.forEach(this.#takeSlot)
+    for await (const rows of slotsInOrder(session, this.#part)) rows.forEach(this.#takeSlot)
     await this.#put(
       'users',
-      [...this.#users].flatMap(([user, slots]) => [user, encodeUserEntry(slots.entry, opensAtMs)]),
+      [...this.#users].flatMap(([user, slots]) => [user, encodeUserEntry(slots.entry, terms.opensAtMs, terms.shards)]),
     )
     await this.#put('holds', [...this.#holds].flat())
-    const counts = await outcomeCounts(session, sale)
     await this.#put(
       'counts',
       counts.flatMap(({ outcome, count }) => [outcome, count]),
@@ -69,8 +78,7 @@ export class RebuiltSale {
   }
 
   readonly #heldItem = ({ item, user, nonce, atMs }: ItemRow): [string, Buffer] => {
-    const { nowMs } = this.#options
-    if (atMs > nowMs) {
+    if (atMs > this.#nowMs) {
       this.held += 1
       const second = Math.floor(atMs / 1_000)
       this.#holds.set(second, (this.#holds.get(second) ?? 0) + 1)
@@ -78,11 +86,28 @@ export class RebuiltSale {
     return [item, this.#itemEntry({ state: 'held', nonce, user, atMs })]
   }
 
-  readonly #takeSlot = ({ user, atMs, endMs, isPurchase }: SlotRow): void => {
-    const slots = this.#users.get(user) ?? new UserSlots()
+  readonly #takeSlot = ({ user, what, atMs, endMs, peer, total }: SlotRow): void => {
+    const slots = this.#slotsOf(user)
+    switch (what) {
+      case 'held':
+        slots.held({ atMs, endMs: endMs ?? 0 })
+        break
+      case 'purchased':
+        slots.purchased(endMs ?? 0)
+        break
+      case 'lent':
+        slots.lent(peer ?? 0, { total: total ?? 0, atMs })
+        break
+      case 'got':
+        slots.got(peer ?? 0, total ?? 0)
+    }
+  }
+
+  #slotsOf(user: string): UserSlots {
+    const { shards, userLimit: limit } = this.#options.terms
+    const slots = this.#users.get(user) ?? new UserSlots({ user, limit, shards, shard: this.#part.shard })
     this.#users.set(user, slots)
-    if (isPurchase) slots.purchased(endMs)
-    else slots.held({ atMs, endMs }, this.#options.terms.userLimit)
+    return slots
   }
 
   #itemEntry(item: ItemEntry): Buffer {

@@ -1,10 +1,23 @@
 import type { SaleTerms } from '../decisions.ts'
 import { rebuildRowsMax } from '../limits.ts'
-import { outcomes } from '../outcomes.ts'
-import { type OutcomeCount, outcomeCountsText, saleTermsColumns } from '../postgres/recorded-sales.ts'
+import { outcomes, unlistedOutcomes } from '../outcomes.ts'
+import type { Parameter } from '../postgres/parameter.ts'
+import { transferKinds } from '../postgres/record-columns.ts'
+import { type OutcomeCount, saleTermsColumns } from '../postgres/recorded-sales.ts'
 import type { Queries } from './record-head.ts'
 
 const held = outcomes.held.code
+
+/** A sale's part in one shard: what stands in that shard's log. */
+export interface SalePartOnRecord {
+  readonly sale: number
+  /** Over how many shards its items are spread. */
+  readonly shards: number
+  readonly shard: number
+}
+
+/** The part of the sale $1 of $2 shards that is in the shard $3: a condition on item_index, as the SQL function shard_of has it. */
+const isInPart = '(item_index - 1 + $2::int) % $2::int = $3::int'
 
 /** A purchase, or the newest hold of an item that was not purchased. Times in ms since the epoch. */
 export interface ItemRow {
@@ -15,84 +28,134 @@ export interface ItemRow {
   readonly atMs: number
 }
 
-/** Sales in which something can still be decided at that moment: open, to come, or with holds that may be purchased. */
-export async function liveSales(session: Queries, nowMs: number): Promise<SaleTerms[]> {
+/**
+ * Sales with a part in the shard in which something can still be decided at that moment: open, to come, or with holds that may
+ * be purchased.
+ */
+export async function liveSales(session: Queries, shard: number, nowMs: number): Promise<SaleTerms[]> {
   const text = `
     select ${saleTermsColumns}
     from sales
-    where (extract(epoch from closes_at) + hold_seconds) * 1000 > $1
+    where (extract(epoch from closes_at) + hold_seconds) * 1000 > $1 and shards > $2
     order by sale_id`
-  return await session.query<SaleTerms>({ text }, [nowMs])
+  return await session.query<SaleTerms>({ text }, [nowMs, shard])
 }
 
-/** What was sold of a sale. */
-export function soldItems(session: Queries, sale: number): AsyncIterable<ItemRow[]> {
+/** What was sold of the part. */
+export function soldItems(session: Queries, part: SalePartOnRecord): AsyncIterable<ItemRow[]> {
   const text = `
     select item_index::text as item, user_id as user, nonce, (extract(epoch from purchased_at) * 1000)::float8 as "atMs"
-    from purchases where sale_id = $1`
-  return pages(session, 'sold_items', text, sale)
+    from purchases where sale_id = $1 and ${isInPart}`
+  return pages(session, 'sold_items', text, part)
 }
 
-/** The newest hold of every item that was not sold, oldest first. It may have ended. */
-export function heldItems(session: Queries, sale: number): AsyncIterable<ItemRow[]> {
+/** The newest hold of every item of the part that was not sold, oldest first. It may have ended. */
+export function heldItems(session: Queries, part: SalePartOnRecord): AsyncIterable<ItemRow[]> {
   const text = `
     select item_index::text as item, user_id as user, nonce, (extract(epoch from expires_at) * 1000)::float8 as "atMs"
     from (select distinct on (item_index) item_index, user_id, nonce, expires_at, epoch, batch, n
-          from checkout_attempts where sale_id = $1 and outcome = ${held}
+          from checkout_attempts where sale_id = $1 and outcome = ${held} and ${isInPart}
           order by item_index, epoch desc, batch desc, n desc) newest
     where not exists (select from purchases p where p.sale_id = $1 and p.item_index = newest.item_index)
     order by epoch, batch, n`
-  return pages(session, 'held_items', text, sale)
+  return pages(session, 'held_items', text, part)
 }
 
-/** A hold, or the purchase of one. Times in ms since the epoch. */
+/** What changed a user's entry: a hold, the purchase of one, or a right that went or came. Times in ms since the epoch. */
 export interface SlotRow {
   readonly user: string
+  readonly what: 'held' | 'purchased' | 'lent' | 'got'
   readonly atMs: number
-  /** End of the hold. */
-  readonly endMs: number
-  readonly isPurchase: boolean
+  /** End of the hold; null for a right. */
+  readonly endMs: number | null
+  /** Of a right: the other shard, and how many went there, or came from there, until then. Otherwise null. */
+  readonly peer: number | null
+  readonly total: number | null
 }
 
-/** Everything that took up some user's limit, in the order in which it was decided. */
-export function slotsInOrder(session: Queries, sale: number): AsyncIterable<SlotRow[]> {
+/** Everything that took up some user's limit in the part, and every right that moved, in the order of deciding. */
+export function slotsInOrder(session: Queries, part: SalePartOnRecord): AsyncIterable<SlotRow[]> {
+  // A right that came with a command was there before the command was decided.
   const text = `
     with held as (
       select user_id, decided_at, expires_at, nonce, epoch, batch, n
-      from checkout_attempts where sale_id = $1 and outcome = ${held})
-    select user_id as user, (extract(epoch from decided_at) * 1000)::float8 as "atMs",
-           (extract(epoch from expires_at) * 1000)::float8 as "endMs", "isPurchase"
-    from (select user_id, decided_at, expires_at, false as "isPurchase", epoch, batch, n from held
+      from checkout_attempts where sale_id = $1 and outcome = ${held} and ${isInPart})
+    select user_id as user, what, (extract(epoch from decided_at) * 1000)::float8 as "atMs",
+           (extract(epoch from expires_at) * 1000)::float8 as "endMs", peer, total
+    from (select user_id, 'held' as what, decided_at, expires_at, null::int as peer, null::int as total, epoch, batch, n from held
           union all
-          select p.user_id, purchased_at, expires_at, true, p.epoch, p.batch, p.n
-          from purchases p join held using (nonce) where p.sale_id = $1) slots
-    order by epoch, batch, n`
-  return pages(session, 'slots', text, sale)
+          select p.user_id, 'purchased', purchased_at, expires_at, null, null, p.epoch, p.batch, p.n
+          from purchases p join held using (nonce) where p.sale_id = $1
+          union all
+          select user_id, case kind when ${transferKinds.got} then 'got' else 'lent' end, decided_at, null, peer, total,
+                 epoch, batch, n
+          from right_transfers where sale_id = $1 and shard = $3) slots
+    order by epoch, batch, n, what = 'got' desc`
+  return pages(session, 'slots', text, part)
 }
 
-/** The nonces of holds whose item was taken over after they had ended. */
-export function lapsedNonces(session: Queries, sale: number): AsyncIterable<{ nonce: string }[]> {
+/** The nonces of holds of the part whose item was taken over after they had ended. */
+export function lapsedNonces(session: Queries, part: SalePartOnRecord): AsyncIterable<{ nonce: string }[]> {
   const text = `
     select nonce
     from (select nonce, row_number() over (partition by item_index order by epoch desc, batch desc, n desc) as age
-          from checkout_attempts where sale_id = $1 and outcome = ${held}) holds
+          from checkout_attempts where sale_id = $1 and outcome = ${held} and ${isInPart}) holds
     where age > 1`
-  return pages(session, 'lapsed_nonces', text, sale)
+  return pages(session, 'lapsed_nonces', text, part)
 }
 
-/** How often each outcome was decided in the sale. */
-export async function outcomeCounts(session: Queries, sale: number): Promise<OutcomeCount[]> {
-  return await session.query({ text: outcomeCountsText }, [sale])
+const unlistedCodes = unlistedOutcomes.map((name) => outcomes[name].code).join(', ')
+
+export interface DatedCount extends OutcomeCount {
+  /** When the newest of them was decided, ms since the epoch. */
+  readonly newestMs: number
 }
 
-/** The rows of a query with the sale as its parameter, by a cursor: a sale may have more than fit into memory at once. */
+/** How often each outcome was decided in the part, as Redis counts them: without those that it did not list. */
+export async function outcomeCounts(session: Queries, part: SalePartOnRecord): Promise<DatedCount[]> {
+  const text = `
+    select outcome, count(*)::float8 as count, (extract(epoch from max(decided_at)) * 1000)::float8 as "newestMs"
+    from (select item_index, outcome, decided_at from checkout_attempts where sale_id = $1
+          union all select item_index, outcome, decided_at from purchase_attempts where sale_id = $1) attempts
+    where outcome not in (${unlistedCodes}) and ${isInPart}
+    group by outcome`
+  return await session.query({ text }, parametersOf(part))
+}
+
+/** What a shard has of its rights with another one of a sale, by what is on record. */
+export interface RecordedRights {
+  readonly sale: number
+  readonly user: string
+  readonly lent: number
+  readonly got: number
+}
+
+/** Of the shard, with that peer. */
+export async function recordedRights(
+  session: Queries,
+  { shard, peer, sales }: { shard: number; peer: number; sales: readonly number[] },
+): Promise<RecordedRights[]> {
+  const text = `
+    select sale_id::float8 as sale, user_id as user,
+           coalesce(max(total) filter (where kind = ${transferKinds.lent}), 0)::int as lent,
+           coalesce(max(total) filter (where kind = ${transferKinds.got}), 0)::int as got
+    from right_transfers where shard = $1 and peer = $2 and sale_id = any($3::bigint[])
+    group by sale_id, user_id`
+  return await session.query<RecordedRights>({ text }, [shard, peer, `{${sales.join()}}`])
+}
+
+function parametersOf({ sale, shards, shard }: SalePartOnRecord): readonly Parameter[] {
+  return [sale, shards, shard]
+}
+
+/** The rows of a query with the part as its parameters, by a cursor: a sale may have more than fit into memory at once. */
 async function* pages<Row extends object>(
   session: Queries,
   cursor: string,
   text: string,
-  sale: number,
+  part: SalePartOnRecord,
 ): AsyncGenerator<Row[]> {
-  await session.query({ text: `declare ${cursor} no scroll cursor for ${text}` }, [sale])
+  await session.query({ text: `declare ${cursor} no scroll cursor for ${text}` }, parametersOf(part))
   for (;;) {
     const rows = await session.query<Row>({ text: `fetch ${rebuildRowsMax} from ${cursor}` })
     if (rows.length > 0) yield rows

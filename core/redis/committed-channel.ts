@@ -36,7 +36,7 @@ export class CommittedListener {
     this.#settings = settings
     this.#channel = keys.committed
     this.#onFault = onFault
-    this.#redis = connectRedis(settings, { name })
+    this.#redis = connectRedis(settings, { shard: keys.shard, name })
     this.#redis.on('ready', () => void this.#attempt(this.#redis.subscribe(this.#channel)))
     this.#redis.on('message', (_channel, id: string) => {
       const position = this.#parse(id)
@@ -56,6 +56,11 @@ export class CommittedListener {
   /** Gives the connection up when nothing comes back on it: without messages a dead one looks like a quiet one. */
   async check(): Promise<void> {
     if (this.isUp) await this.#attempt(this.#redis.ping())
+  }
+
+  /** It leads where the name leads by now. */
+  reconnect(): void {
+    if (this.isUp) this.#redis.disconnect(true)
   }
 
   close(): void {

@@ -28,7 +28,8 @@ export async function readMemoryShare(redis: Redis): Promise<number> {
   }
 }
 
-function infoFields(info: string): Map<string, string> {
+/** The lines `name:value` of INFO and of CLUSTER INFO. */
+export function infoFields(info: string): Map<string, string> {
   const fields = new Map<string, string>()
   for (const line of info.split('\r\n')) {
     const colon = line.indexOf(':')

@@ -4,6 +4,7 @@
  */
 
 export interface ShardKeys {
+  readonly shard: number
   /** `{hotcakes:<shard>}:`, from which the function builds the keys of a listed sale. */
   readonly prefix: string
   /** Hash: `epoch` and one field a listed sale. */
@@ -18,11 +19,23 @@ export interface ShardKeys {
   readonly countsUnlisted: string
   /** Hash: item index -> item entry, of a listed sale. */
   readonly items: (sale: number) => string
+  /** Hash: user -> user entry, of a listed sale. */
+  readonly users: (sale: number) => string
+  /** What a function call gets as KEYS; `sales`: those whose keys it may touch. */
+  readonly declared: (sales: readonly number[]) => readonly string[]
 }
 
-export function shardKeys(shard: number): ShardKeys {
+/** In the order in which functions/sale.lua looks for them. */
+const partsOfSale = ['items', 'users', 'counts', 'holds', 'lapsed', 'changes'] as const
+
+/**
+ * @param options.isCluster then a call names every key that it may touch. While the slot moves to another node the cluster
+ *   refuses the whole call; keys that it does not know of it refuses one by one, after others were written
+ */
+export function shardKeys(shard: number, { isCluster = false } = {}): ShardKeys {
   const prefix = `{hotcakes:${shard}}:`
   return {
+    shard,
     prefix,
     sales: `${prefix}sales`,
     log: `${prefix}log`,
@@ -30,5 +43,16 @@ export function shardKeys(shard: number): ShardKeys {
     committed: `${prefix}committed`,
     countsUnlisted: `${prefix}counts:unlisted`,
     items: (sale) => `${prefix}sale:${sale}:items`,
+    users: (sale) => `${prefix}sale:${sale}:users`,
+    declared: isCluster ? declaredKeys(prefix) : constantly([`${prefix}sales`, `${prefix}log`]),
   }
+}
+
+function declaredKeys(prefix: string): ShardKeys['declared'] {
+  const ofShard = ['sales', 'log', 'counts:unlisted', 'persister'].map((name) => prefix + name)
+  return (sales) => [...ofShard, ...sales.flatMap((sale) => partsOfSale.map((part) => `${prefix}sale:${sale}:${part}`))]
+}
+
+function constantly<Value>(value: Value): () => Value {
+  return () => value
 }

@@ -2,7 +2,15 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 
 /** In the order in which they are joined: a file may use what the files before it define. */
-const fileNames = ['shared.lua', 'decide.lua', 'admission.lua', 'reading.lua'] as const
+const fileNames = [
+  'shared.lua',
+  'rights.lua',
+  'sale.lua',
+  'decide.lua',
+  'admission.lua',
+  'settling.lua',
+  'reading.lua',
+] as const
 
 interface LibraryFile {
   readonly name: (typeof fileNames)[number]

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
 import { test } from 'node:test'
-import { outcomes, unlistedOutcomes } from '../outcomes.ts'
+import { outcomes, replies, unlistedOutcomes } from '../outcomes.ts'
 import { functionNames } from './library.ts'
 import { libraryFiles, libraryName, librarySource, withLinesOfFiles } from './library-source.ts'
 
@@ -19,7 +19,7 @@ test('the headers of the Redis library document exactly the outcomes of core/out
       unlisted: row[4] !== undefined,
     }
   })
-  const expected = Object.entries(outcomes).map(([name, { code, details }]) => {
+  const expected = Object.entries({ ...outcomes, ...replies }).map(([name, { code, details }]) => {
     return { code, name, details: [...details], unlisted: (unlistedOutcomes as readonly string[]).includes(name) }
   })
   assert.deepEqual(documented, expected)
@@ -36,7 +36,7 @@ test('the codes in the Lua source are those of its header', () => {
 })
 
 function codes(): Record<string, number> {
-  return Object.fromEntries(Object.entries(outcomes).map(([name, { code }]) => [name, code]))
+  return Object.fromEntries(Object.entries({ ...outcomes, ...replies }).map(([name, { code }]) => [name, code]))
 }
 
 /** Names that a file registers, in order, with their flags. */
@@ -83,8 +83,11 @@ test("a line of the joined source becomes the line of its file in a message of R
   const lines = librarySource.split('\n')
   for (const [name, text] of [
     ['shared.lua', 'local function now_ms()'],
+    ['rights.lua', 'local function home_of(user, shards)'],
+    ['sale.lua', 'local function slots_taken(entry)'],
     ['decide.lua', 'local function decide(keys, args)'],
     ['admission.lua', 'local function fence(keys, args)'],
+    ['settling.lua', 'local function rights_give(keys, args)'],
     ['reading.lua', 'local function audit_sale(keys, args)'],
   ] as const) {
     const inFile = libraryFiles.find((file) => file.name === name)?.text.split('\n') ?? []

@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis'
 import { Fault } from '../faults.ts'
-import { isFromReplica, redisFault } from './connection.ts'
+import { redisFault } from './connection.ts'
 import type { ShardKeys } from './keys.ts'
 import { libraryName, librarySource, withLinesOfFiles } from './library-source.ts'
 
@@ -14,13 +14,26 @@ const writingNames = [
   'rebuild_sale',
   'rebuild_put',
   'rebuild_end',
-  'keep_interval',
+  'keep',
+  'accept_from',
+  'rights_restore',
+  'relist',
+  'rights_short',
+  'rights_give',
   'sale_state',
   'watch',
 ] as const
 
 /** Registered with no-writes: whoever may only read may call these. */
-const readOnlyNames = ['missing_rights', 'log_state', 'item_entries', 'sale_counts', 'audit_sale'] as const
+const readOnlyNames = [
+  'missing_rights',
+  'log_state',
+  'item_entries',
+  'sale_counts',
+  'audit_sale',
+  'rights_with',
+  'rights_lacking',
+] as const
 
 /** All functions. The headers of the Lua files document them. */
 export const functionNames = { writing: writingNames, readOnly: readOnlyNames } as const
@@ -44,26 +57,34 @@ export async function loadLibrary(redis: Redis): Promise<void> {
   }
 }
 
-/** Calls a function by its full name; loads the functions if Redis has lost them. @throws Fault */
+export interface FunctionCall {
+  /** The full one: see functionName. */
+  readonly name: string
+  readonly args: readonly (string | number | Buffer)[]
+  /** Those whose keys it may touch. */
+  readonly sales?: readonly number[]
+}
+
+/** Calls a function; loads all of them if Redis has lost them. @throws Fault */
 export async function callFunction(
   redis: Redis,
   keys: ShardKeys,
-  name: string,
-  args: readonly (string | number | Buffer)[],
+  { name, args, sales = [] }: FunctionCall,
 ): Promise<unknown> {
   const command = readOnly.has(name) ? 'FCALL_RO' : 'FCALL'
+  const declared = keys.declared(sales)
   try {
-    return await redis.callBuffer(command, name, 2, keys.sales, keys.log, ...args)
+    return await redis.callBuffer(command, name, declared.length, ...declared, ...args)
   } catch (error) {
     if (isFunctionMissing(error)) {
       await loadLibrary(redis)
-      return await redis.callBuffer(command, name, 2, keys.sales, keys.log, ...args).catch((again: unknown) => {
+      return await redis.callBuffer(command, name, declared.length, ...declared, ...args).catch((again: unknown) => {
         throw functionFault(again)
       })
     }
     const fault = functionFault(error)
     // A reply that is overdue may mean a connection that is dead without a word. A new one is told at once.
-    if (fault.message === 'Command timed out' || isFromReplica(fault)) redis.disconnect(true)
+    if (fault.message === 'Command timed out') redis.disconnect(true)
     throw fault
   }
 }
@@ -74,7 +95,7 @@ export async function callFunction(
  * @throws Fault HC_REDIS_REFUSED
  */
 export async function assertRights(redis: Redis, keys: ShardKeys): Promise<void> {
-  const missing = (await callFunction(redis, keys, functionName('missing_rights'), [])) as Buffer[]
+  const missing = (await callFunction(redis, keys, { name: functionName('missing_rights'), args: [] })) as Buffer[]
   if (missing.length === 0) return
   throw new Fault('HC_REDIS_REFUSED', `Redis' user lacks the right to ${missing.join(', ')}: see docs/ACCESS.md`)
 }

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import type { SaleTerms } from '../decisions.ts'
 import { rebuildValuesMax } from '../limits.ts'
 import { callFunction, functionName } from './library.ts'
+import type { ShardEpoch } from './rights-store.ts'
 import type { SaleStore } from './sale-store.ts'
 
 /** The keys of a sale that a rebuild fills. */
@@ -25,8 +26,9 @@ export class RebuildWriter {
     await this.#call('rebuild_begin', recordId)
   }
 
-  async sale({ sale, opensAtMs, closesAtMs, items, userLimit, holdMs }: SaleTerms, ttlSeconds: number): Promise<void> {
-    await this.#call('rebuild_sale', sale, opensAtMs, closesAtMs, items, userLimit, holdMs, ttlSeconds)
+  async sale(terms: SaleTerms, ttlSeconds: number): Promise<void> {
+    const { sale, opensAtMs, closesAtMs, items, userLimit, holdMs, shards } = terms
+    await this.#call('rebuild_sale', sale, opensAtMs, closesAtMs, items, userLimit, holdMs, ttlSeconds, shards)
   }
 
   /** `values`: field and value by turns; of `lapsed` nonces. */
@@ -36,9 +38,10 @@ export class RebuildWriter {
     }
   }
 
-  /** Lets Redis decide, in that epoch. */
-  async end(epoch: number): Promise<void> {
-    await this.#call('rebuild_end', epoch, this.#store.run)
+  /** Lets Redis decide, in that epoch. @param accepts as Admitted has it */
+  async end(epoch: number, accepts: readonly ShardEpoch[] = []): Promise<void> {
+    const pairs = accepts.flatMap((each) => [each.shard, each.epoch])
+    await this.#call('rebuild_end', epoch, this.#store.run, ...pairs)
   }
 
   async #call(
@@ -46,6 +49,7 @@ export class RebuildWriter {
     ...args: (string | number | Buffer)[]
   ): Promise<void> {
     const { redis, keys, run } = this.#store
-    await callFunction(redis, keys, functionName(name), [`${run}/${this.#id}`, ...args])
+    const sales = typeof args[0] === 'number' && name !== 'rebuild_end' ? [args[0]] : []
+    await callFunction(redis, keys, { name: functionName(name), args: [`${run}/${this.#id}`, ...args], sales })
   }
 }

@@ -3,6 +3,7 @@ import { createServer } from 'node:net'
 import { type TestContext, test } from 'node:test'
 
 import { Fault } from '../faults.ts'
+import { firstShard } from '../shards.ts'
 import { connectRedis, redisFault } from './connection.ts'
 
 /** A connection to somebody who speaks like this instead of Redis. */
@@ -14,7 +15,7 @@ async function connectTo(t: TestContext, answer: string | undefined) {
   await new Promise<void>((resolve) => server.listen({ host: '127.0.0.1', port: 0 }, resolve))
   const { port } = server.address() as { port: number }
   const settings = { host: '127.0.0.1', port, user: '', password: '', tls: false }
-  const redis = connectRedis(settings, { name: 'hotcakes test' })
+  const redis = connectRedis(settings, { shard: firstShard, name: 'hotcakes test' })
   const errors: unknown[] = []
   redis.on('error', (error) => errors.push(error))
   t.after(() => {

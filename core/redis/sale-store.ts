@@ -1,8 +1,10 @@
 import type { Redis } from 'ioredis'
 import type { SaleTerms } from '../decisions.ts'
 import { Fault } from '../faults.ts'
-import { type LogPosition, parseLogPosition } from '../log-position.ts'
+import { formatLogPosition, type LogPosition, parseLogPosition } from '../log-position.ts'
+import { msPerSecond } from '../time.ts'
 import { type ConnectionOptions, connectRedis, firstConnect, type RedisSettings, redisFault } from './connection.ts'
+import { ConnectionRun } from './connection-run.ts'
 import { type Durability, inspectDurability } from './durability.ts'
 import { pairs } from './flat-pairs.ts'
 import { readInfo, readMemoryShare } from './info.ts'
@@ -10,7 +12,8 @@ import { decodeItemEntry, type ItemEntry, isItemEntrySold, itemEntryTimeMs } fro
 import { type ShardKeys, shardKeys } from './keys.ts'
 import { assertRights, callFunction, functionName, loadLibrary } from './library.ts'
 import { type PersisterState, readPersisterState } from './persister-state.ts'
-import { decodeSaleField } from './sale-field.ts'
+import { RightsStore, type ShardEpoch } from './rights-store.ts'
+import { decodeSaleField, type ListedSale } from './sale-field.ts'
 
 /** The answer to a batch: `results` for a DecisionReader, `id` that of its log entry, `<epoch>-<seq>`. */
 export interface DecidedBatch {
@@ -89,6 +92,18 @@ export interface SaleSnapshot {
   readonly counts: ReadonlyMap<number, number>
 }
 
+/** What a run is admitted with. */
+export interface Admitted {
+  readonly run: string
+  /** Of the data, which must not have changed since they were compared. */
+  readonly epoch: number
+  readonly recordId: string
+  /** The epoch that begins with it, and where the log has to end for that; undefined: the one before goes on. */
+  readonly begins?: { readonly epoch: number; readonly after: LogPosition }
+  /** Of the other shards: nothing counts that they have said in an older epoch. */
+  readonly accepts?: readonly ShardEpoch[]
+}
+
 export interface StoreOptions extends ConnectionOptions {
   /** Whose keys it works on. */
   readonly shard: number
@@ -104,22 +119,19 @@ export class SaleStore {
   readonly shard: number
   readonly keys: ShardKeys
   readonly redis: Redis
+  /** The rights of its buyers, between it and the other shards. */
+  readonly rights: RightsStore
   readonly #settings: RedisSettings
   readonly #decideName = functionName('decide')
-  #run = ''
-  #identified: Promise<void> = Promise.resolve()
+  readonly #run: ConnectionRun
 
   constructor(settings: RedisSettings, options: StoreOptions) {
     this.#settings = settings
     this.shard = options.shard
-    this.keys = shardKeys(options.shard)
+    this.keys = shardKeys(options.shard, { isCluster: (settings.cluster ?? '') !== '' })
     this.redis = connectRedis(settings, options)
-    this.redis.on('ready', () => {
-      this.#identified = this.#identify()
-    })
-    this.redis.on('close', () => {
-      this.#run = ''
-    })
+    this.#run = new ConnectionRun(this.redis)
+    this.rights = new RightsStore(this)
   }
 
   /** Connects and loads the functions. @throws Fault */
@@ -127,42 +139,29 @@ export class SaleStore {
     await firstConnect(this.redis, this.#settings)
     await loadLibrary(this.redis)
     await this.assertRights()
-    await this.#identified
+    await this.#run.asked
     if (!this.isUp) throw new Fault('HC_REDIS_UNAVAILABLE', 'the connection was lost at once')
   }
 
   get isUp(): boolean {
-    return this.#run !== '' && this.redis.status === 'ready'
+    return this.#run.known !== '' && this.redis.status === 'ready'
   }
 
   /** The run_id of the Redis process that the connection leads to. @throws Fault HC_REDIS_UNAVAILABLE while there is none */
   get run(): string {
-    if (this.#run === '') throw new Fault('HC_REDIS_UNAVAILABLE', 'no connection')
-    return this.#run
+    return this.#run.current
   }
 
   /**
    * The identity of the history that the data belongs to: another one when they were exchanged without a restart.
-   * @throws Fault HC_REDIS_REFUSED when it is a replica, which takes no writes: then another connection is tried
+   * @throws Fault HC_REDIS_UNAVAILABLE also when it is a replica, which takes no writes: then another connection is tried
    */
   async replicationId(): Promise<string> {
     const info = await readInfo(this.redis, 'replication')
     const id = info.get('master_replid') ?? ''
     if (id !== '' && info.get('role') === 'master') return id
     this.redis.disconnect(true)
-    throw new Fault('HC_REDIS_REFUSED', 'this Redis is a replica')
-  }
-
-  /** Commands of one connection are answered in their order, so this answer is older than that to any later one. */
-  async #identify(): Promise<void> {
-    try {
-      const info = await readInfo(this.redis, 'server')
-      this.#run = info.get('run_id') ?? ''
-    } catch (error) {
-      redisFault(error)
-      // Without it nothing may be decided here. The connection is mostly gone anyway; the next one is asked again.
-      this.redis.disconnect(true)
-    }
+    throw new Fault('HC_REDIS_UNAVAILABLE', 'this Redis is a replica')
   }
 
   /** @throws Fault HC_REDIS_REFUSED when a command of the functions may not be used */
@@ -175,18 +174,33 @@ export class SaleStore {
     return inspectDurability(this.redis)
   }
 
-  /** Decides a batch (see decisions.ts) and logs it, in one atomic step. When it throws, the outcome is unknown. */
-  async decide(batch: Buffer): Promise<DecidedBatch> {
-    const [results, id] = (await this.#call(this.#decideName, batch, this.#run)) as [Buffer, Buffer]
+  /**
+   * Decides a batch (see decisions.ts) and logs it, in one atomic step. When it throws, the outcome is unknown.
+   * @param sales those that it names: of another one nothing is decided in a cluster
+   */
+  async decide(batch: Buffer, sales: readonly number[] = []): Promise<DecidedBatch> {
+    const [results, id] = (await callFunction(this.redis, this.keys, {
+      name: this.#decideName,
+      args: [batch, this.#run.known],
+      sales,
+    })) as [Buffer, Buffer]
     return { results, id: id.toString('latin1') }
   }
 
-  /** Lists a sale unless it is listed already; returns the terms in force and whether this call opened it. */
-  async openSale(terms: SaleTerms, ttlSeconds: number): Promise<{ terms: SaleTerms; opened: boolean; nowMs: number }> {
-    const { sale, opensAtMs, closesAtMs, items, userLimit, holdMs } = terms
-    const args = [sale, opensAtMs, closesAtMs, items, userLimit, holdMs, ttlSeconds, this.#run]
+  /**
+   * Lists a sale unless it is listed already; returns the terms in force and whether this call opened it.
+   * @param expiresAtMs as another shard lists it; without it Redis keeps the sale for so long after its end
+   */
+  async openSale(
+    terms: SaleTerms,
+    ttlSeconds: number,
+    expiresAtMs?: number,
+  ): Promise<ListedSale & { opened: boolean; nowMs: number }> {
+    const { sale, opensAtMs, closesAtMs, items, userLimit, holdMs, shards } = terms
+    const expireAt = expiresAtMs === undefined ? '' : expiresAtMs / msPerSecond
+    const args = [sale, opensAtMs, closesAtMs, items, userLimit, holdMs, ttlSeconds, this.#run.known, shards, expireAt]
     const [field, opened, nowMs] = (await this.#call(functionName('open'), ...args)) as [Buffer, number, number]
-    return { terms: decodeSaleField(sale, field).terms, opened: opened === 1, nowMs }
+    return { ...decodeSaleField(sale, field), opened: opened === 1, nowMs }
   }
 
   /** Lets an empty Redis decide, in that epoch. Does nothing to one that has any state; returns the epoch in force. */
@@ -196,10 +210,12 @@ export class SaleStore {
 
   /**
    * Lets a run of Redis decide, whose state was compared with Postgres; with `run` '-' none.
-   * @throws Fault HC_RECORD_UNSOUND when the state is of another epoch or record meanwhile
+   * @throws Fault HC_RECORD_UNSOUND when the state is of another epoch or record meanwhile, or the log went on
    */
-  async admit({ run, epoch, recordId }: { run: string; epoch: number; recordId: string }): Promise<void> {
-    await this.#call(functionName('admit'), epoch, run, recordId)
+  async admit({ run, epoch, recordId, begins, accepts = [] }: Admitted): Promise<void> {
+    const next = begins === undefined ? ['', ''] : [begins.epoch, formatLogPosition(begins.after)]
+    const accepted = accepts.flatMap((each) => [each.shard, each.epoch])
+    await this.#call(functionName('admit'), epoch, run, recordId, ...next, ...accepted)
   }
 
   /** Has Redis refuse all decisions until it is rebuilt, if this is the epoch in force. */
@@ -207,15 +223,18 @@ export class SaleStore {
     await this.#call(functionName('fence'), epoch)
   }
 
-  /** Keeps the interval between sales for so long, unless a server keeps another one; returns the one that is kept. */
-  async keepInterval(intervalMs: number, leaseMs: number): Promise<{ intervalMs: number }> {
-    return { intervalMs: (await this.#call(functionName('keep_interval'), intervalMs, leaseMs)) as number }
+  /**
+   * Keeps the value of a setting that all servers share for so long, unless a server keeps another one; returns the one that
+   * is kept. `interval`: ms between sales; `shards`: of the sales to come.
+   */
+  async keep(setting: 'interval' | 'shards', value: number, leaseMs: number): Promise<number> {
+    return (await this.#call(functionName('keep'), setting, value, leaseMs)) as number
   }
 
   /** undefined when Redis does not list the sale. */
   async saleState(sale: number): Promise<SaleState | undefined> {
     type Reply = [Buffer | null, number, number, number]
-    const [field, sold, held, nowMs] = (await this.#call(functionName('sale_state'), sale)) as Reply
+    const [field, sold, held, nowMs] = (await this.#callOnSale(functionName('sale_state'), sale)) as Reply
     return field === null ? undefined : { ...decodeSaleField(sale, field).terms, sold, held, nowMs }
   }
 
@@ -228,8 +247,8 @@ export class SaleStore {
     from: { sinceMs: number; offset: number; bytesMax: number },
   ): Promise<WatchedSale | undefined> {
     type Reply = [Buffer | null, number, number, number, Buffer]
-    const args = [sale, from.sinceMs, from.offset, from.bytesMax]
-    const [field, nowMs, sinceMs, end, changes] = (await this.#call(functionName('watch'), ...args)) as Reply
+    const args = [sale, from.sinceMs, from.offset, from.bytesMax] as const
+    const [field, nowMs, sinceMs, end, changes] = (await this.#callOnSale(functionName('watch'), ...args)) as Reply
     return field === null ? undefined : { terms: decodeSaleField(sale, field).terms, nowMs, sinceMs, end, changes }
   }
 
@@ -279,10 +298,10 @@ export class SaleStore {
     return readMemoryShare(this.redis)
   }
 
-  /** The items from `first` on, whether the sale has so many or not. undefined when Redis does not list the sale. */
-  async someItems(sale: number, first: number, count: number): Promise<SomeItems | undefined> {
+  /** Every `step`th item from `first` on, whether the sale has so many or not. undefined when Redis does not list the sale. */
+  async someItems(sale: number, first: number, count: number, step = 1): Promise<SomeItems | undefined> {
     type Reply = [Buffer | null, number, (Buffer | null)[]]
-    const reply = (await this.#call(functionName('item_entries'), sale, first, count)) as Reply
+    const reply = (await this.#callOnSale(functionName('item_entries'), sale, first, count, step)) as Reply
     const [field, nowMs, entries] = reply
     if (field === null) return undefined
     const { terms } = decodeSaleField(sale, field)
@@ -293,14 +312,14 @@ export class SaleStore {
   /** Outcome code -> how often it was decided for the sale. undefined when Redis does not list it. */
   async saleCounts(sale: number): Promise<{ terms: SaleTerms; counts: ReadonlyMap<number, number> } | undefined> {
     type Reply = [Buffer | null, Buffer[]]
-    const [field, counts] = (await this.#call(functionName('sale_counts'), sale)) as Reply
+    const [field, counts] = (await this.#callOnSale(functionName('sale_counts'), sale)) as Reply
     return field === null ? undefined : { terms: decodeSaleField(sale, field).terms, counts: countsByCode(counts) }
   }
 
   /** One atomic read of a whole sale: Redis is busy for about 1 ms per 2,000 touched items. */
   async snapshot(sale: number): Promise<SaleSnapshot> {
     type Reply = [number, Buffer, Buffer | null, Buffer[], Buffer[], Buffer[]]
-    const reply = (await this.#call(functionName('audit_sale'), sale)) as Reply
+    const reply = (await this.#callOnSale(functionName('audit_sale'), sale)) as Reply
     const [nowMs, last, field, items, users, counts] = reply
     const listed = field === null ? undefined : decodeSaleField(sale, field)
     return {
@@ -329,7 +348,12 @@ export class SaleStore {
   }
 
   #call(name: string, ...args: (string | number | Buffer)[]): Promise<unknown> {
-    return callFunction(this.redis, this.keys, name, args)
+    return callFunction(this.redis, this.keys, { name, args })
+  }
+
+  /** A call whose first argument is the sale that it touches. */
+  #callOnSale(name: string, sale: number, ...args: (string | number | Buffer)[]): Promise<unknown> {
+    return callFunction(this.redis, this.keys, { name, args: [sale, ...args], sales: [sale] })
   }
 }
 

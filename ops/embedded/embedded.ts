@@ -5,14 +5,14 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { Fault, isBug } from '../../core/faults.ts'
 import { embeddedProbeIntervalMs, predecessorStopMsMax } from '../../core/limits.ts'
 import { DataLock } from './data-lock.ts'
-import type { EmbeddedFacts, EmbeddedPostgres, EmbeddedRedis } from './facts.ts'
-import { readFacts, writeFacts } from './facts.ts'
+import type { EmbeddedFacts, EmbeddedPostgres, EmbeddedRedis, EmbeddedRedisFacts } from './facts.ts'
+import { readFacts, redisProcesses, writeFacts } from './facts.ts'
 import { isRoot } from './launcher.ts'
 import { startPostgresService } from './postgres.ts'
 import { postgresAnswers, redisAnswers } from './probes.ts'
 import type { ProcessIdentity } from './process-identity.mjs'
 import { isAlive } from './process-identity.mjs'
-import { startRedisService } from './redis.ts'
+import { startRedisNodes } from './redis-nodes.ts'
 import type { EmbeddedService, ServiceExit } from './service.ts'
 import type { Waiting } from './waiting.ts'
 
@@ -28,6 +28,8 @@ export interface EmbeddedOptions {
   /** Which of the two are embedded. */
   readonly redis: boolean
   readonly postgres: boolean
+  /** `config.app.shards`: with more than one, Redis is a cluster of as many masters. */
+  readonly shards?: number
   readonly log: Log
   /** `false` switches Postgres' fsync off, for tests that are not about durability. */
   readonly durable?: boolean
@@ -57,10 +59,11 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
   const { log, signal = new AbortController().signal } = options
   const waiting: Waiting = { say: (sentence) => log.info({}, sentence), signal }
   const lock = await DataLock.acquire(dataDir, waiting)
-  const services: EmbeddedService[] = []
+  /** In the order in which they are stopped, those of one row together. */
+  const services: (readonly EmbeddedService[])[] = []
   const stop = async () => {
     lock.announceStop()
-    for (const service of services) await service.stop()
+    for (const row of services) await Promise.all(row.map((service) => service.stop()))
     lock.release()
   }
   try {
@@ -69,14 +72,14 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
     const record = (changed: EmbeddedFacts) => writeFacts(dataDir, { ...readFacts(dataDir), ...changed })
     const startedAt = performance.now()
     const results = await Promise.allSettled([
-      options.redis ? startRedis({ dataDir, facts, record, waiting }) : undefined,
+      options.redis ? startRedis({ dataDir, facts, record, waiting, shards: options.shards ?? 1 }) : undefined,
       options.postgres
         ? startPostgres({ dataDir, facts, record, waiting, durable: options.durable ?? true })
         : undefined,
     ])
     const [redis, postgres] = results
     for (const { value } of results.filter((result) => result.status === 'fulfilled')) {
-      if (value !== undefined) services.push(value.service)
+      if (value !== undefined) services.push(value.services)
     }
     signal.throwIfAborted()
     if (redis.status === 'rejected') throw redis.reason
@@ -88,7 +91,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
       ...(redis.value === undefined ? {} : { redis: redis.value.connection }),
       stop: once(stop),
       onExit: (callback) => {
-        for (const service of services) void service.reportUnexpectedExit(callback)
+        for (const service of services.flat()) void service.reportUnexpectedExit(callback)
       },
     }
   } catch (error) {
@@ -111,7 +114,7 @@ export async function attachEmbedded(options: EmbeddedOptions): Promise<Embedded
   }
   const { redis, postgres } = readFacts(options.dataDir)
   const answers = await Promise.all([
-    !options.redis || (redis !== undefined && isAlive(redis.process) && redisAnswers(redis.connection)),
+    !options.redis || (redis !== undefined && allAnswer(redis)),
     !options.postgres || (postgres !== undefined && isAlive(postgres.process) && postgresAnswers(postgres.connection)),
   ])
   if (!answers.every(Boolean)) return startEmbedded(options)
@@ -123,6 +126,13 @@ export async function attachEmbedded(options: EmbeddedOptions): Promise<Embedded
   }
 }
 
+async function allAnswer(redis: EmbeddedRedisFacts): Promise<boolean> {
+  const answers = redisProcesses(redis).map(async ({ port, process }) => {
+    return isAlive(process) && (await redisAnswers({ ...redis.connection, port }))
+  })
+  return (await Promise.all(answers)).every(Boolean)
+}
+
 type Recorder = (changed: EmbeddedFacts) => void
 
 interface ServiceStart {
@@ -132,27 +142,30 @@ interface ServiceStart {
   readonly waiting: Waiting
 }
 
-function startRedis(options: ServiceStart) {
-  return startRedisService({
-    dataDir: options.dataDir,
-    waiting: options.waiting,
-    password: options.facts.redis?.connection.password ?? newPassword(),
-    onLaunch: (connection, process) => options.record({ redis: { connection, process } }),
+function startRedis({ dataDir, waiting, facts, shards, record }: ServiceStart & { shards: number }) {
+  return startRedisNodes({
+    dataDir,
+    waiting,
+    shards,
+    facts: facts.redis,
+    password: facts.redis?.connection.password ?? newPassword(),
+    record: (redis) => record({ redis }),
   })
 }
 
-function startPostgres(options: ServiceStart & { durable: boolean }) {
+async function startPostgres(options: ServiceStart & { durable: boolean }) {
   // Facts of an older version name no owner.
   const known: Partial<EmbeddedPostgres> = options.facts.postgres?.connection ?? {}
   const { password, ownerPassword } = known
-  return startPostgresService({
+  const { service, connection } = await startPostgresService({
     dataDir: options.dataDir,
     waiting: options.waiting,
     passwords: { service: password ?? newPassword(), owner: ownerPassword ?? newPassword() },
     passwordsAreNew: password === undefined || ownerPassword === undefined,
     durable: options.durable,
-    onLaunch: (connection, process) => options.record({ postgres: { connection, process } }),
+    onLaunch: (launched, process) => options.record({ postgres: { connection: launched, process } }),
   })
+  return { services: [service], connection }
 }
 
 /**
@@ -170,7 +183,9 @@ function prepareDataDir(dataDir: string): string {
 /** Without setpriv the kernel doesn't end the services of a server that was killed: they are still there. */
 async function endOrphans(dataDir: string, options: { log: Log; signal: AbortSignal }): Promise<void> {
   const { redis, postgres } = readFacts(dataDir)
-  await endOrphan(redis?.process, { service: 'Redis', stopSignal: 'SIGTERM', ...options })
+  for (const { process } of redis === undefined ? [] : redisProcesses(redis)) {
+    await endOrphan(process, { service: 'Redis', stopSignal: 'SIGTERM', ...options })
+  }
   await endOrphan(postgres?.process, { service: 'PostgreSQL', stopSignal: 'SIGINT', ...options })
 }
 

@@ -22,12 +22,32 @@ export interface EmbeddedRedis {
   readonly user: string
   readonly password: string
   readonly tls: false
+  /** Its nodes, if it is a cluster: then `host` and `port` are without effect. */
+  readonly cluster?: string
+}
+
+/** A node of the embedded Redis, if that is a cluster. */
+export interface EmbeddedNode {
+  /** From 0 on. */
+  readonly number: number
+  readonly port: number
+  /** On which the nodes talk to each other. */
+  readonly busPort: number
+  readonly process: ProcessIdentity
+}
+
+export interface EmbeddedRedisFacts {
+  readonly connection: EmbeddedRedis
+  /** Of the first node. */
+  readonly process: ProcessIdentity
+  /** All of them; absent: it is no cluster. */
+  readonly nodes?: readonly EmbeddedNode[]
 }
 
 /** What `embedded.json` holds: how to reach each service, and which process it is or was. */
 export interface EmbeddedFacts {
   readonly postgres?: { readonly connection: EmbeddedPostgres; readonly process: ProcessIdentity }
-  readonly redis?: { readonly connection: EmbeddedRedis; readonly process: ProcessIdentity }
+  readonly redis?: EmbeddedRedisFacts
 }
 
 /**
@@ -40,6 +60,11 @@ export function readFacts(dataDir: string): EmbeddedFacts {
 
 export function writeFacts(dataDir: string, facts: EmbeddedFacts): void {
   writePrivateFile(factsPath(dataDir), `${JSON.stringify(facts, undefined, 2)}\n`)
+}
+
+/** Where each Redis is, or was. */
+export function redisProcesses(redis: EmbeddedRedisFacts): readonly { port: number; process: ProcessIdentity }[] {
+  return redis.nodes ?? [{ port: redis.connection.port, process: redis.process }]
 }
 
 function factsPath(dataDir: string): string {

@@ -30,8 +30,10 @@ export interface ServicePlan {
   readonly launcher: Launcher
   /** A fixed port, so that clients notice a restart as a gap only. Absent: a free one. */
   readonly port?: number | undefined
+  /** Of those that are free, the one to take first. */
+  readonly preferredPort?: number | undefined
   /** The program and its arguments, without anything secret: every user of the machine can read them. */
-  readonly command: (port: number) => readonly string[]
+  readonly command: (port: number) => readonly string[] | Promise<readonly string[]>
   readonly answers: (port: number) => Promise<boolean>
   readonly deathSignal: 'TERM' | 'INT'
   /** From gentle to hard; each gets `embeddedStopMsMax` to work. */
@@ -81,10 +83,11 @@ export class EmbeddedService {
   }
 
   static async #launch(plan: ServicePlan): Promise<EmbeddedService> {
-    const port = plan.port ?? (await freePort())
+    const port = plan.port ?? (await freePort(plan.preferredPort))
+    const command = await plan.command(port)
     const log = openSync(plan.logFile, 'a', 0o600)
     try {
-      const child = launchService({ ...plan, command: plan.command(port), stdio: ['ignore', log, log] })
+      const child = launchService({ ...plan, command, stdio: ['ignore', log, log] })
       const exited = new Promise<ServiceExit>((resolve) => {
         child.on('exit', (code, signal) => resolve({ service: plan.name, code, signal }))
       })
@@ -115,7 +118,7 @@ export class EmbeddedService {
         waiting.say(`waiting for ${name}, process ${this.pid}, to read its data (its log: ${logFile})`)
         isSaid = true
       }
-      if (this.#hasExited()) return `ended at once (${this.#child.exitCode ?? this.#child.signalCode})`
+      if (this.hasExited) return `ended at once (${this.#child.exitCode ?? this.#child.signalCode})`
       if (await this.#plan.answers(this.port)) return undefined
       await delay(embeddedProbeIntervalMs)
     }
@@ -136,7 +139,7 @@ export class EmbeddedService {
   async stop(): Promise<void> {
     this.#stopping = true
     for (const signal of this.#plan.stopSignals) {
-      if (this.#hasExited()) return
+      if (this.hasExited) return
       this.#child.kill(signal)
       const waiting = new AbortController()
       const late = delay(embeddedStopMsMax, undefined, { signal: waiting.signal }).catch(() => undefined)
@@ -146,7 +149,7 @@ export class EmbeddedService {
     await this.#exited // the last signal is SIGKILL
   }
 
-  #hasExited(): boolean {
+  get hasExited(): boolean {
     return this.#child.exitCode !== null || this.#child.signalCode !== null
   }
 }

@@ -16,6 +16,7 @@ export async function withServices<Result>(
     dataDir: app.dataDir,
     postgres: db.embedded,
     redis: redis.embedded,
+    shards: app.shards,
     log: { info: () => undefined, warn: (fields, message) => say(`${message} ${JSON.stringify(fields)}`) },
   })
   try {

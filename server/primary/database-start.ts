@@ -3,6 +3,7 @@ import { Fault } from '../../core/faults.ts'
 import { postgresConnectionsBeside, postgresConnectionsPerWorker, proofMsMax } from '../../core/limits.ts'
 import type { Log } from '../../core/log.ts'
 import { type AsyncConnection, connectAsync } from '../../core/postgres/async-connection.ts'
+import { shardCountOf, shardsText } from '../../core/postgres/log-offset.ts'
 import { PostgresFault } from '../../core/postgres/postgres-fault.ts'
 import { LockWatch } from './lock-watch.ts'
 import { assertOwnSessions } from './pooling.ts'
@@ -13,26 +14,33 @@ export interface DatabaseStartOptions {
   readonly config: Config
   readonly log: Log
   readonly signal: AbortSignal
+  /** How many shards there must be at least: APP_SHARDS. */
+  readonly shards: number
   /** The numbered SQL files. */
   readonly schemaFolder: URL
 }
 
 /**
  * Brings the database to where rows can be written to it, and proves that they can, as the role that will write them.
+ * Returns how many shards the installation has: what was asked for, or more.
  * @throws Fault HC_POSTGRES_POOLED | HC_SCHEMA | HC_SCHEMA_BUSY | HC_POSTGRES_REFUSED: it will not work;
  *   HC_POSTGRES_UNAVAILABLE: not yet; the signal's reason
  */
-export async function startDatabase({ config, log, signal, schemaFolder }: DatabaseStartOptions): Promise<void> {
+export async function startDatabase(options: DatabaseStartOptions): Promise<{ readonly shardCount: number }> {
+  const { config, log, signal, shards, schemaFolder } = options
   const { db } = config
   await assertOwnSessions(db, signal)
   if (db.ownerUser !== '') await assertOwnSessions(asOwner(db), signal)
-  const { schema } = await migrate(db, schemaFolder, {
+  const { schema, added } = await migrate(db, schemaFolder, {
+    shards,
     onApplied: (migration) => log.info({ migration }, 'schema file applied'),
     onWait: (sentence) => log.warn(sentence),
     signal,
   })
-  await asService({ config, log, signal }, async (connection) => {
+  if (added.length > 0) log.info({ shards: added }, 'the record is of more shards from now on')
+  return await asService({ config, signal }, async (connection) => {
     await assertSameSchema(connection, { config, schema })
+    const shardCount = shardCountOf(await connection.query<{ shard: number }>({ text: shardsText }))
     const watch = await LockWatch.over(connection, db, (sentence) => log.warn(sentence))
     try {
       const isProven = await watch.during('prove that the record can be written', () =>
@@ -43,21 +51,22 @@ export async function startDatabase({ config, log, signal, schemaFolder }: Datab
       await watch.close()
     }
     await warnOfFewConnections(connection, { config, log })
+    return { shardCount }
   })
 }
 
 /** Runs `work` on a connection of the role that serves. */
-async function asService(
-  { config, signal }: Omit<DatabaseStartOptions, 'schemaFolder'>,
-  work: (connection: AsyncConnection) => Promise<void>,
-): Promise<void> {
+async function asService<Result>(
+  { config, signal }: Pick<DatabaseStartOptions, 'config' | 'signal'>,
+  work: (connection: AsyncConnection) => Promise<Result>,
+): Promise<Result> {
   const connection = await connectAsync(config.db, { applicationName: 'hotcakes primary', onEnd: () => undefined })
   const stop = (): void => connection.giveUp(new PostgresFault(`no proof within ${proofMsMax} ms, or stopped`))
   signal.addEventListener('abort', stop)
   const late = setTimeout(stop, proofMsMax)
   try {
     signal.throwIfAborted()
-    await work(connection)
+    return await work(connection)
   } catch (error) {
     signal.throwIfAborted()
     throw error

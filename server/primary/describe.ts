@@ -15,9 +15,9 @@ const groupTitles: Readonly<Record<string, string>> = {
  * one of them embedded and the other not is fine, as long as the two stay together.
  */
 const pairNote =
-  'With DB_HOST and REDIS_HOST both unset, PostgreSQL and Redis run embedded, with their data in APP_DATA_DIR. One of ' +
-  'them may be external and the other embedded, but the two belong together: PostgreSQL knows up to where it has the ' +
-  'log of this Redis. Several machines can serve one sale only when both are external.'
+  'Without DB_HOST, REDIS_HOST and REDIS_CLUSTER, PostgreSQL and Redis run embedded, with their data in APP_DATA_DIR. ' +
+  'One of them may be external and the other embedded, but the two belong together: PostgreSQL knows up to where it ' +
+  'has the log of this Redis. Several machines can serve one sale only when both are external.'
 const sourcesNote =
   'Settings come from the environment and from the file .env; where both name one, the environment wins. An empty ' +
   'value counts as not set. In .env, put quotes around a value with spaces or a #. A password may be in a file of its ' +

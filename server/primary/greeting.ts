@@ -1,3 +1,4 @@
+import { redisPlace } from '../../core/config/cluster-nodes.ts'
 import { cpuQuota } from '../../core/config/cores.ts'
 import { hostAndPort, localUrl } from '../../core/config/listen-hosts.ts'
 import type { Config } from '../../core/config/load.ts'
@@ -64,6 +65,6 @@ function dataOf({ app, db, redis }: Config): string {
   const postgres = db.embedded
     ? `PostgreSQL embedded in ${app.dataDir}`
     : `PostgreSQL at ${hostAndPort(db.host, db.port)}`
-  const store = redis.embedded ? `Redis embedded in ${app.dataDir}` : `Redis at ${hostAndPort(redis.host, redis.port)}`
+  const store = redis.embedded ? `Redis embedded in ${app.dataDir}` : redisPlace(redis)
   return `${store}, ${postgres}`
 }

@@ -60,6 +60,7 @@ async function main(asked: Values<typeof startCommand.options>): Promise<number>
           dataDir: app.dataDir,
           postgres: db.embedded,
           redis: redis.embedded,
+          shards: app.shards,
           log,
           signal: shutdown.signal,
         }),

@@ -4,7 +4,7 @@ import { auditVerdicts } from '../../core/audit-verdict.ts'
 import type { ChildKind } from '../../core/ipc.ts'
 import { metricsGatherMsMax } from '../../core/limits.ts'
 import { registerProcessMetrics } from '../../core/process-metrics.ts'
-import { shardNumbers } from '../../core/shards.ts'
+import { firstShard } from '../../core/shards.ts'
 import type { LastAudit } from './audit-watch.ts'
 import type { ReportingChild } from './cluster-metrics.ts'
 import type { Report } from './metric-reports.ts'
@@ -23,7 +23,7 @@ export interface PrimaryMetricsOptions {
   readonly version: string
   readonly supervisor: Pick<Supervisor, 'count'>
   /** Asked for their logs when no persister reports on them. */
-  readonly shards: readonly Pick<PrimaryShard, 'isDurable' | 'logStateWithin'>[]
+  readonly shards: readonly Pick<PrimaryShard, 'number' | 'isDurable' | 'logStateWithin'>[]
   readonly lastAudit: () => LastAudit | undefined
 }
 
@@ -34,11 +34,10 @@ export class PrimaryMetrics {
   readonly #restarts: Counter<'kind'>
   readonly #reloads: Counter<'result'>
   readonly #unresponsive: Gauge<'kind' | 'pid'>
-  readonly #sound: Gauge
-  readonly #unsound = new Set(shardNumbers)
-  readonly #recoveries: Counter
-  readonly #backlog: Gauge<never>
-  readonly #lag: Gauge<never>
+  readonly #sound: Gauge<'shard'>
+  readonly #recoveries: Counter<'shard'>
+  readonly #backlog: Gauge<'shard'>
+  readonly #lag: Gauge<'shard'>
 
   constructor(options: PrimaryMetricsOptions) {
     this.#options = options
@@ -73,27 +72,33 @@ export class PrimaryMetrics {
       labelNames: ['kind', 'pid'] as const,
       registers,
     })
-    registerDurability(this.#registry, () => options.shards.every(({ isDurable }) => isDurable))
+    registerDurability(this.#registry, options.shards)
     this.#sound = new Gauge({
       name: 'hotcakes_record_sound',
-      help: 'Whether Redis is known to have everything that was sold: with 0 nothing is sold.',
+      help: 'Whether Redis is known to have everything that was sold: with 0 nothing is sold from the shard.',
+      labelNames: ['shard'],
       registers,
     })
     this.#recoveries = new Counter({
       name: 'hotcakes_recoveries_total',
       help: 'How often the live sales were rebuilt from Postgres.',
+      labelNames: ['shard'],
       registers,
     })
+    for (const { number: shard } of options.shards) {
+      this.#sound.set({ shard }, 0)
+      this.#recoveries.inc({ shard }, 0)
+    }
     this.#backlog = new Gauge({
       name: backlogName,
       help: 'Log entries that are not yet in Postgres.',
-      labelNames: [] as const,
+      labelNames: ['shard'],
       registers,
     })
     this.#lag = new Gauge({
       name: 'hotcakes_log_lag_seconds',
       help: 'Age of the oldest log entry that is not yet in Postgres.',
-      labelNames: [] as const,
+      labelNames: ['shard'],
       registers,
     })
   }
@@ -107,13 +112,11 @@ export class PrimaryMetrics {
   }
 
   setSound(shard: number, isSound: boolean): void {
-    if (isSound) this.#unsound.delete(shard)
-    else this.#unsound.add(shard)
-    this.#sound.set(this.#unsound.size === 0 ? 1 : 0)
+    this.#sound.set({ shard }, isSound ? 1 : 0)
   }
 
-  recovered(): void {
-    this.#recoveries.inc()
+  recovered(shard: number): void {
+    this.#recoveries.inc({ shard })
   }
 
   /** See ClusterMetricsOptions.ownReport. */
@@ -121,27 +124,28 @@ export class PrimaryMetrics {
     this.#unresponsive.reset()
     for (const { kind, pid } of silent) this.#unresponsive.set({ kind, pid: String(pid) }, 1)
 
-    const isReported = current.some((report) =>
-      report.some(({ name, values }) => name === backlogName && values.length > 0),
-    )
-    this.#backlog.remove()
-    this.#lag.remove()
-    if (!isReported) await this.#measureLogs()
+    this.#backlog.reset()
+    this.#lag.reset()
+    await this.#measureLogs(reportedShards(current))
     return (await this.#registry.getMetricsAsJSON()) as unknown as Report
   }
 
-  /** No series while one of the logs is not known. */
-  async #measureLogs(): Promise<void> {
-    const states = await Promise.all(this.#options.shards.map((shard) => shard.logStateWithin(metricsGatherMsMax)))
-    let [entries, lagSeconds] = [0, 0]
-    for (const state of states) {
-      if (state === undefined) return
-      entries += state.backlogEntries
-      lagSeconds = Math.max(lagSeconds, state.lagSeconds)
+  /** Those that no persister reports on. No series of one that is not known. */
+  async #measureLogs(reported: ReadonlySet<string>): Promise<void> {
+    const shards = this.#options.shards.filter(({ number }) => !reported.has(String(number)))
+    const states = await Promise.all(shards.map((shard) => shard.logStateWithin(metricsGatherMsMax)))
+    for (const [place, { number: shard }] of shards.entries()) {
+      const state = states[place]
+      if (state === undefined) continue
+      this.#backlog.set({ shard }, state.backlogEntries)
+      this.#lag.set({ shard }, state.lagSeconds)
     }
-    this.#backlog.set(entries)
-    this.#lag.set(lagSeconds)
   }
+}
+
+function reportedShards(current: readonly Report[]): Set<string> {
+  const values = current.flatMap((report) => report.filter(({ name }) => name === backlogName)).flatMap((m) => m.values)
+  return new Set(values.map(({ labels }) => String(labels['shard'] ?? firstShard)))
 }
 
 function registerWorkers(registry: Registry, supervisor: Pick<Supervisor, 'count'>): void {
@@ -157,13 +161,14 @@ function registerWorkers(registry: Registry, supervisor: Pick<Supervisor, 'count
   })
 }
 
-function registerDurability(registry: Registry, isDurable: () => boolean): void {
+function registerDurability(registry: Registry, shards: PrimaryMetricsOptions['shards']): void {
   const durable = new Gauge({
     name: 'hotcakes_redis_durable',
     help: 'Whether Redis, as it is set up, keeps everything that it acknowledges.',
+    labelNames: ['shard'],
     registers: [registry],
     collect() {
-      durable.set(isDurable() ? 1 : 0)
+      for (const { number: shard, isDurable } of shards) durable.set({ shard }, isDurable ? 1 : 0)
     },
   })
 }

@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
-import { hostAndPort } from '../../core/config/listen-hosts.ts'
+import { redisPlace } from '../../core/config/cluster-nodes.ts'
 import type { Config } from '../../core/config/load.ts'
-import { undefinedForFault } from '../../core/faults.ts'
-import { rebuildMsMax } from '../../core/limits.ts'
+import { Fault, undefinedForFault } from '../../core/faults.ts'
+import { dependencyRetryDelayMs } from '../../core/limits.ts'
 import type { Log } from '../../core/log.ts'
-import { AsyncPostgres } from '../../core/postgres/async-postgres.ts'
+import type { Queries } from '../../core/recovery/record-head.ts'
 import { type LogState, SaleStore } from '../../core/redis/sale-store.ts'
 import type { ShardState } from '../../core/shard-state.ts'
 import { patiently, whenAvailable } from './dependencies.ts'
@@ -16,22 +16,24 @@ import type { Shutdown } from './shutdown.ts'
 
 export interface PrimaryShardOptions {
   readonly number: number
+  /** Its shardCount is how many there are. */
   readonly config: Config
   readonly log: Log
   readonly shutdown: Shutdown
 }
 
 export interface GuardedBy {
+  /** For comparisons, which are quick. */
+  readonly database: Queries
   /** The HTTP workers, which know what they have answered. */
   readonly workers: () => readonly AskedChild[]
   /** Whether it may be sold from; each change once. */
   readonly onState: (state: ShardState) => void
-  readonly onRecovery: () => void
 }
 
 /**
  * A shard as the primary looks after it: a connection of its own to the shard's Redis, what the workers have answered of its
- * log, and the guard that admits a run of Redis or doesn't. Opened, then guarded, and closed by the shutdown.
+ * log, and the guard that says of a run of Redis whether it may decide. Opened, then guarded, and closed by the shutdown.
  */
 export class PrimaryShard {
   readonly number: number
@@ -41,14 +43,21 @@ export class PrimaryShard {
   readonly #runCheck: RunCheck
   #isDurable = false
 
-  private constructor(store: SaleStore, options: PrimaryShardOptions) {
-    const { number, config, log } = options
+  private constructor(options: PrimaryShardOptions) {
+    const { number, config, log, shutdown } = options
     this.number = number
-    this.store = store
     this.seen = new SeenPositions(number)
     this.#options = options
+    this.store = new SaleStore(config.redis, {
+      shard: number,
+      name: 'hotcakes primary',
+      onState: (state, fault) => {
+        if (state === 'up') log.info('connected to Redis')
+        else if (!shutdown.signal.aborted) log.warn({ code: fault?.code }, 'no connection to Redis')
+      },
+    })
     this.#runCheck = new RunCheck({
-      store,
+      store: this.store,
       requireDurable: config.redis.requireDurable,
       log,
       onDurability: (isDurable) => {
@@ -60,16 +69,40 @@ export class PrimaryShard {
   /** Waits for its Redis, and proves that it is set up as it must be. @throws Fault; the reason of the shutdown's signal */
   static async open(options: PrimaryShardOptions): Promise<PrimaryShard> {
     const { log, shutdown } = options
-    const shard = new PrimaryShard(await connectPatiently(options), options)
-    shutdown.opened({
-      name: 'the connection to Redis',
+    const shard = PrimaryShard.#begin(options)
+    const patience = { what: shard.#where, unavailable: 'HC_REDIS_UNAVAILABLE', log, signal: shutdown.signal } as const
+    await whenAvailable(() => shard.store.connect(), patience)
+    await shard.#assertSetUp()
+    return shard
+  }
+
+  /**
+   * The same for one without which the others can sell: where its Redis can't be reached, it is tried on beside them.
+   * @throws Fault when its Redis is there and is not set up as it must be; the reason of the shutdown's signal
+   */
+  static async openOrTryOn(options: PrimaryShardOptions): Promise<PrimaryShard> {
+    const { log, shutdown } = options
+    const shard = PrimaryShard.#begin(options)
+    try {
+      await patiently(shard.store.connect(), { what: shard.#where, log, signal: shutdown.signal })
+      await shard.#assertSetUp()
+    } catch (error) {
+      if (!(error instanceof Fault) || error.code !== 'HC_REDIS_UNAVAILABLE') throw error
+      log.warn({ code: error.code, reason: error.message }, `${shard.#where} is away: it is tried on`)
+      void shard.#tryOn()
+    }
+    return shard
+  }
+
+  static #begin(options: PrimaryShardOptions): PrimaryShard {
+    const shard = new PrimaryShard(options)
+    options.shutdown.opened({
+      name: `the connection to Redis${shard.inWords}`,
       close: () => {
         shard.store.close()
         return Promise.resolve([])
       },
     })
-    const what = 'Redis to say how it keeps its data'
-    await patiently(shard.#runCheck.assert(), { what, log, signal: shutdown.signal })
     return shard
   }
 
@@ -78,41 +111,24 @@ export class PrimaryShard {
     return this.#isDurable
   }
 
-  /**
-   * Compares Redis with Postgres for the first time, and hands the guard that goes on with it to the shutdown.
-   * @throws Fault when they don't belong together: a person has to look
-   */
-  async guard({ workers, onState, onRecovery }: GuardedBy): Promise<RunGuard> {
-    const { config, log, shutdown } = this.#options
-    const database = new AsyncPostgres(config.db, { applicationName: 'hotcakes primary', connectionsMax: 1 })
-    const rebuildDatabase = new AsyncPostgres(config.db, {
-      applicationName: 'hotcakes recovery',
-      connectionsMax: 1,
-      deadlineMs: rebuildMsMax,
-    })
-    const guard = new RunGuard({
+  /** What compares its Redis with Postgres. */
+  guard({ database, workers, onState }: GuardedBy): RunGuard {
+    const { config, log } = this.#options
+    return new RunGuard({
       store: this.store,
       runCheck: this.#runCheck,
       database,
-      rebuildDatabase,
       log,
       isAutomatic: config.app.recovery === 'auto',
-      ttlSeconds: config.redis.ttlHours * 3_600,
       newestSeen: () => this.seen.newest,
       gatherSeen: () => this.seen.gather(workers()),
       onState,
-      onRecovery,
     })
-    shutdown.opened({
-      name: 'the guard of the record',
-      close: async () => {
-        guard.stop()
-        await Promise.all([database.close(), rebuildDatabase.close()])
-        return []
-      },
-    })
-    await patiently(guard.start(), { what: 'the comparison of Redis with Postgres', log, signal: shutdown.signal })
-    return guard
+  }
+
+  /** For sentences about it: '' where it is the only one. */
+  get inWords(): string {
+    return this.#options.config.shardCount > 1 ? ` (shard ${this.number})` : ''
   }
 
   /** undefined: Redis did not answer in time. */
@@ -120,27 +136,24 @@ export class PrimaryShard {
     const state = this.store.logState().catch(undefinedForFault) // Redis is away, which the caller has a word for
     return await Promise.race([state, delay(patienceMs, undefined)])
   }
-}
 
-async function connectPatiently({ number, config, log, shutdown }: PrimaryShardOptions): Promise<SaleStore> {
-  const { signal } = shutdown
-  const connect = async () => {
-    const store = new SaleStore(config.redis, {
-      shard: number,
-      name: 'hotcakes primary',
-      onState: (state, fault) => {
-        if (state === 'up') log.info('connected to Redis')
-        else if (!signal.aborted) log.warn({ code: fault?.code }, 'no connection to Redis')
-      },
-    })
-    try {
-      await store.connect()
-      return store
-    } catch (error) {
-      store.close()
-      throw error
+  get #where(): string {
+    return `${redisPlace(this.#options.config.redis)}${this.inWords}`
+  }
+
+  async #assertSetUp(): Promise<void> {
+    const { log, shutdown } = this.#options
+    const what = `Redis${this.inWords} to say how it keeps its data`
+    await patiently(this.#runCheck.assert(), { what, log, signal: shutdown.signal })
+  }
+
+  /** What its Redis refuses then, the guard's next look finds too, and says. */
+  async #tryOn(): Promise<void> {
+    const { signal } = this.#options.shutdown
+    while (!signal.aborted && !this.store.isUp) {
+      await delay(dependencyRetryDelayMs)
+      // Once it was connected it comes back by itself.
+      if (!signal.aborted && this.store.redis.status !== 'ready') await this.store.connect().catch(undefinedForFault)
     }
   }
-  const what = `Redis at ${hostAndPort(config.redis.host, config.redis.port)}`
-  return await whenAvailable(connect, { what, unavailable: 'HC_REDIS_UNAVAILABLE', log, signal })
 }

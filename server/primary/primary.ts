@@ -1,3 +1,4 @@
+import { redisPlace } from '../../core/config/cluster-nodes.ts'
 import { hostAndPort } from '../../core/config/listen-hosts.ts'
 import type { Config } from '../../core/config/load.ts'
 import { Fault, undefinedForFault } from '../../core/faults.ts'
@@ -5,20 +6,21 @@ import { type ChildKind, shardOfMessage } from '../../core/ipc.ts'
 import { leftQueryMsMax, metricsRefreshMs } from '../../core/limits.ts'
 import type { Log } from '../../core/log.ts'
 import { AsyncPostgres } from '../../core/postgres/async-postgres.ts'
+import { checkCluster } from '../../core/redis/cluster-check.ts'
 import { firstShard, shardNumbers } from '../../core/shards.ts'
 import { AuditWatch } from './audit-watch.ts'
 import { ClusterMetrics } from './cluster-metrics.ts'
 import { startDatabase } from './database-start.ts'
 import { whenAvailable } from './dependencies.ts'
 import { greet } from './greeting.ts'
+import { Guards } from './guards.ts'
 import { HealthRounds } from './health-rounds.ts'
 import { serveMetrics } from './metrics-server.ts'
 import { assertPortFree } from './port-check.ts'
 import { PrimaryMetrics, peakGauges } from './primary-metrics.ts'
 import { PrimaryShard } from './primary-shard.ts'
 import { RollingReload } from './rolling-reload.ts'
-import type { RunGuard } from './run-guard.ts'
-import { assertNumbersUnused, SaleInterval } from './sale-interval.ts'
+import { keepSaleInterval, sharedShards } from './sale-interval.ts'
 import type { Shutdown } from './shutdown.ts'
 import { Supervisor } from './supervisor.ts'
 
@@ -63,27 +65,32 @@ export async function startPrimary(options: PrimaryOptions): Promise<RollingRelo
   await assertPortFree({ host: app.metricsHost, port: app.metricsPort, setting: 'APP_METRICS_PORT' })
 
   const services = await openServices(options)
-  const effective = { ...options, config: services.config }
   shutdown.signal.throwIfAborted()
-  const shards = await openShards(effective)
-  await openDatabase(effective)
-
-  const config = withoutOwner(effective.config)
-  const serving = { ...effective, config, shards }
+  const [first, config] = await openFirst({ ...options, config: services.config })
+  const shards = await openOthers({ ...options, config }, first)
+  const serving = { ...options, config, shards }
   const { executables } = options
   const onBudgetSpent = (fault: Fault): void => shutdown.onFault(fault)
   const supervisor = new Supervisor({ config, executables, log, onBudgetSpent })
   const metrics = await openMetrics({ ...serving, supervisor })
   followSeen(supervisor, shards)
-  const guards = await guardShards({ ...serving, supervisor, metrics })
-  await keepSaleInterval(serving)
+  const guards = await Guards.start({
+    ...serving,
+    workers: () => supervisor.reachable('http'),
+    onState: (shard, state) => {
+      supervisor.reportState(shard, state)
+      metrics.setSound(shard, state.status === 'sound')
+    },
+    onRecovery: (shard) => metrics.recovered(shard),
+  })
+  await keepSaleInterval({ ...serving, store: first.store })
+  await sharedShards({ ...serving, store: first.store }).open()
   openChildren({ ...serving, supervisor, hasServices: services.areThere })
-  for (const guard of guards) guard.run().catch((error: unknown) => shutdown.onFault(error))
+  guards.run((error) => shutdown.onFault(error))
   await supervisor.allReady(shutdown.signal)
 
   const number = Math.floor(Date.now() / 1_000 / app.saleIntervalSeconds)
-  const [{ store }] = shards
-  const sale = await store.saleState(number).catch(undefinedForFault) // Redis is away just now: the rest is still true
+  const sale = await first.store.saleState(number).catch(undefinedForFault) // Redis is away just now: the rest is still true
   greet({ config, log, sale, tookMs: Math.round(performance.now() - startedMs) })
   return new RollingReload({
     supervisor,
@@ -93,6 +100,43 @@ export async function startPrimary(options: PrimaryOptions): Promise<RollingRelo
     signal: shutdown.signal,
     onEnd: (result) => metrics.reloaded(result),
   })
+}
+
+/** The first shard's Redis, and then Postgres, which says how many shards there are. */
+async function openFirst(options: PrimaryOptions): Promise<readonly [PrimaryShard, Config]> {
+  const { config, shutdown } = options
+  // Where there is one, nobody needs to know of shards.
+  const log = config.app.shards > 1 ? options.log.child({ shard: firstShard }) : options.log
+  await assertKindOfRedis(options)
+  const first = await PrimaryShard.open({ number: firstShard, config, log, shutdown })
+  // Before Postgres is told of more shards, which can't be taken back.
+  await sharedShards({ ...options, store: first.store }).untilFree()
+  const shardCount = await openDatabase(options)
+  return [first, Object.freeze({ ...withoutOwner(config), shardCount })]
+}
+
+/** One Redis or a cluster, as the settings say: what would be met later in another kind is harder to read. @throws Fault */
+async function assertKindOfRedis({ config, log, shutdown }: PrimaryOptions): Promise<void> {
+  const { redis, app } = config
+  const patience = {
+    what: redisPlace(redis),
+    unavailable: 'HC_REDIS_UNAVAILABLE',
+    log,
+    signal: shutdown.signal,
+  } as const
+  const { warnings } = await whenAvailable(() => checkAsFarAsThere(redis, app.shards), patience)
+  for (const warning of warnings) log.warn(warning)
+}
+
+/** Where a shard is away, as far as the first one needs it: the others are tried on later, and say so. @throws Fault */
+async function checkAsFarAsThere(redis: Config['redis'], shardCount: number): ReturnType<typeof checkCluster> {
+  try {
+    return await checkCluster(redis, shardCount)
+  } catch (error) {
+    if (!(error instanceof Fault) || error.code !== 'HC_REDIS_UNAVAILABLE' || shardCount === 1) throw error
+    const { warnings } = await checkCluster(redis, 1)
+    return { warnings: [...warnings, error.message] }
+  }
 }
 
 /** What may change tables goes no further than the start. */
@@ -125,75 +169,27 @@ async function openServices(options: PrimaryOptions): Promise<{ config: Config; 
 /** By their numbers, which count from the first shard's. */
 type OpenShards = readonly [PrimaryShard, ...PrimaryShard[]]
 
-async function openShards({ config, log, shutdown }: PrimaryOptions): Promise<OpenShards> {
-  const open = (number: number): Promise<PrimaryShard> => PrimaryShard.open({ number, config, log, shutdown })
-  const shards: [PrimaryShard, ...PrimaryShard[]] = [await open(firstShard)]
-  for (const number of shardNumbers.slice(1)) shards.push(await open(number))
-  return shards
+/** All but the first, which is open. Each is tried on where its Redis is away: the others sell without it. */
+async function openOthers(options: PrimaryOptions, first: PrimaryShard): Promise<OpenShards> {
+  const { config, log, shutdown } = options
+  const numbers = shardNumbers(config.shardCount).slice(1)
+  const others = numbers.map((number) =>
+    PrimaryShard.openOrTryOn({ number, config, log: log.child({ shard: number }), shutdown }),
+  )
+  return [first, ...(await Promise.all(others))]
 }
 
-async function openDatabase({ config, log, shutdown, schemaFolder }: PrimaryOptions): Promise<void> {
+/** Returns how many shards there are: at least those of new sales. */
+async function openDatabase({ config, log, shutdown, schemaFolder }: PrimaryOptions): Promise<number> {
   const { signal } = shutdown
   const what = `Postgres at ${hostAndPort(config.db.host, config.db.port)}`
   const patience = { what, unavailable: 'HC_POSTGRES_UNAVAILABLE', log, signal } as const
-  await whenAvailable(() => startDatabase({ config, log, signal, schemaFolder }), patience)
+  const { shards } = config.app
+  const start = () => startDatabase({ config, log, signal, shards, schemaFolder })
+  return (await whenAvailable(start, patience)).shardCount
 }
 
 type WithShards = Opened<{ readonly shards: OpenShards }>
-
-interface Guarding {
-  readonly supervisor: Supervisor
-  readonly metrics: PrimaryMetrics
-}
-
-/** Compares every shard's Redis with Postgres for the first time. @throws Fault when they don't belong together */
-async function guardShards({ shards, supervisor, metrics }: WithShards & Guarding): Promise<readonly RunGuard[]> {
-  const guards: RunGuard[] = []
-  for (const shard of shards) {
-    const guard = await shard.guard({
-      workers: () => supervisor.reachable('http'),
-      onState: (state) => {
-        supervisor.reportState(shard.number, state)
-        metrics.setSound(shard.number, state.status === 'sound')
-      },
-      onRecovery: () => metrics.recovered(),
-    })
-    guards.push(guard)
-  }
-  return guards
-}
-
-/** In the first shard, for all of them: a sale's terms are those that it lists. */
-async function keepSaleInterval({ config, log, shutdown, shards }: WithShards): Promise<void> {
-  const [{ store }] = shards
-  const intervalMs = config.app.saleIntervalSeconds * 1_000
-  const patience = { log, signal: shutdown.signal }
-  const redis = { what: 'Redis', unavailable: 'HC_REDIS_UNAVAILABLE', ...patience } as const
-  const { nowMs } = await whenAvailable(() => store.logState(), redis)
-  const database = new AsyncPostgres(config.db, { applicationName: 'hotcakes primary', connectionsMax: 1 })
-  try {
-    const assertUnused = () => assertNumbersUnused(database, { intervalMs, nowMs })
-    const what = 'Postgres to say which numbers sales have had'
-    await whenAvailable(assertUnused, { what, unavailable: 'HC_POSTGRES_UNAVAILABLE', ...patience })
-  } finally {
-    await database.close()
-  }
-  const interval = new SaleInterval({ store, intervalMs, log })
-  const others = {
-    what: 'servers with another interval to stop',
-    unavailable: 'HC_SALE_INTERVAL',
-    ...patience,
-  } as const
-  await whenAvailable(() => whenAvailable(() => interval.keep(), redis), others)
-  interval.run().catch((error: unknown) => shutdown.onFault(error))
-  shutdown.opened({
-    name: 'the interval between sales',
-    close: () => {
-      interval.stop()
-      return Promise.resolve([])
-    },
-  })
-}
 
 /** The metrics of all processes, also of children to come, and the rounds that ask HTTP workers for their health. */
 async function openMetrics(options: WithShards & { readonly supervisor: Supervisor }): Promise<PrimaryMetrics> {
@@ -290,12 +286,18 @@ function openChildren({ config, shutdown, shards, supervisor, hasServices }: Ope
   supervisor.start('http', config.app.workers)
 }
 
+/** Of each shard, or with several of each that has something left. */
 async function backlogSentences(shards: readonly PrimaryShard[]): Promise<readonly string[]> {
-  return await Promise.all(
+  const sentences = await Promise.all(
     shards.map(async (shard) => {
       const state = await shard.logStateWithin(leftQueryMsMax)
+      if (shards.length > 1 && state?.backlogEntries === 0) return []
       const entries = state === undefined ? 'an unknown number of' : state.backlogEntries
-      return `${entries} log entries are not in Postgres yet: Redis keeps them, and the next start goes on with them`
+      const of = shards.length > 1 ? ` of shard ${shard.number}` : ''
+      return [
+        `${entries} log entries${of} are not in Postgres yet: Redis keeps them, and the next start goes on with them`,
+      ]
     }),
   )
+  return sentences.flat()
 }

@@ -1,64 +1,63 @@
-import { setTimeout as delay } from 'node:timers/promises'
-
+import type { Config } from '../../core/config/load.ts'
 import { Fault } from '../../core/faults.ts'
-import { saleIntervalLeaseMs, saleNumbersAheadMs } from '../../core/limits.ts'
+import { saleNumbersAheadMs } from '../../core/limits.ts'
 import type { Log } from '../../core/log.ts'
+import { AsyncPostgres } from '../../core/postgres/async-postgres.ts'
 import type { Queries } from '../../core/recovery/record-head.ts'
 import type { SaleStore } from '../../core/redis/sale-store.ts'
+import { whenAvailable } from './dependencies.ts'
+import { SharedSetting } from './shared-setting.ts'
+import type { Shutdown } from './shutdown.ts'
 
 export interface SaleIntervalOptions {
-  readonly store: Pick<SaleStore, 'keepInterval'>
-  readonly intervalMs: number
+  /** The first shard's: a sale's terms are those that it lists. */
+  readonly store: SaleStore
+  readonly config: Config
   readonly log: Log
+  readonly shutdown: Shutdown
 }
 
-/**
- * All servers on one Redis open their sales at the same interval, or each would sell sales of its own. A server keeps its
- * interval in Redis while it runs, for some seconds at a time: so another one can be taken once all servers are stopped.
- */
-export class SaleInterval {
-  readonly #options: SaleIntervalOptions
-  readonly #stopping = new AbortController()
-
-  constructor(options: SaleIntervalOptions) {
-    this.#options = options
+/** Keeps the interval between sales, for all servers. @throws Fault; the reason of the shutdown's signal */
+export async function keepSaleInterval({ store, config, log, shutdown }: SaleIntervalOptions): Promise<void> {
+  const intervalMs = config.app.saleIntervalSeconds * 1_000
+  const patience = { log, signal: shutdown.signal }
+  const redis = { what: 'Redis', unavailable: 'HC_REDIS_UNAVAILABLE', ...patience } as const
+  const { nowMs } = await whenAvailable(() => store.logState(), redis)
+  const database = new AsyncPostgres(config.db, { applicationName: 'hotcakes primary', connectionsMax: 1 })
+  try {
+    const assertUnused = () => assertNumbersUnused(database, { intervalMs, nowMs })
+    const what = 'Postgres to say which numbers sales have had'
+    await whenAvailable(assertUnused, { what, unavailable: 'HC_POSTGRES_UNAVAILABLE', ...patience })
+  } finally {
+    await database.close()
   }
+  const setting = new SharedSetting({
+    store,
+    name: 'interval',
+    value: intervalMs,
+    env: 'APP_SALE_INTERVAL_SECONDS',
+    shown: (kept) => kept / 1_000,
+    fault: 'HC_SALE_INTERVAL',
+    others: 'servers with another interval to stop',
+    log,
+    shutdown,
+  })
+  await setting.open()
+}
 
-  /** @throws Fault HC_SALE_INTERVAL while another server keeps another one */
-  async keep(): Promise<void> {
-    const { store, intervalMs } = this.#options
-    const kept = await store.keepInterval(intervalMs, saleIntervalLeaseMs)
-    if (kept.intervalMs === intervalMs) return
-    const [theirs, ours] = [kept.intervalMs / 1_000, intervalMs / 1_000]
-    const fix = `Set the same, or stop all servers: ${saleIntervalLeaseMs / 1_000} s later another one can be taken`
-    throw new Fault(
-      'HC_SALE_INTERVAL',
-      `a server on this Redis runs with APP_SALE_INTERVAL_SECONDS=${theirs}, this one with ${ours}. ${fix}`,
-    )
-  }
-
-  /** Goes on keeping it until `stop()`. Never rejects for a Fault. */
-  async run(): Promise<void> {
-    const { signal } = this.#stopping
-    let isSaid = false
-    while (!signal.aborted) {
-      await delay(saleIntervalLeaseMs / 3, undefined, { signal }).catch(() => undefined) // stopped
-      if (signal.aborted) return
-      try {
-        await this.keep()
-        isSaid = false
-      } catch (error) {
-        if (!(error instanceof Fault)) throw error
-        // Where Redis is away everybody says so already.
-        if (error.code === 'HC_SALE_INTERVAL' && !isSaid) this.#options.log.error({ code: error.code }, error.message)
-        isSaid ||= error.code === 'HC_SALE_INTERVAL'
-      }
-    }
-  }
-
-  stop(): void {
-    this.#stopping.abort()
-  }
+/** The number of shards of the sales to come, for all servers. */
+export function sharedShards({ store, config, log, shutdown }: SaleIntervalOptions): SharedSetting {
+  return new SharedSetting({
+    store,
+    name: 'shards',
+    value: config.app.shards,
+    env: 'APP_SHARDS',
+    shown: (kept) => kept,
+    fault: 'HC_SHARDS',
+    others: 'servers with another number of shards to stop',
+    log,
+    shutdown,
+  })
 }
 
 /**

@@ -3,11 +3,12 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { Fault } from '../../core/faults.ts'
 import { proofMsMax, schemaLockMsMax, schemaStatementTimeoutMs } from '../../core/limits.ts'
-import { schemaLock } from '../../core/postgres/advisory-locks.ts'
+import { partitionsLock, schemaLock } from '../../core/postgres/advisory-locks.ts'
 import { type AsyncConnection, connectAsync } from '../../core/postgres/async-connection.ts'
 import type { PostgresSettings } from '../../core/postgres/conninfo.ts'
 import { lockNotAvailable, PostgresFault } from '../../core/postgres/postgres-fault.ts'
 import { LockWatch } from './lock-watch.ts'
+import { addShards } from './shard-rows.ts'
 
 /** One numbered SQL file. `digest` is the SHA-256 of its bytes, hexadecimal. */
 export interface Migration {
@@ -44,6 +45,8 @@ export function asOwner(settings: SchemaSettings): PostgresSettings {
 }
 
 export interface MigrateOptions {
+  /** How many shards the record must be of at least. */
+  readonly shards: number
   /** Of each file that was applied. */
   readonly onApplied: (migration: string) => void
   /** What it waits for, in sentences for people. */
@@ -54,18 +57,19 @@ export interface MigrateOptions {
 
 /**
  * Brings the database to the schema of the files in `folder`: each that is missing is applied in a transaction of its
- * own, under a lock that makes a second server wait. The owner then grants what access/grants.sql names.
- * Answers the schema, and the names of the files it applied.
+ * own, under a lock that makes a second server wait. The owner then grants what access/grants.sql names, and adds the shards
+ * that are missing.
+ * Answers the schema, the names of the files it applied, and the numbers of the shards it added.
  * @throws Fault HC_SCHEMA when the database knows a file that we don't, a file was changed after it was applied, or one
- *   is missing and the user may not apply it; HC_SCHEMA_BUSY | HC_POSTGRES_UNAVAILABLE | HC_POSTGRES_REFUSED; the signal's
+ *   or a shard is missing and the user may not add it; HC_SCHEMA_BUSY | HC_POSTGRES_UNAVAILABLE | HC_POSTGRES_REFUSED; the signal's
  *   reason
  */
 export async function migrate(
   settings: SchemaSettings,
   folder: URL,
   options: MigrateOptions,
-): Promise<{ schema: string; applied: string[] }> {
-  const { signal, onWait } = options
+): Promise<{ schema: string; applied: string[]; added: readonly number[] }> {
+  const { signal, onWait, shards } = options
   const migrations = readMigrations(folder)
   const owner = asOwner(settings)
   const connection = await connectAsync(owner, {
@@ -88,15 +92,16 @@ export async function migrate(
     if (schema === undefined)
       throw notOwner(owner, migrations, ' (no schema of its search_path is there and its to use)')
     const grants = new URL('access/grants.sql', folder)
-    const set = { connection, watch, owner, migrations, grants: existsSync(grants) ? readFileSync(grants, 'utf8') : '' }
+    const text = existsSync(grants) ? readFileSync(grants, 'utf8') : ''
+    const set = { connection, watch, owner, migrations, grants: text, shards }
     const applied: string[] = []
-    const next = (): Promise<string | undefined> =>
-      within(2 * schemaStatementTimeoutMs + proofMsMax, stop, () => applyNext(set))
-    for (let name = await next(); name !== undefined; name = await next()) {
-      options.onApplied(name)
-      applied.push(name)
+    const next = (): Promise<Applied> => within(2 * schemaStatementTimeoutMs + proofMsMax, stop, () => applyNext(set))
+    for (;;) {
+      const { file, added } = await next()
+      if (file === undefined) return { schema, applied, added }
+      options.onApplied(file)
+      applied.push(file)
     }
-    return { schema, applied }
   } catch (error) {
     signal.throwIfAborted()
     throw error
@@ -141,13 +146,18 @@ interface MigrationSet {
   readonly owner: PostgresSettings
   readonly migrations: readonly Migration[]
   readonly grants: string
+  readonly shards: number
 }
 
-/**
- * One transaction, and one hold of the lock: a pooler might keep a lock of the session for ever.
- * @returns the file's name; undefined when none was missing, and the rights are granted
- */
-async function applyNext({ connection, watch, owner, migrations, grants }: MigrationSet): Promise<string | undefined> {
+interface Applied {
+  /** The file's name; undefined when none was missing, and the rights are granted. */
+  readonly file: string | undefined
+  /** The shards that were added then. */
+  readonly added: readonly number[]
+}
+
+/** One transaction, and one hold of the lock: a pooler might keep a lock of the session for ever. */
+async function applyNext({ connection, watch, owner, migrations, grants, shards }: MigrationSet): Promise<Applied> {
   let doing = 'set up the tables'
   try {
     return await connection.transaction(async () => {
@@ -155,6 +165,8 @@ async function applyNext({ connection, watch, owner, migrations, grants }: Migra
       const locked = connection.query.bind(connection, { text: 'select pg_advisory_xact_lock($1)' }, [schemaLock])
       await watch.during(doing, locked)
       await connection.query({ text: `set local lock_timeout = ${schemaLockMsMax}` })
+      // Another server that begins a day changes the same rows of the catalogue: "tuple concurrently updated".
+      await connection.query({ text: 'select pg_advisory_xact_lock($1, $2)' }, [...partitionsLock])
       const applied = await appliedMigrations(connection)
       const isOwner = await mayChange(connection)
       const missing = missingMigrations(migrations, applied ?? [])
@@ -162,12 +174,12 @@ async function applyNext({ connection, watch, owner, migrations, grants }: Migra
       doing = next === undefined ? 'grant the rights to the tables' : `apply ${next.name}`
       if (next === undefined) {
         if (isOwner && grants !== '') await watch.during(doing, () => connection.script(grants))
-        return undefined
+        return { file: undefined, added: await addShards(connection, { shards, user: owner.user, isOwner }) }
       }
       if (!isOwner) throw notOwner(owner, missing)
       if (applied === undefined) await connection.script(migrationsTable)
       await watch.during(doing, () => apply(connection, next))
-      return next.name
+      return { file: next.name, added: [] }
     })
   } catch (error) {
     if (!(error instanceof PostgresFault) || error.sqlState !== lockNotAvailable) throw error

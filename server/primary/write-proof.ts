@@ -2,7 +2,6 @@ import { randomInt } from 'node:crypto'
 import { Fault } from '../../core/faults.ts'
 import { proofLockMsMax } from '../../core/limits.ts'
 import type { AsyncConnection, Statement } from '../../core/postgres/async-connection.ts'
-import { logOffsetText, noOffsetRow } from '../../core/postgres/log-offset.ts'
 import type { Parameter } from '../../core/postgres/parameter.ts'
 import { diskFull, isPassingState, lockNotAvailable, PostgresFault } from '../../core/postgres/postgres-fault.ts'
 import {
@@ -10,10 +9,11 @@ import {
   purchaseAttemptColumns,
   purchaseColumns,
   saleColumns,
+  transferColumns,
+  transferKinds,
 } from '../../core/postgres/record-columns.ts'
-import { shardNumbers } from '../../core/shards.ts'
 
-/** One thing that the persister does. */
+/** One thing that a persister or a recovery does. */
 export interface ProofStep {
   /** For "Postgres refuses ...". */
   readonly what: string
@@ -22,8 +22,8 @@ export interface ProofStep {
 }
 
 /**
- * Writes a row into each table that the persister writes to, as it does. To be rolled back. The sale is one that can't
- * exist, another each time: two proofs at once don't wait for each other.
+ * Writes a row into each table that persisters and recoveries write to, as they do. To be rolled back. The sale and the
+ * epoch are such as can't exist, others each time: two proofs at once don't wait for each other.
  */
 export function proofSteps(nowMs: number): ProofStep[] {
   const time = new Date(nowMs).toISOString()
@@ -33,7 +33,7 @@ export function proofSteps(nowMs: number): ProofStep[] {
     step('the partitions of today', 'select ensure_attempts_partitions($1::date)', [time.slice(0, 10)]),
     step(
       'a row of sales',
-      `insert into sales (${saleColumns}) values ($1, $2, $2, 1, 1, 1)
+      `insert into sales (${saleColumns}) values ($1, $2, $2, 1, 1, 1, 1)
        on conflict (sale_id) do update set items = excluded.items`,
       [sale, time],
     ),
@@ -55,14 +55,18 @@ export function proofSteps(nowMs: number): ProofStep[] {
        values ($1, 0, 0, 0, $2, 1, $3, '')`,
       [time, sale, nonce],
     ),
-    // Skipped while a persister or a rebuild has it: the right to change it is checked all the same.
-    ...shardNumbers.map((shard) =>
-      step(
-        'the row of log_offsets',
-        `update log_offsets set seq = seq
-         where shard in (select shard from log_offsets where shard = $1 for update skip locked)`,
-        [shard],
-      ),
+    step(
+      'a row of right_transfers',
+      `insert into right_transfers (${transferColumns})
+       values ($1, 0, 0, 0, 0, $2, '', 0, ${transferKinds.lent}, 1)`,
+      [time, sale],
+    ),
+    step('a row of log_epochs', `insert into log_epochs (shard, epoch, run) values (0, $1, 'proof')`, [sale]),
+    // Skipped while a persister or a rebuild has one: the right to change them is checked all the same.
+    step(
+      'the rows of log_offsets',
+      `update log_offsets set seq = seq, run = run
+       where shard in (select shard from log_offsets for update skip locked)`,
     ),
   ]
 }
@@ -93,7 +97,7 @@ function adviceFor(sqlState: string | undefined): string {
 /**
  * Proves that the record can be written: by writing and rolling back. A lock that somebody else holds proves nothing against
  * it: the log waits in Redis for as long. Then it answers false.
- * @throws Fault HC_SCHEMA; PostgresFault; HC_POSTGRES_UNAVAILABLE also for what may pass: a lack of room or memory, a deadlock
+ * @throws PostgresFault; HC_POSTGRES_UNAVAILABLE also for what may pass: a lack of room or memory, a deadlock
  */
 export async function proveWritable(connection: AsyncConnection, user: string): Promise<boolean> {
   await connection.query({ text: 'begin' })
@@ -109,13 +113,6 @@ export async function proveWritable(connection: AsyncConnection, user: string): 
       throw mayPass(error) ? new Fault('HC_POSTGRES_UNAVAILABLE', refusal.message) : refusal
     }
   }
-  const missing: number[] = []
-  for (const shard of shardNumbers) {
-    const offsets = await connection.query({ text: logOffsetText }, [shard])
-    if (offsets.length === 0) missing.push(shard)
-  }
   await connection.query({ text: 'rollback' })
-  const [shard] = missing
-  if (shard !== undefined) throw noOffsetRow(shard)
   return true
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import type { LogState } from '../../core/redis/sale-store.ts'
-import { type HealthFacts, judgeHealth } from './health.ts'
+import { type HealthFacts, judgeHealth, judgeShards } from './health.ts'
 
 const position = { epoch: 1, seq: 9 }
 const persister = { state: 'active', position, host: 'here', pid: 1 } as const
@@ -88,4 +88,49 @@ test('it is not ready without Redis, with the log full, without an open sale, or
   assert.deepEqual(verdict({ isSaleOpen: false }), ['not_ready', { sale: 'opening' }])
   assert.deepEqual(verdict({ isDraining: true }), ['not_ready', { server: 'draining' }])
   assert.deepEqual(verdict({ logState: undefined }), ['not_ready', { postgres: 'unknown', log: 'unknown' }])
+})
+
+function judged(...changes: Partial<HealthFacts>[]) {
+  return judgeShards(changes.map((change, shard) => ({ ...wellFacts, shard, ...change })))
+}
+
+test('with several shards it is degraded as long as one sells, and says of each how it is', () => {
+  type Shards = { status: string; ready: number; of: number; each: { shard: number; status: string }[] }
+  const verdictOf = (...changes: Partial<HealthFacts>[]) => {
+    const { status, checks } = judged(...changes)
+    const { each, ...shards } = checks['shards'] as Shards
+    return [status, shards, each.map((shard) => shard.status)]
+  }
+  const down = { isRedisUp: false }
+  const away = { ...logState, persister: { ...persister, state: 'away' as const } }
+  assert.deepEqual(verdictOf({}, {}), ['ready', { status: 'complete', ready: 2, of: 2 }, ['ready', 'ready']])
+  assert.deepEqual(verdictOf({}, { logState: away }), [
+    'degraded',
+    { status: 'complete', ready: 2, of: 2 },
+    ['ready', 'degraded'],
+  ])
+  assert.deepEqual(verdictOf({}, down, { logLack: 'backlog_full' }), [
+    'degraded',
+    { status: 'missing', ready: 1, of: 3 },
+    ['ready', 'not_ready', 'not_ready'],
+  ])
+  assert.deepEqual(verdictOf(down, down), [
+    'not_ready',
+    { status: 'none', ready: 0, of: 2 },
+    ['not_ready', 'not_ready'],
+  ])
+  const draining = { isDraining: true }
+  assert.equal(judged(draining, draining).status, 'not_ready')
+
+  const { checks } = judged({}, down, {})
+  assert.deepEqual(checks['redis'], { status: 'down' }, 'the shard that is worst off')
+  assert.deepEqual((checks['shards'] as unknown as { each: object[] }).each[2], {
+    shard: 2,
+    status: 'ready',
+    redis: { status: 'up' },
+    record: { status: 'sound' },
+    postgres: { status: 'up' },
+    log: { status: 'ok', backlog_entries: 5, backlog_max: 100, lag_seconds: 0.1 },
+    sale: { status: 'open', id: 7 },
+  })
 })

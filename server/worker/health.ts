@@ -90,6 +90,46 @@ function shown(trouble: PersisterTrouble | undefined): Partial<PersisterTrouble>
   return trouble.reason === '' ? { fault: trouble.fault } : trouble
 }
 
+export interface FactsOfShard extends HealthFacts {
+  readonly shard: number
+}
+
+/** One shard alone, with the checks that it was judged by; what concerns the whole worker is left out. */
+interface ShardHealth extends Omit<HealthReport['checks'], 'server'> {
+  readonly shard: number
+  readonly status: WorkerHealth['status']
+}
+
+/** complete: each sells; missing: some do; none: none does. */
+interface ShardsCheck {
+  readonly status: 'complete' | 'missing' | 'none'
+  readonly ready: number
+  readonly of: number
+  readonly each: readonly ShardHealth[]
+}
+
+const severity = { ready: 0, degraded: 1, not_ready: 2 } as const
+
+/**
+ * Of a worker with several shards: as long as one of them sells, what the others have is what is missing. The checks are
+ * those of the shard that is worst off, and all of them are listed.
+ */
+export function judgeShards(facts: readonly FactsOfShard[]): WorkerHealth {
+  const reports = facts.map((each) => ({ shard: each.shard, ...judgeHealth(each) }))
+  const worst = reports.reduce((a, b) => (severity[b.status] > severity[a.status] ? b : a))
+  const ready = reports.filter(({ status }) => status !== 'not_ready').length
+  const shards: ShardsCheck = {
+    status: ready === reports.length ? 'complete' : ready > 0 ? 'missing' : 'none',
+    ready,
+    of: reports.length,
+    each: reports.map(({ shard, status, checks: { redis, record, postgres, log, sale } }) => {
+      return { shard, status, redis, record, postgres, log, sale }
+    }),
+  }
+  const status = worst.status === 'not_ready' && ready > 0 ? 'degraded' : worst.status
+  return { status, checks: { ...worst.checks, shards } }
+}
+
 /** `GET /livez`: the process turns. Whether it can sell is not asked: a restart would not bring Redis back. */
 export function answerLive(exchange: Exchange): void {
   exchange.answer(okHead, '{"status":"live"}')

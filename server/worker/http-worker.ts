@@ -8,9 +8,8 @@ import type { Log } from '../../core/log.ts'
 import { packageVersion } from '../../core/package-version.ts'
 import { registerProcessMetrics } from '../../core/process-metrics.ts'
 import type { ShardState } from '../../core/shard-state.ts'
-import { firstShard } from '../../core/shards.ts'
 import { Board } from './board/board.ts'
-import { judgeHealth } from './health.ts'
+import { judgeHealth, judgeShards } from './health.ts'
 import { boundConnections } from './http/connections.ts'
 import { Cors } from './http/cors.ts'
 import { HttpServer, routeLabels } from './http/http-server.ts'
@@ -21,9 +20,11 @@ import { TurnClock } from './http/turn-clock.ts'
 import { Readiness } from './readiness.ts'
 import { Reading } from './reading/reading.ts'
 import { SaleView } from './reading/sale-view.ts'
+import { ShardedSales } from './reading/sharded-sales.ts'
 import { referenceRoutes } from './reference/reference.ts'
 import { sellingRoutes, statusRoutes } from './routes.ts'
-import { SaleRotation, saleSettings } from './selling/sales.ts'
+import { SaleRotation } from './selling/sale-rotation.ts'
+import { saleSettings } from './selling/sales.ts'
 import { SellingMetrics } from './selling/selling-metrics.ts'
 import type { Shard } from './selling/shard.ts'
 import { Shards } from './selling/shards.ts'
@@ -47,43 +48,48 @@ export class HttpWorker {
   /** @param options.primaryAnswersProbes false: it is of a version before, and the worker speaks for itself */
   constructor(config: Config, log: Log, { primaryAnswersProbes = true } = {}) {
     const { registry } = this
-    const { app } = config
+    const { app, shardCount: count } = config
     const intervalMs = app.saleIntervalSeconds * 1_000
     const turnClock = new TurnClock()
-    const metrics = new SellingMetrics(registry)
-    const shards = new Shards({ config, log, metrics, turnClock })
-    // What opens and reads sales does so in one shard: there is one.
-    const shard = shards.all[firstShard] as Shard
-    const rotation = new SaleRotation({ shard, log, settings: saleSettings(config) })
-    const onUnlisted = (sale: number) => rotation.reopen(sale)
+    const metrics = new SellingMetrics(registry, count)
+    const onUnlisted = (sale: number, shard: number) => rotation.reopen(sale, shard)
+    const shards = new Shards({ count, config, log, metrics, turnClock, onUnlisted })
+    const { all, clock, directory } = shards
+    const rotation = new SaleRotation({ shards: all, clock, directory, log, settings: saleSettings(config) })
 
-    const saleView = new SaleView({ shard, intervalMs, onUnlisted })
-    shard.onLooked(() => saleView.refresh())
-    const board = new Board({ shard, intervalMs, registry })
+    const sales = new ShardedSales({ shards: all, directory, onUnlisted })
+    const saleView = new SaleView({ sales, clock, intervalMs, onUnlisted })
+    for (const shard of all) shard.onLooked(() => (shard === shards.reader ? saleView.refresh() : Promise.resolve()))
+    const board = new Board({ shards: all, clock, intervalMs, registry })
     const reading = new Reading(config, {
-      shard,
+      sales,
+      shards: all,
+      clock,
+      refusal: shards.readRefusal,
       currentSale: () => rotation.current,
       onFault: (code) => metrics.fault(code),
       isSellingBusy: () => shards.commandsWaiting >= batchOverlapCommandsMin,
       registry,
     })
     const phase = new Phase()
+    const factsOf = (shard: Shard) => ({
+      ...shard.facts,
+      shard: shard.number,
+      isDraining: phase.isDraining,
+      backlogMax: app.logBacklogMax,
+      needsPostgres: app.ack === 'postgres',
+      sale: rotation.current,
+      isSaleOpen: rotation.isOpenAt(shard.number),
+    })
     const judge = (): WorkerHealth =>
-      judgeHealth({
-        ...shard.facts,
-        isDraining: phase.isDraining,
-        backlogMax: app.logBacklogMax,
-        needsPostgres: app.ack === 'postgres',
-        sale: rotation.current,
-        isSaleOpen: rotation.terms !== undefined,
-      })
+      shards.only === undefined ? judgeShards(all.map(factsOf)) : judgeHealth(factsOf(shards.only))
     const readiness = new Readiness({ health: judge, send: primaryAnswersProbes ? sendToPrimary : () => false })
 
     const connections = boundConnections(registry, app, log)
     const baseUrl = `http://localhost:${app.port}`
     const routes = [
       ...sellingRoutes({ shards, turnClock, metrics, onUnlisted }),
-      ...statusRoutes({ shard, saleView, readiness }),
+      ...statusRoutes({ refusal: shards.readRefusal, saleView, readiness }),
       ...reading.routes,
       ...board.routes,
       ...referenceRoutes({ version: packageVersion(), baseUrl, sale: () => rotation.current }),
@@ -93,8 +99,8 @@ export class HttpWorker {
     const server = new HttpServer({ routes, metrics: requests, clock: turnClock, phase, board, ...door })
     registerProcessMetrics(registry, 'http')
     registerWorkerGauges(registry, {
-      commandsWaiting: () => shards.commandsWaiting,
-      answersUncommitted: () => shards.answersUncommitted,
+      shards: all,
+      rightsSeekers: () => shards.rights.seekers,
       connections: () => connections.open,
       saleItems: () => saleView.items,
     })
@@ -111,28 +117,36 @@ export class HttpWorker {
   }
 
   /**
-   * Resolves when it listens, every shard's Redis has answered, and the current sale was asked for.
+   * Resolves when it listens, some shard's Redis has answered, and the current sale was asked for. The other shards are tried
+   * on.
    * @param onAccepting called before it listens
    * @throws Fault HC_PORT_IN_USE
    */
   async start(onAccepting: () => void): Promise<void> {
-    this.#opening = this.shards.all
+    const { all } = this.shards
+    this.#opening = all
     // Redis and the sale before the port: from the moment it listens this worker gets its share of the connections,
     // and would turn away what its siblings could sell. But one attempt only: where Redis is away, a worker that
     // replaces a dead one must be there to say so.
-    const opened = await Promise.all(this.shards.all.map((shard) => shard.open()))
-    const missing = this.shards.all.filter((_, place) => opened[place] === false)
-    if (missing.length === 0) await this.#rotation.start()
-    else this.#opening = missing
+    const opened = await Promise.all(all.map((shard) => shard.open()))
+    const missing = all.filter((_, place) => opened[place] === false)
+    const isNoneThere = missing.length === all.length
+    if (isNoneThere) this.#opening = missing
+    else await this.#rotation.start()
     if (this.#phase.isDraining) return
     onAccepting()
     await this.#server.listen(this.#config.app.host, this.#config.app.port)
-    if (missing.length > 0) {
-      await Promise.all(missing.map((shard) => shard.openAtLast()))
+    const arrivals = missing.map(async (shard) => {
+      await shard.openAtLast()
+      return shard
+    })
+    if (isNoneThere) {
+      await Promise.race(arrivals)
       await this.#rotation.start()
     }
     this.#opening = []
-    for (const shard of this.shards.all) shard.watch()
+    for (const shard of all) if (!missing.includes(shard)) shard.watch()
+    for (const arrival of arrivals) void arrival.then((shard) => shard.watch())
   }
 
   /** What its start waits for; undefined when it waits for nothing that could be away. */

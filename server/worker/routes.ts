@@ -1,20 +1,20 @@
 import { NonceSource } from '../../core/ids.ts'
 import { answerLive } from './health.ts'
 import type { Route } from './http/http-server.ts'
+import type { ShedReason } from './http/request-metrics.ts'
 import type { TurnClock } from './http/turn-clock.ts'
 import type { Readiness } from './readiness.ts'
 import type { SaleView } from './reading/sale-view.ts'
 import { CheckoutRoute } from './selling/checkout.ts'
 import { PurchaseRoute } from './selling/purchase.ts'
 import type { SellingMetrics } from './selling/selling-metrics.ts'
-import type { Shard } from './selling/shard.ts'
 import type { Shards } from './selling/shards.ts'
 
 export interface SellingRoutesOptions {
   readonly shards: Shards
   readonly turnClock: TurnClock
   readonly metrics: SellingMetrics
-  readonly onUnlisted: (sale: number) => void
+  readonly onUnlisted: (sale: number, shard: number) => void
 }
 
 /** Checkout and purchase, past the shards' admission. */
@@ -29,12 +29,12 @@ export function sellingRoutes({ shards, turnClock, metrics, onUnlisted }: Sellin
 
 /** `GET /sale`, and what people and load balancers ask about the server. */
 export function statusRoutes(options: {
-  readonly shard: Pick<Shard, 'isSound'>
+  /** Why nothing that Redis holds is read. */
+  readonly refusal: () => ShedReason | undefined
   readonly saleView: SaleView
   readonly readiness: Readiness
 }): Route[] {
-  const { shard, saleView, readiness } = options
-  const refusal = () => (shard.isSound ? undefined : 'record_unsound')
+  const { refusal, saleView, readiness } = options
   return [
     { path: '/sale', method: 'GET', handle: saleView.handle, refusal },
     { path: '/livez', method: 'GET', handle: answerLive, isProbe: true },

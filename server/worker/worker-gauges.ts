@@ -3,33 +3,44 @@ import type { SaleItems } from './reading/sale-view.ts'
 
 /** The numbers that are read and not counted. `undefined`: nothing is known at the moment. */
 export interface WorkerGauges {
-  readonly commandsWaiting: () => number
-  readonly answersUncommitted: () => number
+  /** With several, their numbers are told apart. */
+  readonly shards: readonly GaugedShard[]
+  /** Checkouts that wait for a right; told where there are several shards. */
+  readonly rightsSeekers: () => number
   readonly connections: () => number
   readonly saleItems: () => SaleItems | undefined
 }
 
+interface GaugedShard {
+  readonly number: number
+  readonly batcher: { readonly waiting: number }
+  /** Answers that wait for Postgres. */
+  readonly uncommitted: { readonly count: number } | undefined
+}
+
 export function registerWorkerGauges(registry: Registry, gauges: WorkerGauges): void {
-  registry.registerMetric(
-    new Gauge({
-      name: 'hotcakes_commands_waiting',
-      help: 'Checkouts and purchases accepted and not decided yet.',
-      registers: [],
-      collect() {
-        this.set(gauges.commandsWaiting())
-      },
-    }),
-  )
-  registry.registerMetric(
-    new Gauge({
-      name: 'hotcakes_answers_uncommitted',
-      help: 'Purchases decided whose answers wait for Postgres (APP_ACK=postgres).',
-      registers: [],
-      collect() {
-        this.set(gauges.answersUncommitted())
-      },
-    }),
-  )
+  registerShardGauge(registry, gauges.shards, {
+    name: 'hotcakes_commands_waiting',
+    help: 'Checkouts and purchases accepted and not decided yet.',
+    valueOf: ({ batcher }) => batcher.waiting,
+  })
+  registerShardGauge(registry, gauges.shards, {
+    name: 'hotcakes_answers_uncommitted',
+    help: 'Purchases decided whose answers wait for Postgres (APP_ACK=postgres).',
+    valueOf: ({ uncommitted }) => uncommitted?.count ?? 0,
+  })
+  if (gauges.shards.length > 1) {
+    registry.registerMetric(
+      new Gauge({
+        name: 'hotcakes_rights_waiting',
+        help: 'Checkouts that wait until shards have said what rights their buyers have.',
+        registers: [],
+        collect() {
+          this.set(gauges.rightsSeekers())
+        },
+      }),
+    )
+  }
   registry.registerMetric(
     new Gauge({
       name: 'hotcakes_http_connections',
@@ -53,6 +64,27 @@ export function registerWorkerGauges(registry: Registry, gauges: WorkerGauges): 
         const items = gauges.saleItems()
         if (items === undefined) return
         for (const [state, count] of Object.entries(items)) this.set({ state }, count)
+      },
+    }),
+  )
+}
+
+function registerShardGauge(
+  registry: Registry,
+  shards: readonly GaugedShard[],
+  { name, help, valueOf }: { name: string; help: string; valueOf: (shard: GaugedShard) => number },
+): void {
+  registry.registerMetric(
+    new Gauge({
+      name,
+      help,
+      labelNames: ['shard'] as const,
+      registers: [],
+      collect() {
+        for (const shard of shards) {
+          if (shards.length === 1) this.set(valueOf(shard))
+          else this.set({ shard: String(shard.number) }, valueOf(shard))
+        }
       },
     }),
   )

@@ -23,6 +23,11 @@ export const groups = {
     files: ['exactly-once.test.js'],
     uses: ['redis', 'postgres'],
   },
+  cluster: {
+    about: 'a shard is followed through a cluster of its nodes',
+    files: ['cluster-connection.test.js', 'cluster-check.test.js'],
+    uses: ['redis'],
+  },
   audit: {
     about: 'records that are right, and 27 planted breaches',
     files: ['audit.test.js', 'audit-breaches.test.js'],

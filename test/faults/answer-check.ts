@@ -1,4 +1,3 @@
-import { compareLogPositions } from '../../core/log-position.ts'
 import { problemByOutcome } from '../../server/worker/http/problems.ts'
 import {
   type AnsweredRequest,
@@ -9,45 +8,40 @@ import {
   isAnswered,
   type Place,
   requestKey,
+  type SentRequest,
 } from './evidence.ts'
-import type { Findings, Promised } from './findings.ts'
+import type { Findings } from './findings.ts'
 
 /**
  * Every answer has its row, which says the same; and every row without an answer is that of a request whose outcome
  * its client does not know, decided after that was sent.
+ * @param lost answers that are excused from having a row
  * @param floors see checkOrder
- * @returns the answers that a loss of Redis' data excuses from having a row
  */
 export function checkAnswers(
   evidence: Evidence,
-  floors: ReadonlyMap<string, readonly (Place | undefined)[]>,
+  { lost, floors }: { lost: ReadonlySet<SentRequest>; floors: ReadonlyMap<string, readonly (Place | undefined)[]> },
   findings: Findings,
-): number {
+): void {
   const rows = new Map(evidence.attempts.map((row) => [formatPlace(row), row]))
   const purchasedAtMs = new Map(evidence.purchases.map((row) => [`${row.sale}-${row.index}`, row.purchasedAtMs]))
   const answered = new Set<string>()
-  let lost = 0
   for (const request of evidence.history) {
     if (!isAnswered(request)) continue
     const place = formatPlace(request.answer.place)
     if (answered.has(place)) findings.add('answer_doubled', `${place}: ${requestKey(request)}`)
     answered.add(place)
     const row = rows.get(place)
-    if (row === undefined) {
-      if (mayBeLost(request, evidence)) lost++
-      else findings.add(...missing(request))
-    } else {
-      const boughtAtMs = purchasedAtMs.get(`${row.sale}-${row.index}`)
-      const [told, written] = [toldText(request), rowText(row, boughtAtMs)]
-      if (told !== written) findings.add('answer_differs', `${place}: answered ${told}, recorded ${written}`)
-    }
+    if (row === undefined || lost.has(request)) continue
+    const boughtAtMs = purchasedAtMs.get(`${row.sale}-${row.index}`)
+    const [told, written] = [toldText(request), rowText(row, boughtAtMs)]
+    if (told !== written) findings.add('answer_differs', `${place}: answered ${told}, recorded ${written}`)
   }
   checkUnanswered(
     evidence.attempts.filter((row) => !answered.has(formatPlace(row))),
     floors,
     findings,
   )
-  return lost
 }
 
 /**
@@ -71,23 +65,6 @@ function checkUnanswered(
     else if (floor !== undefined && comparePlaces(row, floor) <= 0)
       findings.add('order_broken', `${place}: ${key} was sent after ${formatPlace(floor)}`)
   }
-}
-
-function missing(request: AnsweredRequest): [Promised, string] {
-  const { place, verdict } = request.answer
-  const detail = `${formatPlace(place)}: ${requestKey(request)} was answered ${verdict}`
-  return [isPurchased(request) ? 'purchase_missing' : 'answer_missing', detail]
-}
-
-/** Whether a loss of Redis' data excuses that what was acknowledged is nowhere. */
-function mayBeLost(request: AnsweredRequest, { losses, ack }: Evidence): boolean {
-  if (ack === 'postgres' && isPurchased(request)) return false
-  const { sentMs, answer } = request
-  return losses.some(({ committed, doneMs }) => sentMs < doneMs && compareLogPositions(answer.place, committed) > 0)
-}
-
-function isPurchased({ operation, answer }: AnsweredRequest): boolean {
-  return operation === 'purchase' && answer.verdict === 'accepted'
 }
 
 /** What the client asked and was told, in the words of rowText. */

@@ -1,6 +1,7 @@
 import type { EmbeddedPostgres } from '../../ops/embedded/facts.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { stillRunning } from '../helpers/processes.ts'
+import { type RedisCluster, startRedisCluster } from '../helpers/redis-cluster.ts'
 import { type Scope, temporaryFolder } from '../helpers/scope.ts'
 import { startPostgres, startRedis, type TestRedis, type TestService } from '../helpers/services.ts'
 import { Link } from './link.ts'
@@ -12,27 +13,41 @@ const postgresDiskMegabytes = 256
 
 /** Redis and Postgres, the networks to them and the disks under them. */
 export interface ArenaServices {
-  readonly redis: TestRedis
-  /** Its data is in `redis` below it. */
-  readonly redisFolder: string
+  /** One Redis alone, or a cluster. */
+  readonly redis: SingleRedis | RedisCluster
   readonly postgres: TestService<EmbeddedPostgres>
-  readonly redisLink: Link
   readonly postgresLink: Link
   /** Where a file system can be mounted. */
-  readonly redisDisk: SmallDisk | undefined
   readonly postgresDisk: SmallDisk | undefined
 }
 
-export async function startArenaServices(scope: Scope): Promise<ArenaServices> {
-  const [redisDisk, postgresDisk] = [redisDiskMegabytes, postgresDiskMegabytes].map((megabytes) => {
-    return mountObstacle === undefined ? SmallDisk.mount(scope, megabytes) : undefined
-  })
-  const redisFolder = redisDisk?.folder ?? temporaryFolder(scope)
-  const redis = await startRedis(scope, { folder: redisFolder })
+export interface SingleRedis {
+  readonly redis: TestRedis
+  /** Its data is in `redis` below it. */
+  readonly folder: string
+  readonly link: Link
+  /** Where a file system can be mounted. */
+  readonly disk: SmallDisk | undefined
+}
+
+/** @param shards above one: a cluster of so many masters with a replica each */
+export async function startArenaServices(scope: Scope, shards: number): Promise<ArenaServices> {
+  const redis =
+    shards === 1 ? await startSingle(scope) : await startRedisCluster(scope, { masters: shards, replicas: 1, shards })
+  const postgresDisk = smallDisk(scope, postgresDiskMegabytes)
   const postgres = await startPostgres(scope, postgresDisk)
-  const redisLink = await Link.start(scope, redis.connection.port)
-  const postgresLink = await Link.start(scope, postgres.connection.port)
-  return { redis, redisFolder, postgres, redisLink, postgresLink, redisDisk, postgresDisk }
+  return { redis, postgres, postgresLink: await Link.start(scope, postgres.connection.port), postgresDisk }
+}
+
+async function startSingle(scope: Scope): Promise<SingleRedis> {
+  const disk = smallDisk(scope, redisDiskMegabytes)
+  const folder = disk?.folder ?? temporaryFolder(scope)
+  const redis = await startRedis(scope, { folder })
+  return { redis, folder, link: await Link.start(scope, redis.connection.port), disk }
+}
+
+function smallDisk(scope: Scope, megabytes: number): SmallDisk | undefined {
+  return mountObstacle === undefined ? SmallDisk.mount(scope, megabytes) : undefined
 }
 
 /**

@@ -3,9 +3,10 @@ import { join } from 'node:path'
 
 import type { LogPosition } from '../../core/log-position.ts'
 import { AsyncPostgres } from '../../core/postgres/async-postgres.ts'
+import { entriesBetween } from '../../core/recovery/log-chain.ts'
 import { readRecordHead } from '../../core/recovery/record-head.ts'
 import { SaleStore } from '../../core/redis/sale-store.ts'
-import { firstShard } from '../../core/shards.ts'
+import { firstShard, shardNumbers } from '../../core/shards.ts'
 import { freePort } from '../../ops/embedded/free-port.ts'
 import { asOwner } from '../../server/primary/schema.ts'
 import { breachesIn, runAuditJson } from '../helpers/audit.ts'
@@ -15,20 +16,27 @@ import { HttpClient } from '../helpers/http-client.ts'
 import { currentSale } from '../helpers/items.ts'
 import { scrape } from '../helpers/metrics.ts'
 import { childrenOf, processTree, stillRunning } from '../helpers/processes.ts'
+import type { RedisCluster } from '../helpers/redis-cluster.ts'
 import { type Scope, temporaryFolder } from '../helpers/scope.ts'
 import { servicesEnv } from '../helpers/services.ts'
-import { type ArenaServices, revive, startArenaServices } from './arena-services.ts'
+import { type ArenaServices, revive, type SingleRedis, startArenaServices } from './arena-services.ts'
 import type { Judgement } from './checker.ts'
-import type { Evidence, Loss } from './evidence.ts'
+import { type Evidence, isAnswered, type Loss } from './evidence.ts'
 import { gatherFromStores } from './gather.ts'
+import { KnownMasters } from './known-masters.ts'
 import { RecordedClient } from './recorded-client.ts'
 import { Shoppers } from './shoppers.ts'
 
 /** No new sale in the middle of a run. */
 export const intervalMs = 30 * 86_400_000
 /** So few that shoppers meet, and that all of them are sold within some rounds. */
-const items = 8_000
+const itemsMax = { single: 8_000, cluster: 1_500 } as const
 const users = 3_000
+/** In one arena: the later ones meet what the earlier ones left, and a sale sells out about then. */
+export const roundsPerArena = 10
+const singleUserLimit = 5
+/** Of one arena each: fewer than there are shards, as many, and more. */
+const shardedUserLimits = [5, 1, 3] as const
 const connections = 16
 const workers = 2
 /** Whatever died or came back, the server works again within this, also on a busy machine. */
@@ -38,11 +46,18 @@ const refusedStart = /"code":"HC_(?:POSTGRES|REDIS)_/
 /** A worker that lost its primary finishes within a second, the persister ends its transaction: a bound for busy machines. */
 const orphanMsMax = 60_000
 
+export interface ArenaOptions {
+  readonly seed: number
+  readonly ack: Evidence['ack']
+  /** One: a plain Redis; more: a cluster. */
+  readonly shards: number
+}
+
 interface ArenaParts {
   readonly services: ArenaServices
   readonly cluster: Cluster
   readonly clockFile: string
-  readonly store: SaleStore
+  readonly stores: readonly SaleStore[]
   readonly database: AsyncPostgres
   readonly sale: { readonly id: number; readonly items: number }
   readonly seed: number
@@ -64,22 +79,33 @@ export class Arena {
   judged: Pick<Judgement, 'decisions' | 'lost'> = { decisions: 0, lost: 0 }
   readonly client: RecordedClient
   readonly shoppers: Shoppers
+  /** Of a cluster. */
+  readonly masters: KnownMasters | undefined
   readonly #scope: Scope
   /** Like the store past the link: what is broken for the server is not broken for the check. */
   readonly database: AsyncPostgres
-  readonly #store: SaleStore
+  readonly #stores: readonly SaleStore[]
   #cluster: Cluster
   /** How the server ended, if nobody had killed it. */
   #end: string | undefined
 
-  static async start(scope: Scope, { seed, ack }: { seed: number; ack: Evidence['ack'] }): Promise<Arena> {
-    const services = await startArenaServices(scope)
+  static async start(scope: Scope, { seed, ack, shards }: ArenaOptions): Promise<Arena> {
+    const services = await startArenaServices(scope, shards)
     const { redis, postgres } = services
     const clockFile = join(temporaryFolder(scope), 'clock.json')
-    const cluster = await startCluster(scope, { env: await serverEnv(services, { clockFile, ack }) })
-    const store = new SaleStore(redis.connection, { shard: firstShard, name: 'hotcakes check' })
-    scope.after(() => store.close())
-    await store.connect()
+    const items = 'nodes' in redis ? itemsMax.cluster : itemsMax.single
+    const userLimit =
+      shards === 1
+        ? singleUserLimit
+        : (shardedUserLimits[Math.floor(seed / roundsPerArena) % shardedUserLimits.length] as number)
+    const env = await serverEnv(services, { clockFile, ack, shards, items, userLimit })
+    const cluster = await startCluster(scope, { env })
+    const settings = 'nodes' in redis ? redis.settings : redis.redis.connection
+    const stores = shardNumbers(shards).map((shard) => new SaleStore(settings, { shard, name: 'hotcakes check' }))
+    scope.after(() => {
+      for (const store of stores) store.close()
+    })
+    for (const store of stores) await store.connect()
     // Never the blocking kind: this process is the network that the server's own statements go through.
     const database = new AsyncPostgres(asOwner(postgres.connection), {
       applicationName: 'hotcakes check',
@@ -87,7 +113,9 @@ export class Arena {
     })
     scope.after(() => database.close())
     const sale = { id: await currentSale(cluster), items }
-    return new Arena(scope, { services, cluster, clockFile, store, database, sale, seed, ack })
+    const arena = new Arena(scope, { services, cluster, clockFile, stores, database, sale, seed, ack })
+    await arena.masters?.replaced([])
+    return arena
   }
 
   private constructor(scope: Scope, parts: ArenaParts) {
@@ -97,10 +125,38 @@ export class Arena {
     this.ack = parts.ack
     this.#cluster = parts.cluster
     void this.#watch(parts.cluster)
-    this.#store = parts.store
+    this.masters = this.isCluster
+      ? new KnownMasters({
+          nodes: this.nodes,
+          shards: parts.stores.length,
+          committed: (shard) => this.committed(shard),
+        })
+      : undefined
+    this.#stores = parts.stores
     this.database = parts.database
     this.client = new RecordedClient(scope, { baseUrl: parts.cluster.baseUrl, connections })
     this.shoppers = new Shoppers({ client: this.client, sale: parts.sale, users, seed: parts.seed })
+  }
+
+  get shards(): number {
+    return this.#stores.length
+  }
+
+  get isCluster(): boolean {
+    return 'nodes' in this.services.redis
+  }
+
+  /** The one Redis. */
+  get single(): SingleRedis {
+    const { redis } = this.services
+    assert.ok(!('nodes' in redis))
+    return redis
+  }
+
+  get nodes(): RedisCluster {
+    const { redis } = this.services
+    assert.ok('nodes' in redis)
+    return redis
   }
 
   get primaryPid(): number {
@@ -172,11 +228,14 @@ export class Arena {
 
   /** See `revive`. */
   reviveRedis(): Promise<string> {
-    return revive(this.services.redis, { ask: () => this.#store.logState(), deadlineMs: recoveryMsMax })
+    return revive(this.single.redis, {
+      ask: async () => await this.#stores[firstShard]?.logState(),
+      deadlineMs: recoveryMsMax,
+    })
   }
 
   revivePostgres(): Promise<string> {
-    return revive(this.services.postgres, { ask: () => this.committed(), deadlineMs: recoveryMsMax })
+    return revive(this.services.postgres, { ask: () => this.committed(firstShard), deadlineMs: recoveryMsMax })
   }
 
   /** Everybody is there again and sells. @throws AssertionError when that takes too long */
@@ -188,8 +247,10 @@ export class Arena {
       await eventually(
         async () => {
           if (this.#end !== undefined) return true
-          const { status, text } = await http.get('/readyz')
+          const { status, text, json } = await http.get('/readyz')
           assert.equal(status, 200, text)
+          const checks = json?.['checks'] as { shards?: { status: string } } | undefined
+          if (this.shards > 1) assert.equal(checks?.shards?.status, 'complete', text)
           const now = await scrape(metrics)
           assert.deepEqual([now.ready('http'), now.ready('persister')], [workers, 1])
           return true
@@ -201,37 +262,57 @@ export class Arena {
       metrics.close()
     }
     assert.equal(this.#end, undefined)
-    const decided = () => this.client.history.filter(({ answer }) => typeof answer === 'object').length
-    const enough = decided() + 50
-    await eventually(() => decided() >= enough, { deadlineMs: recoveryMsMax, what: '50 more decisions' })
+    const before = this.client.history.length
+    const isEnough = () => {
+      const answered = this.client.history.slice(before).filter(isAnswered)
+      const shards = new Set(answered.map(({ answer }) => answer.place.shard))
+      return answered.length >= 50 && shards.size === this.shards
+    }
+    await eventually(isEnough, { deadlineMs: recoveryMsMax, what: '50 more decisions, some of each shard' })
     for (const loss of this.losses) loss.recoveredMs = Math.min(loss.recoveredMs, performance.now())
   }
 
-  /** How far the log is in Postgres. */
-  async committed(): Promise<LogPosition> {
-    const { committed } = await eventually(() => readRecordHead(this.database, firstShard), { what: 'Postgres' })
+  /** How far a shard's log is in Postgres. */
+  async committed(shard: number): Promise<LogPosition> {
+    const { committed } = await eventually(() => readRecordHead(this.database, shard), { what: 'Postgres' })
     return committed
   }
 
-  /** Has Redis lose data: what is in the log by then and not in Postgres may be lost with it. */
-  async loseData(action: () => Promise<unknown>): Promise<void> {
-    const committed = await this.committed()
+  /** Has a shard's Redis lose data: what is in the log by then and not in Postgres may be lost with it. */
+  async loseData(shard: number, action: () => Promise<unknown>): Promise<void> {
+    await this.mayLoseData([shard], async () => {
+      await action()
+      return true
+    })
+  }
+
+  /** The same of several shards, and of an action that says whether anything may be lost. */
+  async mayLoseData(shards: readonly number[], action: () => Promise<boolean>): Promise<void> {
+    const committed = await Promise.all(shards.map((shard) => this.committed(shard)))
     const begunMs = performance.now()
-    await action()
-    this.losses.push({ committed, begunMs, doneMs: performance.now(), recoveredMs: Infinity })
+    if (!(await action())) return
+    const doneMs = performance.now()
+    for (const [at, shard] of shards.entries()) {
+      this.losses.push({ shard, committed: committed[at] as LogPosition, begunMs, doneMs, recoveredMs: Infinity })
+    }
   }
 
   /** What there is to judge, once the log is drained; nobody may be shopping. @throws AssertionError */
   async evidence(): Promise<Evidence> {
     await eventually(
       async () => {
-        const { backlogEntries, last } = await this.#store.logState()
-        assert.deepEqual([backlogEntries, await this.committed()], [0, last])
+        for (const store of this.#stores) {
+          const { backlogEntries, last } = await store.logState()
+          const { committed, epochs } = await readRecordHead(this.database, store.shard)
+          const missing = entriesBetween(committed, last, epochs)
+          assert.deepEqual([backlogEntries, missing], [0, 0], `shard ${store.shard}`)
+        }
         return true
       },
       { deadlineMs: recoveryMsMax, what: 'a drained log' },
     )
-    const stores = await gatherFromStores(this.database, this.#store)
+    this.losses.push(...((await this.masters?.replaced(this.losses)) ?? []))
+    const stores = await gatherFromStores(this.database, this.#stores)
     const { history, looks } = this.client
     return { history, looks, ...stores, losses: this.losses, ack: this.ack }
   }
@@ -242,8 +323,11 @@ export class Arena {
     const { sale } = this.shoppers
     // A hold that has expired may be counted for another second.
     await eventually(async () => {
-      const state = await this.#store.saleState(sale.id)
-      assert.deepEqual([state?.sold, state?.held], [items, 0])
+      const states = await Promise.all(this.#stores.map((store) => store.saleState(sale.id)))
+      const [sold, held] = (['sold', 'held'] as const).map((what) =>
+        states.reduce((sum, state) => sum + (state?.[what] ?? 0), 0),
+      )
+      assert.deepEqual([sold, held], [sale.items, 0])
       return true
     })
   }
@@ -267,13 +351,21 @@ export class Arena {
 }
 
 async function serverEnv(
-  { redis, postgres, redisLink, postgresLink }: ArenaServices,
-  { clockFile, ack }: { clockFile: string; ack: Evidence['ack'] },
+  { redis, postgres, postgresLink }: ArenaServices,
+  options: { clockFile: string; ack: Evidence['ack']; shards: number; items: number; userLimit: number },
 ): Promise<Record<string, string>> {
+  const { clockFile, ack, shards, items, userLimit } = options
   const [port, metricsPort] = [await freePort(), await freePort()]
+  const redisEnv =
+    'nodes' in redis
+      ? servicesEnv({ db: postgres.connection, redis: { ...redis.settings, tls: false } })
+      : {
+          ...servicesEnv({ db: postgres.connection, redis: redis.redis.connection }),
+          REDIS_PORT: String(redis.link.port),
+        }
   return {
-    ...servicesEnv({ db: postgres.connection, redis: redis.connection }),
-    REDIS_PORT: String(redisLink.port),
+    ...redisEnv,
+    APP_SHARDS: String(shards),
     DB_PORT: String(postgresLink.port),
     // The server is started again on the ports that its clients know.
     APP_PORT: String(port),
@@ -282,7 +374,7 @@ async function serverEnv(
     APP_ITEM_NUMBER: String(items),
     APP_SALE_INTERVAL_SECONDS: String(intervalMs / 1_000),
     APP_HOLD_SECONDS: '2',
-    APP_USER_LIMIT: '5',
+    APP_USER_LIMIT: String(userLimit),
     APP_HEARTBEAT_SECONDS: '3',
     APP_ACK: ack,
     HOTCAKES_TEST_CLOCK: clockFile,

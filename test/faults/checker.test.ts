@@ -5,93 +5,12 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 
-import { AsyncPostgres } from '../../core/postgres/async-postgres.ts'
-import { SaleStore } from '../../core/redis/sale-store.ts'
-import { firstShard } from '../../core/shards.ts'
-import { startCluster } from '../helpers/cluster.ts'
-import { eventually } from '../helpers/eventually.ts'
-import { currentSale } from '../helpers/items.ts'
-import { seed } from '../helpers/seed.ts'
-import { servicesEnv, startPostgres, startRedis } from '../helpers/services.ts'
 import { judge } from './checker.ts'
-import {
-  type AnsweredRequest,
-  type AttemptRow,
-  comparePlaces,
-  type Evidence,
-  formatPlace,
-  isAnswered,
-  type Place,
-  type PurchaseRow,
-  type SentRequest,
-} from './evidence.ts'
-import type { Promised } from './findings.ts'
-import { gatherFromStores } from './gather.ts'
-import { RecordedClient } from './recorded-client.ts'
-import { Shoppers } from './shoppers.ts'
+import { comparePlaces, type Evidence, isAnswered } from './evidence.ts'
+import { intervalMs, items, RecordedRun } from './recorded-run.ts'
 
-const intervalMs = 30 * 86_400_000
-const items = 300
-
-const right = await recordARun()
-
-async function recordARun(): Promise<Evidence> {
-  const redis = await startRedis({ after })
-  const postgres = await startPostgres({ after })
-  const env = {
-    ...servicesEnv({ db: postgres.connection, redis: redis.connection }),
-    APP_SALE_INTERVAL_SECONDS: String(intervalMs / 1_000),
-    APP_ITEM_NUMBER: String(items),
-    APP_HOLD_SECONDS: '1',
-    APP_USER_LIMIT: '2',
-  }
-  const cluster = await startCluster({ after }, { env })
-  const client = new RecordedClient({ after }, { baseUrl: cluster.baseUrl, connections: 16 })
-  const shoppers = new Shoppers({ client, sale: { id: await currentSale(cluster), items }, users: 200, seed })
-  const shopping = shoppers.start(16)
-  await eventually(() => client.history.length >= 2_000, { what: '2,000 requests' })
-  await shopping.stop()
-  await cluster.stop()
-
-  const store = new SaleStore(redis.connection, { shard: firstShard, name: 'hotcakes test' })
-  after(() => store.close())
-  await store.connect()
-  const database = new AsyncPostgres(postgres.connection, { applicationName: 'hotcakes test' })
-  after(() => database.close())
-  const { history, looks } = client
-  return { history, looks, ...(await gatherFromStores(database, store)), losses: [], ack: 'redis' }
-}
-
-function assertBroken(promise: Promised, evidence: Partial<Evidence>): void {
-  const { breaches } = judge({ ...right, ...evidence }, intervalMs)
-  const found = new Set(breaches.map((breach) => breach.promise))
-  assert.ok(found.has(promise), `not found: ${promise}; found: ${[...found].join()} (SEED=${seed})`)
-}
-
-/** The row, or rows, of a place exchanged for what `change` makes of it. */
-function rowsWith(place: Place, change: (row: AttemptRow) => readonly AttemptRow[]): AttemptRow[] {
-  return right.attempts.flatMap((row) => (comparePlaces(row, place) === 0 ? change(row) : [row]))
-}
-
-function historyWith(request: SentRequest, changes: Partial<SentRequest>): SentRequest[] {
-  return right.history.map((one) => (one === request ? { ...one, ...changes } : one))
-}
-
-/** The first answered request whose row has one of the outcomes. */
-function answered(...wanted: readonly AttemptRow['outcome'][]): { request: AnsweredRequest; row: AttemptRow } {
-  const rows = new Map(right.attempts.map((row) => [formatPlace(row), row]))
-  for (const request of right.history) {
-    const row = isAnswered(request) ? rows.get(formatPlace(request.answer.place)) : undefined
-    if (isAnswered(request) && row !== undefined && wanted.includes(row.outcome)) return { request, row }
-  }
-  throw new Error(`nothing was ${wanted.join(' or ')} (SEED=${seed})`)
-}
-
-function purchaseOf(row: AttemptRow): PurchaseRow {
-  const found = right.purchases.find((purchase) => comparePlaces(purchase, row) === 0)
-  assert.ok(found)
-  return found
-}
+const run = await RecordedRun.record({ after }, { shards: 1, userLimit: 2, users: 200 })
+const { right } = run
 
 test('a right run breaks no promise, and has a bit of everything', () => {
   const judgement = judge(right, intervalMs)
@@ -107,103 +26,107 @@ test('a right run breaks no promise, and has a bit of everything', () => {
 })
 
 test('an oversell is found: an item is sold to a second buyer', () => {
-  const { row } = answered('purchased')
-  const { row: other } = answered('item_sold', 'item_held')
+  const { row } = run.answered('purchased')
+  const { row: other } = run.answered('item_sold', 'item_held')
   const again = { ...row, epoch: other.epoch, seq: other.seq, n: other.n, user: other.user, nonce: 'another_nonce_16' }
-  const attempts = rowsWith(other, () => [again])
-  assertBroken('item_sold_twice', { attempts })
-  assertBroken('rules_broken', { attempts })
+  const attempts = run.rowsWith(other, () => [again])
+  run.assertBroken('item_sold_twice', { attempts })
+  run.assertBroken('rules_broken', { attempts })
 })
 
 test('an oversell is found: more is sold than there is', () => {
-  assertBroken('stock_passed', { sales: right.sales.map((terms) => ({ ...terms, items: right.purchases.length - 1 })) })
+  run.assertBroken('stock_passed', {
+    sales: right.sales.map((terms) => ({ ...terms, items: right.purchases.length - 1 })),
+  })
 })
 
 test('a breach of the limit is found', () => {
-  const { row } = answered('purchased')
+  const { row } = run.answered('purchased')
   const { userLimit = 0 } = right.sales[0] ?? {}
   const others = new Set(right.attempts.filter((one) => one.outcome === 'purchased').slice(0, userLimit + 1))
   const attempts = right.attempts.map((one) => (others.has(one) ? { ...one, user: row.user } : one))
-  assertBroken('limit_passed', { attempts })
-  assertBroken('rules_broken', { attempts })
+  run.assertBroken('limit_passed', { attempts })
+  run.assertBroken('rules_broken', { attempts })
 })
 
 test('a hold beyond the limit is found, though nothing is bought with it', () => {
-  const { request, row } = answered('user_limit_reached')
+  const { request, row } = run.answered('user_limit_reached')
   const answer = { ...request.answer, verdict: 'accepted', nonce: 'another_nonce_16', atMs: 1 } as const
-  assertBroken('rules_broken', {
-    history: historyWith(request, { answer }),
-    attempts: rowsWith(row, (found) => [{ ...found, outcome: 'held', nonce: answer.nonce, expiresAtMs: 1 }]),
+  run.assertBroken('rules_broken', {
+    history: run.historyWith(request, { answer }),
+    attempts: run.rowsWith(row, (found) => [{ ...found, outcome: 'held', nonce: answer.nonce, expiresAtMs: 1 }]),
   })
 })
 
 test('a lost row is found, of a purchase and of a rejection', () => {
-  const { row } = answered('purchased')
-  assertBroken('purchase_missing', { attempts: rowsWith(row, () => []) })
-  const { row: rejected } = answered('item_held', 'item_sold')
-  assertBroken('answer_missing', { attempts: rowsWith(rejected, () => []) })
-  assertBroken('redis_differs', { attempts: rowsWith(rejected, () => []) })
+  const { row } = run.answered('purchased')
+  run.assertBroken('purchase_missing', { attempts: run.rowsWith(row, () => []) })
+  const { row: rejected } = run.answered('item_held', 'item_sold')
+  run.assertBroken('answer_missing', { attempts: run.rowsWith(rejected, () => []) })
+  run.assertBroken('redis_differs', { attempts: run.rowsWith(rejected, () => []) })
 })
 
 test('a lost row is found where nobody was answered: its place is missing', () => {
-  const { request, row } = answered('item_held', 'item_sold')
-  assertBroken('place_missing', {
-    history: historyWith(request, { answer: 'unknown' }),
+  const { request, row } = run.answered('item_held', 'item_sold')
+  run.assertBroken('place_missing', {
+    history: run.historyWith(request, { answer: 'unknown' }),
     attempts: right.attempts.filter(({ epoch, seq }) => epoch !== row.epoch || seq !== row.seq),
   })
 })
 
 test('a doubled row is found, at its place and at a place of its own', () => {
-  const { row } = answered('purchased_again', 'item_sold')
-  assertBroken('place_doubled', { attempts: rowsWith(row, (found) => [found, found]) })
-  const { seq } = right.offset
-  assertBroken('row_unasked', { attempts: [...right.attempts, { ...row, seq: seq + 1, n: 0 }] })
+  const { row } = run.answered('purchased_again', 'item_sold')
+  run.assertBroken('place_doubled', { attempts: run.rowsWith(row, (found) => [found, found]) })
+  const { seq = 0 } = right.offsets[0] ?? {}
+  run.assertBroken('row_unasked', { attempts: [...right.attempts, { ...row, seq: seq + 1, n: 0 }] })
 })
 
 test('a purchase that is acknowledged and not in the table of purchases is found, and one too many', () => {
-  const { row } = answered('purchased')
-  const purchase = purchaseOf(row)
-  assertBroken('purchase_differs', { purchases: right.purchases.filter((one) => one !== purchase) })
-  assertBroken('purchase_differs', { purchases: [...right.purchases, { ...purchase, index: String(items) }] })
+  const { row } = run.answered('purchased')
+  const purchase = run.purchaseOf(row)
+  run.assertBroken('purchase_differs', { purchases: right.purchases.filter((one) => one !== purchase) })
+  run.assertBroken('purchase_differs', { purchases: [...right.purchases, { ...purchase, index: String(items) }] })
 })
 
 test('an answer that differs from its row is found: a wrong verdict, user, code or time', () => {
-  const { request } = answered('purchased')
-  assertBroken('answer_differs', {
-    history: historyWith(request, { answer: { ...request.answer, verdict: 'code_expired' } }),
+  const { request } = run.answered('purchased')
+  run.assertBroken('answer_differs', {
+    history: run.historyWith(request, { answer: { ...request.answer, verdict: 'code_expired' } }),
   })
-  assertBroken('answer_differs', { history: historyWith(request, { answer: { ...request.answer, user: 'somebody' } }) })
-  assertBroken('answer_differs', { history: historyWith(request, { answer: { ...request.answer, atMs: 1 } }) })
-  const { request: held } = answered('held')
-  assertBroken('answer_differs', {
-    history: historyWith(held, { answer: { ...held.answer, nonce: 'another_nonce_16' } }),
+  run.assertBroken('answer_differs', {
+    history: run.historyWith(request, { answer: { ...request.answer, user: 'somebody' } }),
+  })
+  run.assertBroken('answer_differs', { history: run.historyWith(request, { answer: { ...request.answer, atMs: 1 } }) })
+  const { request: held } = run.answered('held')
+  run.assertBroken('answer_differs', {
+    history: run.historyWith(held, { answer: { ...held.answer, nonce: 'another_nonce_16' } }),
   })
 })
 
 test('a row of a wrong user is found, also where its answer was lost', () => {
-  const { request, row } = answered('held')
-  const attempts = rowsWith(row, (found) => [{ ...found, user: 'somebody' }])
-  assertBroken('answer_differs', { attempts })
-  assertBroken('row_unasked', { attempts, history: historyWith(request, { answer: 'unknown' }) })
+  const { request, row } = run.answered('held')
+  const attempts = run.rowsWith(row, (found) => [{ ...found, user: 'somebody' }])
+  run.assertBroken('answer_differs', { attempts })
+  run.assertBroken('row_unasked', { attempts, history: run.historyWith(request, { answer: 'unknown' }) })
 })
 
 test('a decision that was answered twice is found, and a decision on a request that was turned away', () => {
-  const { request } = answered('item_sold', 'item_held')
-  assertBroken('answer_doubled', { history: [...right.history, { ...request }] })
-  assertBroken('row_unasked', { history: historyWith(request, { answer: 'refused' }) })
+  const { request } = run.answered('item_sold', 'item_held')
+  run.assertBroken('answer_doubled', { history: [...right.history, { ...request }] })
+  run.assertBroken('row_unasked', { history: run.historyWith(request, { answer: 'refused' }) })
 })
 
 test('a stale read is found: a checkout sent after a purchase was acknowledged is decided before it', () => {
-  const { request: bought } = answered('purchased')
+  const { request: bought } = run.answered('purchased')
   const stale = right.history.find(
     (request) => isAnswered(request) && comparePlaces(request.answer.place, bought.answer.place) < 0,
   )
   assert.ok(stale)
-  assertBroken('order_broken', { history: historyWith(stale, { sentMs: bought.answer.receivedMs + 0.001 }) })
+  run.assertBroken('order_broken', { history: run.historyWith(stale, { sentMs: bought.answer.receivedMs + 0.001 }) })
 })
 
 test('a stale look is found: an item is seen as free after its purchase was acknowledged, or as sold before', () => {
-  const { request } = answered('purchased')
+  const { request } = run.answered('purchased')
   const { sale, index, answer } = request
   const late = {
     sale,
@@ -212,8 +135,8 @@ test('a stale look is found: an item is seen as free after its purchase was ackn
     receivedMs: answer.receivedMs + 2,
     state: 'held',
   } as const
-  assertBroken('read_stale', { looks: [late] })
-  assertBroken('read_stale', { looks: [{ ...late, sentMs: 0, receivedMs: 1, state: 'sold' }] })
+  run.assertBroken('read_stale', { looks: [late] })
+  run.assertBroken('read_stale', { looks: [{ ...late, sentMs: 0, receivedMs: 1, state: 'sold' }] })
   // The buyer may have sent the code twice, and have had the second answer first.
   const told = right.history.filter(isAnswered).filter((one) => one.operation === 'purchase' && one.index === index)
   const toldMs = Math.min(
@@ -230,10 +153,10 @@ test('a stale look is found: an item is seen as free after its purchase was ackn
 })
 
 test('an order violation is found, also by a request whose answer was lost', () => {
-  const { request } = answered('item_sold', 'item_held')
+  const { request } = run.answered('item_sold', 'item_held')
   const longAfter = (right.history.at(-1)?.sentMs ?? 0) + 60_000
-  assertBroken('order_broken', { history: historyWith(request, { sentMs: longAfter }) })
-  assertBroken('order_broken', { history: historyWith(request, { sentMs: longAfter, answer: 'unknown' }) })
+  run.assertBroken('order_broken', { history: run.historyWith(request, { sentMs: longAfter }) })
+  run.assertBroken('order_broken', { history: run.historyWith(request, { sentMs: longAfter, answer: 'unknown' }) })
 })
 
 test('a Redis that differs from its record is found', () => {
@@ -241,24 +164,25 @@ test('a Redis that differs from its record is found', () => {
   assert.ok(sale)
   const [[index, sold] = []] = sale.sold
   assert.ok(index !== undefined && sold !== undefined)
-  assertBroken('redis_differs', {
+  run.assertBroken('redis_differs', {
     redis: [{ ...sale, sold: new Map([...sale.sold, [index, { ...sold, user: 'somebody' }]]) }],
   })
-  assertBroken('redis_differs', { redis: [{ ...sale, users: new Map([...sale.users].slice(1)) }] })
+  run.assertBroken('redis_differs', { redis: [{ ...sale, users: new Map([...sale.users].slice(1)) }] })
 })
 
 test('an answer whose outcome is unknown may have happened or not', () => {
-  const { request } = answered('item_sold', 'item_held')
-  const history = [...historyWith(request, { answer: 'unknown' }), { ...request, answer: 'unknown' } as const]
+  const { request } = run.answered('item_sold', 'item_held')
+  const history = [...run.historyWith(request, { answer: 'unknown' }), { ...request, answer: 'unknown' } as const]
   assert.deepEqual(judge({ ...right, history }, intervalMs).breaches, [])
 })
 
 test('a loss of Redis excuses what Postgres did not have by then, and nothing else', () => {
-  const { request, row } = answered('purchased')
-  const attempts = rowsWith(row, () => [])
+  const { request, row } = run.answered('purchased')
+  const attempts = run.rowsWith(row, () => [])
   const isExcused = (seq: number, { ack, doneMs }: { ack: Evidence['ack']; doneMs: number }) => {
-    const losses = [{ committed: { epoch: row.epoch, seq }, begunMs: 0, doneMs, recoveredMs: doneMs }]
-    const { breaches } = judge({ ...right, attempts, losses, ack }, intervalMs)
+    const losses = [{ shard: 0, committed: { epoch: row.epoch, seq }, begunMs: 0, doneMs, recoveredMs: doneMs }]
+    const rebuilt = { shard: 0, epoch: row.epoch + 1, after: undefined, begunAtMs: 0 }
+    const { breaches } = judge({ ...right, attempts, epochs: [...right.epochs, rebuilt], losses, ack }, intervalMs)
     return !breaches.some(({ promise }) => promise === 'purchase_missing')
   }
   const doneMs = request.answer.receivedMs

@@ -1,9 +1,12 @@
 import { checkAnswers } from './answer-check.ts'
 import { type Evidence, isAnswered } from './evidence.ts'
 import { type Breach, Findings } from './findings.ts'
+import { checkLimit } from './limit-check.ts'
 import { checkLooks } from './look-check.ts'
+import { findLost } from './lost-answers.ts'
 import { checkOrder } from './order-check.ts'
 import { checkRecord } from './record-check.ts'
+import { checkRights } from './rights-check.ts'
 import { checkRules } from './rules-check.ts'
 
 export interface Judgement {
@@ -25,10 +28,13 @@ export interface Judgement {
  */
 export function judge(evidence: Evidence, intervalMs: number): Judgement {
   const findings = new Findings()
-  const floors = checkOrder(evidence, findings)
-  const lost = checkAnswers(evidence, floors, findings)
+  const lost = findLost(evidence, findings)
+  const floors = checkOrder(evidence, lost, findings)
+  checkAnswers(evidence, { lost, floors }, findings)
   checkLooks(evidence, findings)
   checkRecord(evidence, findings)
+  checkLimit(evidence, lost, findings)
+  checkRights(evidence, findings)
   checkRules(evidence, intervalMs, findings)
   const answered = evidence.history.filter(isAnswered).length
   return {
@@ -36,7 +42,7 @@ export function judge(evidence: Evidence, intervalMs: number): Judgement {
     breachCount: findings.count,
     decisions: evidence.attempts.length,
     answered,
-    unseen: evidence.attempts.length - (answered - lost),
-    lost,
+    unseen: evidence.attempts.length - (answered - lost.size),
+    lost: lost.size,
   }
 }

@@ -1,4 +1,13 @@
-import { type Command, described, type Options, oneOf, someOf, UsageError } from '../../core/command-line.mjs'
+import {
+  type Command,
+  described,
+  type Options,
+  oneOf,
+  someOf,
+  UsageError,
+  wholeNumber,
+} from '../../core/command-line.mjs'
+import { shardsMax } from '../../core/limits.ts'
 import { nineDigits, seedOption } from '../helpers/seed.ts'
 import { type FaultName, faultNames, faults } from './faults.ts'
 
@@ -10,7 +19,7 @@ export const faultsCommand = {
     and made whole again. After each round everything that the shoppers were told is held against the log's order, the rows
     in Postgres and the state of Redis.
 
-    A round depends on its seed, --kinds and --ack: with the same, --seed S --rounds 1 repeats it, as far as processes repeat
+    A round depends on its seed, --kinds, --ack and --shards: with the same, --seed S --rounds 1 repeats it, as far as processes repeat
     themselves.`,
   options: {
     rounds: { value: 'N', read: nineDigits, default: 20, doc: 'how many' },
@@ -20,6 +29,12 @@ export const faultsCommand = {
       read: someOf(faultNames),
       defaultMeans: 'all that this machine can do',
       doc: 'only these faults',
+    },
+    shards: {
+      value: 'N',
+      read: wholeNumber({ min: 1, max: shardsMax }),
+      default: 1,
+      doc: 'of the sale; above 1 Redis is a cluster of so many masters, with a replica each',
     },
     ack: {
       value: 'WHEN',
@@ -35,15 +50,23 @@ export const faultsCommand = {
   },
 } satisfies Command<Options>
 
-/** The faults that this machine can do. */
-export function possibleKinds(): FaultName[] {
-  return faultNames.filter((name) => faults[name].obstacle?.() === undefined)
+/** The faults that this machine can do. @param shards above one: in a cluster */
+export function possibleKinds(shards: number): FaultName[] {
+  return faultNames.filter((name) => obstacleOf(name, shards) === undefined)
 }
 
 /** @throws UsageError when this machine can't do one of them */
-export function assertPossible(kinds: readonly FaultName[]): void {
+export function assertPossible(kinds: readonly FaultName[], shards: number): void {
   for (const name of kinds) {
-    const obstacle = faults[name].obstacle?.()
+    const obstacle = obstacleOf(name, shards)
     if (obstacle !== undefined) throw new UsageError(`${name} can't be done here: ${obstacle}`)
   }
+}
+
+/** Why a fault can't be done; undefined when it can. */
+export function obstacleOf(name: FaultName, shards: number): string | undefined {
+  const { on, obstacle } = faults[name]
+  if (on === 'single' && shards > 1) return 'it takes one Redis alone'
+  if (on === 'cluster' && shards === 1) return 'it takes a cluster: --shards'
+  return obstacle?.()
 }

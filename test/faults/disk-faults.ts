@@ -7,13 +7,14 @@ import { mountObstacle } from './small-disk.ts'
 export const diskFaults = {
   fill_redis_disk: {
     about: 'the disk under Redis is full, which it dies of',
+    on: 'single',
     targets: ['redis'],
     obstacle: () => mountObstacle,
     inject: async (arena, random) => {
       const ms = random.between(100, 1_500)
-      arena.services.redisDisk?.fill()
+      arena.single.disk?.fill()
       await delay(ms)
-      arena.services.redisDisk?.free()
+      arena.single.disk?.free()
       return `filled the disk of Redis for ${ms} ms, which ${await arena.reviveRedis()}`
     },
   },

@@ -1,11 +1,13 @@
 import type { SaleTerms } from '../../core/decisions.ts'
 import { compareLogPositions, formatLogPosition, type LogPosition } from '../../core/log-position.ts'
 import type { Operation, Outcome } from '../../core/outcomes.ts'
+import { firstShard } from '../../core/shards.ts'
 import type { RedisSale } from '../../ops/tools/audit/redis-side.ts'
 import type { ProblemCode } from '../../server/worker/http/problems.ts'
 
-/** What a decision is called from outside: its log entry, and its place in that, from 0. */
+/** What a decision is called from outside: the shard in whose log its entry is, the entry, and its place in that, from 0. */
 export interface Place extends LogPosition {
+  readonly shard: number
   readonly n: number
 }
 
@@ -34,6 +36,8 @@ export interface SentRequest {
   readonly nonce: string
   /** By the one monotonic clock of all clients. */
   readonly sentMs: number
+  /** The same moment in ms since the epoch: by the clock that Redis and Postgres of the same machine have. */
+  readonly sentAtMs: number
   answer: Answer | 'unknown' | 'refused'
 }
 
@@ -66,11 +70,31 @@ export interface PurchaseRow extends Place {
   readonly purchasedAtMs: number
 }
 
+/** A right of a user that a shard has lent to its peer, or got from it: `total` so many until then. */
+export interface TransferRow extends Place {
+  readonly decidedAtMs: number
+  readonly sale: number
+  readonly user: string
+  readonly peer: number
+  readonly kind: 'lent' | 'got'
+  readonly total: number
+}
+
+/** An epoch of a shard's log. */
+export interface EpochRow {
+  readonly shard: number
+  readonly epoch: number
+  /** The last entry before it; undefined: Redis was rebuilt, or new. */
+  readonly after: LogPosition | undefined
+  readonly begunAtMs: number
+}
+
 /**
- * Redis lost its data, when Postgres had the log at least up to `committed`. What was asked before `doneMs` and decided
- * after that position may be gone, all of it from some entry on. What is seen of items may be wrong until `recoveredMs`.
+ * A shard's Redis lost data, when Postgres had its log at least up to `committed`. What was asked before `doneMs` may be gone,
+ * all of it from some entry on: see `mayBeLost`. What is seen of items may be wrong until `recoveredMs`.
  */
 export interface Loss {
+  readonly shard: number
   readonly committed: LogPosition
   readonly begunMs: number
   readonly doneMs: number
@@ -84,21 +108,27 @@ export interface Evidence {
   readonly attempts: readonly AttemptRow[]
   readonly purchases: readonly PurchaseRow[]
   readonly sales: readonly SaleTerms[]
-  /** How far Postgres says that it has the log. */
-  readonly offset: LogPosition
-  readonly redis: readonly RedisSale[]
+  readonly transfers: readonly TransferRow[]
+  readonly epochs: readonly EpochRow[]
+  /** By shard: how far Postgres says that it has the log. */
+  readonly offsets: readonly LogPosition[]
+  readonly redis: readonly RedisPart[]
   readonly losses: readonly Loss[]
   /** What an answer to a purchase promises: that it is in Redis' log, or that it is in Postgres. */
   readonly ack: 'redis' | 'postgres'
 }
 
+/** What one shard has of a sale. */
+export type RedisPart = RedisSale & { readonly shard: number }
+
+/** The order within a shard; between two of them there is none, and they come by their numbers. */
 export function comparePlaces(a: Place, b: Place): number {
-  return compareLogPositions(a, b) || a.n - b.n
+  return a.shard - b.shard || compareLogPositions(a, b) || a.n - b.n
 }
 
 /** As the header Hotcakes-Decision has it. */
 export function formatPlace(place: Place): string {
-  return `${formatLogPosition(place)}-${place.n}`
+  return `${place.shard === firstShard ? '' : `${place.shard}:`}${formatLogPosition(place)}-${place.n}`
 }
 
 export type AnsweredRequest = Omit<SentRequest, 'answer'> & { readonly answer: Answer }

@@ -7,6 +7,8 @@ export interface FaultKind {
   readonly about: string
   /** Nobody else may break these meanwhile. */
   readonly targets: readonly Target[]
+  /** Where it can be done: with one Redis, or with a cluster; absent: with either. */
+  readonly on?: 'single' | 'cluster'
   /** Why it can't be done on this machine; undefined when it can. */
   readonly obstacle?: () => string | undefined
   /** Breaks something and makes it whole again. Answers what was done, in a few words. */

@@ -1,4 +1,5 @@
 import { clockFaults } from './clock-faults.ts'
+import { clusterFaults } from './cluster-faults.ts'
 import { diskFaults } from './disk-faults.ts'
 import type { FaultKind } from './fault-kind.ts'
 import { lossFaults } from './loss-faults.ts'
@@ -6,7 +7,15 @@ import { networkFaults } from './network-faults.ts'
 import { processFaults } from './process-faults.ts'
 import { recordFaults } from './record-faults.ts'
 
-const kinds = { ...processFaults, ...networkFaults, ...diskFaults, ...recordFaults, ...clockFaults, ...lossFaults }
+const kinds = {
+  ...processFaults,
+  ...networkFaults,
+  ...diskFaults,
+  ...recordFaults,
+  ...clockFaults,
+  ...lossFaults,
+  ...clusterFaults,
+}
 
 export type FaultName = keyof typeof kinds
 

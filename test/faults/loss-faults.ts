@@ -2,6 +2,7 @@ import { cpSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { SeededRandom } from '../../bench/harness/seeded-random.ts'
+import { firstShard } from '../../core/shards.ts'
 import { processTree } from '../helpers/processes.ts'
 import { openRedis } from '../helpers/services.ts'
 import type { Arena } from './arena.ts'
@@ -15,11 +16,12 @@ import { Releases } from './releases.ts'
 export const lossFaults = {
   empty_redis: {
     about: 'FLUSHALL under the running server',
+    on: 'single',
     targets: ['redis', 'postgres'],
     inject: async (arena, random) => {
       const scope = new Releases()
       try {
-        const redis = await openRedis(scope, arena.services.redis.admin)
+        const redis = await openRedis(scope, arena.single.redis.admin)
         return `emptied Redis${await lose(arena, random, () => redis.flushall())}`
       } finally {
         await scope.release()
@@ -28,11 +30,12 @@ export const lossFaults = {
   },
   lose_redis_disk: {
     about: 'Redis dies and comes back with nothing',
+    on: 'single',
     targets: ['redis', 'postgres'],
     inject: async (arena, random) => {
-      const circumstances = await lose(arena, random, () => arena.services.redis.loseDisk())
+      const circumstances = await lose(arena, random, () => arena.single.redis.loseDisk())
       await delay(random.between(0, 800))
-      await arena.services.redis.start()
+      await arena.single.redis.start()
       return `lost the disk of Redis${circumstances}`
     },
   },
@@ -42,19 +45,20 @@ export const lossFaults = {
    */
   old_redis_copy: {
     about: "Redis' data is what it was a while ago",
+    on: 'single',
     targets: ['redis', 'primary', 'http', 'persister', 'postgres'],
     inject: async (arena, random) => {
-      const [data, copy] = [join(arena.services.redisFolder, 'redis'), join(arena.services.redisFolder, 'redis.copy')]
+      const [data, copy] = [join(arena.single.folder, 'redis'), join(arena.single.folder, 'redis.copy')]
       cpSync(data, copy, { recursive: true })
       const ms = random.between(200, 1_200)
       await delay(ms)
       const circumstances = await lose(arena, random, async () => {
-        process.kill(arena.services.redis.pid(), 'SIGKILL')
-        await arena.services.redis.stop()
+        process.kill(arena.single.redis.pid(), 'SIGKILL')
+        await arena.single.redis.stop()
         rmSync(data, { recursive: true })
       })
       renameSync(copy, data)
-      await arena.services.redis.start()
+      await arena.single.redis.start()
       return `put a copy of Redis' data back that was ${ms} ms old${circumstances}`
     },
   },
@@ -65,7 +69,7 @@ async function lose(arena: Arena, random: SeededRandom, action: () => Promise<un
   const hangMs = random.chance(0.4) ? random.between(200, 1_200) : 0
   const pids = hangMs > 0 ? processTree(arena.services.postgres.pid()) : []
   try {
-    await arena.loseData(async () => {
+    await arena.loseData(firstShard, async () => {
       for (const pid of pids) process.kill(pid, 'SIGSTOP')
       await delay(hangMs)
       await action()

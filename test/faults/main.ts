@@ -6,26 +6,31 @@ import { acks, assertPossible, faultsCommand, possibleKinds } from './command.ts
 import { runSeries } from './series.ts'
 import { Tally } from './tally.ts'
 
-process.exitCode = await runCommand(faultsCommand, process.argv.slice(2), async ({ rounds, seed, kinds, ack }) => {
-  assertPossible(kinds ?? [])
-  const tally = new Tally()
-  const interruption = new Interruption()
-  try {
-    await runSeries({
-      rounds,
-      seed,
-      kinds: kinds ?? possibleKinds(),
-      acks: ack === undefined ? acks : [ack],
-      signal: interruption.stop,
-      onRound: (report) => say(tally.round(report)),
-      onFailure: (failure) => say(tally.failure(failure)),
-    })
-  } finally {
-    interruption.close()
-  }
-  say(['', ...tally.summary()])
-  return tally.isClean ? 0 : 1
-})
+process.exitCode = await runCommand(
+  faultsCommand,
+  process.argv.slice(2),
+  async ({ rounds, seed, kinds, ack, shards }) => {
+    assertPossible(kinds ?? [], shards)
+    const tally = new Tally(shards)
+    const interruption = new Interruption()
+    try {
+      await runSeries({
+        rounds,
+        seed,
+        shards,
+        kinds: kinds ?? possibleKinds(shards),
+        acks: ack === undefined ? acks : [ack],
+        signal: interruption.stop,
+        onRound: (report) => say(tally.round(report)),
+        onFailure: (failure) => say(tally.failure(failure)),
+      })
+    } finally {
+      interruption.close()
+    }
+    say(['', ...tally.summary()])
+    return tally.isClean ? 0 : 1
+  },
+)
 
 function say(lines: readonly string[]): void {
   process.stdout.write(`${lines.join('\n')}\n`)

@@ -65,9 +65,9 @@ export const networkFaults = {
   },
   lose_decisions: {
     about: 'Redis has decided, and its answer never arrives',
+    on: 'single',
     targets: ['network'],
-    inject: async (arena, random) =>
-      await lose(arena.services.redisLink, { word: '_decide', what: 'decisions' }, random),
+    inject: async (arena, random) => await lose(arena.single.link, { word: '_decide', what: 'decisions' }, random),
   },
   lose_commits: {
     about: 'Postgres has committed, and the persister never hears of it',
@@ -77,15 +77,16 @@ export const networkFaults = {
   },
   lose_trims: {
     about: 'the log was trimmed, and the persister never hears of it',
+    on: 'single',
     targets: ['network'],
-    inject: async (arena, random) =>
-      await lose(arena.services.redisLink, { word: 'XTRIM', what: 'trims of the log' }, random),
+    inject: async (arena, random) => await lose(arena.single.link, { word: 'XTRIM', what: 'trims of the log' }, random),
   },
 } as const satisfies Record<string, FaultKind>
 
 function pickLink(arena: Arena, random: SeededRandom): { link: Link; service: string } {
-  return random.chance(0.5)
-    ? { link: arena.services.redisLink, service: 'Redis' }
+  // The nodes of a cluster are reached directly: each tells its clients where the others are.
+  return !arena.isCluster && random.chance(0.5)
+    ? { link: arena.single.link, service: 'Redis' }
     : { link: arena.services.postgresLink, service: 'Postgres' }
 }
 

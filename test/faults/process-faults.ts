@@ -55,12 +55,13 @@ export const processFaults = {
   },
   kill_redis: {
     about: 'SIGKILL of Redis, started again from its append-only file',
+    on: 'single',
     targets: ['redis'],
     inject: async (arena, random) => {
-      signal(arena.services.redis.pid(), 'SIGKILL')
+      signal(arena.single.redis.pid(), 'SIGKILL')
       const ms = random.between(0, 800)
       await delay(ms)
-      await arena.services.redis.start()
+      await arena.single.redis.start()
       return `killed Redis, started again after ${ms} ms`
     },
   },
@@ -101,8 +102,9 @@ export const processFaults = {
   },
   stop_redis: {
     about: 'SIGSTOP to SIGCONT of Redis: calls that timed out are carried out later',
+    on: 'single',
     targets: ['redis'],
-    inject: async (arena, random) => await paralyse('Redis', [arena.services.redis.pid()], random),
+    inject: async (arena, random) => await paralyse('Redis', [arena.single.redis.pid()], random),
   },
   stop_postgres: {
     about: 'SIGSTOP to SIGCONT of all processes of Postgres',

@@ -3,6 +3,7 @@ import { Agent, request as httpRequest, type IncomingMessage } from 'node:http'
 
 import { formatCode, formatItemId, type HoldCode, parseCode } from '../../core/ids.ts'
 import type { Operation } from '../../core/outcomes.ts'
+import { firstShard } from '../../core/shards.ts'
 import { checkoutPath, purchasePath } from '../helpers/items.ts'
 import type { Scope } from '../helpers/scope.ts'
 import type { Answer, Look, Place, SentRequest } from './evidence.ts'
@@ -59,7 +60,7 @@ export class RecordedClient {
   }
 
   async #send(wanted: Wanted, path: string): Promise<SentRequest> {
-    const sent: SentRequest = { ...wanted, sentMs: performance.now(), answer: 'unknown' }
+    const sent: SentRequest = { ...wanted, sentMs: performance.now(), sentAtMs: Date.now(), answer: 'unknown' }
     this.history.push(sent)
     try {
       const { response, text } = await this.#request('POST', path)
@@ -111,8 +112,13 @@ function readAnswer(operation: Operation, response: IncomingMessage, text: strin
   return { ...answer, verdict, nonce, atMs: Date.parse(String(body['expires_at'])) }
 }
 
+/** `<epoch>-<seq>-<n>` of the first shard, `<shard>:<epoch>-<seq>-<n>` of another one. */
 function parsePlace(header: string): Place {
-  const [epoch, seq, n] = header.split('-').map(Number)
-  assert.ok(epoch !== undefined && seq !== undefined && n !== undefined && Number.isInteger(epoch + seq + n), header)
-  return { epoch, seq, n }
+  const match = /^(?:([1-9]\d*):)?(\d+)-(\d+)-(\d+)$/.exec(header)
+  assert.ok(match, header)
+  const [shard = firstShard, epoch, seq, n] = match
+    .slice(1)
+    .map((digits) => (digits === undefined ? digits : Number(digits)))
+  assert.ok(epoch !== undefined && seq !== undefined && n !== undefined)
+  return { shard, epoch, seq, n }
 }

@@ -2,8 +2,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 
 import { SeededRandom } from '../../bench/harness/seeded-random.ts'
 import { type Arena, intervalMs } from './arena.ts'
-import { type Judgement, judge } from './checker.ts'
+import type { Judgement } from './checker.ts'
 import { type FaultName, faults } from './faults.ts'
+import { judgeAside } from './judge-aside.ts'
 import { Turns } from './turns.ts'
 
 const shoppersAtOnce = 16
@@ -67,7 +68,7 @@ export async function runRound(arena: Arena, seed: number, kinds: readonly Fault
     await delay(calmMs)
     return done
   })
-  const judgement = judge(await arena.evidence(), intervalMs)
+  const judgement = await judgeAside(await arena.evidence(), intervalMs)
   const { decisions, lost } = arena.judged
   arena.judged = judgement
   const ofRound = history.slice(before)

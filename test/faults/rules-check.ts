@@ -3,34 +3,48 @@ import type { RedisSale } from '../../ops/tools/audit/redis-side.ts'
 import { ReferenceShop } from '../model/reference-shop.ts'
 import { type AttemptRow, comparePlaces, type Evidence, formatPlace } from './evidence.ts'
 import type { Findings } from './findings.ts'
+import { RightsOnRecord } from './rights-on-record.ts'
 
 /**
- * Decides every row again by the reference rules, in the order of the log and at the row's own time. What comes out
+ * Decides every row of a shard again by the reference rules, in the order of its log and at the row's own time. What comes out
  * must be the row; and what all of them lead to must be what Redis holds.
  */
 export function checkRules(evidence: Evidence, intervalMs: number, findings: Findings): void {
-  const shop = new ReferenceShop(intervalMs)
-  for (const terms of evidence.sales) shop.open(terms)
-  for (const row of evidence.attempts.toSorted(comparePlaces)) replay(shop, row, findings)
-  for (const sale of evidence.redis) compareWithRedis(shop, sale, findings)
+  const { attempts, sales, offsets, redis } = evidence
+  for (const shard of offsets.keys()) {
+    const shop = new ReferenceShop(intervalMs)
+    for (const terms of sales) shop.open(terms)
+    const rights = new Map(
+      sales.filter(({ shards }) => shards > 1).map((terms) => [terms.sale, new RightsOnRecord(evidence, terms, shard)]),
+    )
+    for (const row of attempts.filter((one) => one.shard === shard).toSorted(comparePlaces)) {
+      replay(shop, row, rights.get(row.sale), findings)
+    }
+    for (const part of redis) if (part.shard === shard) compareWithRedis(shop, part, findings)
+  }
 }
 
-function replay(shop: ReferenceShop, row: AttemptRow, findings: Findings): void {
+function replay(shop: ReferenceShop, row: AttemptRow, rights: RightsOnRecord | undefined, findings: Findings): void {
   const { sale, index, operation, decidedAtMs } = row
   // A checkout that was turned away has no nonce on record; none of its rules needs one.
   const user = operation === 'checkout' ? (row.user ?? '') : ''
-  const decision = shop.decide({ sale, index, nonce: row.nonce ?? '', user }, decidedAtMs)
+  rights?.goOnTo(row, decidedAtMs)
+  const bounds = rights?.bounds(user)
+  const limit = row.outcome === 'user_limit_reached' ? bounds?.least : bounds?.most
+  const decision = shop.decide({ sale, index, nonce: row.nonce ?? '', user }, decidedAtMs, limit)
   const nonce = operation === 'checkout' && decision.outcome === 'held' ? row.nonce : (decision.nonce ?? null)
   const expected =
     operation === 'checkout'
       ? [decision.outcome, row.user, nonce, decision.outcome === 'item_held' ? null : (decision.expiresAtMs ?? null)]
       : [decision.outcome, decision.user ?? null, row.nonce, null]
   const found = [row.outcome, row.user, row.nonce, row.expiresAtMs]
-  if (expected.some((value, at) => value !== found[at]))
+  if (expected.some((value, at) => value !== found[at])) {
+    const having = bounds === undefined ? '' : ` with ${bounds.least} to ${bounds.most} rights`
     findings.add(
       'rules_broken',
-      `${formatPlace(row)}: ${sale}-${index} is ${found.join()}, should be ${expected.join()}`,
+      `${formatPlace(row)}: ${sale}-${index} is ${found.join()}, should be ${expected.join()}${having}`,
     )
+  }
 }
 
 function compareWithRedis(shop: ReferenceShop, redis: RedisSale, findings: Findings): void {

@@ -1,11 +1,8 @@
-import { Arena } from './arena.ts'
+import { Arena, roundsPerArena } from './arena.ts'
 import type { Evidence } from './evidence.ts'
 import type { FaultName } from './faults.ts'
 import { Releases } from './releases.ts'
 import { type RoundReport, runRound } from './round.ts'
-
-/** Rounds in one arena: the later ones meet what the earlier ones left, and a sale sells out about then. */
-const roundsPerArena = 10
 
 /** A round whose server did not recover, or an arena whose end was not as it must be. */
 export interface Failure {
@@ -19,6 +16,8 @@ export interface SeriesOptions {
   readonly seed: number
   readonly rounds: number
   readonly kinds: readonly FaultName[]
+  /** Above one: of a cluster. */
+  readonly shards: number
   /** APP_ACK: one arena has the first, the next one the second. */
   readonly acks: readonly Evidence['ack'][]
   readonly signal?: AbortSignal
@@ -41,6 +40,7 @@ async function runArena(first: number, end: number, options: SeriesOptions): Pro
   try {
     arena = await Arena.start(scope, {
       seed: first,
+      shards: options.shards,
       ack: options.acks[Math.floor(first / roundsPerArena) % options.acks.length] ?? 'redis',
     })
     for (; seed < Math.min(end, first + roundsPerArena) && options.signal?.aborted !== true; seed++) {

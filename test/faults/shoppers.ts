@@ -128,6 +128,7 @@ export class Shoppers {
         user: '',
         nonce: '',
         sentMs: 0,
+        sentAtMs: 0,
         answer: 'unknown',
       }
     )

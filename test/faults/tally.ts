@@ -1,10 +1,12 @@
 import { textTable } from '../../core/text-table.mjs'
-import { type FaultName, faultNames, faults } from './faults.ts'
+import { obstacleOf } from './command.ts'
+import { type FaultName, faultNames } from './faults.ts'
 import type { RoundReport } from './round.ts'
 import type { Failure } from './series.ts'
 
 /** What a series came to. */
 export class Tally {
+  readonly #shards: number
   #rounds = 0
   #requests = 0
   #undecided = 0
@@ -13,6 +15,10 @@ export class Tally {
   #breaches = 0
   #failures = 0
   readonly #byKind = new Map<FaultName, { rounds: number; alone: number; breaches: number }>()
+
+  constructor(shards: number) {
+    this.#shards = shards
+  }
 
   get isClean(): boolean {
     return this.#breaches + this.#failures === 0
@@ -52,7 +58,7 @@ export class Tally {
       return [name, String(rounds), String(alone), String(breaches)]
     })
     const impossible = faultNames.flatMap((name) => {
-      const obstacle = faults[name].obstacle?.()
+      const obstacle = obstacleOf(name, this.#shards)
       return obstacle === undefined ? [] : [`not run: ${name}: ${obstacle}`]
     })
     return [

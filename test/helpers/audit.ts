@@ -9,6 +9,8 @@ const executable = fileURLToPath(new URL('../../ops/tools/audit/main.js', import
 export interface AuditJson {
   readonly verdict: AuditVerdict | 'failed'
   readonly log: { readonly offset: string; readonly last: string; readonly backlog_entries: number }
+  /** Where there are several shards. */
+  readonly logs?: readonly { readonly shard: number; readonly offset: string; readonly last: string }[]
   readonly attempts: number | null
   readonly unlisted: { readonly redis: number; readonly postgres: number }
   readonly sales: readonly {

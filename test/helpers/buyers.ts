@@ -41,7 +41,10 @@ export class Buyers {
     this.#sale = Math.floor(nowMs / intervalMs)
     const opensAtMs = this.#sale * intervalMs
     const closesAtMs = opensAtMs + 2 * intervalMs
-    await this.store.openSale({ sale: this.#sale, opensAtMs, closesAtMs, items, userLimit: 10, holdMs }, ttlSeconds)
+    await this.store.openSale(
+      { sale: this.#sale, opensAtMs, closesAtMs, items, userLimit: 10, holdMs, shards: 1 },
+      ttlSeconds,
+    )
   }
 
   /** One batch of checkouts of items that nobody has. */

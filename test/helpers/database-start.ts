@@ -7,7 +7,7 @@ import { schemaFolder } from './record.ts'
 import { servicesEnv } from './services.ts'
 
 export interface DatabaseStart {
-  readonly done: Promise<void>
+  readonly done: Promise<{ readonly shardCount: number }>
   /** The messages of its log. */
   readonly said: readonly string[]
   abort(): void
@@ -16,7 +16,7 @@ export interface DatabaseStart {
 /** The part of a start that gets the database ready, in this process. */
 export function beginDatabaseStart(
   db: EmbeddedPostgres,
-  options: { folder?: URL; env?: Readonly<Record<string, string>> } = {},
+  options: { folder?: URL; shards?: number; env?: Readonly<Record<string, string>> } = {},
 ): DatabaseStart {
   const redis = { host: '127.0.0.1', port: 1, user: '', password: '', tls: false } as const
   const config = loadConfig({ env: { ...servicesEnv({ db, redis }), ...options.env } })
@@ -28,7 +28,8 @@ export function beginDatabaseStart(
   }
   const log = pino({ base: null }, { write })
   const abort = new AbortController()
-  const done = startDatabase({ config, log, signal: abort.signal, schemaFolder: options.folder ?? schemaFolder })
+  const { folder = schemaFolder, shards = 1 } = options
+  const done = startDatabase({ config, log, signal: abort.signal, shards, schemaFolder: folder })
   done.catch(() => undefined)
   return { done, said, abort: () => abort.abort(new Error('stopping')) }
 }

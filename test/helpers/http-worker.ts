@@ -3,14 +3,14 @@ import { fileURLToPath } from 'node:url'
 
 import { loadConfig } from '../../core/config/load.ts'
 import type { FromChild, ToChild } from '../../core/ipc.ts'
+import type { RedisSettings } from '../../core/redis/connection.ts'
 import { SaleStore } from '../../core/redis/sale-store.ts'
-import { firstShard } from '../../core/shards.ts'
+import { firstShard, shardNumbers } from '../../core/shards.ts'
 import { freePort } from '../../ops/embedded/free-port.ts'
 import { HealthRounds } from '../../server/primary/health-rounds.ts'
 import { eventually } from './eventually.ts'
 import { HttpClient } from './http-client.ts'
 import type { Scope } from './scope.ts'
-import type { TestRedis } from './services.ts'
 
 /** Beside the compiled helper, so that a build anywhere runs its own worker. */
 const executable = fileURLToPath(new URL('../../server/worker/main.js', import.meta.url))
@@ -26,6 +26,8 @@ export interface TestHttpWorker {
   readonly process: ChildProcess
   /** A connection of the test's own to the worker's Redis, with all rights: the worker has those of the service. */
   readonly store: SaleStore
+  /** One for each shard, by their numbers. */
+  readonly stores: readonly SaleStore[]
   readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>
   /** All messages that it has sent so far. */
   readonly messages: readonly FromChild[]
@@ -39,33 +41,49 @@ interface Metric {
   readonly values: readonly { readonly value: number; readonly labels: Readonly<Record<string, string>> }[]
 }
 
-/** @param options.env settings, by their variables; @param options.awaitReady `false` resolves at once */
+/** One Redis, or a cluster: as the service's user, and as one who may do everything. */
+interface WorkerRedis {
+  readonly connection: RedisSettings
+  readonly admin: RedisSettings
+}
+
+interface TestWorkerOptions {
+  /** Settings, by their variables. */
+  readonly env?: Readonly<Record<string, string>>
+  /** `false` resolves at once. */
+  readonly awaitReady?: boolean
+  readonly port?: number
+  /** Of the installation and of new sales. */
+  readonly shards?: number
+  /** Shards whose Redis is not there: a store of theirs is not connected. */
+  readonly isAway?: readonly number[]
+}
+
 export async function startHttpWorker(
   scope: Scope,
-  redis: TestRedis,
-  options: { env?: Readonly<Record<string, string>>; awaitReady?: boolean; port?: number } = {},
+  redis: WorkerRedis,
+  options: TestWorkerOptions = {},
 ): Promise<TestHttpWorker> {
+  const { shards: shardCount = 1 } = options
   const port = options.port ?? (await freePort())
-  const { host, port: redisPort, user, password } = redis.connection
-  const config = loadConfig({
+  const { user, password } = redis.connection
+  const settings = loadConfig({
     env: {
       APP_HOST: '127.0.0.1',
       APP_PORT: String(port),
       APP_DEADLINE_MS: deadlineMs,
-      REDIS_HOST: host,
-      REDIS_PORT: String(redisPort),
+      ...placeOf(redis.connection),
       REDIS_USER: user,
       REDIS_PASSWORD: password,
       LOG_LEVEL: 'silent',
       ...options.env,
     },
   })
-  const store = new SaleStore(redis.admin, { shard: firstShard, name: 'test' })
-  scope.after(() => store.close())
-  if (options.awaitReady !== false) {
-    await store.connect()
-    await store.claimEpoch(1)
-  }
+  const config = { ...settings, shardCount, app: { ...settings.app, shards: shardCount } }
+  const isAwaited = options.awaitReady !== false
+  const isThere = (shard: number) => isAwaited && options.isAway?.includes(shard) !== true
+  const stores = await openStores(scope, redis, { shardCount, isThere })
+  const store = stores[firstShard] as SaleStore
 
   const child = fork(executable, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   const messages: FromChild[] = []
@@ -91,6 +109,7 @@ export async function startHttpWorker(
     http: new HttpClient(scope, { baseUrl, connections: 64 }),
     process: child,
     store,
+    stores,
     exited,
     messages,
     send,
@@ -103,10 +122,28 @@ export async function startHttpWorker(
       return reply.metrics as readonly Metric[]
     },
   }
-  if (options.awaitReady !== false) {
-    await eventually(() => messages.some(({ type }) => type === 'ready'), { what: 'the HTTP worker' })
-  }
+  if (isAwaited) await eventually(() => messages.some(({ type }) => type === 'ready'), { what: 'the HTTP worker' })
   return worker
+}
+
+function placeOf({ cluster = '', host, port }: RedisSettings): Record<string, string> {
+  return cluster === '' ? { REDIS_HOST: host, REDIS_PORT: String(port) } : { REDIS_CLUSTER: cluster }
+}
+
+/** Of each shard one, to which its run of Redis is admitted. */
+async function openStores(
+  scope: Scope,
+  redis: WorkerRedis,
+  { shardCount, isThere }: { shardCount: number; isThere: (shard: number) => boolean },
+): Promise<SaleStore[]> {
+  const stores = shardNumbers(shardCount).map((shard) => new SaleStore(redis.admin, { shard, name: 'test' }))
+  for (const store of stores) {
+    scope.after(() => store.close())
+    if (!isThere(store.shard)) continue
+    await store.connect()
+    await store.claimEpoch(1)
+  }
+  return stores
 }
 
 /** As a primary does that has this one worker. */

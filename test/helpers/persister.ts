@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 
-import { loadConfig } from '../../core/config/load.ts'
+import { type Config, loadConfig } from '../../core/config/load.ts'
 import type { FromChild, ToChild } from '../../core/ipc.ts'
 import type { EmbeddedPostgres, EmbeddedRedis } from '../../ops/embedded/facts.ts'
 import type { DrainStep } from '../../workers/drain-steps.ts'
@@ -26,6 +26,7 @@ export interface PersisterExit {
 interface LogLine {
   readonly level: string
   readonly code?: string
+  readonly shard?: number
   readonly msg: string
   /** Of a line of the level debug. */
   readonly from?: string
@@ -53,6 +54,7 @@ interface StartOptions {
   readonly redis: EmbeddedRedis
   readonly dieAt?: DrainStep
   readonly logLevel?: 'debug' | 'info'
+  readonly shardCount?: number
 }
 
 /** Forks one, as the primary would; resolves when it says that it is ready. */
@@ -92,8 +94,8 @@ export async function startPersister(scope: Scope, options: StartOptions): Promi
   }
 }
 
-function persisterConfig({ logLevel = 'info', ...services }: StartOptions) {
-  return loadConfig({ env: { ...servicesEnv(services), LOG_LEVEL: logLevel } })
+function persisterConfig({ logLevel = 'info', shardCount = 1, ...services }: StartOptions): Config {
+  return { ...loadConfig({ env: { ...servicesEnv(services), LOG_LEVEL: logLevel } }), shardCount }
 }
 
 /** Its end, and all that it had to say. Not 'close': that never comes when it was us who closed the channel. */

@@ -26,7 +26,7 @@ export function emptyDatabase(scope: Scope, db: EmbeddedPostgres): void {
 }
 
 /** An empty database with the schema of this version, which `migrate` then leaves alone; answers a connection to it. */
-export function newRecord(scope: Scope, db: EmbeddedPostgres): Postgres {
+export function newRecord(scope: Scope, db: EmbeddedPostgres, { shards = 1 } = {}): Postgres {
   emptyDatabase(scope, db)
   const postgres = openPostgres(scope, db)
   const applied = readMigrations(schemaFolder).map(({ number, name, sql, digest }) => {
@@ -37,13 +37,19 @@ export function newRecord(scope: Scope, db: EmbeddedPostgres): Postgres {
     `${migrationsTable}; insert into schema_migrations (number, name, digest) values ${applied.join(', ')}`,
   )
   postgres.query(readFileSync(new URL('access/grants.sql', schemaFolder), 'utf8'))
+  postgres.query(
+    `insert into log_offsets (shard, epoch, seq, record)
+     select number, 0, 0, record from log_offsets, generate_series(1, $1::int - 1) number`,
+    [shards],
+  )
   return postgres
 }
 
 /** As a start does it. Answers the names of the files that were applied. */
 export async function migrateNow(db: SchemaSettings, folder: URL): Promise<string[]> {
   const { signal } = new AbortController()
-  const { applied } = await migrate(db, folder, { signal, onApplied: () => undefined, onWait: () => undefined })
+  const options = { shards: 1, signal, onApplied: () => undefined, onWait: () => undefined }
+  const { applied } = await migrate(db, folder, options)
   return applied
 }
 

@@ -68,7 +68,7 @@ export async function sellSome(cluster: Cluster) {
 async function backlogEntries({ env }: Cluster): Promise<number> {
   const [host, port] = [env['REDIS_HOST'] ?? '', Number(env['REDIS_PORT'])]
   const [user, password] = [env['REDIS_USER'] ?? '', env['REDIS_PASSWORD'] ?? '']
-  const redis = connectRedis({ host, port, user, password, tls: false }, { name: 'hotcakes test' })
+  const redis = connectRedis({ host, port, user, password, tls: false }, { shard: firstShard, name: 'hotcakes test' })
   try {
     await redis.connect()
     return await redis.xlen(shardKeys(firstShard).log)
@@ -112,7 +112,7 @@ export async function untilRecovered(t: TestContext, cluster: Cluster, recoverie
   const metrics = new HttpClient(t, { baseUrl: cluster.metricsUrl })
   const isRecovered = async () => {
     const seen = await scrape(metrics)
-    return seen.value('hotcakes_recoveries_total') === recoveries && seen.value('hotcakes_record_sound') === 1
+    return seen.total('hotcakes_recoveries_total') === recoveries && seen.total('hotcakes_record_sound') === 1
   }
   await eventually(isRecovered, { what: 'the recovery' })
   await untilSelling(cluster)

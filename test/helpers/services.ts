@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import type { Redis } from 'ioredis'
 
 import { connectRedis } from '../../core/redis/connection.ts'
+import { firstShard } from '../../core/shards.ts'
 import type { EmbeddedPostgres, EmbeddedRedis } from '../../ops/embedded/facts.ts'
 import { startPostgresService } from '../../ops/embedded/postgres.ts'
 import { startRedisService } from '../../ops/embedded/redis.ts'
@@ -47,7 +48,7 @@ export async function startRedis(scope: Scope, { folder }: { folder?: string } =
 
 /** A connection of a test's own, to what the service has no words for. */
 export async function openRedis(scope: Scope, settings: EmbeddedRedis): Promise<Redis> {
-  const redis = connectRedis(settings, { name: 'hotcakes test' })
+  const redis = connectRedis(settings, { shard: firstShard, name: 'hotcakes test' })
   scope.after(() => redis.disconnect())
   await redis.connect()
   return redis
@@ -71,7 +72,7 @@ export function startPostgres(
 }
 
 /** The program that the tests run on, where it isn't the one that the server would find: see test/engines. */
-function chosenRedis(): string | undefined {
+export function chosenRedis(): string | undefined {
   return process.env['HOTCAKES_TEST_REDIS']
 }
 
@@ -101,8 +102,9 @@ export function servicesEnv(services: { db: EmbeddedPostgres; redis: EmbeddedRed
     DB_OWNER_PASSWORD: db.ownerPassword,
     DB_NAME: db.name,
     DB_SSL_MODE: db.sslMode,
-    REDIS_HOST: redis.host,
-    REDIS_PORT: String(redis.port),
+    ...(redis.cluster === undefined || redis.cluster === ''
+      ? { REDIS_HOST: redis.host, REDIS_PORT: String(redis.port) }
+      : { REDIS_CLUSTER: redis.cluster }),
     REDIS_USER: redis.user,
     REDIS_PASSWORD: redis.password,
   }

@@ -49,7 +49,15 @@ export async function openShop(store: SaleStore): Promise<Shop> {
   await store.claimEpoch(1)
   const sale = Math.floor(nowMs / intervalMs)
   const opensAtMs = sale * intervalMs
-  const terms = { sale, opensAtMs, closesAtMs: opensAtMs + 2 * intervalMs, items: 20, userLimit: 3, holdMs: 600_000 }
+  const terms = {
+    sale,
+    opensAtMs,
+    closesAtMs: opensAtMs + 2 * intervalMs,
+    items: 20,
+    userLimit: 3,
+    holdMs: 600_000,
+    shards: 1,
+  }
   await store.openSale(terms, ttlSeconds)
   return new Shop(store, sale)
 }

@@ -85,14 +85,15 @@ export class ReferenceShop {
     return this.#allHolds(sale).filter((hold) => isLive(hold, nowMs)).length
   }
 
-  decide(command: ModelCommand, nowMs: number): ModelDecision {
-    const decision = command.user === '' ? this.#purchase(command, nowMs) : this.#checkout(command, nowMs)
+  /** @param rights of the user, where not the whole limit is there */
+  decide(command: ModelCommand, nowMs: number, rights?: number): ModelDecision {
+    const decision = command.user === '' ? this.#purchase(command, nowMs) : this.#checkout(command, nowMs, rights)
     const counts = this.#sales.get(command.sale)?.counts ?? this.countsUnlisted
     counts.set(decision.outcome, (counts.get(decision.outcome) ?? 0) + 1)
     return decision
   }
 
-  #checkout({ sale, index, nonce, user }: ModelCommand, nowMs: number): ModelDecision {
+  #checkout({ sale, index, nonce, user }: ModelCommand, nowMs: number, rights?: number): ModelDecision {
     const listed = this.#sales.get(sale)
     if (!listed) return { outcome: sale < Math.floor(nowMs / this.#intervalMs) ? 'sale_gone' : 'sale_unlisted' }
     const { terms, holds, buyers } = listed
@@ -109,7 +110,7 @@ export class ReferenceShop {
     if (live && buyer.ends.includes(live.expiresAtMs))
       return { outcome: 'held_again', nonce: live.nonce, expiresAtMs: live.expiresAtMs }
 
-    const hasRoom = (ends: readonly number[]) => buyer.bought + ends.length < terms.userLimit
+    const hasRoom = (ends: readonly number[]) => buyer.bought + ends.length < (rights ?? terms.userLimit)
     const kept = hasRoom(buyer.ends) ? buyer.ends : buyer.ends.filter((end) => nowMs < end)
     if (!hasRoom(kept)) return { outcome: 'user_limit_reached' }
 

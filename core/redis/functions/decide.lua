@@ -2,7 +2,8 @@
 Decisions with their log entry, in one atomic step; and the opening of sales.
 
 decide ARGV: 1 a batch, msgpack: [1, interval_ms, (sale, index, nonce, user)*]; user '' is a purchase, else a checkout; 2 run.
-  Returns {results, id}; results, msgpack: [now_ms, (outcome, details...)*] in the order of the commands.
+  Returns {results, id}; results, msgpack: [now_ms, (outcome, details...)*] in the order of the commands; id of the log
+  entry, '' where no command changed or decided anything: then there is none.
   outcome  name                details             (the sale that counts it: the listed one, or none where marked -)
     1      held                hold_ms
     2      held_again          nonce expires_in_ms
@@ -19,139 +20,59 @@ decide ARGV: 1 a batch, msgpack: [1, interval_ms, (sale, index, nonce, user)*]; 
     23     code_unknown
     24     code_expired
     25     code_unlisted                           -
-open ARGV: sale, opens_ms, closes_ms, items, limit, hold_ms, ttl_s, run. Idempotent: a listed sale stays as it is.
-  Returns {sale's field, 1 if this call opened it else 0, now_ms}. Drops some of the sales whose keys have expired.
+  In sales of several shards a nonce may go on after its 16 bytes: '!' makes a checkout's word the last one, and each
+  ;from,epoch,total is a receipt: shard `from` has said in its `epoch` that it lent this one so many of the user's rights.
+  A nonce of 16 dashes makes it a loan: index is the number of the shard that asks for one of the user's rights.
+  Replies that are no outcome of an attempt. The first two change something, the others nothing, not even the log. A
+  command's place in the log entry is its number among those that have decided or changed something.
+    31     lent                epoch rows
+    32     received            receipts
+    41     not_lent            epoch rows
+    42     misplaced           shards
+    43     rights_elsewhere
+    44     not_listed
+  rows: lent0,lent1,...;got0,got1,... by shard, after the command. received stands before the reply to a command whose
+  receipts had news: from,total;... misplaced: the item is another shard's. rights_elsewhere: the item is free, but the
+  user has no right to it here. not_listed: only another shard may say more of the sale.
+open ARGV: sale, opens_ms, closes_ms, items, limit, hold_ms, ttl_s, run, shards, expire_at_s ('': after ttl_s). The last two
+  may be left out. Idempotent: a listed sale stays as it is. Returns {sale's field, 1 if this call opened it else 0,
+  now_ms}. Drops some of the sales whose keys have expired.
 
 A script that fails is not rolled back: decide takes every decision before its first write.
 ]]
 
 local BATCH_VERSION = 1
-local FIRST, FIELDS = 3, 4 -- of the commands in a batch
-local SOLD = 115 -- 's'
-local NO_HOLDS = '\0\0'
+local NONCE_BYTES = 16
+local LOAN = '----------------' -- in the place of a nonce
+local LAST_WORD = 33 -- '!'
 local DROP_SCAN_FIELDS = 200 -- listed sales looked at in each opening, which adds one
 
--- The working copy of a listed sale for the length of one batch, without the time: see set_time.
--- What Redis holds is in arrays, one value for each command of the sale in their order; what this batch changed is in
--- maps that go before them, and in flat lists for the one HSET at the end (where a later value of a field wins).
--- Arrays because filling a map costs Lua more than everything else that a command needs.
-local function listed_sale(prefix, sale, field)
-  local opens, closes, items, limit, hold, expire_at = match(field, '^(%d+),(%d+),(%d+),(%d+),(%d+),(%d+)$')
-  return {
-    key = prefix .. 'sale:' .. format('%d', sale) .. ':', expire_at = expire_at,
-    opens = to_number(opens), closes = to_number(closes), open = false, closed = false,
-    items_max = to_number(items), limit = to_number(limit), hold = to_number(hold),
-    now = 0, now4 = '', expiry = 0, expiry4 = '',
-    at = 0, indexes = {}, items = {}, holders = {}, users = {},
-    item_changed = {}, item_writes = {}, user_changed = {}, user_writes = {}, writes = 0,
-    counts = {}, held = 0, unheld = {}, lapsed = {}, lapsed_list = {},
-  }
+-- How many of the user's rights are here.
+local function rights_here(sale, user, moved)
+  local shards, limit = sale.shards, sale.limit
+  local rights = sale.least
+  if (sale.shard - home_of(user, shards)) % shards < limit % shards then rights = rights + 1 end
+  return rights + moved_here(moved)
 end
 
--- Reads the items and then the users that the batch touches: two calls a sale, whatever the batch's size.
-local function fetch_all(batch, sales)
-  for at = FIRST, #batch, FIELDS do
-    local sale = sales[batch[at]]
-    if sale then
-      sale.at = sale.at + 1
-      sale.indexes[sale.at] = batch[at + 1]
-    end
+-- Whether a right is there for one hold more: the user's entry, then perhaps without what has expired. Or the refusal: the
+-- user's rights elsewhere count only if the word isn't the last one, and if there are any.
+local function with_room(sale, user, entry, is_last_word)
+  local limit = sale.limit
+  if sale.shards then
+    local moved = moved_rights(sale, user)
+    -- Without a look at the user's home, which costs a hash.
+    if slots_taken(entry) < sale.least + moved_here(moved) then return entry end
+    limit = rights_here(sale, user, moved)
   end
-  for _, sale in pairs(sales) do
-    if sale then
-      sale.items = call('HMGET', sale.key .. 'items', unpack_list(sale.indexes))
-      sale.at = 0
-    end
-  end
-  for at = FIRST, #batch, FIELDS do
-    local sale = sales[batch[at]]
-    if sale then
-      local n = sale.at + 1
-      sale.at = n
-      local user = batch[at + 3]
-      if user == '' and sale.items[n] then user = sub(sale.items[n], 22) end
-      sale.holders[n] = user
-    end
-  end
-  for _, sale in pairs(sales) do
-    if sale then
-      sale.users = call('HMGET', sale.key .. 'users', unpack_list(sale.holders))
-      sale.at = 0
-    end
-  end
+  if slots_taken(entry) < limit then return entry end
+  entry = without_expired(entry, sale.now)
+  if slots_taken(entry) < limit then return entry end
+  if limit >= sale.limit or is_last_word then return nil, USER_LIMIT_REACHED end
+  return nil, RIGHTS_ELSEWHERE
 end
 
--- Times inside entries can't be before the sale's opening. So for a batch that names an item which somebody has held, of a
--- sale that is not open (any more: Redis' clock has stepped back), time stands still at the opening.
-local function not_before_openings(sales, now)
-  for _, sale in pairs(sales) do
-    if sale and sale.opens > now then
-      for at = 1, #sale.indexes do
-        if sale.items[at] then
-          now = sale.opens
-          break
-        end
-      end
-    end
-  end
-  return now
-end
-
--- `now` is the time inside entries.
-local function set_time(sales, now)
-  for _, sale in pairs(sales) do
-    if sale then
-      local since = now - sale.opens
-      if since < 0 then since = 0 end
-      sale.open, sale.closed, sale.now, sale.expiry = now >= sale.opens, now >= sale.closes, since, since + sale.hold
-      sale.now4, sale.expiry4 = struct_pack('>I4', since), struct_pack('>I4', since + sale.hold)
-    end
-  end
-end
-
--- The user's entry without the holds that have expired. They are in order of expiry, so those are a prefix.
-local function without_expired(entry, now)
-  local at = 3
-  while at < #entry and struct_unpack('>I4', entry, at) <= now do at = at + 4 end
-  return at == 3 and entry or sub(entry, 1, 2) .. sub(entry, at)
-end
-
--- The user's entry with one hold more. Unless Redis' clock has stepped back it is the last one to expire.
-local function with_hold(entry, expiry, expiry4)
-  local at = #entry - 3
-  if at < 3 or struct_unpack('>I4', entry, at) <= expiry then return entry .. expiry4 end
-  repeat at = at - 4 until at < 3 or struct_unpack('>I4', entry, at) <= expiry
-  return sub(entry, 1, at + 3) .. expiry4 .. sub(entry, at + 4)
-end
-
--- Where the hold of an item stands in its holder's entry. nil: it was cut off, and may be alive only because Redis' clock
--- has stepped back since. (Of two holds with the same expiry either may be it: they take one slot each.)
-local function find_hold(entry, item)
-  local expiry4 = sub(item, 18, 21)
-  for at = 3, #entry, 4 do
-    if sub(entry, at, at + 3) == expiry4 then return at end
-  end
-end
-
--- The user's entry with the hold at that place purchased.
-local function with_purchase(entry, at)
-  return struct_pack('>I2', struct_unpack('>I2', entry, 1) + 1) .. sub(entry, 3, at - 1) .. sub(entry, at + 4)
-end
-
-local function slots_taken(entry)
-  local high, low = byte(entry, 1, 2)
-  return high * 256 + low + (#entry - 2) / 4
-end
-
-local function change(sale, index, item, user, entry)
-  local n = sale.writes
-  sale.item_changed[index], sale.user_changed[user] = item, entry
-  sale.item_writes[n + 1], sale.item_writes[n + 2] = index, item
-  sale.user_writes[n + 1], sale.user_writes[n + 2] = user, entry
-  sale.writes = n + 2
-end
-
-local function checkout(sale, index, nonce, user)
+local function checkout(sale, index, nonce, user, is_last_word)
   local number = to_number(index)
   if number < 1 or number > sale.items_max then return ITEM_UNKNOWN end
   if sale.closed then return SALE_CLOSED end
@@ -170,11 +91,8 @@ local function checkout(sale, index, nonce, user)
     end
   end
 
-  local entry = sale.user_changed[user] or sale.users[at] or NO_HOLDS
-  if slots_taken(entry) >= sale.limit then
-    entry = without_expired(entry, now)
-    if slots_taken(entry) >= sale.limit then return USER_LIMIT_REACHED end
-  end
+  local entry, refused = with_room(sale, user, sale.user_changed[user] or sale.users[at] or NO_HOLDS, is_last_word)
+  if refused then return refused end
 
   if item then -- an expired hold is taken over: its code was real, and must be told from one that never was
     local old = sub(item, 2, 17)
@@ -207,77 +125,81 @@ local function purchase(sale, index, nonce)
   return PURCHASED, user
 end
 
--- Second of the Unix epoch in which a hold expires, as the field of the hash of holds.
-local function expiry_second(sale, expiry)
-  return format('%d', floor((sale.opens + expiry) / 1000))
-end
-
-local function note_changes(sale)
-  local changes = {}
-  for n = 1, sale.writes, 2 do
-    local sold = byte(sale.item_writes[n + 1]) == SOLD and 1 or 0
-    changes[#changes + 1] = struct_pack('>I4', sale.item_writes[n] * 2 + sold)
+-- What this shard has lent of a user's rights, and got, by shard.
+local function rights_rows(sale, user)
+  local moved = moved_rights(sale, user)
+  local rows = sale.rows_of[moved]
+  if rows then return rows end
+  local lents, gots = {}, {}
+  for peer = 0, sale.shards - 1 do
+    local _, _, lent, got = right_of(moved, peer)
+    lents[peer + 1], gots[peer + 1] = lent, got
   end
-  local bytes, key = table.concat(changes), sale.key .. 'changes'
-  if call('APPEND', key, bytes) == #bytes then call('EXPIREAT', key, sale.expire_at, 'NX') end
+  rows = table.concat(lents, ',') .. ';' .. table.concat(gots, ',')
+  sale.rows_of[moved] = rows
+  return rows
 end
 
-local function write_sale(sale, watched)
-  local key, expire_at = sale.key, sale.expire_at
-  if sale.writes > 0 then
-    if watched then note_changes(sale) end
-    call('HSET', key .. 'items', unpack_list(sale.item_writes))
-    call('HSET', key .. 'users', unpack_list(sale.user_writes))
-    -- sale_state may have removed every field, and with them the key and its expiry.
-    for time, count in pairs(sale.unheld) do
-      local left = call('HINCRBY', key .. 'holds', expiry_second(sale, time), -count)
-      if left == -count then call('EXPIREAT', key .. 'holds', expire_at, 'NX') end
+-- The rights after these receipts: of each total that is greater than the one that is known. And which were, for the log;
+-- nil: none.
+local function with_receipts(keys, sale, rights, receipts)
+  local news
+  for from, epoch, total in string.gmatch(receipts, ';(%d+),(%d+),(%d+)') do
+    local peer = to_number(from)
+    total = to_number(total)
+    if peer < sale.shards and peer ~= sale.shard then
+      local _, _, _, got = right_of(rights, peer)
+      if total > got and to_number(epoch) >= to_number(call('HGET', keys[1], 'oldest:' .. format('%d', peer)) or 0) then
+        rights = with_moved(rights, peer, 0, total - got)
+        news = (news and news .. ';' or '') .. format('%d,%d', peer, total)
+      end
     end
   end
-  if sale.held > 0 then
-    local second = expiry_second(sale, sale.expiry)
-    if call('HINCRBY', key .. 'holds', second, sale.held) == sale.held then call('EXPIREAT', key .. 'holds', expire_at, 'NX') end
-  end
-  if #sale.lapsed_list > 0 then
-    call('SADD', key .. 'lapsed', unpack_list(sale.lapsed_list))
-    call('EXPIREAT', key .. 'lapsed', expire_at, 'NX')
-  end
-  -- A key is new only with the first count of some outcome (items and users with the first held): a check of each key
-  -- in every batch would cost more than deciding two commands.
-  local first = false
-  for outcome, count in pairs(sale.counts) do
-    if call('HINCRBY', key .. 'counts', outcome, count) == count then first = true end
-  end
-  if first then
-    for _, name in ipairs({ 'counts', 'items', 'users' }) do call('EXPIREAT', key .. name, expire_at, 'NX') end
-  end
+  return rights, news
 end
 
--- The sales that the batch names: number -> working copy, or false if it is not listed. And until when somebody watches,
--- the epoch and the admitted run.
-local function find_sales(keys, batch)
-  local sales, numbers, fields = {}, {}, { 'epoch', 'run', 'watched_until' }
-  for at = FIRST, #batch, FIELDS do
-    local sale = batch[at]
-    if sales[sale] == nil then
-      sales[sale] = false
-      numbers[#numbers + 1] = sale
-      fields[#fields + 1] = format('%d', sale)
-    end
+-- What others have lent. Says what was news of it, for the log; nil: nothing. Whoever calls it has the user's entry written.
+local function receive(keys, sale, user, receipts)
+  local moved = moved_rights(sale, user)
+  local rights, news
+  local known = moved == '' and sale.first_received[receipts]
+  if known then
+    rights, news = known[1], known[2]
+  else
+    rights, news = with_receipts(keys, sale, moved, receipts)
+    if moved == '' then sale.first_received[receipts] = { rights, news } end
   end
-  local found = call('HMGET', keys[1], unpack_list(fields))
-  local prefix = prefix_of(keys)
-  for at = 1, #numbers do
-    local field = found[at + 3]
-    if field then sales[numbers[at]] = listed_sale(prefix, numbers[at], field) end
-  end
-  return sales, to_number(found[3] or 0), found[1], found[2]
+  if not news then return nil end
+  sale.rights_changed[user] = rights
+  sale.has_moved = true
+  return news
 end
 
--- Why a caller that is connected to `run` gets no decision; nil when it gets one.
-local function refusal(epoch, admitted, run)
-  if not epoch then return redis.error_reply('HCEPOCH Redis was emptied or fenced off, and nobody has rebuilt it yet') end
-  if admitted ~= run then return redis.error_reply('HCRUN this run of Redis was not compared with Postgres yet') end
+-- Sets one of the user's rights aside for another shard, if one is free. What has expired is cut off before it is counted,
+-- because it takes up a right no more, whatever Redis' clock says later.
+local function lend(sale, to, user)
+  local peer = to_number(match(to, '^%d+$'))
+  if not peer or peer >= sale.shards or peer == sale.shard then return NOT_LENT end
+  local moved = moved_rights(sale, user)
+  local entry = without_expired(sale.user_changed[user] or sale.users[sale.at] or NO_HOLDS, sale.now)
+  if slots_taken(entry) >= rights_here(sale, user, moved) then return NOT_LENT end
+  local lent = moved == '' and sale.first_lent[peer] or with_moved(moved, peer, 1, 0)
+  if moved == '' then sale.first_lent[peer] = lent end
+  sale.rights_changed[user] = lent
+  sale.has_moved = true
+  change_user(sale, user, entry)
+  return LENT
+end
+
+local function without_receipt(total)
+  return to_number(total) <= RIGHTS_MAX and '' or nil
+end
+
+-- Whether that may follow a nonce: perhaps the last word, then receipts, none of them with more rights than an entry holds.
+local function is_addition(text)
+  local receipts = byte(text) == LAST_WORD and sub(text, 2) or text
+  local rest = string.gsub(receipts, ';%d+,%d+,(%d+)', without_receipt)
+  return rest == ''
 end
 
 -- Nothing is decided unless every command has its shape: an entry built from a wrong one could not be read again.
@@ -285,15 +207,62 @@ local function check(batch)
   if type_of(batch) ~= 'table' or batch[1] ~= BATCH_VERSION then return 'unknown version' end
   local length = #batch
   if length < FIRST - 1 + FIELDS or (length - FIRST + 1) % FIELDS ~= 0 then return 'wrong length' end
+  local additions = {} -- those that were looked at: many are the same
   for at = FIRST, length, FIELDS do
     local nonce = batch[at + 2]
+    local user = batch[at + 3]
     if
       type_of(batch[at]) ~= 'number' or not to_number(batch[at + 1])
-      or type_of(nonce) ~= 'string' or #nonce ~= 16 or type_of(batch[at + 3]) ~= 'string'
+      or type_of(nonce) ~= 'string' or #nonce < NONCE_BYTES or type_of(user) ~= 'string'
     then
       return 'malformed command'
     end
+    if #nonce > NONCE_BYTES then
+      local addition = sub(nonce, NONCE_BYTES + 1)
+      if user == '' or not (additions[addition] or is_addition(addition)) then return 'malformed command' end
+      additions[addition] = true
+    end
   end
+end
+
+-- The reply to a command on a sale of several shards, with its details, and what it has received.
+local function sharded_reply(keys, sale, epoch, index, nonce, user)
+  local is_long = #nonce > NONCE_BYTES
+  local is_loan = (is_long and sub(nonce, 1, NONCE_BYTES) or nonce) == LOAN and user ~= ''
+  if not is_loan and (to_number(index) - 1) % sale.shards ~= sale.shard then return MISPLACED, sale.shards end
+  if user == '' then return purchase(sale, index, nonce) end
+  local received
+  local is_last_word = false
+  if is_long then
+    received = receive(keys, sale, user, sub(nonce, NONCE_BYTES + 1))
+    is_last_word = byte(nonce, NONCE_BYTES + 1) == LAST_WORD
+    nonce = sub(nonce, 1, NONCE_BYTES)
+  end
+  local outcome, first, second
+  if is_loan then
+    outcome = lend(sale, index, user)
+  else
+    outcome, first, second = checkout(sale, index, nonce, user, is_last_word)
+  end
+  if received and outcome ~= HELD and outcome ~= LENT then
+    change_user(sale, user, sale.user_changed[user] or sale.users[sale.at] or NO_HOLDS)
+  end
+  if is_loan then return outcome, to_number(epoch), rights_rows(sale, user), received end
+  return outcome, first, second, received
+end
+
+local function single_reply(sale, index, nonce, user)
+  if user == '' then return purchase(sale, index, nonce) end
+  if nonce == LOAN then return NOT_LISTED end
+  if #nonce > NONCE_BYTES then nonce = sub(nonce, 1, NONCE_BYTES) end
+  return checkout(sale, index, nonce, user)
+end
+
+-- A sale that is not listed here, or that the call may not touch: of that one, and of any but in the first shard, nothing
+-- is said.
+local function unlisted_reply(keys, number, nonce, user, current, undeclared)
+  if undeclared[number] or user ~= '' and sub(nonce, 1, NONCE_BYTES) == LOAN or shard_of(keys) ~= 0 then return NOT_LISTED end
+  return user == '' and CODE_UNLISTED or number < current and SALE_GONE or SALE_UNLISTED
 end
 
 local function decide(keys, args)
@@ -301,7 +270,7 @@ local function decide(keys, args)
   local batch = unpack_message(args[1])
   local wrong = check(batch)
   if wrong then return redis.error_reply('HCBATCH ' .. wrong) end
-  local sales, watched_until, epoch, admitted = find_sales(keys, batch)
+  local sales, watched_until, epoch, admitted, undeclared = find_sales(keys, batch)
   local refused = refusal(epoch, admitted, args[2])
   if refused then return refused end
   fetch_all(batch, sales)
@@ -309,25 +278,35 @@ local function decide(keys, args)
   set_time(sales, now)
 
   local current = floor(now / batch[2])
-  local unlisted = {}
+  local unlisted, is_placed = {}, false
   local results, n = { now }, 1
   for at = FIRST, #batch, FIELDS do
     local number, nonce, user = batch[at], batch[at + 2], batch[at + 3]
     local sale = sales[number]
-    local outcome, first, second, counts
+    local outcome, first, second, received, counts
     if sale then
       sale.at = sale.at + 1
       counts = sale.counts
-      if user == '' then
-        outcome, first, second = purchase(sale, batch[at + 1], nonce)
+      if sale.shards then
+        outcome, first, second, received = sharded_reply(keys, sale, epoch, batch[at + 1], nonce, user)
       else
-        outcome, first, second = checkout(sale, batch[at + 1], nonce, user)
+        outcome, first, second = single_reply(sale, batch[at + 1], nonce, user)
       end
     else
       counts = unlisted
-      outcome = user == '' and CODE_UNLISTED or number < current and SALE_GONE or SALE_UNLISTED
+      outcome = unlisted_reply(keys, number, nonce, user, current, undeclared)
     end
-    counts[outcome] = (counts[outcome] or 0) + 1
+    if received then
+      is_placed = true
+      results[n + 1], results[n + 2] = RECEIVED, received
+      n = n + 2
+    end
+    if outcome < LENT then
+      counts[outcome] = (counts[outcome] or 0) + 1
+      is_placed = true
+    elseif outcome == LENT then
+      is_placed = true
+    end
     n = n + 1
     results[n] = outcome
     if first then
@@ -339,12 +318,13 @@ local function decide(keys, args)
       end
     end
   end
+  local encoded = pack(results)
+  if not is_placed then return { encoded, '' } end
 
   for _, sale in pairs(sales) do
     if sale then write_sale(sale, watched_until > now) end
   end
   for outcome, count in pairs(unlisted) do call('HINCRBY', prefix_of(keys) .. 'counts:unlisted', outcome, count) end
-  local encoded = pack(results)
   local id = call('XADD', keys[2], epoch .. '-*', 'b', args[1], 'r', encoded)
   return { encoded, id }
 end
@@ -368,11 +348,13 @@ local function open(keys, args)
   local refused = refusal(epoch, admitted, args[8])
   if refused then return refused end
   if stored then return { stored, 0, now } end
-  local field = terms_field(args, 2)
+  local field = terms_field(args, 2, args[9], args[10])
   drop_expired(keys, now)
   call('HSET', keys[1], args[1], field)
   local opened = { [7] = now }
   for at = 1, 6 do opened[at] = to_number(args[at]) end
+  local shards = to_number(args[9] or 1)
+  if shards > 1 then opened[8] = shards end
   call('XADD', keys[2], epoch .. '-*', 'o', pack(opened))
   return { field, 1, now }
 end

@@ -7,8 +7,8 @@ watch ARGV: sale, since, offset, bytes. Has the changes of all sales noted for t
   With another `since` than given the changes are not those that follow: read all items, then go on from `end`.
 log_state: Returns {now_ms, log entries, last id, ms when the oldest log entry was decided or false, persister's hash
   (flat), {epoch or false, admitted run or false, record's id or false}}.
-item_entries ARGV: sale, first index, count (at most 8,000). Returns {sale's field or false, now_ms, entries}: of each index
-  the item's entry, or false where nobody touched the item.
+item_entries ARGV: sale, first index, count (at most 8,000), step (1 if absent). Returns {sale's field or false, now_ms,
+  entries}: of each index the item's entry, or false where nobody touched the item.
 sale_counts ARGV: sale. Returns {sale's field or false, counts (flat)}.
 audit_sale ARGV: sale. Returns {now_ms, last id, field, items, users, counts} (the last three flat lists), one moment.
 ]]
@@ -58,14 +58,6 @@ local function watch(keys, args)
   return { field, now, since, length, call('GETRANGE', key, offset, offset + args[4] - 1) }
 end
 
-local function last_id(log)
-  if call('EXISTS', log) == 0 then return '0-0' end
-  local info = call('XINFO', 'STREAM', log)
-  for at = 1, #info, 2 do
-    if info[at] == 'last-generated-id' then return info[at + 1] end
-  end
-end
-
 local function log_state(keys)
   bind()
   local first = call('XRANGE', keys[2], '-', '+', 'COUNT', 1)[1]
@@ -87,7 +79,8 @@ local function item_entries(keys, args)
   local field = call('HGET', keys[1], args[1])
   if not field then return { false, now_ms(), {} } end
   local indexes = {}
-  for n = 1, to_number(args[3]) do indexes[n] = format('%d', args[2] + n - 1) end
+  local step = args[4] or 1
+  for n = 1, to_number(args[3]) do indexes[n] = format('%d', args[2] + (n - 1) * step) end
   return { field, now_ms(), call('HMGET', prefix_of(keys) .. 'sale:' .. args[1] .. ':items', unpack_list(indexes)) }
 end
 

@@ -1,10 +1,13 @@
 import type { SaleTerms } from '../../../core/decisions.ts'
 import { outcomeByCode, outcomes } from '../../../core/outcomes.ts'
+import { shardOf } from '../../../core/shards.ts'
 import { isoTime } from '../../../core/time.ts'
-import type { Breaches } from './breaches.ts'
-import type { Purchase, RedisSale } from './redis-side.ts'
+import type { Breaches, BreachRow } from './breaches.ts'
+import { compareRights, rightsOf } from './compare-rights.ts'
+import type { RecordedRights } from './postgres-side.ts'
+import { type Purchase, partOf, type RedisSale } from './redis-side.ts'
 
-/** What Postgres has of a sale, up to the log position of what Redis knew of it. */
+/** What Postgres has of a sale in a shard, up to the log position of what Redis knew of it. */
 export interface RecordedSale {
   /** undefined: the table of sales does not have it. */
   readonly terms: SaleTerms | undefined
@@ -12,74 +15,85 @@ export interface RecordedSale {
   readonly purchases: ReadonlyMap<number, Purchase>
   /** Outcome code -> attempts. */
   readonly counts: ReadonlyMap<number, number>
-  /** When the last attempt was decided by Redis' clock, which may have been set back since. */
+  /** When the last attempt was decided by Redis' clock, or the last right moved: it may have been set back since. */
   readonly latestMs: number
+  readonly rights: readonly RecordedRights[]
+  /** Whether the shard may have been told of rights that it had forgotten: it was admitted since the sale could be opened. */
+  readonly isReminded: boolean
 }
 
-interface CompareOptions {
+export interface CompareOptions {
   readonly breaches: Breaches
   /** `false`: Postgres does not have the log up to the moment of Redis yet, so what it lacks proves nothing. */
   readonly isComplete: boolean
+  /** The other shards of whose logs Postgres has all that was decided before that moment. */
+  readonly completePeers: ReadonlySet<number>
+  /** What the other shards know of the sale that were admitted during it as well. */
+  readonly remindedPeers: ReadonlyMap<number, RedisSale>
 }
 
-/** Compares what Redis and Postgres know of one sale, and Redis with itself. */
+/** Compares what Redis and Postgres know of one sale in one shard, and Redis with itself. */
 export function compareSale(redis: RedisSale, recorded: RecordedSale, options: CompareOptions): void {
-  const { sale } = redis.terms
-  for (const field of redis.unreadable) options.breaches.add('record_unreadable', { sale, field })
+  const part = partOf(redis)
+  for (const field of redis.unreadable) options.breaches.add('record_unreadable', { ...part, field })
   // A hold that was cut off from its user's entry may be alive again in its item's by a clock that has stepped back, and
   // one that was taken over in its user's. At the latest time of all they had ended, so there the two must be equal.
   compareUsers({ ...redis, nowMs: Math.max(redis.nowMs, recorded.latestMs) }, options.breaches)
-  compareTerms(redis.terms, recorded.terms, options)
+  compareTerms(redis, recorded.terms, options)
   comparePurchases(redis, recorded, options)
   compareBuyers(redis, recorded, options)
-  compareCounts({ sale, redis: redis.counts, postgres: recorded.counts }, options)
+  compareCounts({ of: part, redis: redis.counts, postgres: recorded.counts }, options)
+  compareRights(redis, recorded, options)
 }
 
-/** Attempts by outcome; `sale` null for those that named no listed sale. */
+/** Attempts by outcome; of the `sale` null those that named no listed sale. */
 export function compareCounts(
-  counts: { sale: number | null; redis: ReadonlyMap<number, number>; postgres: ReadonlyMap<number, number> },
-  { breaches, isComplete }: CompareOptions,
+  counts: { of: BreachRow; redis: ReadonlyMap<number, number>; postgres: ReadonlyMap<number, number> },
+  { breaches, isComplete }: Pick<CompareOptions, 'breaches' | 'isComplete'>,
 ): void {
   for (const code of new Set([...counts.redis.keys(), ...counts.postgres.keys()])) {
     const redis = counts.redis.get(code) ?? 0
     const postgres = counts.postgres.get(code) ?? 0
     if (postgres === redis || (!isComplete && postgres < redis)) continue
     const outcome = outcomeByCode[code] ?? `unknown (${code})`
-    breaches.add('attempts_differ', { sale: counts.sale, outcome, redis, postgres })
+    breaches.add('attempts_differ', { ...counts.of, outcome, redis, postgres })
   }
 }
 
-function compareTerms(redis: SaleTerms, postgres: SaleTerms | undefined, { breaches, isComplete }: CompareOptions) {
-  const { sale } = redis
+function compareTerms(redisSale: RedisSale, postgres: SaleTerms | undefined, options: CompareOptions): void {
+  const { breaches, isComplete } = options
+  const { terms: redis } = redisSale
+  const part = partOf(redisSale)
   if (postgres === undefined) {
-    if (isComplete) breaches.add('terms_differ', { sale, problem: 'Postgres does not have the sale' })
+    if (isComplete) breaches.add('terms_differ', { ...part, problem: 'Postgres does not have the sale' })
     return
   }
   for (const name of Object.keys(redis) as (keyof SaleTerms)[]) {
     if (redis[name] === postgres[name]) continue
-    breaches.add('terms_differ', { sale, term: name, redis: redis[name], postgres: postgres[name] })
+    breaches.add('terms_differ', { ...part, term: name, redis: redis[name], postgres: postgres[name] })
   }
 }
 
-function comparePurchases({ terms, sold }: RedisSale, { purchases }: RecordedSale, options: CompareOptions): void {
+function comparePurchases(redisSale: RedisSale, { purchases }: RecordedSale, options: CompareOptions): void {
+  const { terms, sold } = redisSale
   const { breaches, isComplete } = options
-  const { sale } = terms
+  const part = partOf(redisSale)
   for (const [item, inRedis] of sold) {
     const inPostgres = purchases.get(item)
     if (inPostgres === undefined) {
-      if (isComplete) breaches.add('not_recorded', { sale, item, ...shown(inRedis) })
+      if (isComplete) breaches.add('not_recorded', { ...part, item, ...shown(inRedis) })
       continue
     }
     for (const name of ['user', 'nonce', 'purchasedAtMs'] as const) {
       if (inRedis[name] === inPostgres[name]) continue
       const [redis, postgres] = [inRedis, inPostgres].map((purchase) => shownValue(purchase, name)) as [string, string]
-      breaches.add('purchase_differs', { sale, item, what: differenceNames[name], redis, postgres })
+      breaches.add('purchase_differs', { ...part, item, what: differenceNames[name], redis, postgres })
     }
   }
   for (const [item, purchase] of purchases) {
-    if (!sold.has(item)) breaches.add('not_sold', { sale, item, ...shown(purchase) })
+    if (!sold.has(item)) breaches.add('not_sold', { ...part, item, ...shown(purchase) })
     // The limits of the sale as Redis has them: Postgres' own checks go by what Postgres has.
-    if (item < 1 || item > terms.items) breaches.add('outside_sale', { sale, item, items: terms.items })
+    if (item < 1 || item > terms.items) breaches.add('outside_sale', { ...part, item, items: terms.items })
   }
 }
 
@@ -94,20 +108,22 @@ function shown({ user, purchasedAtMs }: Purchase): { user: string; purchased_at:
 }
 
 /** By the count that Redis keeps of each user, which is what its limit goes by. */
-function compareBuyers({ terms, users }: RedisSale, { purchases }: RecordedSale, options: CompareOptions): void {
+function compareBuyers(redisSale: RedisSale, { purchases }: RecordedSale, options: CompareOptions): void {
+  const { users } = redisSale
   const { breaches, isComplete } = options
   const postgresCounts = countBy(purchases.values(), ({ user }) => user)
   for (const user of new Set([...users.keys(), ...postgresCounts.keys()])) {
     const redis = users.get(user)?.purchases ?? 0
     const postgres = postgresCounts.get(user) ?? 0
     if (postgres === redis || (!isComplete && postgres < redis)) continue
-    breaches.add('buyer_differs', { sale: terms.sale, user, redis, postgres })
+    breaches.add('buyer_differs', { ...partOf(redisSale), user, redis, postgres })
   }
 }
 
 /** Redis alone: what a user has by the entries of items, against the user's entry and the limit. */
-function compareUsers({ terms, nowMs, sold, held, users, counts }: RedisSale, breaches: Breaches): void {
-  const { sale, userLimit } = terms
+function compareUsers(redisSale: RedisSale, breaches: Breaches): void {
+  const { terms, nowMs, sold, held, users, counts } = redisSale
+  const part = partOf(redisSale)
   const bought = countBy(sold.values(), ({ user }) => user)
   const holds = new Map<string, number[]>()
   for (const { user, expiresAtMs } of held.values()) {
@@ -117,29 +133,34 @@ function compareUsers({ terms, nowMs, sold, held, users, counts }: RedisSale, br
     else expiries.push(expiresAtMs)
   }
   for (const user of new Set([...users.keys(), ...bought.keys(), ...holds.keys()])) {
-    const entry = users.get(user) ?? { purchases: 0, holdsExpireAtMs: [] }
+    const entry = users.get(user) ?? { purchases: 0, holdsExpireAtMs: [], rights: [] }
     const purchases = bought.get(user) ?? 0
     const live = holds.get(user) ?? []
     if (entry.purchases !== purchases) {
       const counted = { in_user_record: entry.purchases, in_item_records: purchases }
-      breaches.add('user_record_differs', { sale, user, what: 'purchases', ...counted })
+      breaches.add('user_record_differs', { ...part, user, what: 'purchases', ...counted })
     }
     const liveInEntry = entry.holdsExpireAtMs.filter((expiresAtMs) => expiresAtMs > nowMs)
     if (times(liveInEntry) !== times(live)) {
       const listed = { in_user_record: times(liveInEntry), in_item_records: times(live) }
-      breaches.add('user_record_differs', { sale, user, what: 'live holds', ...listed })
+      breaches.add('user_record_differs', { ...part, user, what: 'live holds', ...listed })
     }
-    if (purchases + live.length > userLimit) {
-      const counted = { purchases, live_holds: live.length, limit: userLimit }
-      breaches.add('over_limit', { where: 'Redis', sale, user, ...counted })
+    const taken = { purchases, live_holds: live.length }
+    if (purchases + live.length > terms.userLimit) {
+      breaches.add('over_limit', { where: 'Redis', ...part, user, ...taken, limit: terms.userLimit })
     }
+    if (terms.shards === 1) continue
+    const rights = rightsOf(redisSale, user, entry.rights)
+    if (purchases + live.length > rights) breaches.add('over_rights', { ...part, user, ...taken, rights })
   }
   const counted = counts.get(outcomes.purchased.code) ?? 0
   if (counted !== sold.size) {
-    breaches.add('sold_count_differs', { sale, purchases_counted: counted, items_sold: sold.size })
+    breaches.add('sold_count_differs', { ...part, purchases_counted: counted, items_sold: sold.size })
   }
   for (const item of [...sold.keys(), ...held.keys()]) {
-    if (item > terms.items) breaches.add('outside_sale', { where: 'Redis', sale, item, items: terms.items })
+    if (item > terms.items) breaches.add('outside_sale', { where: 'Redis', ...part, item, items: terms.items })
+    const place = shardOf(item, terms.shards)
+    if (place !== redisSale.shard) breaches.add('outside_sale', { where: 'Redis', ...part, item, shard_of_item: place })
   }
 }
 

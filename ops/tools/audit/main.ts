@@ -6,10 +6,11 @@ import { type Config, loadConfig } from '../../../core/config/load.ts'
 import { Fault } from '../../../core/faults.ts'
 import { auditRedisTimeoutMs, auditStatementTimeoutMs } from '../../../core/limits.ts'
 import { connectPostgres, type Postgres } from '../../../core/postgres/connection.ts'
+import { shardCountOf, shardsText } from '../../../core/postgres/log-offset.ts'
 import { PostgresFault } from '../../../core/postgres/postgres-fault.ts'
 import { firstConnect } from '../../../core/redis/connection.ts'
 import { SaleStore } from '../../../core/redis/sale-store.ts'
-import { firstShard } from '../../../core/shards.ts'
+import { shardNumbers } from '../../../core/shards.ts'
 import { withServices } from '../../embedded/with-services.ts'
 import { failureText } from '../failure-text.ts'
 import { audit } from './audit.ts'
@@ -59,16 +60,20 @@ async function auditOnce(config: Config, asked: Asked): Promise<AuditReport> {
     applicationName: 'hotcakes audit',
     statementTimeoutMs: auditStatementTimeoutMs,
   })
-  const store = new SaleStore(config.redis, {
-    shard: firstShard,
-    name: 'hotcakes audit',
-    commandTimeoutMs: auditRedisTimeoutMs,
-  })
+  const stores: SaleStore[] = []
   try {
-    // Not store.connect(): that needs the rights of the service, and the audit only reads.
-    await firstConnect(store.redis, config.redis)
+    for (const shard of shardNumbers(shardCountOf(postgres.query<{ shard: number }>(shardsText)))) {
+      const store = new SaleStore(config.redis, {
+        shard,
+        name: 'hotcakes audit',
+        commandTimeoutMs: auditRedisTimeoutMs,
+      })
+      stores.push(store)
+      // Not store.connect(): that needs the rights of the service, and the audit only reads.
+      await firstConnect(store.redis, config.redis)
+    }
     const report = await audit(
-      { store, postgres },
+      { stores, postgres },
       {
         sale: asked.sale,
         waitMs: asked.waitSeconds * 1_000,
@@ -78,7 +83,7 @@ async function auditOnce(config: Config, asked: Asked): Promise<AuditReport> {
     tryKeepVerdict(postgres, report, asked.sale)
     return report
   } finally {
-    store.close()
+    for (const store of stores) store.close()
     postgres.close()
   }
 }

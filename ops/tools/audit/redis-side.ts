@@ -3,6 +3,9 @@ import type { LogPosition } from '../../../core/log-position.ts'
 import { decodeItemEntry } from '../../../core/redis/item-entry.ts'
 import type { SaleSnapshot } from '../../../core/redis/sale-store.ts'
 import { decodeUserEntry, type UserEntry } from '../../../core/redis/user-entry.ts'
+import { firstShard } from '../../../core/shards.ts'
+import type { BreachRow } from './breaches.ts'
+import type { LogExtent } from './log-extent.ts'
 
 export interface Purchase {
   readonly user: string
@@ -18,8 +21,9 @@ interface Hold {
   readonly expiresAtMs: number
 }
 
-/** What Redis knew of a sale at one moment, which is the one just after the log entry at `position`. */
+/** What a shard knew of a sale at one moment, which is the one just after the log entry at `position`. */
 export interface RedisSale {
+  readonly shard: number
   readonly terms: SaleTerms
   readonly nowMs: number
   readonly position: LogPosition
@@ -34,8 +38,18 @@ export interface RedisSale {
   readonly unreadable: readonly string[]
 }
 
-/** undefined when Redis has the sale no more: it does not list it, or has dropped its keys already. */
-export function decodeSnapshot(snapshot: SaleSnapshot): RedisSale | undefined {
+/** What a shard said, each sale at a moment of its own. */
+export interface ShardSide {
+  readonly shard: number
+  readonly extent: LogExtent
+  /** Listed sales; undefined: Redis has dropped its keys. */
+  readonly sales: ReadonlyMap<number, RedisSale | undefined>
+  /** Where its log was after all that was read, of it and of the others. */
+  readonly position: LogPosition
+}
+
+/** undefined when the shard has the sale no more: it does not list it, or has dropped its keys already. */
+export function decodeSnapshot(snapshot: SaleSnapshot, shard: number = firstShard): RedisSale | undefined {
   const { terms, expiresAtMs, nowMs, last, counts } = snapshot
   if (terms === undefined || expiresAtMs === undefined || expiresAtMs <= nowMs) return undefined
   const { opensAtMs } = terms
@@ -55,9 +69,14 @@ export function decodeSnapshot(snapshot: SaleSnapshot): RedisSale | undefined {
     else held.set(Number(field), { user, nonce, expiresAtMs: atMs })
   }
   for (const [user, bytes] of snapshot.users) {
-    const entry = decodeUserEntry(bytes, opensAtMs)
+    const entry = decodeUserEntry(bytes, opensAtMs, terms.shards)
     if (entry === undefined) unreadable.push(`users ${user}`)
     else users.set(user, entry)
   }
-  return { terms, nowMs, position: last, sold, held, users, counts, unreadable }
+  return { shard, terms, nowMs, position: last, sold, held, users, counts, unreadable }
+}
+
+/** How a sale in a shard is named; where a sale has one shard, nobody needs to know of shards. */
+export function partOf({ terms, shard }: Pick<RedisSale, 'terms' | 'shard'>): { readonly sale: number } & BreachRow {
+  return terms.shards === 1 ? { sale: terms.sale } : { sale: terms.sale, shard }
 }

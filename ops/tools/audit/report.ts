@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import type { AuditVerdict } from '../../../core/audit-verdict.ts'
 import { formatLogPosition, type LogPosition } from '../../../core/log-position.ts'
 import { textTable } from '../../../core/text-table.mjs'
@@ -25,13 +26,15 @@ export interface AuditReport {
   readonly verdict: AuditVerdict
   readonly startedAtMs: number
   readonly tookMs: number
-  readonly log: {
+  /** Of each shard, by their numbers. */
+  readonly logs: readonly {
+    readonly shard: number
     readonly offset: LogPosition
     readonly last: string
     readonly backlogEntries: number
     readonly lagSeconds: number
     readonly persister: string
-  }
+  }[]
   readonly sales: readonly SaleReport[]
   /** Attempts that named no listed sale. */
   readonly unlisted: { readonly redis: number; readonly postgres: number }
@@ -45,21 +48,27 @@ export interface AuditReport {
 
 /** Left out when only one sale is looked at. */
 const wholeRecordChecks = new Set<Check>(['log_entry_missing', 'place_doubled', 'place_missing'])
+/** Left out when there is one shard: then no right is ever lent. */
+const rightsChecks = new Set<Check>(['over_rights', 'right_not_lent', 'rights_differ'])
 
-/** For machines. Times are RFC 3339, `count` may be more than the rows that are given. */
+export type LogReport = AuditReport['logs'][number]
+
+/** The first shard's log: the one that there always is. */
+export function firstLog({ logs }: AuditReport): LogReport {
+  const [log] = logs
+  assert.ok(log)
+  return log
+}
+
+/** For machines. Times are RFC 3339, `count` may be more than the rows that are given; `logs` are there with several shards. */
 export function reportAsJson(report: AuditReport): string {
-  const { verdict, log, sales, unlisted, rows, notChecked, tookMs } = report
+  const { verdict, logs, sales, unlisted, rows, notChecked, tookMs } = report
   const shown = {
     verdict,
     started_at: isoTime(report.startedAtMs),
     took_ms: tookMs,
-    log: {
-      offset: formatLogPosition(log.offset),
-      last: log.last,
-      backlog_entries: log.backlogEntries,
-      lag_seconds: log.lagSeconds,
-      persister: log.persister,
-    },
+    log: logAsJson(firstLog(report)),
+    ...(logs.length > 1 && { logs: logs.map((log) => ({ shard: log.shard, ...logAsJson(log) })) }),
     attempts: rows ?? null,
     unlisted,
     sales: sales.map((sale) => ({
@@ -81,16 +90,31 @@ export function reportAsJson(report: AuditReport): string {
   return `${JSON.stringify(shown, undefined, 2)}\n`
 }
 
+function logAsJson({ offset, last, backlogEntries, lagSeconds, persister }: LogReport) {
+  return {
+    offset: formatLogPosition(offset),
+    last,
+    backlog_entries: backlogEntries,
+    lag_seconds: lagSeconds,
+    persister,
+  }
+}
+
+function logAsText({ shard, offset, last, backlogEntries, lagSeconds, persister }: LogReport, count: number): string {
+  const whose = count > 1 ? `log of shard ${shard}` : 'log'
+  const age = backlogEntries > 0 ? `, the oldest for ${lagSeconds.toFixed(1)} s` : ''
+  const heard = persister === 'silent' ? 'no persister has been heard of' : `the persister is ${persister}`
+  const waiting = `${backlogEntries} entries are waiting${age}`
+  return `${whose}: Postgres has it up to ${formatLogPosition(offset)}, Redis is at ${last}; ${waiting}; ${heard}`
+}
+
 const saleHead = ['sale', 'opened', 'items', 'sold', 'purchases', 'held', 'attempts', 'recorded', '']
 
 /** For people. */
 export function reportAsText(report: AuditReport): string {
-  const { log, sales, unlisted, rows, notChecked, tookMs } = report
-  const persister = log.persister === 'silent' ? 'no persister has been heard of' : `the persister is ${log.persister}`
+  const { logs, sales, unlisted, rows, notChecked, tookMs } = report
   const lines = [
-    `log: Postgres has it up to ${formatLogPosition(log.offset)}, Redis is at ${log.last}; ${log.backlogEntries} entries are waiting` +
-      (log.backlogEntries > 0 ? `, the oldest for ${log.lagSeconds.toFixed(1)} s` : '') +
-      `; ${persister}`,
+    ...logs.map((log) => logAsText(log, logs.length)),
     '',
     ...textTable(saleHead, sales.map(saleCells), { left: [saleHead.length - 1] }),
   ]
@@ -143,7 +167,9 @@ function rowText(row: BreachRow): string {
     .join(' ')
 }
 
-function checked({ breaches, wholeRecord }: AuditReport) {
-  const names = (Object.keys(checks) as Check[]).filter((name) => wholeRecord || !wholeRecordChecks.has(name))
+function checked({ breaches, wholeRecord, logs }: AuditReport) {
+  const isShown = (name: Check) =>
+    (wholeRecord || !wholeRecordChecks.has(name)) && (logs.length > 1 || !rightsChecks.has(name))
+  const names = (Object.keys(checks) as Check[]).filter(isShown)
   return names.map((check) => ({ check, holds: checks[check], ...breaches.of(check) }))
 }

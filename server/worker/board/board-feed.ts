@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
 import type { SaleTerms } from '../../../core/decisions.ts'
-import { Fault } from '../../../core/faults.ts'
+import { Fault, undefinedForFault } from '../../../core/faults.ts'
 import {
   boardChangesBytesMax,
   boardItemsMax,
@@ -19,12 +19,29 @@ import { saleAt } from '../selling/sales.ts'
 import { ItemStates } from './item-states.ts'
 import { SaleCurve } from './sale-curve.ts'
 
-export interface BoardFeedOptions {
+/** What it needs of a shard. */
+export interface BoardShard {
+  readonly number: number
   readonly store: Pick<SaleStore, 'watch' | 'scanItems' | 'isUp'>
-  readonly clock: RedisClock
+  readonly clock: Pick<RedisClock, 'observe'>
+  /** The connection stands, and the last question was answered. */
+  readonly isAnswering: boolean
+}
+
+export interface BoardFeedOptions {
+  /** By their numbers. */
+  readonly shards: readonly BoardShard[]
+  readonly clock: Pick<RedisClock, 'now'>
   readonly intervalMs: number
   /** For all viewers, at most once a tick. */
   readonly publish: (message: Buffer) => void
+}
+
+/** Up to where what a shard noted is in the states. */
+interface Place {
+  readonly shard: BoardShard
+  readonly sinceMs: number
+  offset: number
 }
 
 /** The sale on the board, as of the last tick. */
@@ -32,9 +49,8 @@ interface Shown {
   readonly terms: SaleTerms
   readonly states: ItemStates
   readonly curve: SaleCurve
-  /** Up to where what Redis noted is in `states`. */
-  readonly sinceMs: number
-  offset: number
+  /** Of the shards that are followed. Of the others everything is shown as available. */
+  readonly places: readonly Place[]
   nowMs: number
   holds: number
   purchases: number
@@ -84,7 +100,7 @@ export class BoardFeed {
     this.#viewers -= 1
   }
 
-  /** The connection to Redis was lost: it may have come back as another, so the next tick reads all anew. */
+  /** The connection to a Redis was lost: it may have come back as another, so the next tick reads all anew. */
   forget(): void {
     this.#shown = undefined
   }
@@ -95,7 +111,7 @@ export class BoardFeed {
     while (this.#viewers > 0) {
       const startedMs = performance.now()
       // Without Redis there is nothing to say, and the viewers will notice.
-      const isWell = !this.#options.store.isUp || (await this.#tryTick())
+      const isWell = !this.#options.shards.some(({ store }) => store.isUp) || (await this.#tryTick())
       // After a fault all of the sale may have to be read anew, which a Redis in trouble can't do at each tick.
       const pauseMs = isWell ? this.#tickMs() : boardSilenceMs
       await delay(Math.max(0, startedMs + pauseMs - performance.now()))
@@ -123,46 +139,92 @@ export class BoardFeed {
   }
 
   async #tick(): Promise<void> {
-    const { store, clock, intervalMs } = this.#options
+    const { clock, intervalMs } = this.#options
     const nowMs = clock.now()
     if (nowMs === undefined) return
     const sale = saleAt(nowMs, intervalMs)
     const known = this.#shown?.terms.sale === sale ? this.#shown : undefined
-    let watched = await store.watch(sale, { ...nowhere, ...known })
-    if (watched === undefined) return
-    clock.observe(watched.nowMs)
-    if (known === undefined || !follows(known, watched)) {
-      this.#shown = undefined // whoever joins meanwhile gets the state afterwards, with the others
-      this.#show(await this.#read(watched))
-      return
-    }
-    apply(known, watched)
-    while (known.offset < watched.end) {
-      watched = await store.watch(sale, { ...nowhere, ...known })
-      if (watched === undefined || !follows(known, watched)) return this.forget() // watched anew: the next tick reads all
-      apply(known, watched)
-    }
-    this.#tell(known)
+    if (known !== undefined && (await this.#follow(known))) this.#tell(known)
+    else await this.#begin(sale)
+  }
+
+  /** Brings what is shown up to date; `false` when that can't be done, and all has to be read anew. */
+  async #follow(shown: Shown): Promise<boolean> {
+    if (await this.#isMoreThere(shown)) return false
+    const all = await Promise.all(shown.places.map((place) => this.#followPlace(shown, place)))
+    return all.every((isFollowed) => isFollowed)
+  }
+
+  async #followPlace(shown: Shown, place: Place): Promise<boolean> {
+    const { store, clock } = place.shard
+    let end: number
+    do {
+      const { sinceMs, offset } = place
+      const watched = await store.watch(shown.terms.sale, { ...nowhere, sinceMs, offset })
+      if (watched?.sinceMs !== sinceMs || watched.end < offset) return false
+      clock.observe(watched.nowMs)
+      apply(shown, place, watched)
+      ;({ end } = watched)
+    } while (place.offset < end)
+    return true
+  }
+
+  /** Whether a shard has its part of the sale that is not followed: it was away, or is late. */
+  async #isMoreThere({ terms, places }: Shown): Promise<boolean> {
+    const others = this.#answering().filter((shard) => {
+      return shard.number < terms.shards && !places.some((place) => place.shard === shard)
+    })
+    const watched = await Promise.all(
+      others.map(({ store }) => store.watch(terms.sale, nowhere).catch(undefinedForFault)),
+    )
+    return watched.some((each) => each !== undefined)
+  }
+
+  async #begin(sale: number): Promise<void> {
+    const watched = await this.#watchAll(sale)
+    const [first] = watched
+    if (first === undefined) return
+    this.#shown = undefined // whoever joins meanwhile gets the state afterwards, with the others
+    this.#show(await this.#read(first.watched.terms, watched))
+  }
+
+  /** At every shard that lists the sale and answers. @throws Fault when none answers */
+  async #watchAll(sale: number): Promise<{ shard: BoardShard; watched: WatchedSale }[]> {
+    const faults: Fault[] = []
+    const all = await Promise.all(
+      this.#answering().map(async (shard) => {
+        const watched = await shard.store.watch(sale, nowhere).catch((error: unknown) => {
+          if (!(error instanceof Fault)) throw error
+          faults.push(error)
+        })
+        if (watched === undefined) return []
+        shard.clock.observe(watched.nowMs)
+        return [{ shard, watched }]
+      }),
+    )
+    const [fault] = faults
+    const found = all.flat()
+    if (found.length === 0 && fault !== undefined) throw fault
+    return found
+  }
+
+  /** Of several shards those that hang are left out. */
+  #answering(): readonly BoardShard[] {
+    const { shards } = this.#options
+    return shards.length === 1 ? shards : shards.filter(({ isAnswering }) => isAnswering)
   }
 
   /** All of a sale: its items as they are, on which what was noted from then on will follow. */
-  async #read({ terms, nowMs, sinceMs, end }: WatchedSale): Promise<Shown> {
+  async #read(terms: SaleTerms, watched: { shard: BoardShard; watched: WatchedSale }[]): Promise<Shown> {
     const states = new ItemStates(terms.items, boardItemsMax)
     const soldAtMs: number[] = []
-    let cursor = '0'
-    do {
-      const scanned = await this.#options.store.scanItems(terms.sale, cursor, boardScanItems)
-      for (const { index, isSold, timeMs } of scanned.items) {
-        if (isSold) states.sell(index)
-        else states.hold(index, timeMs)
-        if (isSold) soldAtMs.push(timeMs)
-      }
-      ;({ cursor } = scanned)
-    } while (cursor !== '0')
+    await Promise.all(watched.map(({ shard }) => readItems(shard, terms.sale, { states, soldAtMs })))
+    const nowMs = watched[0]?.watched.nowMs ?? 0
     states.expire(nowMs - terms.opensAtMs)
     states.takeChanges()
     const curve = SaleCurve.through(soldAtMs)
-    return { terms, states, curve, sinceMs, offset: end, nowMs, holds: 0, purchases: 0 }
+    const places = watched.map(({ shard, watched: { sinceMs, end } }) => ({ shard, sinceMs, offset: end }))
+    return { terms, states, curve, places, nowMs, holds: 0, purchases: 0 }
   }
 
   #show(shown: Shown): void {
@@ -206,11 +268,25 @@ export class BoardFeed {
   }
 }
 
-function follows(known: Shown, watched: WatchedSale): boolean {
-  return watched.sinceMs === known.sinceMs && watched.end >= known.offset
+/** All that somebody touched in the shard. */
+async function readItems(
+  { store }: BoardShard,
+  sale: number,
+  { states, soldAtMs }: { states: ItemStates; soldAtMs: number[] },
+): Promise<void> {
+  let cursor = '0'
+  do {
+    const scanned = await store.scanItems(sale, cursor, boardScanItems)
+    for (const { index, isSold, timeMs } of scanned.items) {
+      if (isSold) states.sell(index)
+      else states.hold(index, timeMs)
+      if (isSold) soldAtMs.push(timeMs)
+    }
+    ;({ cursor } = scanned)
+  } while (cursor !== '0')
 }
 
-function apply(shown: Shown, { terms, changes, nowMs }: WatchedSale): void {
+function apply(shown: Shown, place: Place, { terms, changes, nowMs }: WatchedSale): void {
   // A tick after the hold was taken at the most, so it is shown for as much longer than it lasts.
   const expiryMs = nowMs - terms.opensAtMs + terms.holdMs
   visitItemChanges(changes, (index, isSold) => {
@@ -222,8 +298,8 @@ function apply(shown: Shown, { terms, changes, nowMs }: WatchedSale): void {
       shown.holds += 1
     }
   })
-  shown.offset += changes.length
-  shown.nowMs = nowMs
+  place.offset += changes.length
+  if (place === shown.places[0]) shown.nowMs = nowMs
 }
 
 function numbers({ nowMs, states }: Shown): { now: number; held: number; sold: number } {

@@ -1,13 +1,15 @@
 import { Gauge, type Registry } from 'prom-client'
 import type { Route } from '../http/http-server.ts'
 import type { TemplatedApp } from '../http/uws.ts'
+import type { RedisClock } from '../selling/redis-clock.ts'
 import type { Shard } from '../selling/shard.ts'
 import { BoardFeed } from './board-feed.ts'
 import { boardRoutes } from './board-files.ts'
 import { BoardSocket } from './board-socket.ts'
 
 export interface BoardOptions {
-  readonly shard: Pick<Shard, 'store' | 'clock' | 'onLost'>
+  readonly shards: readonly Pick<Shard, 'number' | 'store' | 'clock' | 'isAnswering' | 'onLost'>[]
+  readonly clock: Pick<RedisClock, 'now'>
   readonly intervalMs: number
   readonly registry: Registry
 }
@@ -18,11 +20,10 @@ export class Board {
   readonly #socket = new BoardSocket()
   readonly #feed: BoardFeed
 
-  constructor({ shard, intervalMs, registry }: BoardOptions) {
-    const { store, clock } = shard
-    const feed = new BoardFeed({ store, clock, intervalMs, publish: (message) => this.#socket.publish(message) })
+  constructor({ shards, clock, intervalMs, registry }: BoardOptions) {
+    const feed = new BoardFeed({ shards, clock, intervalMs, publish: (message) => this.#socket.publish(message) })
     this.#feed = feed
-    shard.onLost(() => feed.forget())
+    for (const shard of shards) shard.onLost(() => feed.forget())
     registry.registerMetric(
       new Gauge({
         name: 'hotcakes_board_viewers',

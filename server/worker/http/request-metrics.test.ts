@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { AggregatorRegistry, Registry } from 'prom-client'
 
+import { firstShard } from '../../../core/shards.ts'
 import { SellingMetrics } from '../selling/selling-metrics.ts'
 import { registerWorkerGauges } from '../worker-gauges.ts'
 import { RequestMetrics } from './request-metrics.ts'
@@ -19,7 +20,7 @@ test('requests, outcomes, faults and shed requests appear under their labels', a
   const selling = new SellingMetrics(registry)
   selling.decided('held')
   selling.decided('code_unlisted')
-  selling.batch(2, 0.001)
+  selling.batch(firstShard, 2, 0.001)
   selling.fault('HC_REDIS_UNAVAILABLE')
   const lines = (await registry.metrics()).split('\n')
   for (const line of [
@@ -75,8 +76,8 @@ test('over several workers counts add up, and the sale is that of one of them', 
       const metrics = new RequestMetrics(registry, routes)
       metrics.answered(0, 200, 0.001)
       registerWorkerGauges(registry, {
-        commandsWaiting: () => 3,
-        answersUncommitted: () => 0,
+        shards: [{ number: firstShard, batcher: { waiting: 3 }, uncommitted: undefined }],
+        rightsSeekers: () => 0,
         connections: () => 2,
         saleItems: () => ({ total: 100, held, sold: 1, available: 99 - held }),
       })
@@ -101,12 +102,46 @@ test('over several workers counts add up, and the sale is that of one of them', 
 test('nothing is said of a sale that is not known', async () => {
   const registry = new Registry()
   registerWorkerGauges(registry, {
-    commandsWaiting: () => 0,
-    answersUncommitted: () => 0,
+    shards: [{ number: firstShard, batcher: { waiting: 0 }, uncommitted: undefined }],
+    rightsSeekers: () => 0,
     connections: () => 0,
     saleItems: () => undefined,
   })
   assert.ok(!(await registry.metrics()).includes('hotcakes_sale_items{'))
+})
+
+test('several shards are told apart, and what they do for each other is counted', async () => {
+  const registry = new Registry()
+  const selling = new SellingMetrics(registry, 2)
+  selling.batch(1, 2, 0.001)
+  selling.rightsAsked(3)
+  selling.rightsRound('refused')
+  const shards = [0, 1].map((number) => ({ number, batcher: { waiting: 5 + number }, uncommitted: { count: number } }))
+  registerWorkerGauges(registry, { shards, rightsSeekers: () => 4, connections: () => 0, saleItems: () => undefined })
+  const lines = (await registry.metrics()).split('\n')
+  for (const line of [
+    'hotcakes_batch_commands_count{shard="0"} 0',
+    'hotcakes_batch_commands_count{shard="1"} 1',
+    'hotcakes_redis_batch_duration_seconds_count{shard="1"} 1',
+    'hotcakes_commands_waiting{shard="1"} 6',
+    'hotcakes_answers_uncommitted{shard="1"} 1',
+    'hotcakes_rights_asked_total 3',
+    'hotcakes_rights_rounds_total{result="refused"} 1',
+    'hotcakes_rights_rounds_total{result="lent"} 0',
+    'hotcakes_rights_waiting 4',
+  ]) {
+    assert.ok(lines.includes(line), line)
+  }
+})
+
+test('with one shard nothing is said of shards', async () => {
+  const registry = new Registry()
+  new SellingMetrics(registry).batch(firstShard, 1, 0.001)
+  const shards = [{ number: firstShard, batcher: { waiting: 1 }, uncommitted: undefined }]
+  registerWorkerGauges(registry, { shards, rightsSeekers: () => 0, connections: () => 0, saleItems: () => undefined })
+  const text = await registry.metrics()
+  assert.ok(text.includes('\nhotcakes_commands_waiting 1\n'))
+  assert.ok(!text.includes('shard=') && !text.includes('hotcakes_rights'))
 })
 
 function sortLabels(line: string): string {

@@ -1,32 +1,54 @@
 import { formatLogPosition } from '../../../core/log-position.ts'
 import type { LogState } from '../../../core/redis/sale-store.ts'
+import { firstShard } from '../../../core/shards.ts'
 import type { RedisClock } from '../selling/redis-clock.ts'
 
-/** What is known, when a read of Postgres begins, of how far it may be behind what was decided. */
+/** What Freshness needs of a shard. */
+export interface LoggingShard {
+  readonly number: number
+  /** The last look at its log; `undefined` before the first. */
+  readonly logState: LogState | undefined
+  readonly clock: Pick<RedisClock, 'now'>
+}
+
+/** What is known, when a read of Postgres begins, of how far it may be behind what was decided: by the shard that lags most. */
 export class Freshness {
-  readonly #state: LogState | undefined
-  readonly #clock: RedisClock
+  readonly #seen: readonly { readonly number: number; readonly state: LogState | undefined; readonly lagMs?: number }[]
 
-  constructor(state: LogState | undefined, clock: RedisClock) {
-    this.#state = state
-    this.#clock = clock
+  constructor(shards: readonly LoggingShard[]) {
+    this.#seen = shards.map(({ number, logState, clock }) => ({
+      number,
+      state: logState,
+      ...lagOf(logState, clock.now()),
+    }))
   }
 
-  /** Everything that was decided longer ago was in Postgres. `undefined` while Redis has not told. */
+  /** Everything that was decided longer ago was in Postgres. `undefined` while the Redis of some shard has not told. */
   get lagMs(): number | undefined {
-    const nowMs = this.#clock.now()
-    if (this.#state?.persister === undefined || nowMs === undefined) return undefined
-    // What was decided since the log was looked at may be missing as well.
-    return this.#state.lagSeconds * 1_000 + Math.max(0, nowMs - this.#state.nowMs)
+    let most = 0
+    for (const { lagMs } of this.#seen) {
+      if (lagMs === undefined) return undefined
+      most = Math.max(most, lagMs)
+    }
+    return most
   }
 
-  /** For the answer: it is at most so old, and all of the log up to there is in it. */
+  /** For the answer: it is at most so old, and of each log all up to there is in it. */
   get headers(): string {
     const { lagMs } = this
-    const position = this.#state?.persister?.position
-    if (lagMs === undefined || position === undefined) return ''
-    return `\r\nHotcakes-Lag: ${(lagMs / 1_000).toFixed(3)}\r\nHotcakes-Position: ${formatLogPosition(position)}`
+    if (lagMs === undefined) return ''
+    const positions = this.#seen.map(({ number, state }) => {
+      const position = state?.persister?.position
+      return position === undefined ? '' : `${number === firstShard ? '' : `${number}:`}${formatLogPosition(position)}`
+    })
+    return `\r\nHotcakes-Lag: ${(lagMs / 1_000).toFixed(3)}\r\nHotcakes-Position: ${positions.join(', ')}`
   }
+}
+
+function lagOf(state: LogState | undefined, nowMs: number | undefined): { lagMs?: number } {
+  if (state?.persister === undefined || nowMs === undefined) return {}
+  // What was decided since the log was looked at may be missing as well.
+  return { lagMs: state.lagSeconds * 1_000 + Math.max(0, nowMs - state.nowMs) }
 }
 
 /** For an answer out of Redis, which is as things are. */

@@ -3,7 +3,7 @@ import * as shapes from '@dicebear/shapes'
 
 import { picturesKeptMax } from '../../../core/limits.ts'
 import { entityTag } from '../http/entity-tag.ts'
-import { LastKept } from './last-kept.ts'
+import { LastKept } from '../last-kept.ts'
 
 export interface Picture {
   readonly svg: string

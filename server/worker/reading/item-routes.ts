@@ -2,7 +2,7 @@ import type { SaleTerms } from '../../../core/decisions.ts'
 import { formatItemId, type ItemId, parseItemId } from '../../../core/ids.ts'
 import { itemsScannedMax } from '../../../core/limits.ts'
 import type { ItemEntry } from '../../../core/redis/item-entry.ts'
-import type { SaleStore } from '../../../core/redis/sale-store.ts'
+import { shardOf } from '../../../core/shards.ts'
 import { isoTime } from '../../../core/time.ts'
 import { namesTag } from '../http/entity-tag.ts'
 import type { Exchange } from '../http/exchange.ts'
@@ -14,6 +14,7 @@ import type { ShedReason } from '../http/request-metrics.ts'
 import { itemName } from './item-name.ts'
 import { ItemPictures, type Picture } from './item-pictures.ts'
 import type { ReadGate, ReadReply } from './read-gate.ts'
+import type { ShardedSales } from './sharded-sales.ts'
 
 const itemStates = ['available', 'held', 'sold'] as const
 type ItemState = (typeof itemStates)[number]
@@ -32,7 +33,7 @@ const pictureHead = replyHead(200, `200 OK\r\n${pictureHeaders}`)
 const pictureKnownHead = replyHead(304, `304 Not Modified\r\n${pictureHeaders}`)
 
 export interface ItemRoutesOptions {
-  readonly store: Pick<SaleStore, 'someItems' | 'isUp'>
+  readonly sales: Pick<ShardedSales, 'someItems' | 'item' | 'isUp'>
   /** For reads of Redis. */
   readonly gate: ReadGate
   readonly pictureGate: ReadGate
@@ -67,50 +68,55 @@ export class ItemRoutes {
   }
 
   #list(exchange: Exchange): void {
-    const { store, gate, currentSale } = this.#options
+    const { sales, gate, currentSale } = this.#options
     const asked = new QueryParameters(exchange.query)
     const sale = asked.integer('sale', { max: idMax }) ?? currentSale()
     const state = asked.oneOf('state', itemStates)
     const after = asked.integer('after', { max: idMax }) ?? 0
     const limit = asked.limit()
     if (asked.malformed !== undefined) exchange.reply(asked.malformed)
-    else if (!store.isUp || sale === undefined) exchange.shed('redis_down')
+    else if (!sales.isUp || sale === undefined) exchange.shed('redis_down')
     else
       gate.offer(exchange, `items ${sale} ${state} ${after} ${limit}`, () => this.#page({ sale, state, after, limit }))
   }
 
-  /** With a state asked for, a page looks at a bounded number of items: it may be short, and `next` leads on. */
+  /**
+   * With a state asked for, a page looks at a bounded number of items: it may be short, and `next` leads on. Items of shards
+   * that can't be asked are left out.
+   */
   async #page({ sale, state, after, limit }: AskedPage): Promise<ReadReply> {
-    const found = await this.#options.store.someItems(sale, after + 1, state === undefined ? limit : itemsScannedMax)
+    const found = await this.#options.sales.someItems(sale, after + 1, state === undefined ? limit : itemsScannedMax)
     if (found === undefined) return problemReplies.sale_unknown
-    const { terms, nowMs } = found
+    const { terms, nowMs, missingShards } = found
     const items: ReturnType<typeof describe>[] = []
     let index = after
     for (const item of found.items) {
       if (index >= terms.items || items.length === limit) break
       index += 1
+      if (missingShards.includes(shardOf(index, terms.shards))) continue
       const described = describe({ terms, index, item, nowMs })
       if (state === undefined || described.state === state) items.push(described)
     }
     const next = index < terms.items ? pathWith('/items', { sale, state, after: index, limit }) : null
-    return { head: okHead, body: JSON.stringify({ sale_id: sale, items, next }) }
+    const missing = missingShards.length > 0 && { missing_shards: missingShards }
+    return { head: okHead, body: JSON.stringify({ sale_id: sale, items, next, ...missing }) }
   }
 
   #item(exchange: Exchange): void {
-    const { store, gate } = this.#options
+    const { sales, gate } = this.#options
     const id = parseItemId(exchange.parameter)
     if (id === undefined) exchange.reply(idMalformed)
-    else if (!store.isUp) exchange.shed('redis_down')
+    else if (!sales.isUp) exchange.shed('redis_down')
     else gate.offer(exchange, `item ${exchange.parameter}`, () => this.#one(id))
   }
 
   async #one({ sale, index: text }: ItemId): Promise<ReadReply> {
     const index = Number(text)
-    const found = await this.#options.store.someItems(sale, index, 1)
+    const found = await this.#options.sales.item(sale, index)
     if (found === undefined) return problemReplies.sale_unknown
-    const { terms, nowMs, items } = found
+    const { terms, nowMs, item } = found
     if (index < 1 || index > terms.items) return problemReplies.item_unknown
-    return { head: okHead, body: JSON.stringify(describe({ terms, index, item: items[0], nowMs })) }
+    return { head: okHead, body: JSON.stringify(describe({ terms, index, item, nowMs })) }
   }
 
   /** Every id has its picture, whether its sale has come, has gone or will never be: nobody needs to be asked. */

@@ -13,15 +13,21 @@ import {
 import { AsyncPostgres } from '../../../core/postgres/async-postgres.ts'
 import type { Route } from '../http/http-server.ts'
 import type { ShedReason } from '../http/request-metrics.ts'
-import type { Shard } from '../selling/shard.ts'
+import type { RedisClock } from '../selling/redis-clock.ts'
+import type { LoggingShard } from './freshness.ts'
 import { ItemRoutes } from './item-routes.ts'
 import { ReadGate } from './read-gate.ts'
 import { RecordReader } from './record-reader.ts'
 import { RecordRoutes } from './record-routes.ts'
 import { SaleSummaries } from './sale-summaries.ts'
+import type { ShardedSales } from './sharded-sales.ts'
 
 export interface ReadingOptions {
-  readonly shard: Pick<Shard, 'store' | 'clock' | 'isSound' | 'isReadable' | 'logState'>
+  readonly sales: ShardedSales
+  readonly shards: readonly LoggingShard[]
+  readonly clock: Pick<RedisClock, 'now'>
+  /** Why nothing is read in Redis at the moment. */
+  readonly refusal: () => ShedReason | undefined
   readonly currentSale: () => number | undefined
   readonly onFault: (code: FaultCode) => void
   readonly isSellingBusy: () => boolean
@@ -36,7 +42,7 @@ export class Reading {
 
   constructor(
     { app: { ack }, db, redis: { ttlHours } }: Config,
-    { shard, currentSale, registry, ...gateOptions }: ReadingOptions,
+    { sales, shards, clock, refusal, currentSale, registry, ...gateOptions }: ReadingOptions,
   ) {
     const name = `hotcakes http ${process.pid}`
     this.#postgres = new AsyncPostgres(db, { applicationName: name, connectionsMax: postgresReadsInFlightMax })
@@ -50,22 +56,10 @@ export class Reading {
     }
     registerGauge(registry, gates)
     const record = new RecordReader({ postgres: this.#postgres, slow: this.#slow })
-    const { store, clock } = shard
-    const isReadable = (): boolean => shard.isReadable
-    const refusal = (): ShedReason | undefined => (shard.isSound ? undefined : 'record_unsound')
-    const summaries = new SaleSummaries({ store, isReadable, record, ttlMs: ttlHours * 3_600_000 })
-    const items = new ItemRoutes({ store, gate: gates.redis, pictureGate: gates.pictures, currentSale, refusal })
-    const records = new RecordRoutes({
-      store,
-      isReadable,
-      record,
-      summaries,
-      logState: () => shard.logState,
-      gate: gates.postgres,
-      ack,
-      clock,
-      currentSale,
-    })
+    const summaries = new SaleSummaries({ sales, record, ttlMs: ttlHours * 3_600_000 })
+    const items = new ItemRoutes({ sales, gate: gates.redis, pictureGate: gates.pictures, currentSale, refusal })
+    const gateOfRecords = gates.postgres
+    const records = new RecordRoutes({ sales, shards, record, summaries, gate: gateOfRecords, ack, clock, currentSale })
     this.routes = [...items.routes, ...records.routes]
   }
 

@@ -1,6 +1,6 @@
 import type { Config } from '../../../core/config/load.ts'
 import { formatItemId, type HoldCode, isUserId, parseCode, parseItemId, userIdLengthMax } from '../../../core/ids.ts'
-import type { LogState, SaleStore } from '../../../core/redis/sale-store.ts'
+import type { ItemEntry } from '../../../core/redis/item-entry.ts'
 import { isoTime } from '../../../core/time.ts'
 import type { Exchange } from '../http/exchange.ts'
 import type { Route } from '../http/http-server.ts'
@@ -8,10 +8,11 @@ import { problemReplies, problemReply } from '../http/problems.ts'
 import { idMax, parseInteger, pathWith, QueryParameters } from '../http/query-parameters.ts'
 import { okHead, purchaseBody } from '../http/replies.ts'
 import type { RedisClock } from '../selling/redis-clock.ts'
-import { Freshness, upToDate } from './freshness.ts'
+import { Freshness, type LoggingShard, upToDate } from './freshness.ts'
 import type { ReadGate, ReadReply } from './read-gate.ts'
 import type { RecordReader } from './record-reader.ts'
 import { describeSale, type SaleSummaries } from './sale-summaries.ts'
+import type { ShardedSales } from './sharded-sales.ts'
 
 function pathMalformed(what: string) {
   return problemReply('invalid_request', { detail: `The path must name ${what}.` })
@@ -22,16 +23,14 @@ const userMalformed = pathMalformed(`a user: 1 to ${userIdLengthMax} characters 
 const codeMalformed = pathMalformed('a code that a checkout answered')
 
 export interface RecordRoutesOptions {
-  readonly store: Pick<SaleStore, 'saleState' | 'someItems'>
-  /** Whether Redis is there and has everything. */
-  readonly isReadable: () => boolean
+  readonly sales: Pick<ShardedSales, 'state' | 'item' | 'shardOfItem' | 'canRead'>
+  readonly shards: readonly LoggingShard[]
   readonly record: RecordReader
   readonly summaries: SaleSummaries
-  readonly logState: () => LogState | undefined
   /** For reads of Postgres. */
   readonly gate: ReadGate
   readonly ack: Config['app']['ack']
-  readonly clock: RedisClock
+  readonly clock: Pick<RedisClock, 'now'>
   /** Of the current sale; `undefined` before Redis has told the time. */
   readonly currentSale: () => number | undefined
 }
@@ -61,17 +60,12 @@ export class RecordRoutes {
   }
 
   async #salesPage(after: number | undefined, limit: number): Promise<ReadReply> {
-    const { record, store, currentSale } = this.#options
+    const { record, currentSale } = this.#options
     const freshness = this.#freshness()
     const sales = await record.sales(after ?? idMax, limit + 1)
     const current = currentSale()
-    if (
-      after === undefined &&
-      this.#options.isReadable() &&
-      current !== undefined &&
-      (sales[0]?.sale ?? -1) < current
-    ) {
-      const state = await store.saleState(current)
+    if (after === undefined && current !== undefined && (sales[0]?.sale ?? -1) < current) {
+      const state = this.#options.sales.canRead(current) ? await this.#options.sales.state(current) : undefined
       if (state !== undefined) sales.unshift(state)
     }
     const page = sales.slice(0, limit)
@@ -130,12 +124,10 @@ export class RecordRoutes {
    * what it has forgotten.
    */
   async #purchaseBy(code: HoldCode): Promise<ReadReply> {
-    const { store, record, ack } = this.#options
+    const { record, ack } = this.#options
     const freshness = this.#freshness()
     const { sale, index } = code
-    const found =
-      ack === 'redis' && this.#options.isReadable() ? await store.someItems(sale, Number(index), 1) : undefined
-    const item = found?.items[0]
+    const item = ack === 'redis' ? await this.#itemInRedis(sale, Number(index)) : undefined
     if (item?.state === 'sold' && item.nonce === code.nonce) {
       const purchasedAt = isoTime(item.atMs)
       return { head: okHead, body: purchaseBody({ sale, index, user: item.user, purchasedAt }), headers: upToDate }
@@ -146,9 +138,17 @@ export class RecordRoutes {
     return { head: okHead, body, headers: freshness.headers }
   }
 
+  async #itemInRedis(sale: number, index: number): Promise<ItemEntry | undefined> {
+    const { sales } = this.#options
+    if (!sales.canRead(sale)) return undefined
+    const shard = await sales.shardOfItem(sale, index)
+    const found = shard?.isReadable === true ? await sales.item(sale, index) : undefined
+    return found?.item
+  }
+
   /** Taken before Postgres is asked: what it knows may then only be too old. */
   #freshness(): Freshness {
-    return new Freshness(this.#options.logState(), this.#options.clock)
+    return new Freshness(this.#options.shards)
   }
 
   #nowMs(): number {

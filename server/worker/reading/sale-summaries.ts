@@ -2,17 +2,15 @@ import type { SaleTerms } from '../../../core/decisions.ts'
 import { Fault } from '../../../core/faults.ts'
 import { saleCountsFreshMs, saleCountsKeptMax } from '../../../core/limits.ts'
 import { type Outcome, outcomeByCode } from '../../../core/outcomes.ts'
-import type { SaleStore } from '../../../core/redis/sale-store.ts'
 import { problemByOutcome } from '../http/problems.ts'
-import { LastKept } from './last-kept.ts'
+import { LastKept } from '../last-kept.ts'
 import type { RecordReader } from './record-reader.ts'
+import type { ShardedSales } from './sharded-sales.ts'
 
 type Counts = ReadonlyMap<number, number>
 
 export interface SaleSummariesOptions {
-  readonly store: Pick<SaleStore, 'saleCounts'>
-  /** Whether Redis is there and has everything. */
-  readonly isReadable: () => boolean
+  readonly sales: Pick<ShardedSales, 'counts' | 'canRead'>
   readonly record: RecordReader
   /** How long after its end Redis keeps a sale. */
   readonly ttlMs: number
@@ -38,11 +36,12 @@ export class SaleSummaries {
 
   /** `undefined`: neither Redis nor Postgres knows the sale. @throws Fault */
   async of(sale: number, moment: Moment): Promise<object | undefined> {
-    const { store, record } = this.#options
-    const listed = this.#options.isReadable() ? await store.saleCounts(sale) : undefined
+    const { sales, record } = this.#options
+    const listed = sales.canRead(sale) ? await sales.counts(sale) : undefined
     const terms = listed === undefined ? await record.sale(sale) : listed.terms
     if (terms === undefined) return undefined
-    const counts = listed?.counts ?? (await this.#recordedCounts(terms, moment))
+    const isWhole = listed?.missingShards.length === 0
+    const counts = isWhole ? listed.counts : await this.#recordedCounts(terms, moment)
     const audit = await record.audit(terms)
     const summary = summarise(counts)
     const soldOutAt = summary.purchases < terms.items ? undefined : await this.#soldOutAt(terms)

@@ -1,18 +1,22 @@
 import { undefinedForFault } from '../../../core/faults.ts'
 import { formatItemId } from '../../../core/ids.ts'
 import { saleRequestsWaitingMax } from '../../../core/limits.ts'
-import type { SaleState, SaleStore } from '../../../core/redis/sale-store.ts'
+import { firstShard } from '../../../core/shards.ts'
 import { isoTime } from '../../../core/time.ts'
 import type { Exchange } from '../http/exchange.ts'
 import { okHead } from '../http/replies.ts'
 import type { RedisClock } from '../selling/redis-clock.ts'
 import { saleAt } from '../selling/sales.ts'
+import type { ShardedSales } from './sharded-sales.ts'
 
 export interface SaleViewOptions {
-  readonly shard: { readonly store: Pick<SaleStore, 'saleState' | 'isUp'>; readonly clock: RedisClock }
+  readonly sales: Pick<ShardedSales, 'state' | 'isUp'>
+  readonly clock: Pick<RedisClock, 'now'>
   readonly intervalMs: number
-  readonly onUnlisted: (sale: number) => void
+  readonly onUnlisted: (sale: number, shard: number) => void
 }
+
+type ShownState = NonNullable<Awaited<ReturnType<ShardedSales['state']>>>
 
 export interface SaleItems {
   readonly total: number
@@ -32,13 +36,13 @@ export class SaleView {
     this.#options = options
   }
 
-  /** As of the last time that Redis was asked; `undefined` when it did not know. */
+  /** As of the last time that Redis was asked; `undefined` when it did not know, or when some shard could not be asked. */
   get items(): SaleItems | undefined {
     return this.#items
   }
 
   readonly handle = (exchange: Exchange): void => {
-    if (!this.#options.shard.store.isUp) exchange.shed('redis_down')
+    if (!this.#options.sales.isUp) exchange.shed('redis_down')
     else if (this.#waiting.length >= saleRequestsWaitingMax) exchange.shed('overloaded')
     else {
       this.#waiting.push(exchange)
@@ -48,7 +52,7 @@ export class SaleView {
 
   /** Asks Redis for nobody in particular: keeps `items` current. Never rejects for a Fault. */
   async refresh(): Promise<void> {
-    if (this.#options.shard.store.isUp) await this.#ask()
+    if (this.#options.sales.isUp) await this.#ask()
     else this.#items = undefined
   }
 
@@ -70,15 +74,15 @@ export class SaleView {
     this.#isAsking = false
   }
 
-  async #ask(): Promise<SaleState | undefined> {
+  async #ask(): Promise<ShownState | undefined> {
     const state = await this.#currentState().catch(undefinedForFault) // 503 says all there is to say
-    this.#items = state && itemsOf(state)
+    this.#items = state?.missingShards.length === 0 ? itemsOf(state) : undefined
     return state
   }
 
-  async #currentState(): Promise<SaleState | undefined> {
-    const { shard, intervalMs } = this.#options
-    const nowMs = shard.clock.now()
+  async #currentState(): Promise<ShownState | undefined> {
+    const { clock, intervalMs } = this.#options
+    const nowMs = clock.now()
     if (nowMs === undefined) return undefined
     const state = await this.#stateOf(saleAt(nowMs, intervalMs))
     if (state === undefined || state.nowMs < state.closesAtMs) return state
@@ -86,21 +90,21 @@ export class SaleView {
     return this.#stateOf(saleAt(state.nowMs, intervalMs))
   }
 
-  async #stateOf(sale: number): Promise<SaleState | undefined> {
-    const { shard, onUnlisted } = this.#options
-    const state = await shard.store.saleState(sale)
-    if (state === undefined) onUnlisted(sale)
-    else shard.clock.observe(state.nowMs)
+  async #stateOf(sale: number): Promise<ShownState | undefined> {
+    const { sales, onUnlisted } = this.#options
+    const state = await sales.state(sale)
+    if (state === undefined) onUnlisted(sale, firstShard)
     return state
   }
 }
 
-function itemsOf({ items, held, sold }: SaleState): SaleItems {
+function itemsOf({ items, held, sold }: ShownState): SaleItems {
   return { total: items, held, sold, available: Math.max(0, items - held - sold) }
 }
 
-function describe(state: SaleState): Record<string, unknown> {
+function describe(state: ShownState): Record<string, unknown> {
   const { total, held, sold, available } = itemsOf(state)
+  const { missingShards } = state
   return {
     id: state.sale,
     opens_at: isoTime(state.opensAtMs),
@@ -113,5 +117,6 @@ function describe(state: SaleState): Record<string, unknown> {
     hold_seconds: state.holdMs / 1_000,
     first_item_id: formatItemId(state.sale, 1),
     last_item_id: formatItemId(state.sale, total),
+    ...(missingShards.length > 0 && { missing_shards: missingShards }),
   }
 }

@@ -11,10 +11,10 @@ const time = (description: string) => ({
   examples: ['2026-11-23T12:05:02.511Z'],
 })
 
-/** An object that has exactly these members, all of them. */
-function record(properties: Readonly<Record<string, object>>, description?: string): object {
+/** An object that has exactly these members, all of them; the optional ones may be absent. */
+function record(properties: Readonly<Record<string, object>>, optional: Readonly<Record<string, object>> = {}): object {
   const required = Object.keys(properties)
-  return { type: 'object', ...(description && { description }), required, properties, additionalProperties: false }
+  return { type: 'object', required, properties: { ...properties, ...optional }, additionalProperties: false }
 }
 
 const number = `(0|[1-9][0-9]{0,${idDigitsMax - 1}})`
@@ -54,6 +54,44 @@ const workersCheck = {
     ready: integer('Workers that take connections and sell.', 0),
     of: integer('Workers that there should be.', 0),
   },
+}
+
+const shardsCheck = {
+  type: 'object',
+  required: ['status', 'ready', 'of', 'each'],
+  description: 'Where sales are spread over several shards. The other checks are those of the shard that is worst off.',
+  properties: {
+    status: {
+      enum: ['complete', 'missing', 'none'],
+      description:
+        'missing: what belongs to some shards is not sold at the moment, the rest is; none: nothing is sold.',
+    },
+    ready: integer('Shards that sell.'),
+    of: integer('All shards.', 2),
+    each: {
+      type: 'array',
+      items: {
+        type: 'object',
+        required: ['shard', 'status', 'redis', 'record', 'postgres', 'log', 'sale'],
+        properties: {
+          shard: integer('Its number.'),
+          status: { enum: ['ready', 'degraded', 'not_ready'] },
+          redis: check,
+          record: check,
+          postgres: postgresCheck,
+          log: logCheck,
+          sale: check,
+        },
+      },
+    },
+  },
+}
+
+const missingShards = {
+  type: 'array',
+  minItems: 1,
+  items: integer('Number of a shard.'),
+  description: 'Shards that could not be asked: what they have is not in the answer. Absent when all is there.',
 }
 
 const nextPage = { type: ['string', 'null'], description: 'Path of the next page; null after the last.' }
@@ -113,19 +151,22 @@ export const schemas = {
     user_id: ref('UserId'),
     purchased_at: time('When it was decided; the same for each repetition.'),
   }),
-  Sale: record({
-    id: ref('SaleId'),
-    opens_at: time('When it opens.'),
-    closes_at: time('When it closes and the next one opens. Its holds can be purchased until they expire.'),
-    items: integer('How many items it has.', 1),
-    held: integer('Items that are held at the moment; may lag by a second.'),
-    sold: integer('Items that are sold.'),
-    available: integer('Items that are neither held nor sold.'),
-    user_limit: integer('Live holds and purchases together that one user may have.', 1),
-    hold_seconds: { type: 'number', exclusiveMinimum: 0, description: 'How long a checkout holds its item.' },
-    first_item_id: ref('ItemId'),
-    last_item_id: ref('ItemId'),
-  }),
+  Sale: record(
+    {
+      id: ref('SaleId'),
+      opens_at: time('When it opens.'),
+      closes_at: time('When it closes and the next one opens. Its holds can be purchased until they expire.'),
+      items: integer('How many items it has.', 1),
+      held: integer('Items that are held at the moment; may lag by a second.'),
+      sold: integer('Items that are sold.'),
+      available: integer('Items that are neither held nor sold.'),
+      user_limit: integer('Live holds and purchases together that one user may have.', 1),
+      hold_seconds: { type: 'number', exclusiveMinimum: 0, description: 'How long a checkout holds its item.' },
+      first_item_id: ref('ItemId'),
+      last_item_id: ref('ItemId'),
+    },
+    { missing_shards: missingShards },
+  ),
   Item: record({
     id: ref('ItemId'),
     sale_id: ref('SaleId'),
@@ -135,7 +176,10 @@ export const schemas = {
     state: { enum: ['available', 'held', 'sold'] },
     hold_expires_at: { ...time('When its hold ends, unless it is purchased until then.'), type: ['string', 'null'] },
   }),
-  ItemPage: record({ sale_id: ref('SaleId'), items: { type: 'array', items: ref('Item') }, next: nextPage }),
+  ItemPage: record(
+    { sale_id: ref('SaleId'), items: { type: 'array', items: ref('Item') }, next: nextPage },
+    { missing_shards: missingShards },
+  ),
   SaleTerms: record(saleTerms),
   SalePage: record({ sales: { type: 'array', items: ref('SaleTerms') }, next: nextPage }),
   SaleRecord: record({
@@ -175,18 +219,21 @@ export const schemas = {
   Readiness: record({
     status: {
       enum: ['ready', 'degraded', 'not_ready'],
-      description: 'degraded: it sells, and the record waits in Redis, or a worker is missing.',
+      description: 'degraded: it sells, and the record waits in Redis, or a worker or a shard is missing.',
     },
     checks: {
-      ...record({
-        server: check,
-        redis: check,
-        record: check,
-        postgres: postgresCheck,
-        log: logCheck,
-        sale: check,
-        workers: workersCheck,
-      }),
+      ...record(
+        {
+          server: check,
+          redis: check,
+          record: check,
+          postgres: postgresCheck,
+          log: logCheck,
+          sale: check,
+          workers: workersCheck,
+        },
+        { shards: shardsCheck },
+      ),
       description: 'What it was judged by, each with a `status` in words: of the worker that is worst off.',
     },
   }),
@@ -195,8 +242,8 @@ export const schemas = {
 export const headers = {
   Decision: {
     description:
-      'Place of the decision in the log, `<epoch>-<entry>-<n>`: the order in which all attempts were decided. Ordered by its three numbers.',
-    schema: { type: 'string', pattern: '^[1-9][0-9]*-[1-9][0-9]*-(0|[1-9][0-9]*)$' },
+      'Place of the decision in the log, `<epoch>-<entry>-<n>`: the order in which all attempts were decided. Ordered by its three numbers. Every shard has a log of its own; but for the first one, `<shard>:` stands before the place.',
+    schema: { type: 'string', pattern: '^([1-9][0-9]*:)?[1-9][0-9]*-[1-9][0-9]*-(0|[1-9][0-9]*)$' },
     example: '1-4711-3',
   },
   RetryAfter: {
@@ -209,8 +256,9 @@ export const headers = {
     schema: { type: 'number', minimum: 0 },
   },
   Position: {
-    description: 'Place in the log, `<epoch>-<entry>`, up to which everything is in the answer.',
-    schema: { type: 'string', pattern: '^[0-9]+-[0-9]+$' },
+    description:
+      'Place in the log, `<epoch>-<entry>`, up to which everything is in the answer. With several shards a list, one of each: but for the first one, `<shard>:` stands before the place.',
+    schema: { type: 'string', pattern: '^[0-9]+-[0-9]+(, [1-9][0-9]*:[0-9]+-[0-9]+)*$' },
   },
   ETag: { description: 'For If-None-Match.', required: true, schema: { type: 'string' } },
   Allow: { description: 'The methods that the resource has.', required: true, schema: { type: 'string' } },

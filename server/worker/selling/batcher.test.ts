@@ -211,6 +211,75 @@ test('a command that waits while Redis is silent is told so when its deadline pa
   assert.equal(waiting.answer, 'item_unknown@1-2', 'what was sent has its decision, however late')
 })
 
+test('only commands that have decided or changed something have a place in the log entry', async () => {
+  const lent = [31, 1, '1,0;0,0']
+  const received = [32, '0,1']
+  const results = pack([1_000, 43, 3, 41, 1, '0,0;0,0', ...lent, ...received, 43, 42, 2, ...received, 1, 500, 44, 6])
+  const { batcher } = setUp({ batchCommandsMax: 20, decide: () => Promise.resolve({ results, id: '1-1' }) })
+  const places: [string, number | undefined][] = []
+  for (const command of commands(9)) {
+    command.decided = (decision, _, n) => void places.push([decision.reply, decision.isPlaced ? n : undefined])
+    batcher.offer(command)
+  }
+  await batcher.idle()
+  assert.deepEqual(places, [
+    ['rights_elsewhere', undefined],
+    ['item_unknown', 0],
+    ['not_lent', undefined],
+    ['lent', 1],
+    ['rights_elsewhere', 2],
+    ['misplaced', undefined],
+    ['held', 3],
+    ['not_listed', undefined],
+    ['item_sold', 4],
+  ])
+})
+
+test('a command that is offered again stands where its arrival puts it, and its deadline holds', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const { decider, batcher, clock } = setUp({ batchesInFlightMax: 1, batchCommandsMax: 10 })
+  batcher.offer(new Command(1))
+  await turn()
+  for (const [index, arrivedMs] of [
+    [2, 50],
+    [3, 70],
+  ] as const)
+    batcher.offer(new Command(index, arrivedMs))
+  clock.ms = 80
+  const early = [new Command(4, 20), new Command(5, 60), new Command(6, 75)]
+  for (const command of early) batcher.offerAgain(command)
+  clock.ms = 20 + deadlineMs + 1
+  t.mock.timers.tick(20 + deadlineMs + 1 - 80)
+  assert.deepEqual(
+    early.map(({ answer }) => answer),
+    ['late', '', ''],
+  )
+  decider.batches[0]?.release()
+  await turn()
+  assert.deepEqual(decider.batches[1]?.indexes, ['2', '5', '3', '6'])
+  decider.batches[1]?.release()
+  await batcher.idle()
+})
+
+test('one that is offered again in an empty queue is told in time as well', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const { decider, batcher, clock } = setUp({ batchesInFlightMax: 1 })
+  batcher.offer(new Command(1))
+  await turn()
+  decider.batches[0]?.release()
+  await batcher.idle()
+  batcher.offer(new Command(2))
+  await turn()
+  clock.ms = 90
+  const again = new Command(3, 10)
+  batcher.offerAgain(again)
+  clock.ms = 10 + deadlineMs + 1
+  t.mock.timers.tick(21)
+  assert.equal(again.answer, 'late')
+  decider.batches[1]?.release()
+  await batcher.idle()
+})
+
 test('a failed batch fails each of its commands once, and no other', async () => {
   const { decider, batcher } = setUp({ batchCommandsMax: 2 })
   const four = commands(4)

@@ -18,8 +18,8 @@ export interface PendingCommand {
   /** On the batcher's clock. */
   readonly arrivedMs: number
   /**
-   * The cursor stands on this command's decision; valid only during the call. `logId`: the log entry that records it,
-   * `n`: its place in that entry, from 0.
+   * The cursor stands on the reply to this command; valid only during the call. Where it `isPlaced`, `logId` is the log entry
+   * that records it and `n` its place in that entry, from 0.
    */
   decided(decision: DecisionReader, logId: string, n: number): void
   /** No decision was taken, or its outcome is unknown. */
@@ -29,7 +29,11 @@ export interface PendingCommand {
 }
 
 export interface BatcherOptions {
-  readonly decide: (batch: Buffer) => Promise<{ readonly results: Buffer; readonly id: string }>
+  /** `sales`: those that the batch names. */
+  readonly decide: (
+    batch: Buffer,
+    sales: readonly number[],
+  ) => Promise<{ readonly results: Buffer; readonly id: string }>
   readonly intervalMs: number
   readonly batchCommandsMax: number
   readonly batchesInFlightMax: number
@@ -98,6 +102,19 @@ export class Batcher {
     if (this.#queue.length === this.#options.batchCommandsMax) this.#flush()
     else this.#scheduleFlush()
     if (this.#lateTimer === undefined) this.#watchLate(command.arrivedMs)
+  }
+
+  /** The same for one that came earlier than it is offered: it stands where its arrival puts it, so its deadline holds. */
+  offerAgain(command: PendingCommand): void {
+    const younger = this.#queue.findIndex(({ arrivedMs }) => arrivedMs > command.arrivedMs)
+    const at = younger < 0 ? this.#queue.length : younger
+    this.#queue.splice(at, 0, command)
+    if (this.#queue.length === this.#options.batchCommandsMax) this.#flush()
+    else this.#scheduleFlush()
+    if (at > 0 && this.#lateTimer !== undefined) return
+    clearTimeout(this.#lateTimer)
+    this.#lateTimer = undefined
+    this.#watchLate(this.#options.now())
   }
 
   /** Resolves when every accepted command has its answer. */
@@ -173,7 +190,7 @@ export class Batcher {
     this.#inFlightCommands += batch.length
     let reply: Awaited<ReturnType<BatcherOptions['decide']>> | Fault
     try {
-      reply = await this.#options.decide(writer.encode())
+      reply = await this.#options.decide(writer.encode(), writer.sales)
     } catch (error) {
       if (!(error instanceof Fault)) throw error
       reply = error
@@ -205,9 +222,13 @@ export class Batcher {
 
   #settle(batch: readonly PendingCommand[], reply: { readonly results: Buffer; readonly id: string }): void {
     const decision = new DecisionReader(reply.results)
-    for (let n = 0; n < batch.length; n++) {
+    let n = 0
+    for (const command of batch) {
       if (!decision.next()) assert.fail(`Redis decided fewer than the ${batch.length} commands of a batch`)
-      ;(batch[n] as PendingCommand).decided(decision, reply.id, n)
+      // Before the command is told, which moves on to whatever it does next.
+      const place = n
+      if (decision.isPlaced) n += 1
+      command.decided(decision, reply.id, place)
     }
   }
 }

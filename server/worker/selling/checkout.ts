@@ -1,9 +1,11 @@
 import type { DecisionReader } from '../../../core/decisions.ts'
 import type { Exchange } from '../http/exchange.ts'
 import { checkoutBody, okHead, retryAfterHeader, Timestamps } from '../http/replies.ts'
+import type { ShedReason } from '../http/request-metrics.ts'
 import { RequestReader } from '../http/requests.ts'
-import type { PendingCommand } from './batcher.ts'
-import { answerRejected, decisionHeader, type Selling } from './selling.ts'
+import type { BuyerCommand } from './buyer-command.ts'
+import { answerRejected, decisionHeader, type Selling, shardFor } from './selling.ts'
+import type { Shard } from './shard.ts'
 
 /** `POST /checkout?user_id=&id=` */
 export class CheckoutRoute {
@@ -17,42 +19,53 @@ export class CheckoutRoute {
 
   readonly handle = (exchange: Exchange): void => {
     const malformed = this.#reader.checkout(exchange.query)
-    if (malformed !== undefined) exchange.malformed(malformed)
-    else this.selling.shards.of(this.#reader.item).batcher.offer(new Checkout(this, exchange, this.#reader))
+    if (malformed !== undefined) {
+      exchange.malformed(malformed)
+      return
+    }
+    const shard = this.selling.shards.only ?? shardFor(this.selling, exchange, this.#reader.item)
+    shard?.batcher.offer(new Checkout(this, exchange, shard, this.#reader))
   }
 }
 
-class Checkout implements PendingCommand {
+class Checkout implements BuyerCommand<Shard> {
   readonly sale: number
   readonly index: string
   readonly nonce: string
   readonly user: string
   readonly arrivedMs: number
+  shard: Shard
   readonly #route: CheckoutRoute
   readonly #exchange: Exchange
 
-  constructor(route: CheckoutRoute, exchange: Exchange, { item, user }: RequestReader) {
+  constructor(route: CheckoutRoute, exchange: Exchange, shard: Shard, { item, user }: RequestReader) {
     this.sale = item.sale
     this.index = item.index
     this.nonce = route.selling.nonces.next()
     this.user = user
     this.arrivedMs = exchange.startedMs
+    this.shard = shard
     this.#route = route
     this.#exchange = exchange
   }
 
   decided(decision: DecisionReader, logId: string, n: number): void {
-    const { metrics, onUnlisted } = this.#route.selling
+    const { metrics, shards, onUnlisted } = this.#route.selling
+    if (!decision.isDecided) {
+      if (decision.reply === 'rights_elsewhere') shards.rights.seek(this)
+      else shards.sendOn(this, decision)
+      return
+    }
     const { outcome } = decision
     metrics.decided(outcome)
-    let headers = decisionHeader(logId, n)
+    let headers = decisionHeader(this.shard, logId, n)
     if (outcome === 'held' || outcome === 'held_again') {
       const expiresAt = this.#route.timestamps.format(decision.expiresAtMs)
       const nonce = outcome === 'held' ? this.nonce : decision.nonce
       this.#exchange.answer(okHead, checkoutBody({ sale: this.sale, index: this.index, nonce, expiresAt }), headers)
       return
     }
-    if (outcome === 'sale_unlisted') onUnlisted(this.sale)
+    if (outcome === 'sale_unlisted') onUnlisted(this.sale, this.shard.number)
     if (outcome === 'item_held') headers += retryAfterHeader(decision.expiresAtMs - decision.nowMs)
     answerRejected(this.#exchange, outcome, headers)
   }
@@ -63,5 +76,13 @@ class Checkout implements PendingCommand {
 
   late(): void {
     this.#exchange.shed('late')
+  }
+
+  shed(reason: ShedReason): void {
+    this.#exchange.shed(reason)
+  }
+
+  unavailable(): void {
+    this.#exchange.unavailable()
   }
 }

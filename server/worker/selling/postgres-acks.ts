@@ -11,6 +11,7 @@ import { CommittedListener } from '../../../core/redis/committed-channel.ts'
 import type { RedisSettings } from '../../../core/redis/connection.ts'
 import type { ShardKeys } from '../../../core/redis/keys.ts'
 import type { LogState } from '../../../core/redis/sale-store.ts'
+import type { ShardState } from '../../../core/shard-state.ts'
 import type { SellingMetrics } from './selling-metrics.ts'
 import { UncommittedAnswers } from './uncommitted-answers.ts'
 
@@ -53,6 +54,16 @@ export class PostgresAcks {
   /** For the first time. @throws Fault */
   async connect(): Promise<void> {
     if (!this.#listener.isUp) await this.#listener.connect()
+  }
+
+  /** The connection may lead to a Redis that was replaced. */
+  reconnect(): void {
+    this.#listener.reconnect()
+  }
+
+  /** What the primary says of the shard: it knows how the epochs follow on each other. */
+  primarySays({ epoch }: ShardState): void {
+    if (epoch !== undefined) this.answers.epochBegan(epoch.number, epoch.after)
   }
 
   /** After each look at the log: what it says of Postgres makes up for messages that were lost. Never rejects. */

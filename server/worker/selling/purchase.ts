@@ -2,10 +2,11 @@ import type { DecisionReader } from '../../../core/decisions.ts'
 import type { HoldCode } from '../../../core/ids.ts'
 import type { Exchange } from '../http/exchange.ts'
 import { okHead, purchaseBody, Timestamps } from '../http/replies.ts'
+import type { ShedReason } from '../http/request-metrics.ts'
 import { RequestReader } from '../http/requests.ts'
-import type { PendingCommand } from './batcher.ts'
-import { answerRejected, decisionHeader, type Selling } from './selling.ts'
-import type { UncommittedAnswers } from './uncommitted-answers.ts'
+import type { BuyerCommand } from './buyer-command.ts'
+import { answerRejected, decisionHeader, type Selling, shardFor } from './selling.ts'
+import type { Shard } from './shard.ts'
 
 /** `POST /purchase?code=` */
 export class PurchaseRoute {
@@ -24,44 +25,49 @@ export class PurchaseRoute {
       return
     }
     const { code } = this.#reader
-    const shard = this.selling.shards.of(code)
-    if (shard.uncommitted?.isFull === true) exchange.shed('overloaded')
-    else shard.batcher.offer(new Purchase(this, exchange, code, shard.uncommitted))
+    const shard = this.selling.shards.only ?? shardFor(this.selling, exchange, code)
+    if (shard?.uncommitted?.isFull === true) exchange.shed('overloaded')
+    else shard?.batcher.offer(new Purchase(this, exchange, shard, code))
   }
 }
 
-class Purchase implements PendingCommand {
+class Purchase implements BuyerCommand<Shard> {
   readonly sale: number
   readonly index: string
   readonly nonce: string
   /** Redis knows who holds the code. */
   readonly user = ''
   readonly arrivedMs: number
+  shard: Shard
   readonly #route: PurchaseRoute
   readonly #exchange: Exchange
-  /** Where its answer waits for Postgres; `undefined`: it leaves at once. */
-  readonly #uncommitted: UncommittedAnswers | undefined
 
-  constructor(route: PurchaseRoute, exchange: Exchange, code: HoldCode, uncommitted: UncommittedAnswers | undefined) {
+  constructor(route: PurchaseRoute, exchange: Exchange, shard: Shard, code: HoldCode) {
     this.sale = code.sale
     this.index = code.index
     this.nonce = code.nonce
     this.arrivedMs = exchange.startedMs
+    this.shard = shard
     this.#route = route
     this.#exchange = exchange
-    this.#uncommitted = uncommitted
   }
 
   decided(decision: DecisionReader, logId: string, n: number): void {
+    const { metrics, shards } = this.#route.selling
+    if (!decision.isDecided) {
+      shards.sendOn(this, decision)
+      return
+    }
     const { outcome } = decision
-    this.#route.selling.metrics.decided(outcome)
-    const headers = decisionHeader(logId, n)
+    metrics.decided(outcome)
+    const headers = decisionHeader(this.shard, logId, n)
     if (outcome === 'purchased' || outcome === 'purchased_again') {
       const purchasedAt = this.#route.timestamps.format(decision.purchasedAtMs)
       const { sale, index } = this
       const body = purchaseBody({ sale, index, user: decision.user, purchasedAt })
-      if (this.#uncommitted === undefined) this.#exchange.answer(okHead, body, headers)
-      else this.#uncommitted.add(logId, { exchange: this.#exchange, body, headers })
+      const { uncommitted } = this.shard
+      if (uncommitted === undefined) this.#exchange.answer(okHead, body, headers)
+      else uncommitted.add(logId, { exchange: this.#exchange, body, headers })
       return
     }
     answerRejected(this.#exchange, outcome, headers)
@@ -73,5 +79,13 @@ class Purchase implements PendingCommand {
 
   late(): void {
     this.#exchange.shed('late')
+  }
+
+  shed(reason: ShedReason): void {
+    this.#exchange.shed(reason)
+  }
+
+  unavailable(): void {
+    this.#exchange.unavailable()
   }
 }

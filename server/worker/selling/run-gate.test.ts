@@ -78,6 +78,23 @@ test('what was answered while Redis was asked proves nothing', () => {
   assert.equal(gate.isSound, true)
 })
 
+test('it leads to the wrong Redis when the primary has found another one sound, or says that this one was replaced', () => {
+  const gate = new RunGate(store)
+  const looked = (admittedRun: string) => gate.looked(state('1-5', { admittedRun }), gate.seen)
+  assert.equal(gate.isMisled, false)
+  looked('another')
+  assert.equal(gate.isMisled, false, 'nobody says that any Redis decides')
+  gate.primarySays({ status: 'sound' })
+  assert.equal(gate.isMisled, true)
+  gate.primarySays({ status: 'refused', fault: 'HC_RECORD_FOREIGN' })
+  assert.equal(gate.isMisled, false)
+  gate.primarySays({ status: 'refused', fault: 'HC_RUN_REPLACED' })
+  assert.equal(gate.isMisled, true)
+  gate.primarySays({ status: 'sound' })
+  looked(run)
+  assert.equal(gate.isMisled, false)
+})
+
 test('without a connection nobody knows of which run Redis is', () => {
   const gate = new RunGate({ isUp: false, run: '' })
   gate.looked(state('1-5', { admittedRun: '' }), gate.seen)

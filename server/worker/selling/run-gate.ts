@@ -16,8 +16,7 @@ export class RunGate {
   readonly #store: Pick<SaleStore, 'isUp' | 'run'>
   #seen: LogPosition | undefined
   #isSound = true
-  /** The primary refuses this Redis, even if another server has admitted it. */
-  #isRefused = false
+  #primaryState: ShardState | undefined
   /** The run that was found admitted, when one was looked at. */
   #run: string | undefined
 
@@ -27,7 +26,8 @@ export class RunGate {
 
   /** A new connection may lead to another run than the one that was looked at. */
   get isSound(): boolean {
-    if (this.#isRefused) return false
+    // Even if another server has admitted it.
+    if (this.#primaryState?.status === 'refused') return false
     if (!this.#isSound || this.#run === undefined || !this.#store.isUp) return this.#isSound
     return this.#store.run === this.#run
   }
@@ -54,8 +54,14 @@ export class RunGate {
   }
 
   /** What the primary says of the shard. */
-  primarySays({ status }: ShardState): void {
-    this.#isRefused = status === 'refused'
+  primarySays(state: ShardState): void {
+    this.#primaryState = state
+  }
+
+  /** The Redis that the connection leads to is not, or no longer, the one that may decide: another connection may lead there. */
+  get isMisled(): boolean {
+    if (!this.#store.isUp || this.#isSound) return false
+    return this.#primaryState?.status === 'sound' || this.#primaryState?.fault === 'HC_RUN_REPLACED'
   }
 
   /** @param seen from before Redis was asked: it may have decided more since */

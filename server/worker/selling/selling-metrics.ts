@@ -1,7 +1,9 @@
 import { Counter, type Registry } from 'prom-client'
 import { type FaultCode, faultTitles } from '../../../core/faults.ts'
 import { type Outcome, outcomeNames, outcomes } from '../../../core/outcomes.ts'
+import { shardNumbers } from '../../../core/shards.ts'
 import { FlatHistogram } from '../http/flat-histogram.ts'
+import { type RoundResult, roundResults } from './rights-round.ts'
 
 const batchBoundsCommands = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
 const redisBoundsSeconds = [0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 3]
@@ -15,24 +17,29 @@ export class SellingMetrics {
   readonly #faults = new Map<FaultCode, number>()
   readonly #batchCommands: FlatHistogram
   readonly #redisSeconds: FlatHistogram
+  #rightsAsked = 0
+  readonly #rightsRounds: Record<RoundResult, number> = { lent: 0, refused: 0, failed: 0 }
 
-  constructor(registry: Registry) {
+  /** With one shard there are no series of shards, and none of what shards do together. */
+  constructor(registry: Registry, shardCount = 1) {
+    const series = shardCount === 1 ? [{}] : shardNumbers(shardCount).map((shard) => ({ shard: String(shard) }))
     this.#batchCommands = new FlatHistogram({
       name: 'hotcakes_batch_commands',
       help: 'Commands in one call of Redis.',
       registry,
       bounds: batchBoundsCommands,
-      series: [{}],
+      series,
     })
     this.#redisSeconds = new FlatHistogram({
       name: 'hotcakes_redis_batch_duration_seconds',
       help: 'Time from sending a batch to Redis to its answer.',
       registry,
       bounds: redisBoundsSeconds,
-      series: [{}],
+      series,
     })
     this.#publishOutcomes(registry)
     this.#publishFaults(registry)
+    if (shardCount > 1) this.#publishRights(registry)
   }
 
   decided(outcome: Outcome): void {
@@ -40,9 +47,19 @@ export class SellingMetrics {
     this.#outcomes[at] = (this.#outcomes[at] as number) + 1
   }
 
-  batch(commandCount: number, seconds: number): void {
-    this.#batchCommands.observeAt(0, commandCount)
-    this.#redisSeconds.observeAt(0, seconds)
+  batch(shard: number, commandCount: number, seconds: number): void {
+    this.#batchCommands.observeAt(shard, commandCount)
+    this.#redisSeconds.observeAt(shard, seconds)
+  }
+
+  /** Shards were asked for so many of buyers' rights. */
+  rightsAsked(loans: number): void {
+    this.#rightsAsked += loans
+  }
+
+  /** A checkout for which shards were asked has its end. */
+  rightsRound(result: RoundResult): void {
+    this.#rightsRounds[result] += 1
   }
 
   /** Once a failed call of Redis, however many requests waited for it. */
@@ -82,6 +99,34 @@ export class SellingMetrics {
             const count = faults.get(code)
             if (count !== undefined) this.inc({ code }, count)
           }
+        },
+      }),
+    )
+  }
+
+  #publishRights(registry: Registry): void {
+    const asked = () => this.#rightsAsked
+    const rounds = this.#rightsRounds
+    registry.registerMetric(
+      new Counter({
+        name: 'hotcakes_rights_asked_total',
+        help: "Times that a shard was asked for one of a buyer's rights.",
+        registers: [],
+        collect() {
+          this.reset()
+          this.inc(asked())
+        },
+      }),
+    )
+    registry.registerMetric(
+      new Counter({
+        name: 'hotcakes_rights_rounds_total',
+        help: 'Checkouts whose buyer had no right in the shard of the item, so that others were asked, by how that ended.',
+        labelNames: ['result'] as const,
+        registers: [],
+        collect() {
+          this.reset()
+          for (const result of roundResults) this.inc({ result }, rounds[result])
         },
       }),
     )

@@ -1,19 +1,33 @@
 import assert from 'node:assert/strict'
 
-import type { NonceSource } from '../../../core/ids.ts'
+import type { ItemId, NonceSource } from '../../../core/ids.ts'
 import type { Outcome } from '../../../core/outcomes.ts'
 import type { Exchange } from '../http/exchange.ts'
 import { problemByOutcome, problemReplies } from '../http/problems.ts'
 import type { SellingMetrics } from './selling-metrics.ts'
+import type { Shard } from './shard.ts'
 import type { Shards } from './shards.ts'
 
 /** What checkout and purchase need of the worker. */
 export interface Selling {
-  readonly shards: Pick<Shards, 'of'>
+  readonly shards: Pick<Shards, 'only' | 'of' | 'rights' | 'sendOn'>
   readonly nonces: NonceSource
   readonly metrics: SellingMetrics
-  /** A checkout named a sale that Redis does not list, and that is not past. */
-  readonly onUnlisted: (sale: number) => void
+  /** A checkout named a sale that the shard does not list, and that is not past. */
+  readonly onUnlisted: (sale: number, shard: number) => void
+}
+
+/**
+ * Where there are several: the shard that a command on the item is offered to. `undefined`: the exchange was answered,
+ * because that one can't take it.
+ */
+export function shardFor({ shards }: Selling, exchange: Exchange, item: ItemId): Shard | undefined {
+  const shard = shards.of(item, exchange.startedMs)
+  const reason = shard?.refusal(exchange.startedMs)
+  if (shard !== undefined && reason === undefined) return shard
+  if (reason === undefined) exchange.unavailable()
+  else exchange.shed(reason)
+  return undefined
 }
 
 /** Answers a command that was decided, and not for its buyer. @param headers as Exchange.answer takes them */
@@ -25,9 +39,9 @@ export function answerRejected(exchange: Exchange, outcome: Outcome, headers: st
 }
 
 /**
- * The header that names the place of a decision in the log, `<entry id>-<n>`: the order in which Redis decided, for who
- * wants to check it from outside.
+ * The header that names the place of a decision in its shard's log, `<entry id>-<n>`, with the shard before it unless it is
+ * the first one: the order in which Redis decided, for who wants to check it from outside.
  */
-export function decisionHeader(logId: string, n: number): string {
-  return `\r\nHotcakes-Decision: ${logId}-${n}`
+export function decisionHeader({ decisionHeaderStart }: Shard, logId: string, n: number): string {
+  return `${decisionHeaderStart}${logId}-${n}`
 }

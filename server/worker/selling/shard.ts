@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
-import { hostAndPort } from '../../../core/config/listen-hosts.ts'
+import { redisPlace } from '../../../core/config/cluster-nodes.ts'
 import type { Config } from '../../../core/config/load.ts'
 import { Fault, type FaultCode } from '../../../core/faults.ts'
 import {
@@ -9,12 +9,14 @@ import {
   batchOverlapCommandsMin,
   commandsWaitingMax,
   commandsWaitingMin,
+  misledReconnectMs,
   redisReconnectDelayMsMax,
 } from '../../../core/limits.ts'
 import type { Log } from '../../../core/log.ts'
 import type { LogPosition } from '../../../core/log-position.ts'
 import { type DecidedBatch, type LogState, SaleStore } from '../../../core/redis/sale-store.ts'
 import type { ShardState } from '../../../core/shard-state.ts'
+import { firstShard } from '../../../core/shards.ts'
 import type { ShedReason } from '../http/request-metrics.ts'
 import type { TurnClock } from '../http/turn-clock.ts'
 import { Batcher } from './batcher.ts'
@@ -28,6 +30,8 @@ import type { UncommittedAnswers } from './uncommitted-answers.ts'
 
 export interface ShardOptions {
   readonly number: number
+  /** There is no other, which needn't be said of what it does then. */
+  readonly isOnly: boolean
   readonly config: Config
   readonly log: Log
   readonly metrics: SellingMetrics
@@ -58,10 +62,14 @@ export interface ShardFacts {
  */
 export class Shard {
   readonly number: number
+  /** For decisionHeader. */
+  readonly decisionHeaderStart: string
   readonly store: SaleStore
   readonly clock = new RedisClock()
   readonly batcher: Batcher
   readonly #log: Log
+  /** Its lines name the shard even if there is one. */
+  readonly #namedLog: Log
   readonly #metrics: SellingMetrics
   readonly #where: string
   readonly #gate: RunGate
@@ -78,13 +86,18 @@ export class Shard {
   /** Whether the last batch was decided: said when it changes. */
   #isDeciding = true
   #isClosed = false
+  /** Since when its connection is known to lead to a Redis that the primary's does not; undefined: it isn't. */
+  #misledSinceMs: number | undefined
 
-  constructor({ number, config, log, metrics, turnClock }: ShardOptions) {
+  constructor({ number, isOnly, config, log: commonLog, metrics, turnClock }: ShardOptions) {
     const { app, redis } = config
+    this.#namedLog = commonLog.child({ shard: number })
+    const log = isOnly ? commonLog : this.#namedLog
     this.number = number
+    this.decisionHeaderStart = `\r\nHotcakes-Decision: ${number === firstShard ? '' : `${number}:`}`
     this.#log = log
     this.#metrics = metrics
-    this.#where = `Redis at ${hostAndPort(redis.host, redis.port)}`
+    this.#where = redisPlace(redis)
     this.store = new SaleStore(redis, {
       shard: number,
       name: `hotcakes-http-${process.pid}`,
@@ -104,7 +117,7 @@ export class Shard {
       afterEach: () => this.#looked(),
     })
     this.batcher = new Batcher({
-      decide: (batch) => this.#decide(batch),
+      decide: (batch, sales) => this.#decide(batch, sales),
       intervalMs: app.saleIntervalSeconds * 1_000,
       batchCommandsMax,
       batchesInFlightMax,
@@ -114,7 +127,7 @@ export class Shard {
       deadlineMs: app.deadlineMs,
       now: () => performance.now(),
       onBatch: (commandCount, seconds) => {
-        metrics.batch(commandCount, seconds)
+        metrics.batch(number, commandCount, seconds)
         // Its answers are written now, and this turn may have taken in many requests before.
         turnClock.refresh()
       },
@@ -171,6 +184,11 @@ export class Shard {
     return this.batcher.hasRoom(nowMs) ? undefined : 'overloaded'
   }
 
+  /** The connection stands, and the last look at the log was answered. */
+  get isAnswering(): boolean {
+    return this.store.isUp && this.#watch.fault === undefined
+  }
+
   /** Whether Redis is known to have everything that was sold. */
   get isSound(): boolean {
     return this.#gate.isSound
@@ -199,7 +217,7 @@ export class Shard {
   get facts(): ShardFacts {
     const { fault, state } = this.#watch
     return {
-      isRedisUp: this.store.isUp && fault === undefined,
+      isRedisUp: this.isAnswering,
       redisFault: fault,
       isSound: this.#gate.isSound,
       primaryState: this.#primaryState,
@@ -212,6 +230,7 @@ export class Shard {
   primarySays(state: ShardState): void {
     this.#primaryState = state
     this.#gate.primarySays(state)
+    this.#acks?.primarySays(state)
     this.#showHow()
   }
 
@@ -236,9 +255,9 @@ export class Shard {
 
   #show(how: string): void {
     if (how === this.#shown) return
-    const { seen, store, number } = this
+    const { seen, store } = this
     const run = store.isUp ? store.run : undefined
-    this.#log.debug({ shard: number, from: this.#shown, to: how, run, seen }, 'a shard of this worker changed')
+    this.#namedLog.debug({ from: this.#shown, to: how, run, seen }, 'a shard of this worker changed')
     this.#shown = how
   }
 
@@ -251,8 +270,20 @@ export class Shard {
 
   async #looked(): Promise<void> {
     this.#showHow()
+    if (this.#gate.isMisled) this.#reconnectAtLast()
+    else this.#misledSinceMs = undefined
     const all = this.#whenLooked.map((listener) => listener())
     await Promise.all([...all, this.#acks?.looked(this.#watch.state)])
+  }
+
+  /** It leads to another Redis than the primary's does, and will for as long as it stands. */
+  #reconnectAtLast(): void {
+    const nowMs = performance.now()
+    this.#misledSinceMs ??= nowMs
+    if (nowMs - this.#misledSinceMs < misledReconnectMs) return
+    this.#misledSinceMs = nowMs
+    this.store.redis.disconnect(true)
+    this.#acks?.reconnect()
   }
 
   #roomChanged(lack: LogLack | undefined, backlogMax: number): void {
@@ -262,20 +293,25 @@ export class Shard {
     this.#showHow()
   }
 
-  async #decide(batch: Buffer): Promise<DecidedBatch> {
+  async #decide(batch: Buffer, sales: readonly number[]): Promise<DecidedBatch> {
     try {
       const committed = this.#acks?.answers.committed
-      const decided = await this.store.decide(batch)
-      if (committed !== undefined) this.#acks?.assertNew(decided.id, committed)
-      this.#gate.decided(decided.id)
+      const decided = await this.store.decide(batch, sales)
+      if (decided.id !== '') this.#logged(decided.id, committed)
       if (!this.#isDeciding) this.#log.info('Redis decides again')
       this.#isDeciding = true
-      if (this.#room.mayBeFull(decided.id)) void this.#watch.lookEarly()
       return decided
     } catch (error) {
       if (error instanceof Fault) this.#notDecided(error)
       throw error
     }
+  }
+
+  /** The batch has decided or changed something. @throws Fault HC_LOG_LOST when Redis has forgotten something meanwhile */
+  #logged(logId: string, committedBefore: LogPosition | undefined): void {
+    if (committedBefore !== undefined) this.#acks?.assertNew(logId, committedBefore)
+    this.#gate.decided(logId)
+    if (this.#room.mayBeFull(logId)) void this.#watch.lookEarly()
   }
 
   #notDecided(fault: Fault): void {

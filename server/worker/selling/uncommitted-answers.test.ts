@@ -50,11 +50,12 @@ test('a word of a commit that comes before the decision, twice or late does no h
   assert.deepEqual(answered, ['1-5', '1-7'])
 })
 
-test('a commit of a newer epoch proves nothing of an older one, whether it comes before the decision or after', (t) => {
-  const { answered, add, commit } = setUp(t)
+test('a commit of an epoch that follows on nothing proves nothing of an older one, before the decision or after', (t) => {
+  const { answers, answered, add, commit } = setUp(t)
   add('1-5')
   add('1-6')
   commit('1-5')
+  answers.epochBegan(2, null)
   commit('2-0')
   add('1-7')
   assert.deepEqual(answered, ['1-5', '1-6 unrecorded', '1-7 unrecorded'])
@@ -63,6 +64,39 @@ test('a commit of a newer epoch proves nothing of an older one, whether it comes
   assert.equal(answered.length, 3, 'an older epoch goes on in vain')
   commit('2-1')
   assert.deepEqual(answered.slice(3), ['2-1'])
+})
+
+test('a commit of an epoch that follows on an older one proves that up to where it ended', (t) => {
+  const { answers, answered, add, commit } = setUp(t)
+  add('1-5')
+  add('1-7')
+  answers.epochBegan(2, parseLogPosition('1-6'))
+  assert.deepEqual(answered, [])
+  commit('2-1')
+  assert.deepEqual(answered, ['1-5', '1-7 unrecorded'])
+  add('1-6')
+  assert.deepEqual(answered.slice(2), ['1-6'], 'the word of the commit came first')
+})
+
+test('as long as nobody says how an epoch followed on an older one, answers of the older one wait, and no others', (t) => {
+  const { answers, answered, add, commit } = setUp(t)
+  add('1-5')
+  add('2-2')
+  add('3-1')
+  commit('3-1')
+  assert.deepEqual(answered, ['3-1'])
+  answers.epochBegan(3, parseLogPosition('2-2'))
+  assert.deepEqual(answered.slice(1), ['2-2'])
+  answers.epochBegan(2, parseLogPosition('1-4'))
+  assert.deepEqual([answered.slice(2), answers.count], [['1-5 unrecorded'], 0])
+})
+
+test('of an epoch that never came to be nothing was committed', (t) => {
+  const { answers, answered, add, commit } = setUp(t)
+  add('2-1')
+  answers.epochBegan(3, parseLogPosition('1-4'))
+  commit('3-1')
+  assert.deepEqual(answered, ['2-1 unrecorded'])
 })
 
 test('an answer that waited too long is given up, and those behind it have their own time', async (t) => {

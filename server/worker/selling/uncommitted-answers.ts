@@ -38,6 +38,8 @@ export class UncommittedAnswers {
   /** Of the answers of all entries. */
   #count = 0
   #committed: LogPosition = { epoch: 0, seq: 0 }
+  /** Of an epoch: where the one before it ended; null: it follows on nothing. */
+  readonly #ends = new Map<number, LogPosition | null>()
   /** One for all: it is set for the oldest entry, and when it fires for the one that is the oldest then. */
   #timer: NodeJS.Timeout | undefined
   #isClosed = false
@@ -71,8 +73,16 @@ export class UncommittedAnswers {
   commit(position: LogPosition): void {
     if (compareLogPositions(position, this.#committed) <= 0) return
     this.#committed = position
-    for (const entry of this.#shiftWhile((oldest) => compareLogPositions(oldest.position, position) <= 0))
-      this.#settle(entry)
+    this.#settleCommitted()
+  }
+
+  /**
+   * An epoch has begun, and the one before it ended there; null: Redis was rebuilt, and what Postgres lacked by then is lost.
+   * Without this a commit in a newer epoch proves nothing of an entry in an older one.
+   */
+  epochBegan(epoch: number, end: LogPosition | null): void {
+    this.#ends.set(epoch, end)
+    this.#settleCommitted()
   }
 
   /** Gives up all that wait, and from now on all that come. */
@@ -93,25 +103,40 @@ export class UncommittedAnswers {
     const entry: Entry = { logId, position, dueMs: performance.now() + waitMsMax, answers: [answer] }
     if (this.#isClosed) this.#giveUp(entry)
     // The word of the commit comes on another connection than the decision, and can overtake it.
-    else if (compareLogPositions(position, this.#committed) <= 0) this.#settle(entry)
-    else {
+    else if (!this.#settle(entry)) {
       this.#entries.push(entry)
       this.#timer ??= setTimeout(this.#expire, waitMsMax)
     }
   }
 
-  /**
-   * A newer epoch begins when Redis was rebuilt out of what Postgres had. That proves nothing for an entry of an older
-   * one which was not known to be committed by then: it may have been lost with that Redis.
-   */
-  #settle(entry: Entry): void {
-    if (entry.position.epoch !== this.#committed.epoch) {
-      this.#giveUp(entry)
-      return
-    }
+  #settleCommitted(): void {
+    const reached = this.#shiftWhile((oldest) => compareLogPositions(oldest.position, this.#committed) <= 0)
+    this.#entries.unshift(...reached.filter((entry) => !this.#settle(entry)))
+  }
+
+  /** @returns false: nobody knows yet what has become of it */
+  #settle(entry: Entry): boolean {
+    const fate = this.#fateOf(entry.position)
+    if (fate === 'lost') this.#giveUp(entry)
+    if (fate !== 'committed') return fate === 'lost'
     this.#count -= entry.answers.length
     assert(this.#count >= 0, 'an answer leaves once')
     for (const { exchange, body, headers } of entry.answers) exchange.answer(okHead, body, headers)
+    return true
+  }
+
+  /** By what is committed, and the epochs that led there from the entry's. */
+  #fateOf(position: LogPosition): 'committed' | 'lost' | 'unknown' {
+    let reached = this.#committed
+    while (reached.epoch > position.epoch) {
+      const end = this.#ends.get(reached.epoch)
+      if (end === undefined) return 'unknown'
+      if (end === null) return 'lost'
+      reached = end
+    }
+    if (compareLogPositions(position, reached) <= 0) return 'committed'
+    // Either it is still to come, or its epoch ended without it.
+    return reached === this.#committed ? 'unknown' : 'lost'
   }
 
   #giveUp({ answers }: Entry): void {

@@ -1,54 +1,81 @@
--- Exactly once, without Redis: every place in the log up to the offset ($1 epoch, $2 seq) is one row.
--- One JSON object: `epochs` [{epoch, entries: seq of the last one known, batches: of them with rows, rows}], and with
--- the first $3 rows each: `absent` {count, rows [{epoch, from, to}]}: entries without a row, which may be opened sales;
--- `doubled` and `missing` {count, rows [{epoch, batch, n, ...}]}: places with more than one row and with none.
-with places as (
-  select epoch, batch, n from checkout_attempts where (epoch, batch) <= ($1::bigint, $2::bigint)
+-- Exactly once, without Redis: every place in a shard's log up to its offset is one attempt, or moved rights alone.
+-- One JSON object: `logs` [{shard, since: the epoch up to which it is known where each one ended, absent: how many entries
+-- have no row}], `attempts`: how many there are, and with the first $1 rows each: `absent` {rows [{shard, epoch, from, to}]}:
+-- entries without a row, which may be opened sales; `doubled` and `missing` {count, rows [{shard, epoch, batch, n, ...}]}:
+-- places with more than one row and with none.
+with recursive chain as (
+  select shard, epoch, seq as "end" from log_offsets
   union all
-  select epoch, batch, n from purchase_attempts where (epoch, batch) <= ($1::bigint, $2::bigint)
+  select shard, e.after_epoch, e.after_seq
+  from chain c join log_epochs e using (shard, epoch)
+  where e.after_epoch is not null
+), moves as (
+  select shard, r.epoch, batch, n, sale_id, user_id
+  from right_transfers r join log_offsets o using (shard)
+  where (r.epoch, r.batch) <= (o.epoch, o.seq)
+), places as (
+  select shard, c.epoch, batch, n, true as is_attempt
+  from checkouts c join log_offsets o using (shard) where (c.epoch, batch) <= (o.epoch, seq)
+  union all
+  select shard, t.epoch, batch, n, true
+  from tries t join log_offsets o using (shard) where (t.epoch, batch) <= (o.epoch, seq)
+  union all
+  select distinct shard, epoch, batch, n, false from moves m
+  where not exists (select from checkouts c where c.shard = m.shard and c.epoch = m.epoch and c.batch = m.batch and c.n = m.n)
 ), batches as materialized (
-  select epoch, batch, count(*) as rows, count(distinct n) as places, min(n) as first, max(n) as last
+  select shard, epoch, batch, count(*) as rows, count(*) filter (where is_attempt) as attempts,
+         count(distinct n) as places, min(n) as first, max(n) as last
   from places
-  group by epoch, batch
+  group by shard, epoch, batch
 ), ends as (
-  select epoch, batch from batches
+  select shard, epoch, batch from batches
   union all
-  select $1::bigint, $2::bigint + 1
-), absent as (
-  select epoch, "from", "to"
-  from (select epoch, coalesce(lag(batch) over (partition by epoch order by batch), 0) + 1 as "from", batch - 1 as "to"
+  select shard, epoch, "end" + 1 from chain
+), absent as materialized (
+  select shard, epoch, "from", "to"
+  from (select shard, epoch, coalesce(lag(batch) over (partition by shard, epoch order by batch), 0) + 1 as "from",
+               batch - 1 as "to"
         from ends) gaps
   where "from" <= "to"
 ), broken as materialized (
-  select epoch, batch, first, last from batches where rows <> places or first <> 0 or last + 1 <> places
+  select shard, epoch, batch, first, last from batches where rows <> places or first <> 0 or last + 1 <> places
 ), found as materialized (
-  select epoch, batch, n, count(*) as times, string_agg(what, '; ') as what
+  select shard, epoch, batch, n, count(*) as times, string_agg(what, '; ') as what
   from (
-    select epoch, batch, n, format('checkout of %s-%s by %s, outcome %s', sale_id, item_index, user_id, outcome) as what
-    from checkout_attempts where (epoch, batch) in (select epoch, batch from broken)
+    select shard, epoch, batch, n, format('checkout of %s-%s by %s, outcome %s', sale_id, item_index, user_id, outcome) as what
+    from checkouts where (shard, epoch, batch) in (select shard, epoch, batch from broken)
     union all
-    select epoch, batch, n, format('purchase of %s-%s, outcome %s', sale_id, item_index, outcome)
-    from purchase_attempts where (epoch, batch) in (select epoch, batch from broken)
+    select shard, epoch, batch, n, format('purchase of %s-%s, outcome %s', sale_id, item_index, outcome)
+    from tries where (shard, epoch, batch) in (select shard, epoch, batch from broken)
   ) rows
-  group by epoch, batch, n
+  group by shard, epoch, batch, n
 ), doubled as (
-  select epoch, batch, n, times, what from found where times > 1 or n < 0
+  select shard, epoch, batch, n, times, what from found where times > 1 or n < 0
+  union all
+  select shard, epoch, batch, n, count(*),
+         format('right in sale %s of %s, %s shard %s', sale_id, user_id, case kind when 1 then 'to' else 'from' end, peer)
+  from right_transfers
+  group by shard, epoch, batch, n, sale_id, user_id, kind, peer
+  having count(*) > 1
 ), missing as (
-  select b.epoch, b.batch, place.n
+  select b.shard, b.epoch, b.batch, place.n
   from broken b cross join lateral generate_series(0, b.last) place(n)
-  where not exists (select from found f where f.epoch = b.epoch and f.batch = b.batch and f.n = place.n)
+  where not exists (select from found f where f.shard = b.shard and f.epoch = b.epoch and f.batch = b.batch and f.n = place.n)
+    and not exists (select from moves m where m.shard = b.shard and m.epoch = b.epoch and m.batch = b.batch and m.n = place.n)
 )
 select json_build_object(
-  'epochs', (select coalesce(json_agg(e), '[]') from (
-    select epoch, max(batch) as entries, count(*) as batches, sum(rows)::bigint as rows from batches group by epoch order by epoch
-  ) e),
+  'attempts', (select coalesce(sum(attempts), 0)::bigint from batches),
+  'logs', (select json_agg(l) from (
+    select shard, min(epoch) as since,
+           (select coalesce(sum("to" - "from" + 1), 0)::bigint from absent a where a.shard = chain.shard) as absent
+    from chain group by shard order by shard
+  ) l),
   'absent', json_build_object(
-    'count', (select coalesce(sum("to" - "from" + 1), 0)::bigint from absent),
-    'rows', (select coalesce(json_agg(a), '[]') from (select * from absent order by epoch, "from" limit $3) a)),
+    'rows', (select coalesce(json_agg(a), '[]') from (select * from absent order by shard, epoch, "from" limit $1) a)),
   'doubled', json_build_object(
     'count', (select count(*) from doubled),
-    'rows', (select coalesce(json_agg(d), '[]') from (select * from doubled order by epoch, batch, n limit $3) d)),
+    'rows', (select coalesce(json_agg(d), '[]') from (select * from doubled order by shard, epoch, batch, n limit $1) d)),
   'missing', json_build_object(
     'count', (select count(*) from missing),
-    'rows', (select coalesce(json_agg(m), '[]') from (select * from missing order by epoch, batch, n limit $3) m))
+    'rows', (select coalesce(json_agg(m), '[]') from (select * from missing order by shard, epoch, batch, n limit $1) m))
 )::text as found

@@ -1,0 +1,352 @@
+import { randomBytes } from 'node:crypto'
+import { readdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+
+import type { Redis } from 'ioredis'
+
+import { clusterSlots, slotOfShard } from '../../core/redis/cluster-slot.ts'
+import { ownerOf } from '../../core/redis/cluster-view.ts'
+import { askNode, askView, connectNode, type RedisSettings } from '../../core/redis/connection.ts'
+import { formCluster } from '../../ops/cluster/forming.ts'
+import { freePort } from '../../ops/embedded/free-port.ts'
+import { nodesFile, redisName, startRedisService } from '../../ops/embedded/redis.ts'
+import type { EmbeddedService } from '../../ops/embedded/service.ts'
+import { BusProxy } from './bus-proxy.ts'
+import { eventually } from './eventually.ts'
+import { createFolder, removeFolder, type Scope } from './scope.ts'
+import { chosenRedis } from './services.ts'
+
+const waiting = { say: () => undefined, signal: new AbortController().signal }
+const host = '127.0.0.1'
+/** A node that is silent for so long is replaced by its replica. Above what a busy machine makes a process wait. */
+const nodeTimeoutMs = 2_000
+
+export interface RedisClusterOptions {
+  readonly masters: number
+  /** Of each master; none unless they are asked for. */
+  readonly replicas?: number
+  /** What the nodes speak with their clients and each other: files of a certificate. */
+  readonly tls?: { readonly certificate: string; readonly key: string; readonly ca: string }
+  /** Of each node's configuration, besides ours. */
+  readonly lines?: readonly string[]
+  /** Shards that have a master of their own as far as there are enough; as many as masters. */
+  readonly shards?: number
+}
+
+/** A process of the cluster. Masters come first, then the first replica of each. */
+export interface ClusterProcess {
+  readonly number: number
+  readonly id: string
+  /** Of its clients, without TLS. */
+  readonly port: number
+  /** With TLS, where it is spoken. */
+  readonly tlsPort: number | undefined
+  pid(): number
+  /** SIGKILL, and waits for the end. */
+  kill(): Promise<void>
+  /** With the same ports and data. */
+  start(): Promise<void>
+  /** Of one that does not run: what it had of sales is gone. Its place in the cluster stays. */
+  loseData(): void
+  pause(): void
+  resume(): void
+}
+
+export interface RedisCluster {
+  /** As the service's user; `cluster` lists the masters. */
+  readonly settings: RedisSettings & { readonly cluster: string }
+  /** As a user who may do everything. */
+  readonly admin: RedisSettings & { readonly cluster: string }
+  readonly nodes: readonly ClusterProcess[]
+  /** A connection to one node, as a user who may do everything. */
+  open(node: ClusterProcess): Promise<Redis>
+  /** Whoever has the shard, as most who answer know. */
+  masterOf(shard: number): Promise<ClusterProcess>
+  /** A replica takes over while the master is there and hands over (CLUSTER FAILOVER). Resolves when it has. */
+  failOver(shard: number): Promise<ClusterProcess>
+  /** Marks a slot as on its way. Until `endMove` its keys that are there are answered, others get ASK or TRYAGAIN. */
+  beginMove(shard: number, to: ClusterProcess): Promise<void>
+  /** Some of the slot's keys, or all. */
+  moveKeys(shard: number, to: ClusterProcess, keys?: readonly string[]): Promise<void>
+  endMove(shard: number, to: ClusterProcess): Promise<void>
+  /** From the other nodes, not from clients. */
+  cutOff(node: ClusterProcess): void
+  rejoin(node: ClusterProcess): void
+}
+
+/** A real Redis Cluster with the settings and the users of the embedded one, in a folder of its own. Ends with the scope. */
+export async function startRedisCluster(scope: Scope, options: RedisClusterOptions): Promise<RedisCluster> {
+  const { masters, replicas = 0, shards = masters } = options
+  const dataDir = createFolder()
+  const processes: NodeProcess[] = []
+  scope.after(async () => {
+    await Promise.all(processes.map((process) => process.stop()))
+    removeFolder(dataDir)
+  })
+  const bus = BusProxy.open(scope)
+  const plan = { dataDir, options, bus, passwords: { service: newPassword(), admin: newPassword() } }
+  const count = masters * (1 + replicas)
+  for (let number = 0; number < count; number++) processes.push(await NodeProcess.create(number, plan))
+  await Promise.all(processes.map((process) => process.start()))
+  const account = { host: '', port: 0, user: 'default', password: plan.passwords.admin, tls: false }
+  const cluster = new Cluster(processes, account, bus)
+  await Promise.all(processes.map((process) => process.learnId(account)))
+  const first = processes.slice(0, masters)
+  const places = first.map(({ number, port }) => ({ name: `node ${number}`, address: { host, port } }))
+  await formCluster({ places, account, replicas: 0, shards, lostAdvice: '', waiting })
+  for (const [at, replica] of processes.slice(masters).entries()) {
+    await cluster.replicate(replica, first[at % masters] as NodeProcess)
+  }
+  await cluster.knowEachOther()
+  const listed = first.map(({ port, tlsPort }) => (tlsPort === undefined ? `${host}:${port}` : `localhost:${tlsPort}`))
+  const { tls } = options
+  const place = { cluster: listed.join(','), ...(tls === undefined ? { tls: false } : { tls: true, tlsCa: tls.ca }) }
+  return Object.assign(cluster, {
+    settings: { ...account, ...place, user: 'hotcakes', password: plan.passwords.service },
+    admin: { ...account, ...place },
+  })
+}
+
+interface NodesPlan {
+  readonly dataDir: string
+  readonly options: RedisClusterOptions
+  readonly bus: BusProxy
+  readonly passwords: { readonly service: string; readonly admin: string }
+}
+
+class NodeProcess implements ClusterProcess {
+  readonly number: number
+  readonly port: number
+  readonly tlsPort: number | undefined
+  /** As it announces it: a port of the proxy, which leads to its own one. */
+  readonly busPort: number
+  readonly #plan: NodesPlan
+  #ownBusPort: number
+  #id = ''
+  #service: EmbeddedService | undefined
+
+  private constructor(
+    number: number,
+    plan: NodesPlan,
+    ports: { port: number; tlsPort: number | undefined; bus: number; ownBus: number },
+  ) {
+    this.number = number
+    this.#plan = plan
+    this.port = ports.port
+    this.tlsPort = ports.tlsPort
+    this.busPort = ports.bus
+    this.#ownBusPort = ports.ownBus
+  }
+
+  static async create(number: number, plan: NodesPlan): Promise<NodeProcess> {
+    const hasTls = plan.options.tls !== undefined
+    const created: { node?: NodeProcess } = {}
+    const target = () => ({ id: created.node?.id ?? '', busPort: created.node?.ownBusPort ?? 0 })
+    const ports = {
+      port: await freePort(),
+      tlsPort: hasTls ? await freePort() : undefined,
+      bus: await plan.bus.lead(target),
+      ownBus: await freePort(),
+    }
+    created.node = new NodeProcess(number, plan, ports)
+    return created.node
+  }
+
+  get id(): string {
+    return this.#id
+  }
+
+  get ownBusPort(): number {
+    return this.#ownBusPort
+  }
+
+  async start(): Promise<void> {
+    const { dataDir, passwords } = this.#plan
+    const { service, busPort } = await startRedisService({
+      dataDir,
+      password: passwords.service,
+      adminPassword: passwords.admin,
+      program: chosenRedis(),
+      port: this.port,
+      node: {
+        number: this.number,
+        setupPassword: passwords.admin,
+        lastPorts: { port: this.port, busPort: this.#ownBusPort },
+      },
+      lines: this.#lines(),
+      onLaunch: () => undefined,
+      waiting,
+    })
+    this.#service = service
+    this.#ownBusPort = busPort ?? this.#ownBusPort
+  }
+
+  #lines(): string[] {
+    const { passwords, options } = this.#plan
+    const { tls } = options
+    const encryption =
+      tls === undefined
+        ? []
+        : [
+            `tls-port ${this.tlsPort}`,
+            `tls-cert-file ${tls.certificate}`,
+            `tls-key-file ${tls.key}`,
+            `tls-ca-cert-file ${tls.ca}`,
+            'tls-auth-clients no',
+            'tls-cluster yes',
+            'tls-replication yes',
+          ]
+    return [
+      `cluster-node-timeout ${nodeTimeoutMs}`,
+      `cluster-announce-bus-port ${this.busPort}`,
+      'repl-diskless-sync-delay 0',
+      'masteruser default',
+      `masterauth ${passwords.admin}`,
+      ...encryption,
+      ...(options.lines ?? []),
+    ]
+  }
+
+  async learnId(account: RedisSettings): Promise<void> {
+    const address = { host, port: this.port }
+    this.#id = String(await askNode(account, address, (redis) => redis.call('CLUSTER', 'MYID')))
+  }
+
+  pid(): number {
+    return this.#service?.pid ?? 0
+  }
+
+  pause(): void {
+    process.kill(this.pid(), 'SIGSTOP')
+  }
+
+  resume(): void {
+    process.kill(this.pid(), 'SIGCONT')
+  }
+
+  async kill(): Promise<void> {
+    process.kill(this.pid(), 'SIGKILL')
+    await this.stop()
+  }
+
+  loseData(): void {
+    const folder = join(this.#plan.dataDir, redisName(this.number))
+    for (const name of readdirSync(folder)) {
+      if (name !== nodesFile) rmSync(join(folder, name), { recursive: true })
+    }
+  }
+
+  async stop(): Promise<void> {
+    if (this.#service !== undefined && !this.#service.hasExited) this.resume() // one that is paused takes no signal
+    await this.#service?.stop()
+  }
+}
+
+class Cluster {
+  readonly nodes: readonly NodeProcess[]
+  readonly #account: RedisSettings
+  readonly #bus: BusProxy
+
+  constructor(nodes: readonly NodeProcess[], account: RedisSettings, bus: BusProxy) {
+    this.nodes = nodes
+    this.#account = account
+    this.#bus = bus
+  }
+
+  async open(node: ClusterProcess): Promise<Redis> {
+    return await connectNode(this.#account, { host, port: node.port })
+  }
+
+  async masterOf(shard: number): Promise<NodeProcess> {
+    const answers = await Promise.allSettled(
+      this.nodes.map(({ port }) => askNode(this.#account, { host, port }, (redis) => askView(redis, { host, port }))),
+    )
+    const views = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []))
+    const id = ownerOf(slotOfShard(shard), views)?.node.id
+    const owner = this.nodes.find((node) => node.id === id)
+    if (owner === undefined) throw new Error(`shard ${shard} has no master`)
+    return owner
+  }
+
+  async replicate(replica: NodeProcess, master: NodeProcess): Promise<void> {
+    await this.#run(master, 'MEET', host, replica.port, replica.busPort)
+    await eventually(() => this.#run(replica, 'REPLICATE', master.id), { what: `node ${replica.number} is a replica` })
+    await this.#ask(replica, (redis) =>
+      eventually(async () => /master_link_status:up/.test(await redis.info('replication'))),
+    )
+  }
+
+  /** Or the death of a master would find a node that doesn't know of its replica yet. */
+  async knowEachOther(): Promise<void> {
+    for (const node of this.nodes) {
+      const all = this.nodes.map(({ id }) => id)
+      await eventually(
+        async () => {
+          const [known, info] = [await this.#run(node, 'NODES'), await this.#run(node, 'INFO')].map(String)
+          return all.every((id) => known?.includes(`${id} `)) && info?.includes(`slots_assigned:${clusterSlots}`)
+        },
+        { what: `node ${node.number} knows all others, and who has which slot` },
+      )
+    }
+  }
+
+  async failOver(shard: number): Promise<ClusterProcess> {
+    const master = await this.masterOf(shard)
+    const replica = await eventually(() => this.#replicaOf(master), { what: `node ${master.number} has a replica` })
+    await this.#run(replica, 'FAILOVER')
+    await eventually(async () => (await this.masterOf(shard)).id === replica.id)
+    return replica
+  }
+
+  /** One that has all that its master has. */
+  async #replicaOf(master: NodeProcess): Promise<NodeProcess | undefined> {
+    const nodes = String(await this.#run(master, 'NODES')).split('\n')
+    const replica = this.nodes.find(({ id }) =>
+      nodes.some((line) => line.startsWith(id) && line.includes(` ${master.id} `)),
+    )
+    if (replica === undefined) return undefined
+    const replication = await this.#ask(replica, (redis) => redis.info('replication'))
+    return /master_link_status:up/.test(replication) ? replica : undefined
+  }
+
+  async beginMove(shard: number, to: ClusterProcess): Promise<void> {
+    const from = await this.masterOf(shard)
+    const slot = slotOfShard(shard)
+    await this.#run(to, 'SETSLOT', slot, 'IMPORTING', from.id)
+    await this.#run(from, 'SETSLOT', slot, 'MIGRATING', to.id)
+  }
+
+  async moveKeys(shard: number, to: ClusterProcess, keys?: readonly string[]): Promise<void> {
+    const { user, password } = this.#account
+    await this.#ask(await this.masterOf(shard), async (redis) => {
+      const all = keys ?? ((await redis.call('CLUSTER', 'GETKEYSINSLOT', slotOfShard(shard), 1_000)) as string[])
+      if (all.length === 0) return
+      await redis.call('MIGRATE', host, to.port, '', 0, 5_000, 'AUTH2', user, password, 'KEYS', ...all)
+    })
+  }
+
+  async endMove(shard: number, to: ClusterProcess): Promise<void> {
+    const from = await this.masterOf(shard)
+    for (const node of [to, from]) await this.#run(node, 'SETSLOT', slotOfShard(shard), 'NODE', to.id)
+  }
+
+  cutOff({ id }: ClusterProcess): void {
+    this.#bus.cut(id)
+  }
+
+  rejoin({ id }: ClusterProcess): void {
+    this.#bus.mend(id)
+  }
+
+  async #run(node: ClusterProcess, subcommand: string, ...args: (string | number)[]): Promise<unknown> {
+    return await this.#ask(node, (redis) => redis.call('CLUSTER', subcommand, ...args))
+  }
+
+  async #ask<Answer>(node: ClusterProcess, ask: (redis: Redis) => Promise<Answer>): Promise<Answer> {
+    return await askNode(this.#account, { host, port: node.port }, ask)
+  }
+}
+
+function newPassword(): string {
+  return randomBytes(12).toString('base64url')
+}

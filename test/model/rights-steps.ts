@@ -1,0 +1,84 @@
+import fc from 'fast-check'
+import type { RightsStep, SymbolicCommand } from './rights-run.ts'
+
+export const holdMs = 10_000
+export const shardsMax = 6
+const lostAtOnceMax = 3
+
+const pick = fc.nat({ max: 1_000 })
+/** A command mostly carries no receipts, or some that may be old, repeated or of others. */
+const messages = fc.oneof(
+  { weight: 2, arbitrary: fc.constant([]) },
+  { weight: 3, arbitrary: fc.array(pick, { maxLength: 3 }) },
+)
+const rarely = fc.oneof({ weight: 12, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) })
+const user = fc.nat({ max: 1 })
+const few = fc.nat({ max: 59 })
+
+const command: fc.Arbitrary<SymbolicCommand> = fc.oneof(
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      kind: fc.constant('checkout' as const),
+      user,
+      item: few,
+      isStray: rarely,
+      messages,
+      isLastWord: rarely,
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('purchase' as const), offer: pick }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('lend' as const), user, to: few, messages }) },
+)
+
+const forwards = fc.integer({ min: 1, max: holdMs })
+const anywhere = fc.integer({ min: -holdMs - 2_000, max: holdMs + 2_000 })
+
+function stepOf(clock: fc.Arbitrary<number>): fc.Arbitrary<RightsStep> {
+  return fc.oneof(
+    {
+      weight: 20,
+      arbitrary: fc.record({
+        kind: fc.constant('batch' as const),
+        shard: few,
+        commands: fc.array(command, { minLength: 1, maxLength: 4 }),
+      }),
+    },
+    { weight: 3, arbitrary: fc.record({ kind: fc.constant('round' as const), user, item: few }) },
+    { weight: 3, arbitrary: fc.record({ kind: fc.constant('save' as const), shard: few }) },
+    {
+      weight: 2,
+      arbitrary: fc.record({
+        kind: fc.constant('lose' as const),
+        shards: fc.array(few, { minLength: 1, maxLength: lostAtOnceMax }),
+      }),
+    },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant('drop' as const), message: pick }) },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant('clock' as const), stepMs: clock }) },
+    { weight: 1, arbitrary: fc.constant({ kind: 'finish' as const }) },
+  )
+}
+
+/** A sale, and what happens to it. */
+export interface RightsScenario {
+  readonly shards: number
+  readonly limit: number
+  readonly steps: readonly RightsStep[]
+}
+
+/** @param options.stepsBack whether the clock does */
+export function rightsScenario(options: { stepsBack: boolean; stepsMax: number }): fc.Arbitrary<RightsScenario> {
+  const { stepsBack, stepsMax } = options
+  const step = stepOf(stepsBack ? anywhere : forwards)
+  return fc.record({
+    shards: fc.oneof(
+      { weight: 1, arbitrary: fc.constant(1) },
+      { weight: 9, arbitrary: fc.integer({ min: 2, max: shardsMax }) },
+    ),
+    limit: fc.oneof(
+      { weight: 3, arbitrary: fc.integer({ min: 1, max: 4 }) },
+      { weight: 1, arbitrary: fc.integer({ min: 5, max: 12 }) },
+    ),
+    steps: fc.array(step, { minLength: 1, maxLength: stepsMax, size: 'max' }),
+  })
+}
