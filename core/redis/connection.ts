@@ -36,6 +36,27 @@ export interface ConnectionOptions {
 }
 
 /**
+ * Closed is closed. ioredis forgets that it was told to disconnect as soon as one attempt to connect has ended, and may
+ * have the timer of another one running, if somebody connected while it was about to do so itself.
+ */
+class ClosingRedis extends Redis {
+  #isClosed = false
+
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
+
+  override connect(callback?: Parameters<Redis['connect']>[0]): Promise<void> {
+    return this.#isClosed ? Promise.reject(new Error('the connection was closed')) : super.connect(callback)
+  }
+
+  override disconnect(reconnect = false): void {
+    if (!reconnect) this.#isClosed = true
+    super.disconnect(reconnect)
+  }
+}
+
+/**
  * A connection that never runs a command twice. ioredis would by default queue commands while it is offline and
  * resend those whose reply was lost; a batch that Redis already decided would then be decided again. Here such a
  * command fails, and the client is told that a retry is safe because the operations themselves are idempotent.
@@ -45,12 +66,14 @@ export function connectRedis(settings: RedisSettings, options: ConnectionOptions
   let wasUp = false
   const map = mapOf(settings)
   const turns = new WrongTurns()
-  const redis = new Redis({
+  const redis = new ClosingRedis({
     ...neverTwice,
     // Until then each attempt is one of firstConnect's. Ended by disconnect() instead, it would leave a mark in ioredis,
     // which takes it for the reason to give up the connection that a later attempt made, the first time that it is lost.
-    retryStrategy: (attempt: number) =>
-      wasUp ? Math.min(50 * 2 ** Math.min(attempt + turns.inARow, 10), redisReconnectDelayMsMax) : null,
+    retryStrategy: (attempt: number): number | null =>
+      wasUp && !redis.isClosed
+        ? Math.min(50 * 2 ** Math.min(attempt + turns.inARow, 10), redisReconnectDelayMsMax)
+        : null,
     // True, and never 2: the command fails, whatever it was, and the next attempt to connect looks for another master.
     reconnectOnError: (error) => {
       const isElsewhere = elsewhereReplies.test(error.message)

@@ -46,6 +46,17 @@ test('what goes wrong with a Redis that is away, silent, gone, or none, is a fau
   assert.deepEqual([...new Set(other.errors.map(codeOf))], ['HC_REDIS_UNAVAILABLE'])
 })
 
+test('a connection that was closed is not made again', async (t) => {
+  const { redis, server } = await connectTo(t, undefined)
+  let connections = 0
+  server.on('connection', () => {
+    connections += 1
+  })
+  redis.disconnect()
+  await assert.rejects(redis.connect(), (error) => codeOf(error) === 'HC_REDIS_UNAVAILABLE')
+  assert.equal(connections, 0)
+})
+
 test('a bug is thrown as it is, whatever asked Redis', () => {
   const bugs = [new TypeError('x is not a function'), new RangeError('too long'), new AssertionError({ message: 'no' })]
   for (const bug of bugs)
