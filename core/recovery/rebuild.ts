@@ -40,7 +40,8 @@ export async function rebuild(session: Queries, options: RebuildOptions): Promis
     const sale = new RebuiltSale({ session, writer, terms, shard, nowMs })
     await writer.sale(terms, ttlSeconds)
     await sale.fill()
-    say(`sale ${terms.sale}: ${sale.sold} items sold, ${sale.held} held`)
+    const part = terms.shards > 1 ? ` (shard ${shard} of ${terms.shards})` : ''
+    say(`sale ${terms.sale}${part}: ${sale.sold} items sold, ${sale.held} held`)
     sold += sale.sold
     held += sale.held
   }

@@ -33,6 +33,7 @@ export function greet(options: GreetingOptions): void {
         sale: sale?.sale,
         closesAt,
         items: sale?.items,
+        shards: severalOf(config.shardCount),
         firstItem,
         tryIt,
         tookMs,
@@ -45,6 +46,7 @@ export function greet(options: GreetingOptions): void {
     ['Listening', `${api} (${workersOf(app.workers)})`],
     ['Metrics', metrics],
     ['Data', dataOf(config)],
+    ['Shards', severalOf(config.shardCount)?.toString()],
     ['Sale', sale && `${sale.sale}: ${sale.items} items, closes at ${closesAt}`],
     ['First item', firstItem],
     ['Try it', tryIt],
@@ -52,6 +54,11 @@ export function greet(options: GreetingOptions): void {
   ].filter(([, text]) => text !== undefined)
   const shown = lines.map(([name = '', text]) => `  ${name.padEnd(12)}${text}\n`).join('')
   process.stdout.write(`\nhotcakes is ready after ${(tookMs / 1_000).toFixed(1)} s.\n\n${shown}\n`)
+}
+
+/** Where there is one, nobody needs to know of shards. */
+function severalOf(count: number): number | undefined {
+  return count > 1 ? count : undefined
 }
 
 function workersOf(count: number): string {
