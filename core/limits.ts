@@ -390,83 +390,11 @@ export const signalEchoMs = 300
 export const leftQueryMsMax = 500
 export const forcedEndMsMax = 2_000
 
-// --- embedded services ---
+// --- reload, audits ---
 
-/** Longest wait for an embedded service to answer. Redis reads its whole append-only file first, Postgres may have to recover. */
-export const embeddedStartMsMax = 120_000
-/**
- * Starts of one embedded service before giving up: the free port may be taken in between, or a dead predecessor's memory
- * still be in use.
- */
-export const embeddedStartAttempts = 3
-/** Waits before the next of those attempts. */
-export const embeddedRetryDelayMs = 1_000
-/** How often a starting service is asked whether it answers: a warm start takes about 100 ms. */
-export const embeddedProbeIntervalMs = 20
-/** Longest wait for the answer to one such question. */
-export const embeddedProbeMsMax = 2_000
-/** An embedded service that hasn't ended so long after its stop signal gets the next, harder one. */
-export const embeddedStopMsMax = 10_000
-/** Longest run of a tool that sets up the embedded Postgres (initdb syncs some thousand files). */
-export const embeddedToolMsMax = 120_000
-/**
- * Masters of an embedded cluster. More shards than that share them: each is a process with a log of its own to sync, and the
- * machine has one disk.
- */
-export const embeddedMastersMax = 8
-/** Longest wait for nodes to be one cluster: masters take writes two seconds after their start at the earliest. */
-export const clusterFormingMsMax = 60_000
-/** How often they are looked at meanwhile, and from when on it is said what they wait for. */
-export const clusterFormingPollMs = 100
-export const clusterFormingSayMs = 4_000
-/** Replicas of a master: each takes in all that it writes. */
-export const clusterReplicasMax = 5
-/** How long npm run cluster waits for nodes that don't answer yet, and between two attempts: containers start within seconds. */
-export const clusterWaitSecondsDefault = 30
-export const clusterRetryDelayMs = 1_000
-/** An embedded master that is silent for so long counts as away to the others: above a disk's hiccup. None takes its place. */
-export const embeddedNodeTimeoutMs = 5_000
-/** How long a start waits for a predecessor on the same data that is just stopping. */
-export const predecessorStopMsMax = 15_000
-
-// --- containers ---
-
-/** How long a container's health check waits for its answer. */
-export const healthcheckMsMax = 3_000
-
-// --- reload ---
-
-/** How long `npm run reload` waits: each worker waits for its successor, and then for its connections to say something. */
-export const reloadWaitMsMax = 120_000
 /** How long a reload waits for workers that are just starting, unless they wait for something themselves. */
 export const reloadSettleMsMax = 10_000
-/** How often it looks, and how long it waits for the answer to one look. */
+/** How often it looks. */
 export const reloadPollMs = 200
-export const reloadProbeMsMax = 5_000
-
-/** How long `npm run recover` waits, unless told otherwise, for a server to copy the rest of the log to Postgres. */
-export const recoverWaitSecondsDefault = 30
-
-// --- audit ---
-
 /** How often the primary looks for the verdict of a new audit: audits run by the hour or the day. */
 export const auditLookIntervalMs = 5_000
-
-/** How long the audit waits, unless told otherwise, until Postgres has what Redis had when it was read. */
-export const auditWaitSecondsDefault = 30
-/** How often it looks meanwhile. */
-export const auditPollMs = 100
-/** Longest wait for Redis' answer to the audit: a sale of a million touched items is some 100 MB in one reply. */
-export const auditRedisTimeoutMs = 60_000
-/** Some of its statements read and sort the whole record. All of them together take 12 s for ten million attempts, measured. */
-export const auditStatementTimeoutMs = 600_000
-/** Memory that such a sort may use before it goes to disk, in Postgres' own unit. */
-export const auditSortMemory = '256MB'
-/** Purchases read from Postgres at once: the rows of one read are in memory twice, as text and as objects. */
-export const auditPurchasesPerRead = 50_000
-/** What happened so long before a sale's time happened before it was opened: six times how far ahead that may be. */
-export const auditAheadMs = 3_600_000
-/** Users whose entries it reads at once in Redis, which others wait for: as many as some thousand entries of items. */
-export const auditUsersPerRead = 1_000
-/** Rows shown of each kind of breach: enough to see a pattern, and the count says how many there are. */
-export const auditBreachRowsMax = 20

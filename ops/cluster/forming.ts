@@ -1,12 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
 import { Fault } from '../../core/faults.ts'
-import { clusterFormingMsMax, clusterFormingPollMs, clusterFormingSayMs } from '../../core/limits.ts'
 import { clusterSlots, slotOfShard } from '../../core/redis/cluster-slot.ts'
 import { ownerOf } from '../../core/redis/cluster-view.ts'
 import type { RedisSettings } from '../../core/redis/connection.ts'
 import { shardNumbers } from '../../core/shards.ts'
 import type { Waiting } from '../embedded/waiting.ts'
+import { clusterFormingMsMax, clusterFormingPollMs, clusterFormingSayMs } from '../limits.ts'
 import { type ClusterPlace, Member } from './member.ts'
 import { attachReplicas, type Roles, rolesOf } from './roles.ts'
 import { giveSlots, slotOwners, spreadShards } from './slots.ts'

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 
 import { Fault } from '../../core/faults.ts'
-import { embeddedProbeIntervalMs, predecessorStopMsMax } from '../../core/limits.ts'
+import { embeddedProbeIntervalMs, predecessorStopMsMax } from '../limits.ts'
 import { acquireLockFile, UnusableLock } from './lock-file.mjs'
 import { writePrivateFile } from './private-file.ts'
 import type { ProcessIdentity } from './process-identity.mjs'

@@ -3,7 +3,7 @@ import { chmodSync, existsSync, mkdirSync, realpathSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 
 import { Fault, isBug } from '../../core/faults.ts'
-import { embeddedProbeIntervalMs, predecessorStopMsMax } from '../../core/limits.ts'
+import { embeddedProbeIntervalMs, predecessorStopMsMax } from '../limits.ts'
 import { DataLock } from './data-lock.ts'
 import type { EmbeddedFacts, EmbeddedPostgres, EmbeddedRedis, EmbeddedRedisFacts } from './facts.ts'
 import { readFacts, redisProcesses, writeFacts } from './facts.ts'

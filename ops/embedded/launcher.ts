@@ -2,7 +2,7 @@ import type { ChildProcess, StdioOptions } from 'node:child_process'
 import { spawn, spawnSync } from 'node:child_process'
 
 import { Fault } from '../../core/faults.ts'
-import { embeddedToolMsMax } from '../../core/limits.ts'
+import { embeddedToolMsMax } from '../limits.ts'
 import { lastWords } from './last-words.ts'
 
 /** The account that PostgreSQL runs under when we are root, which it refuses to be. Debian's packages use the same. */

@@ -5,13 +5,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 
 import { Fault } from '../../core/faults.ts'
-import {
-  embeddedProbeIntervalMs,
-  postgresConnectionsBeside,
-  postgresConnectionsPerWorker,
-  predecessorStopMsMax,
-  workersMax,
-} from '../../core/limits.ts'
+import { postgresConnectionsBeside, postgresConnectionsPerWorker, workersMax } from '../../core/limits.ts'
+import { embeddedProbeIntervalMs, predecessorStopMsMax } from '../limits.ts'
 import type { EmbeddedPostgres } from './facts.ts'
 import type { Launcher } from './launcher.ts'
 import { isRoot, postgresLauncher, runTool } from './launcher.ts'

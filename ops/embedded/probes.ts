@@ -1,6 +1,5 @@
 import { connect } from 'node:net'
-
-import { embeddedProbeMsMax } from '../../core/limits.ts'
+import { embeddedProbeMsMax } from '../limits.ts'
 
 /**
  * Asks a service on the loopback interface whether it is ready, in its own protocol, without a client library: libpq

@@ -3,14 +3,14 @@ import { closeSync, existsSync, openSync, readFileSync, renameSync } from 'node:
 import { setTimeout as delay } from 'node:timers/promises'
 
 import { Fault } from '../../core/faults.ts'
+import { waitSayMs } from '../../core/limits.ts'
 import {
   embeddedProbeIntervalMs,
   embeddedRetryDelayMs,
   embeddedStartAttempts,
   embeddedStartMsMax,
   embeddedStopMsMax,
-  waitSayMs,
-} from '../../core/limits.ts'
+} from '../limits.ts'
 import { freePort } from './free-port.ts'
 import { lastWords } from './last-words.ts'
 import type { Launcher } from './launcher.ts'

@@ -2,7 +2,7 @@
 
 import { localUrl } from '../../../core/config/listen-hosts.ts'
 import { loadConfig } from '../../../core/config/load.ts'
-import { healthcheckMsMax } from '../../../core/limits.ts'
+import { healthcheckMsMax } from '../../limits.ts'
 
 const { app } = loadConfig({ env: process.env })
 const url = `${localUrl(app.host, app.port)}/livez`

@@ -1,4 +1,4 @@
-import { auditBreachRowsMax } from '../../../core/limits.ts'
+import { auditBreachRowsMax } from '../../limits.ts'
 
 /** Everything that the audit checks, as what holds when all is well. In the order of the report. */
 export const checks = {

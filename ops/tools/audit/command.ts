@@ -1,5 +1,5 @@
 import { type Command, type Options, wholeNumber } from '../../../core/command-line.mjs'
-import { auditWaitSecondsDefault } from '../../../core/limits.ts'
+import { auditWaitSecondsDefault } from '../../limits.ts'
 
 export const auditCommand = {
   name: 'npm run audit',

@@ -1,7 +1,7 @@
-import { auditUsersPerRead } from '../../../core/limits.ts'
 import { redisFault } from '../../../core/redis/connection.ts'
 import type { SaleStore } from '../../../core/redis/sale-store.ts'
 import { decodeUserEntry } from '../../../core/redis/user-entry.ts'
+import { auditUsersPerRead } from '../../limits.ts'
 import type { Breaches } from './breaches.ts'
 import type { RedisSale } from './redis-side.ts'
 

@@ -1,6 +1,7 @@
 import { type Command, type Options, UsageError, wholeNumber } from '../../../core/command-line.mjs'
 import { nodesProblem } from '../../../core/config/cluster-nodes.ts'
-import { clusterReplicasMax, clusterWaitSecondsDefault, shardsMax } from '../../../core/limits.ts'
+import { shardsMax } from '../../../core/limits.ts'
+import { clusterReplicasMax, clusterWaitSecondsDefault } from '../../limits.ts'
 
 export const clusterCommand = {
   name: 'npm run cluster',

@@ -1,5 +1,6 @@
 import { type Command, type Options, wholeNumber } from '../../../core/command-line.mjs'
-import { recoverWaitSecondsDefault, shardsMax } from '../../../core/limits.ts'
+import { shardsMax } from '../../../core/limits.ts'
+import { recoverWaitSecondsDefault } from '../../limits.ts'
 
 export const recoverCommand = {
   name: 'npm run recover',

@@ -7,7 +7,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type Command, type Options, runCommand } from '../../../core/command-line.mjs'
 import { localUrl } from '../../../core/config/listen-hosts.ts'
 import { loadConfig } from '../../../core/config/load.ts'
-import { reloadPollMs, reloadProbeMsMax, reloadWaitMsMax, waitSayMs } from '../../../core/limits.ts'
+import { reloadPollMs, waitSayMs } from '../../../core/limits.ts'
+import { reloadProbeMsMax, reloadWaitMsMax } from '../../limits.ts'
 import { textWithoutCode } from '../failure-text.ts'
 
 const reloadCommand = {
