@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { after, beforeEach, type TestContext, test } from 'node:test'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
-import { schemaLock } from '../core/postgres/advisory-locks.ts'
+import { partitionsLock, schemaLock } from '../core/postgres/advisory-locks.ts'
 import { connectPostgres, type Postgres } from '../core/postgres/connection.ts'
 import type { EmbeddedPostgres } from '../ops/embedded/facts.ts'
 import { runAuditJson } from './helpers/audit.ts'
@@ -262,6 +262,19 @@ test('a start that waits for another one says for whom, and ends when it is stop
 
   other.query('select pg_advisory_unlock($1)', [schemaLock])
   await beginDatabaseStart(db).done
+})
+
+test('a start that waits for a server which begins a day says for whom, and then goes on', async (t) => {
+  await beginDatabaseStart(db).done
+  const other = openPostgres(t, db)
+  const taken = 'select pg_backend_pid() as pid, pg_advisory_xact_lock($1, $2)'
+  other.query('begin')
+  const [holder] = other.query<{ pid: number }>(taken, partitionsLock)
+  const start = beginDatabaseStart(db)
+  const who = new RegExp(`waiting to set up the tables: .*process ${holder?.pid} of Postgres`)
+  await eventually(() => start.said.some((sentence) => who.test(sentence)))
+  other.query('rollback')
+  await start.done
 })
 
 /** Two files, the second of which changes the table of the first. */

@@ -89,13 +89,18 @@ test('a worker hears of commits again after its connections were cut', async (t)
   assert.equal((await purchaseCommitted(worker, code)).status, 200)
 })
 
-test('in an epoch that follows on nothing those who waited get 503, and a retry the purchase', async (t) => {
+/** A purchase that waits, and what the next epoch would be. */
+async function startWithWaiting(t: Scope) {
   const { worker, code } = await startWithHold(t)
   const pending = purchase(worker, code)
   await untilWaiting(worker, 1)
   const { store } = worker
   const { last } = await store.logState()
-  const epoch = last.epoch + 1
+  return { worker, code, pending, store, last, epoch: last.epoch + 1 }
+}
+
+test('in an epoch that follows on nothing those who waited get 503', async (t) => {
+  const { worker, pending, store, epoch } = await startWithWaiting(t)
   await publishCommitted(store.redis, store.keys, { epoch, seq: 0 })
   worker.send({ type: 'record', report: { status: 'sound', epoch: { number: epoch, after: null } } })
   const reply = await pending
@@ -105,12 +110,7 @@ test('in an epoch that follows on nothing those who waited get 503, and a retry 
 })
 
 test('in an epoch that follows on theirs those who waited are answered, though the word of their commit is lost', async (t) => {
-  const { worker, code } = await startWithHold(t)
-  const pending = purchase(worker, code)
-  await untilWaiting(worker, 1)
-  const { store } = worker
-  const { last } = await store.logState()
-  const epoch = last.epoch + 1
+  const { worker, pending, store, last, epoch } = await startWithWaiting(t)
   worker.send({ type: 'record', report: { status: 'sound', epoch: { number: epoch, after: last } } })
   await publishCommitted(store.redis, store.keys, { epoch, seq: 1 })
   const reply = await pending

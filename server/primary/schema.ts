@@ -166,7 +166,12 @@ async function applyNext({ connection, watch, owner, migrations, grants, shards 
       await watch.during(doing, locked)
       await connection.query({ text: `set local lock_timeout = ${schemaLockMsMax}` })
       // Another server that begins a day changes the same rows of the catalogue: "tuple concurrently updated".
-      await connection.query({ text: 'select pg_advisory_xact_lock($1, $2)' }, [...partitionsLock])
+      const keptOut = connection.query.bind(
+        connection,
+        { text: 'select pg_advisory_xact_lock($1, $2)' },
+        partitionsLock,
+      )
+      await watch.during(doing, keptOut)
       const applied = await appliedMigrations(connection)
       const isOwner = await mayChange(connection)
       const missing = missingMigrations(migrations, applied ?? [])

@@ -167,7 +167,7 @@ end
 
 -- The user's entry in a sale, as it is with those totals.
 local function with_totals(entry, peer, lent_to, got_from, shards)
-  local own, rights = '\0\0', ''
+  local own, rights = NO_HOLDS, ''
   if entry then own, rights = split_rights(entry) end
   local lent, got = parse_rights(rights)
   lent[peer] = math.max(lent[peer] or 0, lent_to)
@@ -182,12 +182,7 @@ local function rights_lacking(keys, args)
   local peer = to_number(args[2])
   local found = {}
   for at = 3, #args, 3 do
-    local entry = call('HGET', key, args[at])
-    local lent, got = {}, {}
-    if entry then
-      local _, rights = split_rights(entry)
-      lent, got = parse_rights(rights)
-    end
+    local lent, got = moved_totals(call('HGET', key, args[at]))
     local lacks_got = to_number(args[at + 2]) > (got[peer] or 0)
     if lacks_got or to_number(args[at + 1]) > (lent[peer] or 0) then
       found[#found + 1] = args[at]
@@ -239,8 +234,7 @@ local function rights_with(keys, args)
   local cursor, fields = unpack_list(call('HSCAN', key, args[4], 'COUNT', args[5]))
   local found = { cursor }
   for at = 1, #fields, 2 do
-    local _, rights = split_rights(fields[at + 1])
-    local lent, got = parse_rights(rights)
+    local lent, got = moved_totals(fields[at + 1])
     if lent[peer] then
       found[#found + 1] = fields[at]
       found[#found + 1] = got[peer]

@@ -35,6 +35,13 @@ local function parse_rights(rights)
   return lent, got
 end
 
+-- The same of a user's entry. Of one that is not there, nothing.
+local function moved_totals(entry)
+  if not entry then return {}, {} end
+  local _, rights = split_rights(entry)
+  return parse_rights(rights)
+end
+
 local function pack_rights(lent, got, shards)
   local parts = {}
   for peer = 0, shards - 1 do

@@ -17,7 +17,8 @@ Both only of a run that is not admitted. A sale that is not listed with several 
 -- The working copy of the sale, with the time. nil: it has nothing to settle; or a refusal.
 local function sale_to_settle(keys, run, number)
   local admitted, field = unpack_list(call('HMGET', keys[1], 'run', number))
-  if admitted == run then return nil, redis.error_reply('HCEPOCH rights are settled before a run is admitted') end
+  local refused = too_late(admitted, run)
+  if refused then return nil, refused end
   if not field then return nil end
   local sale = listed_sale(keys, prefix_of(keys) .. 'sale:' .. number .. ':', field)
   if not sale.shards then return nil end
