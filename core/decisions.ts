@@ -1,7 +1,7 @@
 import { Packr, Unpackr } from 'msgpackr'
 import { Fault } from './faults.ts'
 import { nonceLength } from './ids.ts'
-import { type Outcome, type Reply, replies, replyByCode } from './outcomes.ts'
+import { type Outcome, outcomeByCode, outcomes, type Reply, replies, replyByCode } from './outcomes.ts'
 
 /**
  * The wire format of a batch of commands and of the decisions on it, as core/redis/functions/decide.lua reads and writes them.
@@ -77,8 +77,6 @@ export class BatchReader {
   index = ''
   nonce = ''
   user = ''
-  /** It asks for a right, and is no attempt. */
-  isLend = false
   readonly #flat: (number | string)[]
   #at = batchHeadLength
 
@@ -103,7 +101,6 @@ export class BatchReader {
     // Whatever stands there, if somebody else wrote it: its reader looks at the type.
     this.nonce = typeof nonce === 'string' && nonce.length > nonceLength ? nonce.slice(0, nonceLength) : nonce
     this.user = flat[this.#at + 3] as string
-    this.isLend = this.nonce === lendNonce && this.user !== ''
     this.#at += commandLength
     return true
   }
@@ -113,6 +110,10 @@ export class BatchReader {
 export type Received = Omit<Receipt, 'epoch'>
 
 const nothingReceived: readonly Received[] = []
+const receivedCode = replies.received.code
+const lentCode = replies.lent.code
+/** Below it are the codes of outcomes. */
+const firstReplyCode = lentCode
 
 /**
  * A cursor over replies, in the order of the batch's commands. After `next()`, `reply` is set, and of the other fields those
@@ -121,9 +122,7 @@ const nothingReceived: readonly Received[] = []
 export class DecisionReader {
   /** Redis' clock when the batch was decided, ms since the epoch. */
   readonly nowMs: number
-  reply: Reply = 'item_unknown'
-  /** Whether `reply` is what was decided on an attempt: then `outcome` is the same, otherwise it keeps an older value. */
-  isDecided = false
+  /** What was decided on the attempt, if `isDecided`: otherwise it keeps an older value. */
   outcome: Outcome = 'item_unknown'
   nonce = ''
   user = ''
@@ -142,6 +141,8 @@ export class DecisionReader {
   received: readonly Received[] = nothingReceived
   readonly #flat: (number | string)[]
   #at = 1
+  /** Of the reply. */
+  #code: number = outcomes.item_unknown.code
 
   /** @throws Fault HC_LOG_MALFORMED when it is no msgpack array; what stands in it is looked at by `next()` */
   constructor(encoded: Uint8Array) {
@@ -149,26 +150,36 @@ export class DecisionReader {
     this.nowMs = this.#flat[0] as number
   }
 
+  get reply(): Reply {
+    return replyByCode[this.#code] as Reply
+  }
+
+  /** Whether `reply` is what was decided on an attempt. */
+  get isDecided(): boolean {
+    return this.#code < firstReplyCode
+  }
+
   /** Whether the command has a place in the log entry: it has decided or changed something. */
   get isPlaced(): boolean {
-    return this.isDecided || this.reply === 'lent' || this.received.length > 0
+    return this.isDecided || this.#code === lentCode || this.received.length > 0
   }
 
   /** @throws Fault HC_LOG_MALFORMED for a reply that this version does not know */
   next(): boolean {
     const flat = this.#flat
     if (this.#at >= flat.length) return false
-    this.received = nothingReceived
+    if (this.received !== nothingReceived) this.received = nothingReceived
     let code = flat[this.#at++] as number
-    if (code === replies.received.code) {
+    if (code === receivedCode) {
       this.received = parseReceived(flat[this.#at++])
       code = flat[this.#at++] as number
     }
-    const reply = replyByCode[code]
-    switch (reply) {
+    this.#code = code
+    const outcome = outcomeByCode[code]
+    switch (outcome) {
       case undefined:
-      case 'received':
-        throw new Fault('HC_LOG_MALFORMED', `no outcome has the code ${numberOnly(code)}`)
+        this.#takeUndecided(code)
+        return true
       case 'held_again':
         this.nonce = flat[this.#at++] as string
         this.expiresAtMs = this.nowMs + (flat[this.#at++] as number)
@@ -185,6 +196,15 @@ export class DecisionReader {
         this.user = flat[this.#at++] as string
         this.purchasedAtMs = this.nowMs - (flat[this.#at++] as number)
         break
+      default:
+    }
+    this.outcome = outcome
+    return true
+  }
+
+  #takeUndecided(code: number): void {
+    const flat = this.#flat
+    switch (replyByCode[code]) {
       case 'lent':
       case 'not_lent':
         this.epoch = flat[this.#at++] as number
@@ -193,12 +213,12 @@ export class DecisionReader {
       case 'misplaced':
         this.shards = flat[this.#at++] as number
         break
+      case 'rights_elsewhere':
+      case 'not_listed':
+        break
       default:
+        throw new Fault('HC_LOG_MALFORMED', `no outcome has the code ${numberOnly(code)}`)
     }
-    this.reply = reply
-    this.isDecided = code < replies.lent.code
-    if (this.isDecided) this.outcome = reply as Outcome
-    return true
   }
 
   #takeRows(rows: unknown): void {
