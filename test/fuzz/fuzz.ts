@@ -7,6 +7,8 @@ export interface FuzzOptions {
   readonly seed: number
   readonly from: number
   readonly requests: number
+  /** Of the sale. */
+  readonly shards: number
   readonly signal?: AbortSignal
   /** Every second. */
   readonly onProgress?: (done: number) => void
@@ -26,7 +28,7 @@ const warmShare = 0.3
 
 /** Sends the requests to a server of its own, beside an honest client, and looks at what they have left behind. */
 export async function fuzz(scope: Scope, options: FuzzOptions): Promise<FuzzReport> {
-  const target = await Target.start(scope)
+  const target = await Target.start(scope, options.shards)
   const { port, sale } = target
   const run = new FuzzRun({ ...options, port, sale, connections })
   const honest = new HonestClient(target.http, { sale, firstItem: target.honestItemFirst })

@@ -1,7 +1,8 @@
 // npm run test:fuzz: throws requests of all kinds at a server, and looks whether it minds.
 
 import { Interruption } from '../../bench/load/interruption.ts'
-import { type Command, type Options, runCommand } from '../../core/command-line.mjs'
+import { type Command, type Options, runCommand, wholeNumber } from '../../core/command-line.mjs'
+import { shardsMax } from '../../core/limits.ts'
 import { textTable } from '../../core/text-table.mjs'
 import { Releases } from '../faults/releases.ts'
 import { nineDigits, seedOption } from '../helpers/seed.ts'
@@ -15,6 +16,12 @@ const fuzzCommand = {
     be refused or closed. Afterwards no process may have died, and keys, rows and log lines hold nothing that was sent.`,
   options: {
     requests: { value: 'N', read: nineDigits, default: 100_000, doc: 'how many' },
+    shards: {
+      value: 'N',
+      read: wholeNumber({ min: 1, max: shardsMax }),
+      default: 1,
+      doc: 'of the sale, all in one Redis',
+    },
     seed: seedOption('what they are depends on it and on the sale alone'),
     from: {
       value: 'N',

@@ -1,6 +1,6 @@
 import { isUserId } from '../../core/ids.ts'
 import { shardKeys } from '../../core/redis/keys.ts'
-import { firstShard } from '../../core/shards.ts'
+import { shardNumbers } from '../../core/shards.ts'
 import type { EmbeddedPostgres } from '../../ops/embedded/facts.ts'
 import { runAuditJson } from '../helpers/audit.ts'
 import { type Cluster, startCluster } from '../helpers/cluster.ts'
@@ -39,20 +39,23 @@ export class Target {
   readonly #metrics: HttpClient
   readonly #redis: TestRedis
   readonly #postgres: TestService<EmbeddedPostgres>
+  readonly #shards: number
   #residentBytes = 0
 
-  static async start(scope: Scope): Promise<Target> {
+  /** @param shards of its sale, all in one Redis */
+  static async start(scope: Scope, shards: number): Promise<Target> {
     const [redis, postgres] = [await startRedis(scope), await startPostgres(scope)]
     const env = {
       ...servicesEnv({ redis: redis.connection, db: postgres.connection }),
       APP_SALE_INTERVAL_SECONDS: String(30 * 86_400),
       APP_ITEM_NUMBER: String(items),
       APP_USER_LIMIT: '1000',
+      APP_SHARDS: String(shards),
       // The machine may be busy with other things; how quick the server is isn't asked here.
       APP_DEADLINE_MS: '10000',
     }
     const cluster = await startCluster(scope, { env })
-    return new Target(scope, { redis, postgres, cluster, sale: await currentSale(cluster) })
+    return new Target(scope, { redis, postgres, cluster, shards, sale: await currentSale(cluster) })
   }
 
   private constructor(
@@ -61,6 +64,7 @@ export class Target {
       redis: TestRedis
       postgres: TestService<EmbeddedPostgres>
       cluster: Cluster
+      shards: number
       sale: number
     },
   ) {
@@ -68,6 +72,7 @@ export class Target {
     this.#redis = parts.redis
     this.#postgres = parts.postgres
     this.#cluster = parts.cluster
+    this.#shards = parts.shards
     this.sale = parts.sale
     this.port = Number(new URL(parts.cluster.baseUrl).port)
     this.http = new HttpClient(scope, { baseUrl: parts.cluster.baseUrl, connections: 1 })
@@ -114,7 +119,8 @@ export class Target {
   async #redisFindings(): Promise<string[]> {
     const redis = await openRedis(this.#scope, this.#redis.admin)
     const findings = (await redis.keys('*')).filter((key) => !keyPattern.test(key)).map((key) => `key: ${key}`)
-    const users = await redis.hkeys(`${shardKeys(firstShard).prefix}sale:${this.sale}:users`)
+    const keys = shardNumbers(this.#shards).map((shard) => shardKeys(shard).users(this.sale))
+    const users = (await Promise.all(keys.map((key) => redis.hkeys(key)))).flat()
     return [...findings, ...users.filter((user) => !isUserId(user)).map((user) => `user: ${JSON.stringify(user)}`)]
   }
 
