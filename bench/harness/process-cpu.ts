@@ -84,11 +84,25 @@ export function cpuDifference(
     .toSorted((a, b) => b[1] - a[1])
 }
 
+/** CPU seconds of the children of this process that have ended, and of theirs. Linux only. */
+export function childrenCpuSeconds(): number {
+  const fields = statFields(readFileSync('/proc/self/stat', 'utf8'))
+  return (Number(fields[13]) + Number(fields[14])) / ticksPerSecond
+}
+
+/** CPU seconds that one process has used so far. Linux only. @throws when it has ended */
+export function cpuSecondsOf(pid: number): number {
+  const row = readRow(pid)
+  if (row === undefined) throw new Error(`process ${pid} has ended`)
+  return row.cpuSeconds
+}
+
 /** The roles of a running hotcakes, for `cpuSecondsBelow`. */
 export function roleOf(commandLine: string, name: string): string {
   if (name.startsWith('redis') || name.startsWith('valkey')) return 'Redis'
   if (name.startsWith('postgres')) return 'Postgres'
-  if (commandLine.includes('server/worker/main')) return 'HTTP workers'
+  // The second name is that of 2026-11 and before, for benchmarks that load such a version too.
+  if (/server\/(?:worker\/main|http-worker-main)/.test(commandLine)) return 'HTTP workers'
   if (commandLine.includes('persister')) return 'persister'
   return 'primary'
 }
@@ -96,20 +110,23 @@ export function roleOf(commandLine: string, name: string): string {
 function readRow(pid: number): ProcessRow | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    // The name stands in parentheses and may hold spaces and parentheses itself.
-    const nameEnd = stat.lastIndexOf(')')
-    const fields = stat.slice(nameEnd + 2).split(' ')
+    const fields = statFields(stat)
     const ticks = Number(fields[11]) + Number(fields[12])
     return {
       pid,
       parent: Number(fields[1]),
-      name: stat.slice(stat.indexOf('(') + 1, nameEnd),
+      name: stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')')),
       cpuSeconds: ticks / ticksPerSecond,
     }
   } catch {
     // It ended between the listing and the reading.
     return undefined
   }
+}
+
+/** Those of proc_pid_stat(5) from the third on. The second, the name, may hold spaces and parentheses itself. */
+function statFields(stat: string): string[] {
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')
 }
 
 function commandLineOf(pid: number): string {

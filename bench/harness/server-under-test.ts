@@ -38,12 +38,19 @@ export interface LaunchOptions {
   readonly detached?: boolean
   /** Where its data directory is made; default: the system's folder for temporary files. */
   readonly dataFolder?: string
+  /** The compiled primary, where it is not this version's. */
+  readonly program?: string
 }
 
 /** Starts a hotcakes of its own in an empty data directory, which goes with it. */
 export async function startHotcakes(
   settings: Readonly<Record<string, string>>,
-  { execArgv = [], detached = false, dataFolder = tmpdir() }: LaunchOptions = {},
+  {
+    execArgv = [],
+    detached = false,
+    dataFolder = tmpdir(),
+    program = compiled('../../server/primary/main.js'),
+  }: LaunchOptions = {},
 ): Promise<RunningHotcakes> {
   const dataDir = mkdtempSync(join(resolve(dataFolder), 'hotcakes-bench-'))
   const [port, metricsPort] = [await freePort(), await freePort()]
@@ -56,7 +63,7 @@ export async function startHotcakes(
     LOG_LEVEL: 'warn',
     ...settings,
   }
-  const child = spawn(process.execPath, [...execArgv, compiled('../../server/primary/main.js')], {
+  const child = spawn(process.execPath, [...execArgv, program], {
     env,
     // Where there is no .env file: a developer's own database is not what is measured.
     cwd: dataDir,

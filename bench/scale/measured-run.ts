@@ -1,3 +1,4 @@
+import { median } from '../harness/median.ts'
 import { mergeHistograms } from '../report/latencies.ts'
 import type { RunResult } from './orders.ts'
 
@@ -80,10 +81,4 @@ export function medianRun(runs: readonly MeasuredRun[]): MeasuredRun {
     return [name, value.map((_: number, at: number) => median((all as number[][]).map((each) => each[at] as number)))]
   })
   return Object.fromEntries(entries) as unknown as MeasuredRun
-}
-
-export function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  const [low, high] = [sorted[(sorted.length - 1) >> 1], sorted[sorted.length >> 1]] as [number, number]
-  return (low + high) / 2
 }

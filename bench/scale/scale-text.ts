@@ -1,6 +1,7 @@
 import { textTable } from '../../core/text-table.mjs'
+import { median } from '../harness/median.ts'
 import { formatCount, formatMs, formatPercent } from '../report/format.ts'
-import { type MeasuredRun, median, medianRun } from './measured-run.ts'
+import { type MeasuredRun, medianRun } from './measured-run.ts'
 import type { Place } from './place.ts'
 import type { Case, Series } from './series.ts'
 

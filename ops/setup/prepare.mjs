@@ -45,14 +45,16 @@ function installPackages() {
 
 const dotenvFile = join(process.cwd(), '.env')
 
+const namesRedis = (settings) => ['REDIS_HOST', 'REDIS_CLUSTER'].some((name) => (settings[name] ?? '') !== '')
+
 function environmentNamesRedis() {
-  return (process.env.REDIS_HOST ?? '') !== ''
+  return namesRedis(process.env)
 }
 
 async function dotenvNamesRedis() {
   const { readDotenv } = await import('../../core/config/dotenv-file.mjs')
   try {
-    return (readDotenv(dotenvFile).REDIS_HOST ?? '') !== ''
+    return namesRedis(readDotenv(dotenvFile))
   } catch {
     return true // what is started reads it again, and says what is wrong with the code and the status that it has for that
   }

@@ -21,7 +21,12 @@ const fileMsMax = 15 * 60_000
 const filesAtOnce = 2
 
 /** Part of a test file's path -> programs that it runs besides those that are installed for all. */
-const toolsOfFiles = { prometheus: ['promtool'], pooler: ['pgbouncer'], proxies: ['nginx', 'haproxy', 'caddy'] }
+const toolsOfFiles = {
+  'bench-floor': ['wrk'],
+  pooler: ['pgbouncer'],
+  prometheus: ['promtool'],
+  proxies: ['nginx', 'haproxy', 'caddy'],
+}
 
 const tools = join(root, '.tools')
 

@@ -1,5 +1,5 @@
-// Programs that only tests use and whose Debian packages start a daemon when they are installed (Prometheus even on our own
-// metrics port). So the packages are unpacked and not installed.
+// Programs that only tests and benchmarks use. Most of their Debian packages start a daemon when they are installed
+// (Prometheus even on our own metrics port), so they are unpacked and not installed.
 
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
@@ -16,6 +16,7 @@ const tools = {
   nginx: { packages: ['nginx'], path: 'usr/sbin/nginx' },
   haproxy: { packages: ['haproxy'], path: 'usr/sbin/haproxy', libraries: true },
   caddy: { packages: ['caddy'], path: 'usr/bin/caddy' },
+  wrk: { packages: ['wrk'], path: 'usr/bin/wrk', libraries: true },
 }
 
 /**

@@ -1,0 +1,143 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { UsageError } from '../../core/command-line.mjs'
+import { askNode } from '../../core/redis/connection.ts'
+import { infoFields } from '../../core/redis/info.ts'
+import { cpuSecondsBelow, cpuSecondsOf, roleOf } from '../harness/process-cpu.ts'
+import { type RedisChild, startRedisChild } from '../harness/redis-child.ts'
+import { compiled, type RunningHotcakes, runProgram, startHotcakes, startServer } from '../harness/server-under-test.ts'
+
+/** A server that is loaded in turn with others. */
+export interface Candidate {
+  readonly name: string
+  readonly url: string
+  /** What it has used up so far. Waits first until it has nothing left to do for what it answered. */
+  used(): Promise<Use>
+  /** Of hotcakes: whether its record is right. */
+  audit?(): Promise<boolean>
+  stop(): Promise<void>
+}
+
+/** Totals since the start. */
+export interface Use {
+  /** Role -> CPU seconds. */
+  readonly cpuSeconds: ReadonlyMap<string, number>
+  readonly calls: number
+  readonly commands: number
+  readonly fsyncs: number
+}
+
+export interface HotcakesPlan {
+  readonly workers: number
+  readonly items: number
+  /** A built checkout of another version; `undefined`: this one. */
+  readonly folder?: string
+}
+
+const drainMsMax = 120_000
+const pollMs = 100
+
+/** The floor: its one process parses the parameters and answers `bodyBytes`. */
+export async function startFloor(bodyBytes: number): Promise<Candidate> {
+  const server = await startServer('../floor/floor-server.js', [String(bodyBytes)])
+  return {
+    name: 'floor',
+    url: server.url,
+    used: async () => ({ cpuSeconds: new Map([['HTTP', cpuSecondsOf(server.pid)]]), calls: 0, commands: 0, fsyncs: 0 }),
+    stop: async () => await server.stop(),
+  }
+}
+
+/** A whole hotcakes on a Redis of its own, which syncs before each answer, and on the Postgres it has embedded. */
+export async function startCandidate(name: string, { workers, items, folder }: HotcakesPlan): Promise<Candidate> {
+  const programs = programsOf(folder)
+  const redis = await startRedisChild()
+  const settings = {
+    REDIS_HOST: redis.settings.host,
+    REDIS_PORT: String(redis.settings.port),
+    APP_WORKERS: String(workers),
+    APP_ITEM_NUMBER: String(items),
+    APP_USER_LIMIT: '1000',
+    APP_SALE_INTERVAL_SECONDS: '86400',
+  }
+  const hotcakes = await startHotcakes(settings, { program: programs.server }).catch(async (error: unknown) => {
+    await redis.stop()
+    throw error
+  })
+  return {
+    name,
+    url: hotcakes.url,
+    used: async () => {
+      await drained(hotcakes.url)
+      return await useOf(hotcakes, redis)
+    },
+    audit: async () => (await runProgram(programs.audit, [], hotcakes)).exitCode === 0,
+    stop: async () => {
+      await hotcakes.stop()
+      await redis.stop()
+    },
+  }
+}
+
+/** @throws UsageError when the folder holds no built hotcakes */
+export function programsOf(folder: string | undefined): { server: string; audit: string } {
+  if (folder === undefined)
+    return { server: compiled('../../server/primary/main.js'), audit: compiled('../../ops/tools/audit/main.js') }
+  // The second name of each is that of 2026-11 and before.
+  const first = (...files: string[]): string => {
+    const found = files.map((file) => join(resolve(folder), 'dist', file)).find((file) => existsSync(file))
+    if (found === undefined) throw new UsageError(`${folder} is no checkout that was built: npm run build makes it one`)
+    return found
+  }
+  return {
+    server: first('server/primary/main.js', 'server/primary-main.js'),
+    audit: first('ops/tools/audit/main.js', 'ops/audit/main.js'),
+  }
+}
+
+async function drained(url: string): Promise<void> {
+  const startedMs = performance.now()
+  while (performance.now() - startedMs < drainMsMax) {
+    const health = (await (await fetch(`${url}/readyz`)).json()) as { checks: { log: { backlog_entries: number } } }
+    if (health.checks.log.backlog_entries === 0) return
+    await delay(pollMs)
+  }
+  throw new Error(`the log did not drain within ${drainMsMax} ms`)
+}
+
+async function useOf(hotcakes: RunningHotcakes, redis: RedisChild): Promise<Use> {
+  const metrics = await (await fetch(hotcakes.metricsUrl)).text()
+  const cpuSeconds = new Map([...cpuSecondsBelow(hotcakes.pid, roleOf)].map(([role, used]) => [shortRole(role), used]))
+  cpuSeconds.set('Redis', cpuSecondsOf(redis.pid))
+  return {
+    cpuSeconds,
+    calls: sumOf(metrics, 'hotcakes_batch_commands_count'),
+    commands: sumOf(metrics, 'hotcakes_batch_commands_sum'),
+    fsyncs: await fsyncsOf(redis),
+  }
+}
+
+const shortRole = (role: string): string => (role === 'HTTP workers' ? 'HTTP' : role)
+
+/** Of all series of a metric in the text format of Prometheus. */
+function sumOf(metrics: string, name: string): number {
+  const values = metrics
+    .split('\n')
+    .filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `))
+    .map((line) => Number(line.slice(line.lastIndexOf(' ') + 1)))
+  return values.reduce((sum, value) => sum + value, 0)
+}
+
+/**
+ * Redis writes its append-only file once for all that it did between two answers, and syncs it then; it has no count of
+ * that. Its other writes are answers, which it does count. (Held against strace: the same within 4 %, and what
+ * strace missed while it started and ended is in that.)
+ */
+async function fsyncsOf(redis: RedisChild): Promise<number> {
+  const info = infoFields(
+    await askNode(redis.settings, redis.settings, async (connection) => await connection.info('stats')),
+  )
+  const writes = /^syscw: (\d+)$/m.exec(readFileSync(`/proc/${redis.pid}/io`, 'utf8'))?.[1]
+  return Number(writes) - Number(info.get('total_writes_processed'))
+}
