@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs'
 import { after, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 
-import { keepAliveHintSeconds, largeFileBurstBytes, largeFileBytesPerSecond } from '../core/limits.ts'
+import { keepAliveHintSeconds, largeFileBurstBytes, largeFileBytesPerSecond } from '../server/worker/limits.ts'
 import { eventually } from './helpers/eventually.ts'
 import { metricValue, startHttpWorker } from './helpers/http-worker.ts'
 import { checkout, currentSale } from './helpers/items.ts'

@@ -4,9 +4,10 @@ import { completed } from '../../core/config/completed.ts'
 import type { Config } from '../../core/config/load.ts'
 import { Fault } from '../../core/faults.ts'
 import { sendToPrimary, shardOfMessage, type ToChild } from '../../core/ipc.ts'
-import { heartbeatIntervalMs, orphanFinishMs } from '../../core/limits.ts'
+import { heartbeatIntervalMs } from '../../core/limits.ts'
 import { createLog, type Log } from '../../core/log.ts'
 import { HttpWorker } from './http-worker.ts'
+import { orphanFinishMs } from './limits.ts'
 
 /*
  * The HTTP worker process. Forked by the primary, which tells it everything over the IPC channel: see core/ipc.ts.

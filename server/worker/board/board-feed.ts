@@ -2,6 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 
 import type { SaleTerms } from '../../../core/decisions.ts'
 import { Fault, undefinedForFault } from '../../../core/faults.ts'
+import { visitItemChanges } from '../../../core/redis/item-changes.ts'
+import type { SaleStore, WatchedSale } from '../../../core/redis/sale-store.ts'
 import {
   boardChangesBytesMax,
   boardItemsMax,
@@ -11,9 +13,7 @@ import {
   boardSilenceMs,
   boardTickMsMax,
   boardTickMsMin,
-} from '../../../core/limits.ts'
-import { visitItemChanges } from '../../../core/redis/item-changes.ts'
-import type { SaleStore, WatchedSale } from '../../../core/redis/sale-store.ts'
+} from '../limits.ts'
 import type { RedisClock } from '../selling/redis-clock.ts'
 import { saleAt } from '../selling/sales.ts'
 import { ItemStates } from './item-states.ts'

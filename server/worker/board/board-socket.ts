@@ -1,12 +1,7 @@
-import {
-  boardBufferedBytesMax,
-  boardIdleSecondsMax,
-  boardReceivedBytesMax,
-  boardViewersMax,
-} from '../../../core/limits.ts'
 import { type ProblemCode, problemReplies } from '../http/problems.ts'
 import { jitteredWaitSeconds, retryAfterHeader } from '../http/replies.ts'
 import type { HttpRequest, HttpResponse, TemplatedApp, us_socket_context_t, WebSocket } from '../http/uws.ts'
+import { boardBufferedBytesMax, boardIdleSecondsMax, boardReceivedBytesMax, boardViewersMax } from '../limits.ts'
 
 export const boardSocketPath = '/board/feed'
 

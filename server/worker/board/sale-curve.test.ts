@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { boardCurvePointsMax } from '../../../core/limits.ts'
+import { boardCurvePointsMax } from '../limits.ts'
 import { SaleCurve } from './sale-curve.ts'
 
 test('a curve through any number of sales has a bounded number of points, from the first to the last', () => {

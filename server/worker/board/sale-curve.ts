@@ -1,4 +1,4 @@
-import { boardCurvePointsMax } from '../../../core/limits.ts'
+import { boardCurvePointsMax } from '../limits.ts'
 
 /** Items sold over time, as a line of at most `boardCurvePointsMax` points: when they are too many, every other goes. */
 export class SaleCurve {

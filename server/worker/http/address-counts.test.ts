@@ -3,7 +3,7 @@ import { endianness } from 'node:os'
 import { test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 
-import { addressLookIntervalMs } from '../../../core/limits.ts'
+import { addressLookIntervalMs } from '../limits.ts'
 import { AddressCounts } from './address-counts.ts'
 import { addressKey } from './client-address.ts'
 import { countClients } from './socket-table.ts'

@@ -1,4 +1,4 @@
-import { addressesCountedMax, addressLookIntervalMs, addressLookRestRatio } from '../../../core/limits.ts'
+import { addressesCountedMax, addressLookIntervalMs, addressLookRestRatio } from '../limits.ts'
 import { addressKey } from './client-address.ts'
 
 export interface AddressCountsOptions {

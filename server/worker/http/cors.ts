@@ -1,4 +1,4 @@
-import { preflightSecondsMax } from '../../../core/limits.ts'
+import { preflightSecondsMax } from '../limits.ts'
 import type { HttpRequest } from './uws.ts'
 
 /** What a page may read of an answer beyond its body, its type and its length. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { test } from 'node:test'
 
-import { fileDescriptorsReserved } from '../../../core/limits.ts'
+import { fileDescriptorsReserved } from '../limits.ts'
 import { connectionsPossible } from './descriptor-limit.ts'
 
 test('a process with few file descriptors keeps some of them from its clients', () => {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 
-import { fileDescriptorsReserved } from '../../../core/limits.ts'
+import { fileDescriptorsReserved } from '../limits.ts'
 
 /**
  * Connections that this process can have: `max`, or less where the system lets it open fewer files. With none left

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { pageRowsDefault, pageRowsMax, queryLengthMax } from '../../../core/limits.ts'
+import { pageRowsDefault, pageRowsMax, queryLengthMax } from '../limits.ts'
 import { pathWith, QueryParameters } from './query-parameters.ts'
 
 function detailOf({ malformed }: QueryParameters): string {

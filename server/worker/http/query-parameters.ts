@@ -1,4 +1,4 @@
-import { pageRowsDefault, pageRowsMax, queryLengthMax } from '../../../core/limits.ts'
+import { pageRowsDefault, pageRowsMax, queryLengthMax } from '../limits.ts'
 import { problemReply } from './problems.ts'
 import type { Reply } from './replies.ts'
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { rateLimitAddressesMax } from '../../../core/limits.ts'
+import { rateLimitAddressesMax } from '../limits.ts'
 import { RateLimit } from './rate-limit.ts'
 
 const mine = Uint8Array.of(10, 0, 0, 1).buffer

@@ -1,4 +1,4 @@
-import { rateLimitAddressesMax } from '../../../core/limits.ts'
+import { rateLimitAddressesMax } from '../limits.ts'
 import { addressKey } from './client-address.ts'
 import { problemReply } from './problems.ts'
 import type { Reply } from './replies.ts'

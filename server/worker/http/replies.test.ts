@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { NonceSource } from '../../../core/ids.ts'
-import { retryAfterSecondsMax, retryAfterSecondsMin } from '../../../core/limits.ts'
+import { retryAfterSecondsMax, retryAfterSecondsMin } from '../limits.ts'
 import { checkoutBody, jitteredWaitSeconds, purchaseBody, retryAfterHeader, Timestamps } from './replies.ts'
 
 test('the concatenated bodies are the JSON that a serializer would write', () => {

@@ -1,5 +1,5 @@
 import { formatCode, formatItemId } from '../../../core/ids.ts'
-import { keepAliveHintSeconds, retryAfterSecondsMax, retryAfterSecondsMin } from '../../../core/limits.ts'
+import { keepAliveHintSeconds, retryAfterSecondsMax, retryAfterSecondsMin } from '../limits.ts'
 import type { Status } from './request-metrics.ts'
 
 /**

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { queryLengthMax } from '../../../core/limits.ts'
+import { queryLengthMax } from '../limits.ts'
 import { malformedReplies, RequestReader } from './requests.ts'
 
 const nonce = 'AZaz09_-AZaz09_-'

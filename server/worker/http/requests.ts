@@ -7,7 +7,7 @@ import {
   parseItemId,
   userIdLengthMax,
 } from '../../../core/ids.ts'
-import { queryLengthMax } from '../../../core/limits.ts'
+import { queryLengthMax } from '../limits.ts'
 import { percentDecoded } from './percent-encoding.ts'
 import { problemReply } from './problems.ts'
 import type { Reply } from './replies.ts'

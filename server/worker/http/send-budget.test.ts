@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { largeFileBurstBytes, largeFileBytesPerSecond } from '../../../core/limits.ts'
+import { largeFileBurstBytes, largeFileBytesPerSecond } from '../limits.ts'
 import { SendBudget } from './send-budget.ts'
 
 const fileBytes = 2 ** 20

@@ -1,4 +1,4 @@
-import { largeFileBurstBytes, largeFileBytesPerSecond } from '../../../core/limits.ts'
+import { largeFileBurstBytes, largeFileBytesPerSecond } from '../limits.ts'
 
 const burstMs = (largeFileBurstBytes / largeFileBytesPerSecond) * 1_000
 

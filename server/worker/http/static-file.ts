@@ -1,4 +1,4 @@
-import { largeFileBytesMin } from '../../../core/limits.ts'
+import { largeFileBytesMin } from '../limits.ts'
 import { entityTag, namesTag } from './entity-tag.ts'
 import type { Exchange } from './exchange.ts'
 import { replyHead } from './replies.ts'

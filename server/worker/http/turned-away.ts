@@ -1,4 +1,4 @@
-import { retryAfterSecondsMax, retryAfterSecondsMin } from '../../../core/limits.ts'
+import { retryAfterSecondsMax, retryAfterSecondsMin } from '../limits.ts'
 import { type ProblemCode, problemReply } from './problems.ts'
 import type { Reply } from './replies.ts'
 import type { ShedReason } from './request-metrics.ts'

@@ -1,9 +1,8 @@
 import { createAvatar } from '@dicebear/core'
 import * as shapes from '@dicebear/shapes'
-
-import { picturesKeptMax } from '../../../core/limits.ts'
 import { entityTag } from '../http/entity-tag.ts'
 import { LastKept } from '../last-kept.ts'
+import { picturesKeptMax } from '../limits.ts'
 
 export interface Picture {
   readonly svg: string

@@ -1,11 +1,11 @@
 import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises'
 
 import { Fault, type FaultCode } from '../../../core/faults.ts'
-import { readPauseMs } from '../../../core/limits.ts'
 import type { Exchange } from '../http/exchange.ts'
 import type { Reply } from '../http/replies.ts'
 import type { ShedReason } from '../http/request-metrics.ts'
 import { retryLater } from '../http/turned-away.ts'
+import { readPauseMs } from '../limits.ts'
 
 /** `headers` as Exchange.answer takes them. */
 export interface ReadReply extends Reply {

@@ -2,6 +2,9 @@ import { Gauge, type Registry } from 'prom-client'
 
 import type { Config } from '../../../core/config/load.ts'
 import type { FaultCode } from '../../../core/faults.ts'
+import { AsyncPostgres } from '../../../core/postgres/async-postgres.ts'
+import type { Route } from '../http/http-server.ts'
+import type { ShedReason } from '../http/request-metrics.ts'
 import {
   picturesDrawnAtOnceMax,
   postgresReadsInFlightMax,
@@ -9,10 +12,7 @@ import {
   readRequestsWaitingMax,
   redisReadsInFlightMax,
   saleCountsDeadlineMs,
-} from '../../../core/limits.ts'
-import { AsyncPostgres } from '../../../core/postgres/async-postgres.ts'
-import type { Route } from '../http/http-server.ts'
-import type { ShedReason } from '../http/request-metrics.ts'
+} from '../limits.ts'
 import type { RedisClock } from '../selling/redis-clock.ts'
 import type { LoggingShard } from './freshness.ts'
 import { ItemRoutes } from './item-routes.ts'

@@ -1,9 +1,9 @@
 import type { SaleTerms } from '../../../core/decisions.ts'
 import { Fault } from '../../../core/faults.ts'
-import { saleCountsFreshMs, saleCountsKeptMax } from '../../../core/limits.ts'
 import { type Outcome, outcomeByCode } from '../../../core/outcomes.ts'
 import { problemByOutcome } from '../http/problems.ts'
 import { LastKept } from '../last-kept.ts'
+import { saleCountsFreshMs, saleCountsKeptMax } from '../limits.ts'
 import type { RecordReader } from './record-reader.ts'
 import type { ShardedSales } from './sharded-sales.ts'
 

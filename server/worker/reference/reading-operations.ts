@@ -1,7 +1,7 @@
 import { formatItemId } from '../../../core/ids.ts'
-import { pageRowsDefault, pageRowsMax } from '../../../core/limits.ts'
 import type { ProblemCode } from '../http/problems.ts'
 import { idMax } from '../http/query-parameters.ts'
+import { pageRowsDefault, pageRowsMax } from '../limits.ts'
 import { json, pathParameter, queryParameter, ref } from './parts.ts'
 import { problemResponses } from './problem-responses.ts'
 

@@ -1,7 +1,7 @@
 import { auditVerdicts } from '../../../core/audit-verdict.ts'
 import { idDigitsMax, nonceLength, userIdLengthMax } from '../../../core/ids.ts'
-import { retryAfterSecondsMax, retryAfterSecondsMin } from '../../../core/limits.ts'
 import { problemCodes } from '../http/problems.ts'
+import { retryAfterSecondsMax, retryAfterSecondsMin } from '../limits.ts'
 
 const integer = (description: string, minimum = 0) => ({ type: 'integer', minimum, description })
 const time = (description: string) => ({

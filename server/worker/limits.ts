@@ -1,0 +1,127 @@
+/**
+ * Every bound between an HTTP worker and its clients: connections, requests, reading, the board. Those of deciding, recording
+ * and supervising are in core/limits.ts.
+ */
+
+// --- HTTP ---
+
+/** Seconds a client that got a 503 is asked to wait: jittered between the two so that a crowd does not come back at once. */
+export const retryAfterSecondsMin = 1
+export const retryAfterSecondsMax = 3
+/** While draining, idle keep-alive connections get this long to send one more request and be told to close. */
+export const drainIdleMs = 500
+
+/**
+ * How long an idle connection may be used, as answers say it (Keep-Alive). uWebSockets.js closes one that was silent for 8
+ * to 12 s, and can't be told another time; a second less than the least of it is for the way there and back.
+ */
+export const keepAliveHintSeconds = 7
+
+/** Characters of a query string. Three times what the longest well-formed one needs when all of it is escaped. */
+export const queryLengthMax = 1_024
+/** Requests for the state of the sale that wait for one call to Redis; above it 503 at once. */
+export const saleRequestsWaitingMax = 8_192
+/**
+ * While some address is above half of the connections that it may have, the kernel's table of sockets is looked at again
+ * and again. Each rest is so many times as long as the look was, this long at most: a look at 20,000 sockets takes some
+ * 10 ms, most of it in another thread, one at a few hundred is done at once. A client may be refused for so long that
+ * opened more than its bound and has closed them again since the last look.
+ */
+export const addressLookIntervalMs = 500
+export const addressLookRestRatio = 50
+/** Addresses whose connections are counted, at some 100 bytes each; above it those that have none any more are forgotten. */
+export const addressesCountedMax = 50_000
+/** Rows in one page of a list. A page of items is one HMGET, of records one walk along an index. */
+export const pageRowsMax = 100
+export const pageRowsDefault = 50
+/** Items that one page with a state asked for looks at: some 0.2 ms of Redis. */
+export const itemsScannedMax = 500
+/**
+ * Reads at once in one HTTP worker: from Redis, from Postgres, and pictures being drawn, some 0.1 ms each. With one, what
+ * reading can take of Redis is bounded by the time that an answer travels, whatever comes.
+ */
+export const redisReadsInFlightMax = 1
+export const postgresReadsInFlightMax = 2
+export const picturesDrawnAtOnceMax = 1
+/**
+ * While as many checkouts and purchases wait as a second call to Redis needs, the next read begins so much later: fifty a
+ * second of each kind and worker then, and any number of requests for the same.
+ */
+export const readPauseMs = 20
+/** Requests that wait for each of these three; above it 503 at once. Some 0.1 to 0.5 s of reading. */
+export const readRequestsWaitingMax = 256
+/** A reader whose turn comes later than this gets a 503: reading is slow only when something is wrong. */
+export const readDeadlineMs = 2_000
+/** Pictures kept by one HTTP worker, at 1.5 KB each. */
+export const picturesKeptMax = 4_096
+/** Longest wait for the counts of a sale that Redis has dropped: its attempts are counted in Postgres, millions in seconds. */
+export const saleCountsDeadlineMs = 15_000
+/** Such counts that are kept, at some 200 bytes each; and for how long when they may still change (Redis is away). */
+export const saleCountsKeptMax = 1_000
+export const saleCountsFreshMs = 10_000
+/**
+ * Addresses in each of the two generations that the rate limit knows, at some 100 bytes each. When more than these ask
+ * within a second, the ones that asked first are forgotten, and may ask anew: memory is bounded before the rate is.
+ */
+export const rateLimitAddressesMax = 50_000
+/** How long a browser may go without asking again what another origin may do: the most that Chromium takes. */
+export const preflightSecondsMax = 7_200
+/** File descriptors of a worker that are not for clients: its own files, Redis, Postgres, and those just being accepted. */
+export const fileDescriptorsReserved = 256
+/**
+ * A worker whose place another has taken stops listening when no connection came for so long: those that wait in the
+ * queue of a socket are reset when it closes, so it should be empty then.
+ */
+export const retireQuietMs = 200
+/** It stops listening after this long at the latest: clients that connect for each request never leave it quiet. */
+export const retireListenMsMax = 2_000
+/**
+ * Its idle keep-alive connections get so long to send one more request and be told to close: a connection that is closed
+ * just as its client sends loses that request.
+ */
+export const retireIdleMs = 5_000
+/**
+ * A file above the first size is sent at most so many bytes at once and so many a second, by each worker: a client that asks
+ * and doesn't read leaves all of it in the kernel's memory, of which 1,000 sockets could take all with a file of 1.7 MB.
+ * A client that has the file asks for it with its ETag, which is not counted.
+ */
+export const largeFileBytesMin = 64 * 1024
+export const largeFileBurstBytes = 40 * 1024 * 1024
+export const largeFileBytesPerSecond = 5 * 1024 * 1024
+/** How often a draining worker looks whether it is done: each look is a few comparisons. */
+export const drainCheckMs = 20
+/** A worker whose primary is gone may take this long to finish what it accepted. */
+export const orphanFinishMs = 1_000
+
+// --- the sale board ---
+// Two more bounds are where Redis needs them, in core/redis/functions/reading.lua: WATCH_MS and CHANGES_BYTES_MAX.
+
+/** How often a worker with few viewers asks Redis what changed, and tells them: smooth to the eye. With many it is less often. */
+export const boardTickMsMin = 250
+/** And never less often than this: a page that hears nothing for three seconds says that it is stale. */
+export const boardTickMsMax = 1_000
+/** Messages to viewers that a worker aims at: each costs it some 14 us (measured), so all of them 1.4 % of a core. */
+export const boardMessagesPerSecond = 1_000
+/** With nothing to tell, the viewers hear from the worker this often: they show what they have as stale without it. */
+export const boardSilenceMs = 1_000
+/** What "a second" is averaged over. */
+export const boardRateWindowMs = 1_000
+/** Changes read in one call of Redis: 16,384 of them, far more than are decided in a tick. */
+export const boardChangesBytesMax = 65_536
+/** Items of one HSCAN when all are read: Redis is busy for about 0.2 ms. */
+export const boardScanItems = 1_000
+/** Points of the curve of what was sold: more than a page shows apart. */
+export const boardCurvePointsMax = 256
+/** Pages that one worker feeds: at a message a second for each, some 7 % of a core. */
+export const boardViewersMax = 5_000
+/** Viewers have nothing to say. */
+export const boardReceivedBytesMax = 128
+/** A viewer that does not answer a ping within so long is gone. */
+export const boardIdleSecondsMax = 60
+/**
+ * Items that the board shows, the first ones of a larger sale: more can't be told apart on a screen, and it is what
+ * bounds a message. A whole state of them is 10 KB, a tick in which each changed some 40 KB.
+ */
+export const boardItemsMax = 40_000
+/** What may wait for a slow viewer: a whole state and some ten seconds of changes at a usual pace. */
+export const boardBufferedBytesMax = 131_072
