@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Registry } from 'prom-client'
 
 import { freePort } from '../ops/embedded/free-port.ts'
 import { Connections } from '../server/worker/http/connections.ts'
+import type { Exchange } from '../server/worker/http/exchange.ts'
 import { HttpServer, type Route, routeLabels } from '../server/worker/http/http-server.ts'
 import { Phase } from '../server/worker/http/phase.ts'
 import { RequestMetrics } from '../server/worker/http/request-metrics.ts'
@@ -13,6 +15,10 @@ import { assertProblem } from './helpers/items.ts'
 import { openConnection, requestText } from './helpers/raw-http.ts'
 
 async function serve(t: TestContext, route: Route): Promise<number> {
+  return (await serving(t, route)).port
+}
+
+async function serving(t: TestContext, route: Route): Promise<{ port: number; server: HttpServer }> {
   const registry = new Registry()
   const server = new HttpServer({
     routes: [route],
@@ -26,7 +32,7 @@ async function serve(t: TestContext, route: Route): Promise<number> {
   const port = await freePort()
   await server.listen('127.0.0.1', port)
   t.after(() => server.stop(0))
-  return port
+  return { port, server }
 }
 
 test('who is turned away gets a problem, and to a HEAD its headers alone', async (t) => {
@@ -44,4 +50,31 @@ test('who is turned away gets a problem, and to a HEAD its headers alone', async
   await connection.send(requestText('GET', '/nothing'))
   await eventually(() => connection.unread.includes('404 Not Found'))
   assert.match(connection.unread, /^HTTP\/1\.1 503 [^{]*\r\n\r\nHTTP\/1\.1 404 /)
+})
+
+test('a crowd that is turned away waits for its answers, but not when the server stops', async (t) => {
+  const handle = (exchange: Exchange) => exchange.problem('route_unknown')
+  const { port, server } = await serving(t, { path: '/busy', method: 'POST', refusal: () => 'overloaded', handle })
+  const connections = await Promise.all(Array.from({ length: 10 }, () => openConnection(t, port)))
+  const asked = connections.map(async (connection) => {
+    await connection.send(requestText('POST', '/busy'))
+    return await connection.reply()
+  })
+  // Each turn of the event loop, because they wait for a few ms only.
+  while (server.refusalsWaiting === 0) await nextTurn()
+  const stopped = server.stop(60_000)
+  assert.equal(server.refusalsWaiting, 0)
+  for (const reply of await Promise.all(asked)) assert.equal(reply.status, 503)
+  await stopped
+})
+
+test('a client that leaves while its refusal waits harms nobody', async (t) => {
+  const handle = (exchange: Exchange) => exchange.problem('route_unknown')
+  const { port, server } = await serving(t, { path: '/busy', method: 'POST', refusal: () => 'overloaded', handle })
+  const [leaver, stayer] = [await openConnection(t, port), await openConnection(t, port)]
+  await leaver.send(requestText('POST', '/busy'))
+  leaver.destroy()
+  await stayer.send(requestText('POST', '/busy'))
+  assertProblem(await stayer.reply(), 503, 'overloaded')
+  await eventually(() => server.refusalsWaiting === 0)
 })

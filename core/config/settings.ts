@@ -139,7 +139,7 @@ export const settings = {
       min: 20,
       max: 10_000,
       unit: 'ms',
-      doc: 'A checkout or purchase that can probably not be decided in this time is answered 503 at once.',
+      doc: 'A checkout or purchase that can probably not be decided in this time is turned away with 503.',
     },
     connectionsMax: {
       format: 'hotcakes-integer',

@@ -102,6 +102,7 @@ export class HttpWorker {
       shards: all,
       rightsSeekers: () => shards.rights.seekers,
       connections: () => connections.open,
+      refusalsWaiting: () => server.refusalsWaiting,
       saleItems: () => saleView.items,
     })
 

@@ -8,6 +8,17 @@
 /** Seconds a client that got a 503 is asked to wait: jittered between the two so that a crowd does not come back at once. */
 export const retryAfterSecondsMin = 1
 export const retryAfterSecondsMax = 3
+/**
+ * Refusals of an overload that one HTTP worker sends a second. One costs it some 9 us besides what its request cost, so
+ * this is 5 % of its core; the others wait, and their connections with them.
+ */
+export const refusalsPerSecondMax = 5_000
+/** None waits longer: a client's own patience is some seconds. */
+export const refusalHoldMsMax = 1_000
+/** Refusals that wait in one HTTP worker, some 0.5 KB each; above it at once. One a connection, so many crowds are less. */
+export const refusalsHeldMax = 16_384
+/** Waiting refusals leave together: a timer for each would cost more than its answer. */
+export const refusalTickMs = 5
 /** While draining, idle keep-alive connections get this long to send one more request and be told to close. */
 export const drainIdleMs = 500
 

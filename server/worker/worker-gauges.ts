@@ -8,6 +8,8 @@ export interface WorkerGauges {
   /** Checkouts that wait for a right; told where there are several shards. */
   readonly rightsSeekers: () => number
   readonly connections: () => number
+  /** Requests that were turned away and wait for their answer. */
+  readonly refusalsWaiting: () => number
   readonly saleItems: () => SaleItems | undefined
 }
 
@@ -48,6 +50,16 @@ export function registerWorkerGauges(registry: Registry, gauges: WorkerGauges): 
       registers: [],
       collect() {
         this.set(gauges.connections())
+      },
+    }),
+  )
+  registry.registerMetric(
+    new Gauge({
+      name: 'hotcakes_refusals_waiting',
+      help: 'Requests that were turned away and whose 503 is held back.',
+      registers: [],
+      collect() {
+        this.set(gauges.refusalsWaiting())
       },
     }),
   )

@@ -2,7 +2,7 @@ import { type ProblemCode, problemReplies } from './problems.ts'
 import type { Reply, ReplyHead } from './replies.ts'
 import type { ShedReason, Status } from './request-metrics.ts'
 import { type Malformed, malformedReplies } from './requests.ts'
-import { retryLater, turnedAway } from './turned-away.ts'
+import { retryLater } from './turned-away.ts'
 import type { HttpResponse } from './uws.ts'
 
 /** What an exchange needs of the server that it belongs to. */
@@ -15,7 +15,8 @@ export interface ExchangeHost {
   ): void
   /** The client has gone before its answer. */
   left(exchange: Exchange): void
-  shed(reason: ShedReason): void
+  /** It has to be answered that it is turned away, now or a little later. */
+  shed(exchange: Exchange, reason: ShedReason): void
 }
 
 /**
@@ -92,7 +93,6 @@ export class Exchange {
 
   /** Turns the request away without looking at it. */
   shed(reason: ShedReason): void {
-    this.#host.shed(reason)
-    this.reply(turnedAway(reason))
+    this.#host.shed(this, reason)
   }
 }

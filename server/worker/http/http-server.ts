@@ -7,6 +7,7 @@ import { drainCheckMs, drainIdleMs, retireIdleMs, retireListenMsMax, retireQuiet
 import type { Connections } from './connections.ts'
 import type { Cors } from './cors.ts'
 import { Exchange, type ExchangeHost } from './exchange.ts'
+import { HeldRefusals } from './held-refusals.ts'
 import { percentDecoded } from './percent-encoding.ts'
 import type { Phase } from './phase.ts'
 import { problemReply } from './problems.ts'
@@ -85,6 +86,7 @@ export class HttpServer implements ExchangeHost {
   readonly #cors: Cors | undefined
   #listenSockets: us_listen_socket[] = []
   readonly #phase: Phase
+  readonly #refusals: HeldRefusals
   /** Exchanges without their answer: each is counted once, and once taken off. */
   #pending = 0
   #lastRequestMs = 0
@@ -103,6 +105,7 @@ export class HttpServer implements ExchangeHost {
     this.#clock = clock
     this.#phase = phase
     this.#connections = connections
+    this.#refusals = new HeldRefusals(() => clock.refresh())
     this.#rateLimit = rateLimit
     this.#cors = cors
     this.#app.filter((res, change) => {
@@ -135,7 +138,7 @@ export class HttpServer implements ExchangeHost {
    * silent. Nothing that was accepted is left unanswered.
    */
   async drain(): Promise<void> {
-    this.#phase.move('draining')
+    this.#move('draining')
     this.#stopListening()
     await this.#closeWhenSilent(drainIdleMs)
   }
@@ -146,7 +149,7 @@ export class HttpServer implements ExchangeHost {
    * unless the kernel hands waiting connections to the others (Linux: net.ipv4.tcp_migrate_req = 1).
    */
   async retire(): Promise<void> {
-    this.#phase.move('retiring')
+    this.#move('retiring')
     const deadline = performance.now() + retireListenMsMax
     while (performance.now() < deadline && performance.now() - this.#lastConnectedMs < retireQuietMs) {
       await delay(drainCheckMs)
@@ -157,11 +160,16 @@ export class HttpServer implements ExchangeHost {
 
   /** Takes nothing new at all, and resolves when what was accepted is answered, after `ms` at the latest. */
   async stop(ms: number): Promise<void> {
-    this.#phase.move('stopping')
+    this.#move('stopping')
     this.#stopListening()
     const deadline = performance.now() + ms
     while (this.#pending > 0 && performance.now() < deadline) await delay(drainCheckMs)
     this.#app.close()
+  }
+
+  /** Requests that are turned away and wait for their answer. */
+  get refusalsWaiting(): number {
+    return this.#refusals.count
   }
 
   write(
@@ -187,8 +195,20 @@ export class HttpServer implements ExchangeHost {
     this.#metrics.answered(exchange.route, statusAborted, (this.#clock.now() - exchange.startedMs) / 1_000)
   }
 
-  shed(reason: ShedReason): void {
+  shed(exchange: Exchange, reason: ShedReason): void {
     this.#metrics.shed(reason)
+    if (this.#holdsBack(reason)) this.#refusals.hold(exchange, reason)
+    else exchange.reply(turnedAway(reason))
+  }
+
+  /** Whoever is going keeps nobody waiting: its connections are to find another worker, or a server that comes. */
+  #holdsBack(reason: ShedReason): boolean {
+    return this.#phase.name === 'serving' && this.#refusals.takes(reason)
+  }
+
+  #move(to: 'retiring' | 'draining' | 'stopping'): void {
+    this.#phase.move(to)
+    this.#refusals.release()
   }
 
   readonly #writeOut = (): void => {
@@ -236,7 +256,7 @@ export class HttpServer implements ExchangeHost {
     return (res, req) => {
       const startedMs = this.#clock.now()
       const reason = turnsAway?.()
-      if (reason !== undefined) {
+      if (reason !== undefined && !this.#holdsBack(reason)) {
         this.#lastRequestMs = startedMs
         this.#turnAway(res, place, { reason, closes: hasBody(req), cors: cors?.headers(req) ?? '' })
         return
@@ -253,7 +273,8 @@ export class HttpServer implements ExchangeHost {
       this.#lastRequestMs = startedMs
       // The rest of what the client sends is not to be taken for its next request.
       exchange.closes = hasBody(req)
-      if (exchange.closes && kind !== 'fallback') exchange.malformed('body')
+      if (reason !== undefined) exchange.shed(reason)
+      else if (exchange.closes && kind !== 'fallback') exchange.malformed('body')
       else if (this.#phase.name === 'stopping') exchange.shed('shutting_down')
       else handle(exchange)
     }

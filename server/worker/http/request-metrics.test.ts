@@ -79,6 +79,7 @@ test('over several workers counts add up, and the sale is that of one of them', 
         shards: [{ number: firstShard, batcher: { waiting: 3 }, uncommitted: undefined }],
         rightsSeekers: () => 0,
         connections: () => 2,
+        refusalsWaiting: () => 0,
         saleItems: () => ({ total: 100, held, sold: 1, available: 99 - held }),
       })
       return registry.getMetricsAsJSON()
@@ -105,6 +106,7 @@ test('nothing is said of a sale that is not known', async () => {
     shards: [{ number: firstShard, batcher: { waiting: 0 }, uncommitted: undefined }],
     rightsSeekers: () => 0,
     connections: () => 0,
+    refusalsWaiting: () => 0,
     saleItems: () => undefined,
   })
   assert.ok(!(await registry.metrics()).includes('hotcakes_sale_items{'))
@@ -117,7 +119,13 @@ test('several shards are told apart, and what they do for each other is counted'
   selling.rightsAsked(3)
   selling.rightsRound('refused')
   const shards = [0, 1].map((number) => ({ number, batcher: { waiting: 5 + number }, uncommitted: { count: number } }))
-  registerWorkerGauges(registry, { shards, rightsSeekers: () => 4, connections: () => 0, saleItems: () => undefined })
+  registerWorkerGauges(registry, {
+    shards,
+    rightsSeekers: () => 4,
+    connections: () => 0,
+    refusalsWaiting: () => 0,
+    saleItems: () => undefined,
+  })
   const lines = (await registry.metrics()).split('\n')
   for (const line of [
     'hotcakes_batch_commands_count{shard="0"} 0',
@@ -138,7 +146,13 @@ test('with one shard nothing is said of shards', async () => {
   const registry = new Registry()
   new SellingMetrics(registry).batch(firstShard, 1, 0.001)
   const shards = [{ number: firstShard, batcher: { waiting: 1 }, uncommitted: undefined }]
-  registerWorkerGauges(registry, { shards, rightsSeekers: () => 0, connections: () => 0, saleItems: () => undefined })
+  registerWorkerGauges(registry, {
+    shards,
+    rightsSeekers: () => 0,
+    connections: () => 0,
+    refusalsWaiting: () => 0,
+    saleItems: () => undefined,
+  })
   const text = await registry.metrics()
   assert.ok(text.includes('\nhotcakes_commands_waiting 1\n'))
   assert.ok(!text.includes('shard=') && !text.includes('hotcakes_rights'))

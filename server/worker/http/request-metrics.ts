@@ -37,7 +37,7 @@ export class RequestMetrics {
     this.#requests = new Float64Array(routes.length * statuses.length)
     this.#durations = new FlatHistogram({
       name: 'hotcakes_http_request_duration_seconds',
-      help: 'Time from the arrival of a request to its answer.',
+      help: 'Time from the arrival of a request to its answer, also of those that are turned away.',
       registry,
       bounds: durationBoundsSeconds,
       series: routes.map((route) => ({ route })),
@@ -82,7 +82,7 @@ export class RequestMetrics {
     registry.registerMetric(
       new Counter({
         name: 'hotcakes_requests_shed_total',
-        help: 'Requests answered 503 at once, by reason.',
+        help: 'Requests that were turned away with 503, by reason.',
         labelNames: ['reason'] as const,
         registers: [],
         collect() {
