@@ -14,6 +14,11 @@ export function shardNumbers(count: number): number[] {
   return Array.from({ length: count }, (_, number) => firstShard + number)
 }
 
+/** How many of the items of a sale the shard decides on. */
+export function itemsOfShard(shard: number, { items, shards }: { items: number; shards: number }): number {
+  return Math.ceil((items - shard) / shards)
+}
+
 /** The shard that decides on an item of a sale that is spread over so many. `index`: of the item, a decimal number. */
 export function shardOf(index: string | number, shards: number): number {
   return shards === 1 ? firstShard : (Number(index) - 1 + shards) % shards

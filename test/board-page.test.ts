@@ -8,9 +8,11 @@ import { after, test } from 'node:test'
 import { launchBrowser } from '../bench/harness/browser.ts'
 import { BoardPage } from './helpers/board-page.ts'
 import { startCluster } from './helpers/cluster.ts'
+import { comeBack } from './helpers/come-back.ts'
 import { eventually } from './helpers/eventually.ts'
 import { startHttpWorker, type TestHttpWorker } from './helpers/http-worker.ts'
 import { checkout, currentSale, hold, purchase } from './helpers/items.ts'
+import { startRedisCluster } from './helpers/redis-cluster.ts'
 import type { Scope } from './helpers/scope.ts'
 import { startRedis } from './helpers/services.ts'
 
@@ -124,6 +126,75 @@ test('over a restart of the server the page says that it is stale, comes back by
   await eventually(async () => (await board.count('held')) === 2)
   board.assertNoComplaints()
 })
+
+test('a shard that is away: which part of the sale is out of reach, to eye and ear, until it is back', async (t) => {
+  const { shop, node, store } = await startShardedShop(t)
+  const board = await BoardPage.open(t, { browser, baseUrl: shop.baseUrl })
+  const { page } = board
+  const dark = await BoardPage.open(t, { browser, baseUrl: shop.baseUrl, look: { colorScheme: 'dark' } })
+  const sale = await currentSale(shop)
+  for (const index of [1, 2]) await hold(shop, 'ann', `${sale}-${index}`)
+  await eventually(async () => (await board.count('held')) === 2)
+  assert.ok(!(await page.locator('#missing, #legend-missing').first().isVisible()))
+  const looks = async (item: number) => String(await page.evaluate(pictureOf(item)))
+  const [taken, free] = [await looks(2), await looks(5)]
+  assert.notEqual(taken, free)
+  assert.equal(free, await looks(8))
+  await page.getByRole('grid').focus()
+  await page.keyboard.press('ArrowRight')
+  const active = async () => page.locator(`#${await page.getByRole('grid').getAttribute('aria-activedescendant')}`)
+  assert.equal(await (await active()).textContent(), 'Item 2, held')
+
+  await node.kill()
+  const notice = page.getByRole('note').filter({ hasText: /^\s*20 of the 59 items are out of reach/ })
+  await notice.waitFor()
+  assert.match((await page.locator('#announcer').textContent()) ?? '', /^20 of the 59 items.*The others sell on/)
+  const counts = ['available', 'held', 'sold', 'missing'] as const
+  assert.deepEqual(await Promise.all(counts.map((state) => board.count(state))), [38, 1, 0, 20])
+  assert.equal(await (await active()).textContent(), 'Item 2, out of reach')
+  assert.equal(await looks(2), await looks(5))
+  assert.ok(![taken, free].includes(await looks(2)), 'out of reach has a look of its own')
+  await page.keyboard.press('Enter')
+  await page.locator('#item-state').filter({ hasText: 'out of reach' }).waitFor()
+  assert.ok(!(await board.button('Check out').isVisible()))
+  await dark.page.locator('#missing-text').filter({ hasText: '20 of the 59 items are out of reach' }).waitFor()
+  for (const { page: each } of [board, dark]) assert.deepEqual(await each.evaluate(faintTexts), [])
+
+  await page.getByLabel('Item', { exact: true }).fill('3')
+  await board.button('Go').click()
+  await board.button('Check out').click()
+  await page.getByText('It is held for you.').waitFor()
+  assert.ok(await notice.isVisible(), 'the others sell, and it is still said')
+
+  await comeBack(node, store)
+  await notice.waitFor({ state: 'hidden' })
+  await page.locator('#announcer').filter({ hasText: 'within reach again' }).waitFor({ state: 'attached' })
+  await eventually(async () => (await board.count('held')) === 3)
+  assert.equal(await looks(5), free)
+})
+
+/** Three shards, and the master of the second: the one of item 2. */
+async function startShardedShop(scope: Scope) {
+  const shards = 3
+  const cluster = await startRedisCluster(scope, { masters: shards })
+  const env = { APP_SALE_INTERVAL_SECONDS: String(30 * 86_400), APP_ITEM_NUMBER: '59', APP_USER_LIMIT: '3' }
+  const shop = await startHttpWorker(scope, { connection: cluster.settings, admin: cluster.admin }, { env, shards })
+  const store = shop.stores[1]
+  assert.ok(store)
+  return { shop, store, node: await cluster.masterOf(1) }
+}
+
+/** What is drawn of the item inside of where its number stands, as text. */
+function pictureOf(item: number): string {
+  return `(() => {
+    const canvas = document.querySelector('#grid canvas')
+    const columns = Number(document.querySelector('#grid').getAttribute('aria-colcount'))
+    const side = canvas.width / columns
+    const at = ${item} - 1
+    const [x, y] = [(at % columns) * side, Math.floor(at / columns) * side]
+    return canvas.getContext('2d').getImageData(x, y, side, Math.floor(side / 3)).data.join()
+  })()`
+}
 
 const phone = { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true }
 

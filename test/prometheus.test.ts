@@ -50,13 +50,14 @@ const queries = dashboard.panels.flatMap(({ title, targets = [] }) =>
   targets.map(({ expr }) => ({ where: `the panel "${title}"`, expr })),
 )
 
-/** A report of a server that has sold, was audited and reloaded nothing. */
+/** A report of a server that has sold, was audited and reloaded nothing; of three shards, so that series have their label. */
 async function scrapeOfSelling(): Promise<string> {
   const scope = { after }
   const [redis, postgres] = await Promise.all([startRedis(scope), startPostgres(scope)])
   const env = {
     ...servicesEnv({ redis: redis.connection, db: postgres.connection }),
     APP_SALE_INTERVAL_SECONDS: String(30 * 86_400),
+    APP_SHARDS: '3',
   }
   const cluster = await startCluster(scope, { env })
   const sale = await currentSale(cluster)
@@ -125,5 +126,5 @@ test('every panel of the dashboard has an id of its own, a description, a unit a
     assert.ok(targets !== undefined && targets.length > 0, `${title} asks nothing`)
   }
   const rows = dashboard.panels.filter(({ type }) => type === 'row').map(({ title }) => title)
-  assert.deepEqual(rows, ['Selling', 'Latency', 'Batches', 'Redis', 'Log and Postgres', 'Workers'])
+  assert.deepEqual(rows, ['Selling', 'Shards', 'Latency', 'Batches', 'Redis', 'Log and Postgres', 'Workers'])
 })

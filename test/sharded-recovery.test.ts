@@ -8,6 +8,7 @@ import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
 import { shardNumbers, shardOf } from '../core/shards.ts'
+import { runAudit } from './helpers/audit.ts'
 import { type Cluster, startCluster } from './helpers/cluster.ts'
 import { eventually } from './helpers/eventually.ts'
 import { HttpClient } from './helpers/http-client.ts'
@@ -190,6 +191,10 @@ test('a master of a cluster dies and comes back: the others sell meanwhile, one 
   // Item 3001 is one of shard 0, and so is the right of a buyer whose home it is.
   const sells = async () => (await checkout(cluster, `other-${Math.random()}`, `${told.sale}-6001`)).status !== 503
   await eventually(sells, { what: 'the first shard to sell' })
+  const audited = await runAudit(cluster.env)
+  assert.deepEqual([audited.status, /shard 1 can't be asked/.test(audited.stderr)], [3, true], audited.stderr)
+  const [lost] = linesWith(cluster, '"msg":"no connection to Redis"')
+  assert.match(lost ?? '', new RegExp(`"shard":1,"node":"127.0.0.1:${second.port}"`))
   await third.kill()
   await third.start()
   const says = (text: string) => () => linesWith(cluster, text).length > 0

@@ -7,12 +7,12 @@ import { test } from 'node:test'
 
 import type { SaleStore } from '../core/redis/sale-store.ts'
 import { homeShard } from '../core/rights.ts'
-import { admitRun } from './helpers/admit-run.ts'
 import { BoardView } from './helpers/board.ts'
+import { comeBack } from './helpers/come-back.ts'
 import { eventually } from './helpers/eventually.ts'
 import { metricValue, startHttpWorker, type TestHttpWorker } from './helpers/http-worker.ts'
 import { assertProblem, checkout, currentSale, hold, purchase } from './helpers/items.ts'
-import { type ClusterProcess, startRedisCluster } from './helpers/redis-cluster.ts'
+import { startRedisCluster } from './helpers/redis-cluster.ts'
 import type { Scope } from './helpers/scope.ts'
 
 const shards = 3
@@ -28,17 +28,6 @@ async function setUp(scope: Scope) {
   const redis = { connection: cluster.settings, admin: cluster.admin }
   const worker = await startHttpWorker(scope, redis, { env, shards })
   return { cluster, redis, worker, sale: await currentSale(worker) }
-}
-
-/** With all it had, and admitted, as a primary does it. */
-async function comeBack(node: ClusterProcess, store: SaleStore): Promise<void> {
-  await node.start()
-  const isAdmitted = async () => {
-    if (!store.isUp) await store.connect()
-    await admitRun(store)
-    return true
-  }
-  await eventually(isAdmitted, { what: 'the shard' })
 }
 
 interface Checks {
@@ -70,14 +59,21 @@ test('what belongs to a shard that is away waits, and everything else is sold', 
   assertProblem(await purchase(worker, code), 503, 'unavailable')
   for (const index of [1, 3]) await hold(worker, 'bob', `${sale}-${index}`)
   assertProblem(await checkout(worker, 'bob', `${sale}-4`), 503, 'unavailable')
-  assert.equal(metricValue(await worker.metrics(), 'hotcakes_rights_waiting'), 0)
+  const metrics = await worker.metrics()
+  const metric = (name: string, labels = {}) => metricValue(metrics, `hotcakes_${name}`, labels)
+  assert.equal(metric('rights_waiting'), 0)
+  assert.deepEqual([metric('redis_away', { shard: 1 }), metric('redis_away')], [1, 1])
+  assert.equal(metric('requests_shed_total', { reason: 'redis_down', shard: 1 }), 3, 'the loan that was needed as well')
+  assert.equal(metric('requests_shed_total'), 3, 'and nothing else')
   await eventually(() => view.state(1) === 'held' && view.state(3) === 'held', { what: 'the rest on the board' })
+  assert.deepEqual([view.missingShards, view.state(2), view.last?.held], [[1], 'available', 2])
   const { json } = await worker.http.get('/sale')
-  assert.deepEqual([json?.['held'], json?.['missing_shards']], [2, [1]])
+  assert.deepEqual([json?.['items'], json?.['held'], json?.['available'], json?.['missing_shards']], [90, 2, 58, [1]])
 
   await comeBack(node, worker.stores[1] as SaleStore)
   await eventually(async () => (await purchase(worker, code)).status === 200)
   await eventually(() => view.state(2) === 'sold' && view.state(3) === 'held', { what: 'all of it on the board' })
+  assert.deepEqual(view.missingShards, [])
   await hold(worker, 'bob', `${sale}-4`)
   assertProblem(await checkout(worker, 'bob', `${sale}-7`), 409, 'user_limit_reached')
   await eventually(async () => (await worker.http.get('/sale')).json?.['missing_shards'] === undefined)
@@ -95,6 +91,17 @@ test('a shard that hangs holds up nobody who does not need it', async (t) => {
   node.resume()
   await eventually(async () => (await checkout(worker, 'ann', `${sale}-3`)).status === 200)
   assertProblem(await checkout(worker, 'ann', `${sale}-6`), 409, 'user_limit_reached')
+})
+
+test('a shard that is there and may not decide is out of reach on the board as well', async (t) => {
+  const { worker, sale } = await setUp(t)
+  await hold(worker, 'ann', `${sale}-2`)
+  const view = await BoardView.open(t, worker.baseUrl)
+  await eventually(() => view.state(2) === 'held')
+  worker.send({ type: 'record', shard: 1, report: { status: 'refused', fault: 'HC_RECORD_UNSOUND' } })
+  await eventually(() => view.missingShards.includes(1) && view.last?.held === 0, { what: 'its absence' })
+  worker.send({ type: 'record', shard: 1, report: { status: 'sound', epoch: { number: 1, after: null } } })
+  await eventually(() => view.missingShards.length === 0 && view.state(2) === 'held', { what: 'its return' })
 })
 
 test('without the first shard a worker starts, learns the terms from the others, and sells what is theirs', async (t) => {

@@ -21,6 +21,7 @@ const env = {
   APP_ITEM_NUMBER: String(items),
   APP_HOLD_SECONDS: '20',
   APP_WORKERS: '2',
+  APP_SHARDS: '3',
 }
 
 const dashboardCommand = {

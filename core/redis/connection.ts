@@ -1,5 +1,6 @@
 import { Redis, type RedisOptions } from 'ioredis'
 import { listedNodes, type NodeAddress, redisPlace } from '../config/cluster-nodes.ts'
+import { hostAndPort } from '../config/listen-hosts.ts'
 import { Fault, isBug } from '../faults.ts'
 import { redisCommandTimeoutMs, redisConnectTimeoutMs, redisQuietMs, redisReconnectDelayMsMax } from '../limits.ts'
 import { ClusterMap } from './cluster-map.ts'
@@ -29,10 +30,17 @@ export interface ConnectionOptions {
   readonly shard: number
   /** Shown by Redis' CLIENT LIST. */
   readonly name: string
-  /** Called on every change between connected and not; `fault` says why a connection was lost or could not be made. */
-  readonly onState?: (state: 'up' | 'down', fault?: Fault) => void
+  /** Called on every change between connected and not. */
+  readonly onState?: (state: 'up' | 'down', about: ConnectionChange) => void
   /** Longest wait for a reply. A connection for blocking reads needs more than their block time. */
   readonly commandTimeoutMs?: number
+}
+
+export interface ConnectionChange {
+  /** Why it was lost or could not be made, where that is known. */
+  readonly fault?: Fault | undefined
+  /** In a cluster: the master that it leads or led to. */
+  readonly node?: string | undefined
 }
 
 /**
@@ -66,6 +74,10 @@ export function connectRedis(settings: RedisSettings, options: ConnectionOptions
   let wasUp = false
   const map = mapOf(settings)
   const turns = new WrongTurns()
+  let node: string | undefined
+  const onMaster = (master: NodeAddress) => {
+    node = hostAndPort(master.host, master.port)
+  }
   const redis = new ClosingRedis({
     ...neverTwice,
     // Until then each attempt is one of firstConnect's. Ended by disconnect() instead, it would leave a mark in ioredis,
@@ -88,7 +100,7 @@ export function connectRedis(settings: RedisSettings, options: ConnectionOptions
       ? addressOptions(settings, settings)
       : {
           ...(settings.tls ? { tls: {} } : {}),
-          Connector: masterConnector({ ...settings, map, shard: options.shard }),
+          Connector: masterConnector({ ...settings, map, shard: options.shard, onMaster }),
         }),
     connectionName: options.name,
     commandTimeout: options.commandTimeoutMs ?? redisCommandTimeoutMs,
@@ -100,7 +112,7 @@ export function connectRedis(settings: RedisSettings, options: ConnectionOptions
     up = true
     wasUp = true
     lastFault = undefined
-    options.onState?.('up')
+    options.onState?.('up', { node })
   })
   redis.on('error', (error: Error) => {
     lastFault = redisFault(error)
@@ -108,7 +120,7 @@ export function connectRedis(settings: RedisSettings, options: ConnectionOptions
   redis.on('close', () => {
     if (up === false) return
     up = false
-    options.onState?.('down', lastFault)
+    options.onState?.('down', { fault: lastFault, node })
   })
   return redis
 }
@@ -254,7 +266,14 @@ export function redisFault(error: unknown): Fault {
   if (name === 'ReplyError' && !elsewhereReplies.test(message) && !passingReplies.test(message)) {
     return new Fault(unsoundReplies.test(message) ? 'HC_RECORD_UNSOUND' : 'HC_REDIS_REFUSED', message)
   }
-  return new Fault('HC_REDIS_UNAVAILABLE', message === '' ? 'connection failed' : message)
+  return new Fault('HC_REDIS_UNAVAILABLE', plainWords(name, message))
+}
+
+/** ioredis says of a lost connection how to set it up otherwise, which would run a command twice. */
+function plainWords(name: string, message: string): string {
+  if (name === 'MaxRetriesPerRequestError') return 'the connection was lost before the answer'
+  if (message.startsWith("Stream isn't writeable")) return 'there is no connection'
+  return message === '' ? 'connection failed' : message
 }
 
 /** Connects for the first time: one attempt, which may be repeated when it has failed. @throws Fault HC_REDIS_UNAVAILABLE | HC_REDIS_REFUSED */

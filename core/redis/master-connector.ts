@@ -11,6 +11,8 @@ import { type RedisEncryption, tlsOptions } from './tls-options.ts'
 export interface MasterConnectorOptions extends RedisEncryption {
   readonly map: ClusterMap
   readonly shard: number
+  /** At each attempt: where it leads. */
+  readonly onMaster: (address: NodeAddress) => void
 }
 
 /**
@@ -37,7 +39,7 @@ class MasterConnector extends AbstractConnector {
   }
 
   override async connect(): Promise<Socket | TLSSocket> {
-    const { map, shard } = this.#options
+    const { map, shard, onMaster } = this.#options
     this.connecting = true
     delete this.firstError
     let master: ShardMaster
@@ -48,6 +50,7 @@ class MasterConnector extends AbstractConnector {
       return closedStream()
     }
     if (!this.connecting) return closedStream() // disconnect() was called meanwhile
+    onMaster(master.address)
     const stream = this.#open(master.address)
     this.stream = stream
     stream.once('error', (error) => {

@@ -51,9 +51,10 @@ export class PrimaryShard {
     this.store = new SaleStore(config.redis, {
       shard: number,
       name: 'hotcakes primary',
-      onState: (state, fault) => {
-        if (state === 'up') log.info('connected to Redis')
-        else if (!shutdown.signal.aborted) log.warn({ code: fault?.code }, 'no connection to Redis')
+      onState: (state, { fault, node }) => {
+        if (state === 'up') log.info({ node }, 'connected to Redis')
+        else if (!shutdown.signal.aborted)
+          log.warn({ node, code: fault?.code, reason: fault?.message }, 'no connection to Redis')
       },
     })
     this.#runCheck = new RunCheck({

@@ -87,7 +87,10 @@ test('it is not ready without Redis, with the log full, without an open sale, or
   assert.deepEqual(verdict({ isSound: false, primaryState }), ['not_ready', { record: 'lost' }])
   assert.deepEqual(verdict({ isSaleOpen: false }), ['not_ready', { sale: 'opening' }])
   assert.deepEqual(verdict({ isDraining: true }), ['not_ready', { server: 'draining' }])
-  assert.deepEqual(verdict({ logState: undefined }), ['not_ready', { postgres: 'unknown', log: 'unknown' }])
+  assert.deepEqual(verdict({ logState: undefined }), [
+    'not_ready',
+    { record: 'unverified', postgres: 'unknown', log: 'unknown' },
+  ])
 })
 
 function judged(...changes: Partial<HealthFacts>[]) {
@@ -95,7 +98,13 @@ function judged(...changes: Partial<HealthFacts>[]) {
 }
 
 test('with several shards it is degraded as long as one sells, and says of each how it is', () => {
-  type Shards = { status: string; ready: number; of: number; each: { shard: number; status: string }[] }
+  type Shards = {
+    status: string
+    ready: number
+    of: number
+    missing?: number[]
+    each: { shard: number; status: string }[]
+  }
   const verdictOf = (...changes: Partial<HealthFacts>[]) => {
     const { status, checks } = judged(...changes)
     const { each, ...shards } = checks['shards'] as Shards
@@ -111,12 +120,12 @@ test('with several shards it is degraded as long as one sells, and says of each 
   ])
   assert.deepEqual(verdictOf({}, down, { logLack: 'backlog_full' }), [
     'degraded',
-    { status: 'missing', ready: 1, of: 3 },
+    { status: 'missing', ready: 1, of: 3, missing: [1, 2] },
     ['ready', 'not_ready', 'not_ready'],
   ])
   assert.deepEqual(verdictOf(down, down), [
     'not_ready',
-    { status: 'none', ready: 0, of: 2 },
+    { status: 'none', ready: 0, of: 2, missing: [0, 1] },
     ['not_ready', 'not_ready'],
   ])
   const draining = { isDraining: true }

@@ -53,9 +53,9 @@ export function judgeHealth(facts: HealthFacts): HealthReport {
   return { status: sells ? (isRecording ? 'ready' : 'degraded') : 'not_ready', checks }
 }
 
-/** The primary may not have told yet what it is about to find out. */
-function recordCheck({ isSound, primaryState }: ShardFacts): ShardState {
-  if (isSound) return { status: 'sound' }
+/** The primary may not have told yet what it is about to find out. Of a Redis that was never looked at nothing is known. */
+function recordCheck({ isSound, primaryState, logState }: ShardFacts): ShardState {
+  if (isSound && logState !== undefined) return { status: 'sound' }
   return primaryState === undefined || primaryState.status === 'sound' ? { status: 'unverified' } : primaryState
 }
 
@@ -105,6 +105,8 @@ interface ShardsCheck {
   readonly status: 'complete' | 'missing' | 'none'
   readonly ready: number
   readonly of: number
+  /** Those that don't sell; absent when each does. */
+  readonly missing?: readonly number[]
   readonly each: readonly ShardHealth[]
 }
 
@@ -117,11 +119,13 @@ const severity = { ready: 0, degraded: 1, not_ready: 2 } as const
 export function judgeShards(facts: readonly FactsOfShard[]): WorkerHealth {
   const reports = facts.map((each) => ({ shard: each.shard, ...judgeHealth(each) }))
   const worst = reports.reduce((a, b) => (severity[b.status] > severity[a.status] ? b : a))
-  const ready = reports.filter(({ status }) => status !== 'not_ready').length
+  const missing = reports.filter(({ status }) => status === 'not_ready').map(({ shard }) => shard)
+  const ready = reports.length - missing.length
   const shards: ShardsCheck = {
     status: ready === reports.length ? 'complete' : ready > 0 ? 'missing' : 'none',
     ready,
     of: reports.length,
+    ...(missing.length > 0 && { missing }),
     each: reports.map(({ shard, status, checks: { redis, record, postgres, log, sale } }) => {
       return { shard, status, redis, record, postgres, log, sale }
     }),

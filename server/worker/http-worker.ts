@@ -94,7 +94,7 @@ export class HttpWorker {
       ...board.routes,
       ...referenceRoutes({ version: packageVersion(), baseUrl, sale: () => rotation.current }),
     ]
-    const requests = new RequestMetrics(registry, routeLabels(routes))
+    const requests = new RequestMetrics(registry, routeLabels(routes), count)
     const door = { connections, ...doorOf(app) }
     const server = new HttpServer({ routes, metrics: requests, clock: turnClock, phase, board, ...door })
     registerProcessMetrics(registry, 'http')

@@ -16,6 +16,8 @@ export interface WorkerGauges {
 interface GaugedShard {
   readonly number: number
   readonly batcher: { readonly waiting: number }
+  /** Its Redis is there, and has answered the last question. */
+  readonly isAnswering: boolean
   /** Answers that wait for Postgres. */
   readonly uncommitted: { readonly count: number } | undefined
 }
@@ -30,6 +32,11 @@ export function registerWorkerGauges(registry: Registry, gauges: WorkerGauges): 
     name: 'hotcakes_answers_uncommitted',
     help: 'Purchases decided whose answers wait for Postgres (APP_ACK=postgres).',
     valueOf: ({ uncommitted }) => uncommitted?.count ?? 0,
+  })
+  registerShardGauge(registry, gauges.shards, {
+    name: 'hotcakes_redis_away',
+    help: 'HTTP workers that get no answer from Redis (of a shard, where there are several).',
+    valueOf: ({ isAnswering }) => (isAnswering ? 0 : 1),
   })
   if (gauges.shards.length > 1) {
     registry.registerMetric(

@@ -37,7 +37,7 @@ export class BoardPage {
   }
 
   /** The count of that state in the legend. */
-  async count(state: 'available' | 'held' | 'sold'): Promise<number> {
+  async count(state: 'available' | 'held' | 'sold' | 'missing'): Promise<number> {
     return Number((await this.page.locator(`#count-${state}`).textContent())?.replaceAll(',', ''))
   }
 

@@ -12,6 +12,7 @@ interface Head {
   readonly purchasesPerSecond: number
   readonly terms?: { readonly sale: number; readonly items: number; readonly closesAtMs: number }
   readonly curve?: readonly number[]
+  readonly missingShards?: readonly number[]
 }
 
 /** What a page makes of the board's messages. */
@@ -42,6 +43,11 @@ export class BoardView {
 
   get last(): Head | undefined {
     return this.heads.at(-1)
+  }
+
+  /** As the last whole state had them. */
+  get missingShards(): readonly number[] {
+    return this.heads.findLast(({ type }) => type === 'state')?.missingShards ?? []
   }
 
   state(item: number): string | undefined {

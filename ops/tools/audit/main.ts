@@ -62,15 +62,15 @@ async function auditOnce(config: Config, asked: Asked): Promise<AuditReport> {
   })
   const stores: SaleStore[] = []
   try {
-    for (const shard of shardNumbers(shardCountOf(postgres.query<{ shard: number }>(shardsText)))) {
+    const numbers = shardNumbers(shardCountOf(postgres.query<{ shard: number }>(shardsText)))
+    for (const shard of numbers) {
       const store = new SaleStore(config.redis, {
         shard,
         name: 'hotcakes audit',
         commandTimeoutMs: auditRedisTimeoutMs,
       })
       stores.push(store)
-      // Not store.connect(): that needs the rights of the service, and the audit only reads.
-      await firstConnect(store.redis, config.redis)
+      await connect(store, config, numbers.length)
     }
     const report = await audit(
       { stores, postgres },
@@ -85,6 +85,17 @@ async function auditOnce(config: Config, asked: Asked): Promise<AuditReport> {
   } finally {
     for (const store of stores) store.close()
     postgres.close()
+  }
+}
+
+/** @throws Fault that names the shard, where there are several: without one of them the others can't be judged */
+async function connect({ redis, shard }: SaleStore, config: Config, shards: number): Promise<void> {
+  try {
+    // Not store.connect(): that needs the rights of the service, and the audit only reads.
+    await firstConnect(redis, config.redis)
+  } catch (error) {
+    if (!(error instanceof Fault) || shards === 1) throw error
+    throw new Fault(error.code, `shard ${shard} can't be asked, and an audit needs all ${shards}: ${error.message}`)
   }
 }
 

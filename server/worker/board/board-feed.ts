@@ -4,6 +4,7 @@ import type { SaleTerms } from '../../../core/decisions.ts'
 import { Fault, undefinedForFault } from '../../../core/faults.ts'
 import { visitItemChanges } from '../../../core/redis/item-changes.ts'
 import type { SaleStore, WatchedSale } from '../../../core/redis/sale-store.ts'
+import { shardNumbers } from '../../../core/shards.ts'
 import {
   boardChangesBytesMax,
   boardItemsMax,
@@ -26,6 +27,8 @@ export interface BoardShard {
   readonly clock: Pick<RedisClock, 'observe'>
   /** The connection stands, and the last question was answered. */
   readonly isAnswering: boolean
+  /** It is there, and is known to have everything that was sold. */
+  readonly isReadable: boolean
 }
 
 export interface BoardFeedOptions {
@@ -49,8 +52,10 @@ interface Shown {
   readonly terms: SaleTerms
   readonly states: ItemStates
   readonly curve: SaleCurve
-  /** Of the shards that are followed. Of the others everything is shown as available. */
+  /** Of the shards that are followed. */
   readonly places: readonly Place[]
+  /** The other shards of the sale, by their numbers: what became of their items is not known. */
+  readonly missingShards: readonly number[]
   nowMs: number
   holds: number
   purchases: number
@@ -72,6 +77,9 @@ const nowhere = { sinceMs: 0, offset: 0, bytesMax: boardChangesBytesMax }
  * A message is the length of its head (4 bytes, little-endian), the head (JSON) and a payload: with `state` all items
  * (ItemStates.pack), with `tick` those that changed (ItemStates.takeChanges). A viewer that has had every message since
  * a `state` knows all; there is no other way to miss one than to lose the connection.
+ *
+ * A shard that goes missing or comes back is a new `state` for everybody: its head names those that are missing. Their items
+ * stand in it as available, which a page of the version before takes them for.
  */
 export class BoardFeed {
   readonly #options: BoardFeedOptions
@@ -143,6 +151,7 @@ export class BoardFeed {
     const nowMs = clock.now()
     if (nowMs === undefined) return
     const sale = saleAt(nowMs, intervalMs)
+    if (this.#shown !== undefined && !this.#isAllThere(this.#shown)) this.forget()
     const known = this.#shown?.terms.sale === sale ? this.#shown : undefined
     if (known !== undefined && (await this.#follow(known))) this.#tell(known)
     else await this.#begin(sale)
@@ -153,6 +162,11 @@ export class BoardFeed {
     if (await this.#isMoreThere(shown)) return false
     const all = await Promise.all(shown.places.map((place) => this.#followPlace(shown, place)))
     return all.every((isFollowed) => isFollowed)
+  }
+
+  /** Whether each shard that is followed can still be read. */
+  #isAllThere({ places }: Shown): boolean {
+    return this.#options.shards.length === 1 || places.every(({ shard }) => shard.isReadable)
   }
 
   async #followPlace(shown: Shown, place: Place): Promise<boolean> {
@@ -171,7 +185,7 @@ export class BoardFeed {
 
   /** Whether a shard has its part of the sale that is not followed: it was away, or is late. */
   async #isMoreThere({ terms, places }: Shown): Promise<boolean> {
-    const others = this.#answering().filter((shard) => {
+    const others = this.#readable().filter((shard) => {
       return shard.number < terms.shards && !places.some((place) => place.shard === shard)
     })
     const watched = await Promise.all(
@@ -192,7 +206,7 @@ export class BoardFeed {
   async #watchAll(sale: number): Promise<{ shard: BoardShard; watched: WatchedSale }[]> {
     const faults: Fault[] = []
     const all = await Promise.all(
-      this.#answering().map(async (shard) => {
+      this.#readable().map(async (shard) => {
         const watched = await shard.store.watch(sale, nowhere).catch((error: unknown) => {
           if (!(error instanceof Fault)) throw error
           faults.push(error)
@@ -208,10 +222,10 @@ export class BoardFeed {
     return found
   }
 
-  /** Of several shards those that hang are left out. */
-  #answering(): readonly BoardShard[] {
+  /** Of several shards those that hang or have forgotten something are left out, as in `GET /sale`. */
+  #readable(): readonly BoardShard[] {
     const { shards } = this.#options
-    return shards.length === 1 ? shards : shards.filter(({ isAnswering }) => isAnswering)
+    return shards.length === 1 ? shards : shards.filter(({ isAnswering, isReadable }) => isAnswering && isReadable)
   }
 
   /** All of a sale: its items as they are, on which what was noted from then on will follow. */
@@ -224,7 +238,10 @@ export class BoardFeed {
     states.takeChanges()
     const curve = SaleCurve.through(soldAtMs)
     const places = watched.map(({ shard, watched: { sinceMs, end } }) => ({ shard, sinceMs, offset: end }))
-    return { terms, states, curve, places, nowMs, holds: 0, purchases: 0 }
+    const missingShards = shardNumbers(terms.shards).filter((number) => {
+      return !places.some(({ shard }) => shard.number === number)
+    })
+    return { terms, states, curve, places, missingShards, nowMs, holds: 0, purchases: 0 }
   }
 
   #show(shown: Shown): void {
@@ -249,8 +266,9 @@ export class BoardFeed {
   }
 
   #stateMessage(shown: Shown): Buffer {
-    const { terms, curve, states } = shown
-    const head = { type: 'state', ...numbers(shown), ...this.#rates(shown), terms, curve: curve.points }
+    const { terms, curve, states, missingShards } = shown
+    const missing = missingShards.length > 0 && { missingShards }
+    const head = { type: 'state', ...numbers(shown), ...this.#rates(shown), terms, curve: curve.points, ...missing }
     return message(head, states.pack())
   }
 

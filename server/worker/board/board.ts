@@ -8,7 +8,7 @@ import { boardRoutes } from './board-files.ts'
 import { BoardSocket } from './board-socket.ts'
 
 export interface BoardOptions {
-  readonly shards: readonly Pick<Shard, 'number' | 'store' | 'clock' | 'isAnswering' | 'onLost'>[]
+  readonly shards: readonly Pick<Shard, 'number' | 'store' | 'clock' | 'isAnswering' | 'isReadable' | 'onLost'>[]
   readonly clock: Pick<RedisClock, 'now'>
   readonly intervalMs: number
   readonly registry: Registry

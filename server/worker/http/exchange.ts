@@ -15,8 +15,8 @@ export interface ExchangeHost {
   ): void
   /** The client has gone before its answer. */
   left(exchange: Exchange): void
-  /** It has to be answered that it is turned away, now or a little later. */
-  shed(exchange: Exchange, reason: ShedReason): void
+  /** It has to be answered that it is turned away, now or a little later. `shard`: see Exchange.shed. */
+  shed(exchange: Exchange, reason: ShedReason, shard?: number): void
 }
 
 /**
@@ -91,8 +91,11 @@ export class Exchange {
     this.reply(retryLater('unrecorded'))
   }
 
-  /** Turns the request away without looking at it. */
-  shed(reason: ShedReason): void {
-    this.#host.shed(this, reason)
+  /**
+   * Turns the request away without looking at it.
+   * @param shard the one whose reason it is, of several
+   */
+  shed(reason: ShedReason, shard?: number): void {
+    this.#host.shed(this, reason, shard)
   }
 }

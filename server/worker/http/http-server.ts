@@ -195,8 +195,8 @@ export class HttpServer implements ExchangeHost {
     this.#metrics.answered(exchange.route, statusAborted, (this.#clock.now() - exchange.startedMs) / 1_000)
   }
 
-  shed(exchange: Exchange, reason: ShedReason): void {
-    this.#metrics.shed(reason)
+  shed(exchange: Exchange, reason: ShedReason, shard?: number): void {
+    this.#metrics.shed(reason, shard)
     if (this.#holdsBack(reason)) this.#refusals.hold(exchange, reason)
     else exchange.reply(turnedAway(reason))
   }

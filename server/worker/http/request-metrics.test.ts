@@ -76,7 +76,7 @@ test('over several workers counts add up, and the sale is that of one of them', 
       const metrics = new RequestMetrics(registry, routes)
       metrics.answered(0, 200, 0.001)
       registerWorkerGauges(registry, {
-        shards: [{ number: firstShard, batcher: { waiting: 3 }, uncommitted: undefined }],
+        shards: [{ number: firstShard, batcher: { waiting: 3 }, isAnswering: true, uncommitted: undefined }],
         rightsSeekers: () => 0,
         connections: () => 2,
         refusalsWaiting: () => 0,
@@ -103,7 +103,7 @@ test('over several workers counts add up, and the sale is that of one of them', 
 test('nothing is said of a sale that is not known', async () => {
   const registry = new Registry()
   registerWorkerGauges(registry, {
-    shards: [{ number: firstShard, batcher: { waiting: 0 }, uncommitted: undefined }],
+    shards: [{ number: firstShard, batcher: { waiting: 0 }, isAnswering: true, uncommitted: undefined }],
     rightsSeekers: () => 0,
     connections: () => 0,
     refusalsWaiting: () => 0,
@@ -118,7 +118,16 @@ test('several shards are told apart, and what they do for each other is counted'
   selling.batch(1, 2, 0.001)
   selling.rightsAsked(3)
   selling.rightsRound('refused')
-  const shards = [0, 1].map((number) => ({ number, batcher: { waiting: 5 + number }, uncommitted: { count: number } }))
+  selling.fault('HC_REDIS_UNAVAILABLE', 1)
+  selling.fault('HC_REDIS_UNAVAILABLE')
+  const requests = new RequestMetrics(registry, routes, 2)
+  requests.shed('redis_down', 1)
+  requests.shed('redis_down', 1)
+  requests.shed('redis_down')
+  requests.shed('shutting_down')
+  const shards = [0, 1].map((number) => {
+    return { number, isAnswering: number === 0, batcher: { waiting: 5 + number }, uncommitted: { count: number } }
+  })
   registerWorkerGauges(registry, {
     shards,
     rightsSeekers: () => 4,
@@ -137,15 +146,27 @@ test('several shards are told apart, and what they do for each other is counted'
     'hotcakes_rights_rounds_total{result="refused"} 1',
     'hotcakes_rights_rounds_total{result="lent"} 0',
     'hotcakes_rights_waiting 4',
+    'hotcakes_faults_total{code="HC_REDIS_UNAVAILABLE",shard="1"} 1',
+    'hotcakes_faults_total{code="HC_REDIS_UNAVAILABLE"} 1',
+    'hotcakes_requests_shed_total{reason="redis_down",shard="1"} 2',
+    'hotcakes_requests_shed_total{reason="redis_down",shard="0"} 0',
+    'hotcakes_requests_shed_total{reason="redis_down"} 1',
+    'hotcakes_requests_shed_total{reason="shutting_down"} 1',
+    'hotcakes_redis_away{shard="0"} 0',
+    'hotcakes_redis_away{shard="1"} 1',
   ]) {
     assert.ok(lines.includes(line), line)
   }
+  assert.ok(!lines.some((line) => line.includes('reason="shutting_down",shard=')))
 })
 
 test('with one shard nothing is said of shards', async () => {
   const registry = new Registry()
-  new SellingMetrics(registry).batch(firstShard, 1, 0.001)
-  const shards = [{ number: firstShard, batcher: { waiting: 1 }, uncommitted: undefined }]
+  const selling = new SellingMetrics(registry)
+  selling.batch(firstShard, 1, 0.001)
+  selling.fault('HC_REDIS_UNAVAILABLE', firstShard)
+  new RequestMetrics(registry, routes).shed('late', firstShard)
+  const shards = [{ number: firstShard, batcher: { waiting: 1 }, isAnswering: true, uncommitted: undefined }]
   registerWorkerGauges(registry, {
     shards,
     rightsSeekers: () => 0,
@@ -154,7 +175,9 @@ test('with one shard nothing is said of shards', async () => {
     saleItems: () => undefined,
   })
   const text = await registry.metrics()
-  assert.ok(text.includes('\nhotcakes_commands_waiting 1\n'))
+  const wanted = ['commands_waiting 1', 'redis_away 0', 'requests_shed_total{reason="late"} 1']
+  for (const line of [...wanted, 'faults_total{code="HC_REDIS_UNAVAILABLE"} 1'])
+    assert.ok(text.includes(`\nhotcakes_${line}\n`), line)
   assert.ok(!text.includes('shard=') && !text.includes('hotcakes_rights'))
 })
 

@@ -1,4 +1,5 @@
 import { Counter, type Registry } from 'prom-client'
+import { CountsByShard } from './counts-by-shard.ts'
 import { FlatHistogram } from './flat-histogram.ts'
 
 /** Every status that a route can answer; `499` is nothing that anybody was sent: the client left before its answer. */
@@ -17,6 +18,8 @@ const shedReasons = [
   'shutting_down',
 ] as const
 export type ShedReason = (typeof shedReasons)[number]
+/** Of the server and of no shard. */
+const unshardedReason: ShedReason = 'shutting_down'
 
 const durationBoundsSeconds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
 
@@ -29,11 +32,12 @@ const statusPlaces = Int8Array.from({ length: 600 }, (_, status) => statuses.ind
  */
 export class RequestMetrics {
   readonly #requests: Float64Array
-  readonly #shed = new Map<ShedReason, number>()
+  readonly #shed: CountsByShard<ShedReason>
   readonly #durations: FlatHistogram
 
   /** `routes`: label values; the other methods take the place of a route in this list. */
-  constructor(registry: Registry, routes: readonly string[]) {
+  constructor(registry: Registry, routes: readonly string[], shardCount = 1) {
+    this.#shed = new CountsByShard(shedReasons, shardCount)
     this.#requests = new Float64Array(routes.length * statuses.length)
     this.#durations = new FlatHistogram({
       name: 'hotcakes_http_request_duration_seconds',
@@ -52,8 +56,9 @@ export class RequestMetrics {
     this.#durations.observeAt(route, seconds)
   }
 
-  shed(reason: ShedReason): void {
-    this.#shed.set(reason, (this.#shed.get(reason) ?? 0) + 1)
+  /** @param shard whose reason it is; undefined: it is that of all, or of none */
+  shed(reason: ShedReason, shard?: number): void {
+    this.#shed.add(reason, shard)
   }
 
   #publishRequests(registry: Registry, routes: readonly string[]): void {
@@ -82,12 +87,15 @@ export class RequestMetrics {
     registry.registerMetric(
       new Counter({
         name: 'hotcakes_requests_shed_total',
-        help: 'Requests that were turned away with 503, by reason.',
-        labelNames: ['reason'] as const,
+        help: 'Requests that were turned away with 503, by reason, and by shard where one of several was the reason.',
+        labelNames: ['reason', 'shard'] as const,
         registers: [],
         collect() {
           this.reset()
-          for (const reason of shedReasons) this.inc({ reason }, shed.get(reason) ?? 0)
+          for (const { key: reason, shard, count } of shed.series()) {
+            // A series that appears with its first event has no rate for that event.
+            if (shard.shard === undefined || reason !== unshardedReason) this.inc({ reason, ...shard }, count)
+          }
         },
       }),
     )

@@ -1,6 +1,6 @@
 import { undefinedForFault } from '../../../core/faults.ts'
 import { formatItemId } from '../../../core/ids.ts'
-import { firstShard } from '../../../core/shards.ts'
+import { firstShard, itemsOfShard } from '../../../core/shards.ts'
 import { isoTime } from '../../../core/time.ts'
 import type { Exchange } from '../http/exchange.ts'
 import { okHead } from '../http/replies.ts'
@@ -98,8 +98,10 @@ export class SaleView {
   }
 }
 
-function itemsOf({ items, held, sold }: ShownState): SaleItems {
-  return { total: items, held, sold, available: Math.max(0, items - held - sold) }
+/** What became of the items of a missing shard is not known: they are in `total` alone. */
+function itemsOf({ items, shards, held, sold, missingShards }: ShownState): SaleItems {
+  const missing = missingShards.reduce((sum, shard) => sum + itemsOfShard(shard, { items, shards }), 0)
+  return { total: items, held, sold, available: Math.max(0, items - missing - held - sold) }
 }
 
 function describe(state: ShownState): Record<string, unknown> {

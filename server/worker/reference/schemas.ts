@@ -68,6 +68,12 @@ const shardsCheck = {
     },
     ready: integer('Shards that sell.'),
     of: integer('All shards.', 2),
+    missing: {
+      type: 'array',
+      minItems: 1,
+      items: integer('Number of a shard.'),
+      description: 'Those that do not sell. Absent when each does.',
+    },
     each: {
       type: 'array',
       items: {
@@ -91,7 +97,8 @@ const missingShards = {
   type: 'array',
   minItems: 1,
   items: integer('Number of a shard.'),
-  description: 'Shards that could not be asked: what they have is not in the answer. Absent when all is there.',
+  description:
+    'Shards that could not be asked: what they have is not in the answer, but in the number of items. Absent when all is there.',
 }
 
 const nextPage = { type: ['string', 'null'], description: 'Path of the next page; null after the last.' }
@@ -159,7 +166,7 @@ export const schemas = {
       items: integer('How many items it has.', 1),
       held: integer('Items that are held at the moment; may lag by a second.'),
       sold: integer('Items that are sold.'),
-      available: integer('Items that are neither held nor sold.'),
+      available: integer('Items that are neither held nor sold; of the shards that could be asked.'),
       user_limit: integer('Live holds and purchases together that one user may have.', 1),
       hold_seconds: { type: 'number', exclusiveMinimum: 0, description: 'How long a checkout holds its item.' },
       first_item_id: ref('ItemId'),

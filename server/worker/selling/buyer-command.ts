@@ -13,8 +13,8 @@ export interface SellingShard {
 export interface BuyerCommand<Shard extends SellingShard = SellingShard> extends PendingCommand {
   /** The shard that it was offered to. */
   shard: Shard
-  /** Its shard's reason, before it was offered. */
-  shed(reason: ShedReason): void
+  /** Before it was offered. `shard`: the one whose reason it is; undefined: it is of none. */
+  shed(reason: ShedReason, shard?: number): void
   /** Nobody has decided it. */
   unavailable(): void
 }
@@ -22,7 +22,8 @@ export interface BuyerCommand<Shard extends SellingShard = SellingShard> extends
 /** Why a command is not decided: a reason to turn it away, or `unavailable`. */
 export type Undecided = ShedReason | 'unavailable'
 
-export function giveUp(command: Pick<BuyerCommand, 'shed' | 'unavailable'>, why: Undecided): void {
+/** @param shard that is why */
+export function giveUp(command: Pick<BuyerCommand, 'shed' | 'unavailable'>, why: Undecided, shard?: number): void {
   if (why === 'unavailable') command.unavailable()
-  else command.shed(why)
+  else command.shed(why, shard)
 }

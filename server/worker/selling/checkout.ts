@@ -75,11 +75,11 @@ class Checkout implements BuyerCommand<Shard> {
   }
 
   late(): void {
-    this.#exchange.shed('late')
+    this.#exchange.shed('late', this.shard.number)
   }
 
-  shed(reason: ShedReason): void {
-    this.#exchange.shed(reason)
+  shed(reason: ShedReason, shard?: number): void {
+    this.#exchange.shed(reason, shard)
   }
 
   unavailable(): void {

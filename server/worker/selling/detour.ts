@@ -76,7 +76,7 @@ export class Detour<Shard extends SellingShard> implements PendingCommand {
       this.#isPlaced = true
       const reason = target.refusal(this.#options.now())
       if (reason === undefined) this.#offerTo(target)
-      else this.#command.shed(reason)
+      else this.#command.shed(reason, target.number)
     }
   }
 

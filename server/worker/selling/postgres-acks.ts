@@ -1,4 +1,4 @@
-import { Fault } from '../../../core/faults.ts'
+import { Fault, type FaultCode } from '../../../core/faults.ts'
 import { answersUncommittedMax, commitWaitMsMax } from '../../../core/limits.ts'
 import type { Log } from '../../../core/log.ts'
 import {
@@ -12,14 +12,13 @@ import type { RedisSettings } from '../../../core/redis/connection.ts'
 import type { ShardKeys } from '../../../core/redis/keys.ts'
 import type { LogState } from '../../../core/redis/sale-store.ts'
 import type { ShardState } from '../../../core/shard-state.ts'
-import type { SellingMetrics } from './selling-metrics.ts'
 import { UncommittedAnswers } from './uncommitted-answers.ts'
 
 export interface PostgresAcksOptions {
   /** Of the shard. */
   readonly keys: ShardKeys
   readonly log: Log
-  readonly metrics: Pick<SellingMetrics, 'fault'>
+  readonly metrics: { fault(code: FaultCode): void }
 }
 
 /** APP_ACK=postgres: holds the answers to purchases back, and learns in two ways when they may leave. */

@@ -26,7 +26,7 @@ export class PurchaseRoute {
     }
     const { code } = this.#reader
     const shard = this.selling.shards.only ?? shardFor(this.selling, exchange, code)
-    if (shard?.uncommitted?.isFull === true) exchange.shed('overloaded')
+    if (shard?.uncommitted?.isFull === true) exchange.shed('overloaded', shard.number)
     else shard?.batcher.offer(new Purchase(this, exchange, shard, code))
   }
 }
@@ -78,11 +78,11 @@ class Purchase implements BuyerCommand<Shard> {
   }
 
   late(): void {
-    this.#exchange.shed('late')
+    this.#exchange.shed('late', this.shard.number)
   }
 
-  shed(reason: ShedReason): void {
-    this.#exchange.shed(reason)
+  shed(reason: ShedReason, shard?: number): void {
+    this.#exchange.shed(reason, shard)
   }
 
   unavailable(): void {

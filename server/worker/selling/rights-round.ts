@@ -132,15 +132,15 @@ export class RightsRound {
     else this.fail('unavailable')
   }
 
-  /** All that wait are given up. */
-  fail(why: Undecided): void {
+  /** All that wait are given up. `shard`: the one that is why, for a reason to turn them away. */
+  fail(why: Undecided, shard?: number): void {
     if (this.#isOver) return
     this.#isOver = true
     const { onResult, onLeft, onOver } = this.#options
     if (this.#hasAsked) onResult('failed')
     onLeft(1 + this.#waiting.length)
     onOver()
-    for (const command of [this.#leader, ...this.#waiting]) giveUp(command, why)
+    for (const command of [this.#leader, ...this.#waiting]) giveUp(command, why, shard)
   }
 
   /** Something may have become free since it came. */
@@ -177,7 +177,7 @@ export class RightsRound {
       const shard = shards[number]
       const refusal = shard === undefined ? 'unavailable' : shard.refusal(nowMs)
       if (refusal !== undefined) {
-        this.fail(refusal)
+        this.fail(refusal, number)
         return
       }
       if (shard !== undefined) asked.push(shard)
@@ -205,10 +205,11 @@ export class RightsRound {
 
   /** @param round undefined: the command's reply is its end, whatever it is */
   #offerFor(command: BuyerCommand, addition: string, round?: RightsRound): void {
-    const refusal = command.shard.refusal(this.#options.now())
-    if (refusal === undefined) command.shard.batcher.offerAgain(new OfferedAgain(command, addition, round))
-    else if (round === undefined) giveUp(command, refusal)
-    else round.fail(refusal)
+    const { shard } = command
+    const refusal = shard.refusal(this.#options.now())
+    if (refusal === undefined) shard.batcher.offerAgain(new OfferedAgain(command, addition, round))
+    else if (round === undefined) giveUp(command, refusal, shard.number)
+    else round.fail(refusal, shard.number)
   }
 
   /** What others have said that they lent to the shard, and what it has not said that it got. */
@@ -251,7 +252,7 @@ class Loan implements PendingCommand {
   }
 
   late(): void {
-    this.#round.fail('late')
+    this.#round.fail('late', this.#shard)
   }
 }
 
@@ -292,6 +293,6 @@ class OfferedAgain implements PendingCommand {
 
   late(): void {
     if (this.#round === undefined) this.#command.late()
-    else this.#round.fail('late')
+    else this.#round.fail('late', this.#command.shard.number)
   }
 }

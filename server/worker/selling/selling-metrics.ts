@@ -2,6 +2,7 @@ import { Counter, type Registry } from 'prom-client'
 import { type FaultCode, faultTitles } from '../../../core/faults.ts'
 import { type Outcome, outcomeNames, outcomes } from '../../../core/outcomes.ts'
 import { shardNumbers } from '../../../core/shards.ts'
+import { CountsByShard } from '../http/counts-by-shard.ts'
 import { FlatHistogram } from '../http/flat-histogram.ts'
 import { type RoundResult, roundResults } from './rights-round.ts'
 
@@ -14,7 +15,7 @@ const outcomePlaces = new Map(outcomeNames.map((name, place) => [name, place]))
 /** What the worker counts about decisions: in flat arrays, as RequestMetrics does and for its reason. */
 export class SellingMetrics {
   readonly #outcomes = new Float64Array(outcomeNames.length)
-  readonly #faults = new Map<FaultCode, number>()
+  readonly #faults: CountsByShard<FaultCode>
   readonly #batchCommands: FlatHistogram
   readonly #redisSeconds: FlatHistogram
   #rightsAsked = 0
@@ -37,6 +38,7 @@ export class SellingMetrics {
       bounds: redisBoundsSeconds,
       series,
     })
+    this.#faults = new CountsByShard(Object.keys(faultTitles) as FaultCode[], shardCount)
     this.#publishOutcomes(registry)
     this.#publishFaults(registry)
     if (shardCount > 1) this.#publishRights(registry)
@@ -62,11 +64,18 @@ export class SellingMetrics {
     this.#rightsRounds[result] += 1
   }
 
-  /** Once a failed call of Redis, however many requests waited for it. */
-  fault(code: FaultCode): void {
-    this.#faults.set(code, (this.#faults.get(code) ?? 0) + 1)
+  /**
+   * Once a failed call of Redis, however many requests waited for it.
+   * @param shard undefined: it is of Postgres, or came up in a read
+   */
+  fault(code: FaultCode, shard?: number): void {
+    this.#faults.add(code, shard)
   }
 
+  /**
+   * Not by shard: items are dealt out one by one, so each shard has the same share of each outcome, at twelve series a shard.
+   * How much each decides hotcakes_batch_commands says.
+   */
   #publishOutcomes(registry: Registry): void {
     const counts = this.#outcomes
     registry.registerMetric(
@@ -90,15 +99,12 @@ export class SellingMetrics {
     registry.registerMetric(
       new Counter({
         name: 'hotcakes_faults_total',
-        help: 'Faults of the world around this server, by code.',
-        labelNames: ['code'] as const,
+        help: 'Faults of the world around this server, by code, and by shard where there are several.',
+        labelNames: ['code', 'shard'] as const,
         registers: [],
         collect() {
           this.reset()
-          for (const code of Object.keys(faultTitles) as FaultCode[]) {
-            const count = faults.get(code)
-            if (count !== undefined) this.inc({ code }, count)
-          }
+          for (const { key: code, shard, count } of faults.series()) if (count > 0) this.inc({ code, ...shard }, count)
         },
       }),
     )

@@ -26,7 +26,7 @@ export function shardFor({ shards }: Selling, exchange: Exchange, item: ItemId):
   const reason = shard?.refusal(exchange.startedMs)
   if (shard !== undefined && reason === undefined) return shard
   if (reason === undefined) exchange.unavailable()
-  else exchange.shed(reason)
+  else exchange.shed(reason, shard?.number)
   return undefined
 }
 

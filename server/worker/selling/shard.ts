@@ -14,6 +14,7 @@ import {
 } from '../../../core/limits.ts'
 import type { Log } from '../../../core/log.ts'
 import type { LogPosition } from '../../../core/log-position.ts'
+import type { ConnectionChange } from '../../../core/redis/connection.ts'
 import { type DecidedBatch, type LogState, SaleStore } from '../../../core/redis/sale-store.ts'
 import type { ShardState } from '../../../core/shard-state.ts'
 import { firstShard } from '../../../core/shards.ts'
@@ -101,10 +102,12 @@ export class Shard {
     this.store = new SaleStore(redis, {
       shard: number,
       name: `hotcakes-http-${process.pid}`,
-      onState: (state, fault) => this.#connectionChanged(state, fault),
+      onState: (state, about) => this.#connectionChanged(state, about),
     })
     this.#gate = new RunGate(this.store)
-    this.#acks = app.ack === 'postgres' ? new PostgresAcks(redis, { keys: this.store.keys, log, metrics }) : undefined
+    const fault = (code: FaultCode) => metrics.fault(code, number)
+    this.#acks =
+      app.ack === 'postgres' ? new PostgresAcks(redis, { keys: this.store.keys, log, metrics: { fault } }) : undefined
     this.#room = new LogRoom({
       backlogMax: app.logBacklogMax,
       onChange: (lack) => this.#roomChanged(lack, app.logBacklogMax),
@@ -153,7 +156,7 @@ export class Shard {
       this.#refused = undefined
     } catch (error) {
       if (!(error instanceof Fault)) throw error
-      this.#metrics.fault(error.code)
+      this.#metrics.fault(error.code, this.number)
       this.#refused = error.code === 'HC_REDIS_UNAVAILABLE' ? undefined : error
     }
     return this.clock.now() !== undefined
@@ -261,10 +264,10 @@ export class Shard {
     this.#shown = how
   }
 
-  #connectionChanged(state: 'up' | 'down', fault: Fault | undefined): void {
+  #connectionChanged(state: 'up' | 'down', { fault, node }: ConnectionChange): void {
     if (state === 'down') for (const listener of this.#whenLost) listener()
-    if (state === 'up') this.#log.info('Redis is up')
-    else if (!this.#isClosed) this.#log.warn({ code: fault?.code, reason: fault?.message }, 'Redis is away')
+    if (state === 'up') this.#log.info({ node }, 'Redis is up')
+    else if (!this.#isClosed) this.#log.warn({ node, code: fault?.code, reason: fault?.message }, 'Redis is away')
     this.#showHow()
   }
 
@@ -315,7 +318,7 @@ export class Shard {
   }
 
   #notDecided(fault: Fault): void {
-    this.#metrics.fault(fault.code)
+    this.#metrics.fault(fault.code, this.number)
     if (fault.code === 'HC_RECORD_UNSOUND') this.#gate.refused()
     if (this.#isDeciding) this.#log.error({ code: fault.code, reason: fault.message }, 'a batch was not decided')
     this.#isDeciding = false

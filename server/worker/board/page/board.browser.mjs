@@ -3,12 +3,11 @@
 import { Basket } from './basket.browser.mjs'
 import { drawCurve } from './curve.browser.mjs'
 import { Feed } from './feed.browser.mjs'
-import { formatClock, formatNumber, formatSpan, formatTime } from './format.browser.mjs'
+import { formatClock, formatNumber, formatSpan, formatTime, stateWords } from './format.browser.mjs'
 import { Grid } from './grid.browser.mjs'
 import { Panel } from './panel.browser.mjs'
 
 const byId = (id) => document.getElementById(id)
-const stateNames = ['available', 'held', 'sold']
 const say = (text) => (byId('announcer').textContent = text)
 
 const feed = new Feed()
@@ -43,7 +42,7 @@ function showMoment() {
   const { terms, moment } = feed
   if (terms === undefined) return
   const { held, sold, now } = moment
-  const available = terms.items - held - sold
+  const available = terms.items - held - sold - feed.missing
   set('goal', `of ${formatNumber(terms.items)}`)
   set('sold', sold >= terms.items ? 'Sold out' : formatNumber(sold))
   set(
@@ -70,6 +69,21 @@ function showSoldOut() {
   say(`The sale is sold out. ${text}`)
 }
 
+/** Which part of the sale can't be decided at the moment: said when it changes, shown as long as it is so. */
+function showMissing() {
+  const { missing, terms } = feed
+  const isMissing = missing > 0
+  const wasMissing = !byId('missing').hidden
+  const text = isMissing
+    ? `${formatNumber(missing)} of the ${formatNumber(terms.items)} items are out of reach at the moment, and count neither as held nor as sold.`
+    : ''
+  byId('missing').hidden = byId('legend-missing').hidden = !isMissing
+  set('count-missing', formatNumber(missing))
+  if (isMissing && byId('missing-text').textContent !== text) say(`${text} ${byId('missing-rest').textContent}`)
+  if (!isMissing && wasMissing) say('All items of the sale are within reach again.')
+  set('missing-text', text)
+}
+
 function showClocks() {
   const { terms } = feed
   if (terms !== undefined) {
@@ -93,6 +107,7 @@ feed.addEventListener('state', ({ detail }) => {
     if (panel.picked && !isMine(panel.picked)) panel.clear()
     grid.pick(-1)
   }
+  showMissing()
   grid.show(feed.states)
   byId('beyond').hidden = feed.states.length === terms.items
   set('beyond', `These are the first ${formatNumber(feed.states.length)}; every other item can be found by its number.`)
@@ -107,7 +122,7 @@ feed.addEventListener('link', () => {
 
 grid.addEventListener('pick', ({ detail }) => pick(detail))
 grid.addEventListener('point', ({ detail }) => {
-  set('hint', `Item ${formatNumber(detail + 1)}: ${isMine(itemId(detail)) ? 'yours' : stateNames[feed.states[detail]]}`)
+  set('hint', `Item ${formatNumber(detail + 1)}: ${isMine(itemId(detail)) ? 'yours' : stateWords[feed.states[detail]]}`)
 })
 panel.addEventListener('clear', () => grid.pick(-1))
 panel.addEventListener('deal', () => grid.redraw())

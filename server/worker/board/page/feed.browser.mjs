@@ -1,23 +1,30 @@
 // The sale as the server tells it: see BoardFeed for the messages. Comes back by itself when the connection is lost.
 
+import { stateNames } from './format.browser.mjs'
+
 const staleMs = 3_000 // the server says something every second
 const deadMs = 10_000 // an open connection that brings nothing for so long is given up
 const driftMs = 2 // a message
+const missingState = stateNames.indexOf('missing')
 const retryMsMin = 400
 const retryMsMax = 8_000
 
-/** @typedef {{ sale: number, opensAtMs: number, closesAtMs: number, items: number, userLimit: number, holdMs: number }} Terms */
+/** @typedef {{ sale: number, opensAtMs: number, closesAtMs: number, items: number, userLimit: number, holdMs: number, shards: number }} Terms */
 
 export class Feed extends EventTarget {
   /** @type {Terms | undefined} */
   terms
-  /** State of each item that is shown, which are the first ones: 0 available, 1 held, 2 sold. */
+  /** State of each item that is shown, which are the first ones: the place of its name in `stateNames`. */
   states = new Uint8Array(0)
   /** The numbers of the last message. */
   moment = { now: 0, held: 0, sold: 0, holdsPerSecond: 0, purchasesPerSecond: 0 }
+  /** Items whose state can't be known at the moment; they are in none of the counts. */
+  missing = 0
   /** ms since the sale opened and items sold, in turn. */
   curve = []
   link = 'connecting'
+  /** Shards of the sale that can't be asked. @type {number[]} */
+  #missingShards = []
   #offsetMs = 0
   #heardMs = performance.now()
   #retryMs = retryMsMin
@@ -40,6 +47,11 @@ export class Feed extends EventTarget {
   /** Seconds since the last message. */
   get silence() {
     return (performance.now() - this.#heardMs) / 1_000
+  }
+
+  /** Whether the item at that place can't be decided on at the moment. */
+  isMissing(place) {
+    return this.#missingShards.length > 0 && this.#missingShards.includes(place % this.terms.shards)
   }
 
   #connect() {
@@ -93,19 +105,25 @@ export class Feed extends EventTarget {
     this.#retryMs = retryMsMin
     const { now, held, sold, holdsPerSecond, purchasesPerSecond } = head
     this.moment = { now, held, sold, holdsPerSecond, purchasesPerSecond }
-    if (head.type === 'state') {
-      const isNew = this.terms?.sale !== head.terms.sale
-      this.terms = head.terms
-      this.curve = head.curve
-      this.states = unpacked(payload, head.terms.items)
-      this.dispatchEvent(new CustomEvent('state', { detail: { isNew } }))
-    } else {
+    if (head.type === 'state') this.#takeState(head, payload)
+    else {
       const changed = applied(payload, this.states)
       if (sold > (this.curve.at(-1) ?? 0)) this.#extend(now - this.terms.opensAtMs, sold)
       if (changed.length > 0) this.dispatchEvent(new CustomEvent('changes', { detail: changed }))
     }
     if (this.link !== 'live') this.#set('live')
     this.dispatchEvent(new Event('moment'))
+  }
+
+  #takeState({ terms, curve, missingShards = [] }, payload) {
+    const isNew = this.terms?.sale !== terms.sale
+    this.terms = terms
+    this.curve = curve
+    this.states = unpacked(payload, terms.items)
+    this.#missingShards = missingShards
+    for (const place of this.states.keys()) if (this.isMissing(place)) this.states[place] = missingState
+    this.missing = missingShards.reduce((sum, shard) => sum + Math.ceil((terms.items - shard) / terms.shards), 0)
+    this.dispatchEvent(new CustomEvent('state', { detail: { isNew } }))
   }
 
   #extend(ms, sold) {

@@ -1,3 +1,9 @@
+/** What an item can be, by the numbers of the feed. The last is the page's own: its shard can't be asked. */
+export const stateNames = ['available', 'held', 'sold', 'missing']
+
+/** The same for people. */
+export const stateWords = ['available', 'held', 'sold', 'out of reach']
+
 const whole = new Intl.NumberFormat('en')
 const two = (number) => String(number).padStart(2, '0')
 

@@ -1,6 +1,7 @@
 // All items of the sale on one canvas, with the semantics of a grid beside it: the item that the keyboard is at exists as
 // a gridcell, which is also the ring that is drawn around it.
 
+import { stateWords } from './format.browser.mjs'
 import { frames, Sprites } from './sprites.browser.mjs'
 
 const cellMin = 5
@@ -9,7 +10,6 @@ const numberCellMin = 30
 const changeMs = 620
 /** Changes come together, up to four times a second; spread over that time they look like what they are, one after the other. */
 const spreadMsMax = 900
-const stateNames = ['available', 'held', 'sold']
 
 export class Grid extends EventTarget {
   #element
@@ -223,7 +223,7 @@ export class Grid extends EventTarget {
 
   #describe() {
     const cell = this.#cells[this.#turn]
-    cell.textContent = `Item ${this.#at + 1}, ${this.#isMine(this.#at) ? 'yours, ' : ''}${stateNames[this.#states[this.#at]] ?? ''}`
+    cell.textContent = `Item ${this.#at + 1}, ${this.#isMine(this.#at) ? 'yours, ' : ''}${stateWords[this.#states[this.#at]] ?? ''}`
     cell.setAttribute('aria-selected', String(this.#at === this.#picked))
   }
 }

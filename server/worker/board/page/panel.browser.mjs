@@ -2,11 +2,16 @@
 
 import { checkOut, describeItem, pictureUrl, purchase } from './api.browser.mjs'
 import { rememberedUser, rememberUser } from './basket.browser.mjs'
-import { formatClock, formatNumber, formatTime } from './format.browser.mjs'
+import { formatClock, formatNumber, formatTime, stateNames, stateWords } from './format.browser.mjs'
 
 const shortMs = 30_000
-const stateNames = ['available', 'held', 'sold']
-const notes = ['', 'Somebody holds it. It may be free again soon.', 'Somebody has bought it.']
+const missingState = stateNames.indexOf('missing')
+const notes = [
+  '',
+  'Somebody holds it. It may be free again soon.',
+  'Somebody has bought it.',
+  "The server can't reach this item at the moment. It shows here as soon as it can.",
+]
 const byId = (id) => document.getElementById(id)
 const blank = 'data:image/svg+xml,%3Csvg xmlns="http://www.w3.org/2000/svg"/%3E'
 
@@ -78,13 +83,13 @@ export class Panel extends EventTarget {
     const isHeld = deal !== undefined && !isYours && deal.expiresAtMs > nowMs
     if (this.#wasHeld && !isHeld && !isYours) this.#expired()
     this.#wasHeld = isHeld
-    const state = this.#id.startsWith(`${terms?.sale}-`) ? (this.#feed.states[this.#index - 1] ?? this.#stateBeyond) : 0
+    const state = this.#state()
     this.#element.dataset.deal = isYours ? 'yours' : isHeld ? 'held' : 'none'
     byId('checkout').hidden = isYours || isHeld || state !== 0
     byId('hold').hidden = !isHeld
     byId('yours').hidden = !isYours
     const chip = byId('item-state')
-    chip.textContent = isYours ? 'yours' : isHeld ? 'held for you' : stateNames[state]
+    chip.textContent = isYours ? 'yours' : isHeld ? 'held for you' : stateWords[state]
     chip.dataset.state = isYours ? 'yours' : isHeld ? 'held' : stateNames[state]
     const note = isYours || isHeld ? '' : notes[state]
     byId('note').hidden = note === ''
@@ -93,6 +98,14 @@ export class Panel extends EventTarget {
       for (const button of byId(id).querySelectorAll('button')) button.disabled = this.#isBusy
     if (isHeld) this.#renderHold(deal, nowMs, terms)
     if (isYours) byId('yours-text').textContent = `Purchased at ${formatTime(deal.purchasedAtMs)}.`
+  }
+
+  /** Of the picked item. One of another sale counts as available: the API says what became of it. */
+  #state() {
+    const { terms, states } = this.#feed
+    if (!this.#id.startsWith(`${terms?.sale}-`)) return 0
+    const place = this.#index - 1
+    return this.#feed.isMissing(place) ? missingState : (states[place] ?? this.#stateBeyond)
   }
 
   #renderHold({ expiresAtMs }, nowMs, terms) {

@@ -1,7 +1,8 @@
 // An item as it looks, drawn once for each state and step of its change, and then only copied: thousands change at once.
 
+import { stateNames } from './format.browser.mjs'
+
 export const frames = 14
-const stateNames = ['available', 'held', 'sold']
 
 /** The page's colours, which follow the light or dark scheme. */
 function palette() {
@@ -16,6 +17,7 @@ function palette() {
     available: { fill: of('batter'), rim: of('batter-rim') },
     held: { fill: of('golden'), rim: of('golden-rim') },
     sold: { fill: of('toast'), rim: of('toast-rim') },
+    missing: { fill: of('card'), rim: of('missing') },
   }
 }
 
@@ -55,6 +57,11 @@ export class Sprites {
     const cell = this.#cell
     const middle = cell / 2
     const { fill, rim } = this.colours[name]
+    if (name === 'missing') {
+      missing(context, cell, rim)
+      if (isMine) pat(context, middle, Math.max(cell * 0.18, 1.6), this.colours)
+      return
+    }
     const full = cell * (cell > 60 ? 0.44 : cell > 14 ? 0.42 : 0.44)
     const rest = name === 'available' && cell <= 60 ? full * 0.86 : full
     const radius =
@@ -80,6 +87,29 @@ function disc(context, middle, radius, colour) {
   context.arc(middle, middle, Math.max(radius, 0.5), 0, Math.PI * 2)
   context.fillStyle = colour
   context.fill()
+}
+
+/** A gap, where the place is small; where it is large enough, a cross in a ring of dashes. */
+function missing(context, cell, colour) {
+  const middle = cell / 2
+  if (cell <= 14) {
+    disc(context, middle, Math.max(cell * 0.09, 0.5), colour)
+    return
+  }
+  const half = cell * 0.13
+  context.strokeStyle = colour
+  context.lineWidth = Math.max(1, cell / 22)
+  context.beginPath()
+  context.moveTo(middle - half, middle - half)
+  context.lineTo(middle + half, middle + half)
+  context.moveTo(middle + half, middle - half)
+  context.lineTo(middle - half, middle + half)
+  context.stroke()
+  context.setLineDash([cell / 11, cell / 11])
+  context.beginPath()
+  context.arc(middle, middle, cell * 0.36, 0, Math.PI * 2)
+  context.stroke()
+  context.setLineDash([])
 }
 
 /** Light from above left on a cake that is large enough to show it. */
