@@ -34,6 +34,8 @@ export const faultTitles = {
   HC_OFFSET_MOVED: 'Another persister moved the log offset',
   HC_RUN_REPLACED: 'Another run of Redis was admitted',
   HC_COMMIT_LATE: 'Postgres does not confirm purchases in time',
+  HC_REPLICA_LATE: 'The replicas of a shard do not confirm decisions',
+  HC_REPLICA_NONE: 'A shard has no replica that answers could wait for',
   HC_CRASH_BUDGET: 'A process died too often',
   HC_START_TIMEOUT: 'A process did not become ready in time',
   HC_SHUTDOWN_TIMEOUT: 'The shutdown did not finish before its deadline',

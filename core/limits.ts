@@ -197,18 +197,17 @@ export const proofLockMsMax = 5_000
 /** A wait that lasts longer says what it waits for. The persister looks once a second: it has said so before two have passed. */
 export const waitSayMs = 1_000
 
-// --- acknowledgement, with APP_ACK=postgres ---
+// --- acknowledgement, with APP_ACK=postgres or replica ---
 
 /**
- * Longest wait of a purchase's answer for Postgres. A hundred commits on a busy disk, and above the two seconds after
- * which a commit is known whose message was lost; still within a client's patience.
+ * Longest wait of an answer for Postgres, or for the replicas. A hundred commits on a busy disk, and above the two seconds
+ * after which a commit is known whose message was lost; still within a client's patience.
  */
-export const commitWaitMsMax = 5_000
-/**
- * Purchases of one HTTP worker whose answers wait for Postgres; above it 503 at once. Some 0.6 KB each. At full speed
- * hundreds wait, so this is several seconds of purchases: those that wait their full time don't fill it up.
- */
+export const ackWaitMsMax = 5_000
+/** Purchases of an HTTP worker whose answers wait for Postgres, at 0.6 KB each: seconds of them. Above it 503 at once. */
 export const answersUncommittedMax = 16_384
+/** One WAIT for the replicas lasts so long at most: then it is looked again which ones there are. */
+export const replicaWaitMs = 500
 
 // --- readiness ---
 

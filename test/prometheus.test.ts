@@ -58,6 +58,7 @@ async function scrapeOfSelling(): Promise<string> {
     ...servicesEnv({ redis: redis.connection, db: postgres.connection }),
     APP_SALE_INTERVAL_SECONDS: String(30 * 86_400),
     APP_SHARDS: '3',
+    APP_ACK: 'replica', // for the metrics of that: answers leave at once where there is none
   }
   const cluster = await startCluster(scope, { env })
   const sale = await currentSale(cluster)

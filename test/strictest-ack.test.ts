@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 
-import { commitWaitMsMax } from '../core/limits.ts'
+import { ackWaitMsMax } from '../core/limits.ts'
 import type { Postgres } from '../core/postgres/connection.ts'
 import { breachesIn, runAuditJson } from './helpers/audit.ts'
 import { type Cluster, startCluster } from './helpers/cluster.ts'
@@ -177,7 +177,7 @@ test('Redis restarts while purchases wait: they are answered when their rows are
   unblock()
   const reply = await pending
   // Where the machine took longer for all of this than a purchase waits, nobody could have answered it.
-  if (performance.now() - startedMs < commitWaitMsMax) assert.equal(reply.status, 200, reply.text)
+  if (performance.now() - startedMs < ackWaitMsMax) assert.equal(reply.status, 200, reply.text)
   assert.equal((await purchase(cluster, code)).status, 200)
   assert.ok(isRecorded(record, `${sale}-1`))
   assert.deepEqual(await cluster.stop(), { code: 0, signal: null })

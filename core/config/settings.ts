@@ -101,8 +101,8 @@ export const settings = {
       env: 'APP_ACK',
       reload: true,
       default: 'redis',
-      choices: ['redis', 'postgres'],
-      doc: 'What has to have a purchase on disk before it is answered: Redis, or Postgres too, so that even a lost disk of Redis loses no answered purchase.',
+      choices: ['redis', 'replica', 'postgres'],
+      doc: 'What has to have a decision before it is answered: Redis; all its replicas too, so that a failover loses no answer; or for a purchase Postgres too, so that even a lost disk of Redis loses none.',
     },
     dataDir: {
       ...path,

@@ -7,6 +7,7 @@ const fileNames = [
   'rights.lua',
   'sale.lua',
   'decide.lua',
+  'mark.lua',
   'admission.lua',
   'settling.lua',
   'reading.lua',

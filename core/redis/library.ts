@@ -6,6 +6,7 @@ import { libraryName, librarySource, withLinesOfFiles } from './library-source.t
 
 const writingNames = [
   'decide',
+  'mark',
   'open',
   'claim_epoch',
   'admit',
@@ -101,12 +102,12 @@ export async function assertRights(redis: Redis, keys: ShardKeys): Promise<void>
 }
 
 /** An error inside a function leads to its line in the Lua files. */
-function functionFault(error: unknown): Fault {
+export function functionFault(error: unknown): Fault {
   const { code, message } = redisFault(error)
   return new Fault(code, withLinesOfFiles(message))
 }
 
 /** Redis lost its functions (it was emptied, or a replica of an older state took over). The call had no effect. */
-function isFunctionMissing(error: unknown): boolean {
+export function isFunctionMissing(error: unknown): boolean {
   return error instanceof Error && error.message.includes('Function not found')
 }

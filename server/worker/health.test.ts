@@ -18,6 +18,7 @@ const wellFacts: HealthFacts = {
   backlogMax: 100,
   needsPostgres: false,
   logLack: undefined,
+  replicas: undefined,
   sale: 7,
   isSaleOpen: true,
 }
@@ -50,6 +51,17 @@ test('where purchases wait for Postgres, it is not ready without', () => {
   const away = { ...logState, persister: { ...persister, state: 'away' as const } }
   assert.deepEqual(verdict({ needsPostgres: true }), ['ready', {}])
   assert.deepEqual(verdict({ needsPostgres: true, logState: away }), ['not_ready', { postgres: 'away' }])
+})
+
+test('where answers wait for replicas it is degraded without, and while they are behind', () => {
+  const complete = { status: 'complete', awaited: 1 } as const
+  assert.equal(judgeHealth({ ...wellFacts, replicas: complete }).status, 'ready')
+  for (const status of ['none', 'behind', 'unknown'] as const) {
+    const facts = { ...wellFacts, replicas: { status, awaited: undefined } }
+    assert.deepEqual(verdict(facts), ['degraded', { replicas: status }])
+    const { checks } = judgeShards([0, 1].map((shard) => ({ ...facts, shard })))
+    assert.equal(checks['replicas']?.status, status)
+  }
 })
 
 test('it tells a Postgres that refuses our rows from one that is away, and names why', () => {

@@ -4,6 +4,7 @@ import type { LogState } from '../../core/redis/sale-store.ts'
 import type { ShardState } from '../../core/shard-state.ts'
 import type { Exchange } from './http/exchange.ts'
 import { okHead } from './http/replies.ts'
+import type { ReplicaFacts } from './selling/replica-acks.ts'
 import type { ShardFacts } from './selling/shard.ts'
 
 /** What the readiness of one HTTP worker is judged by; for the whole server see server-health.ts. */
@@ -19,7 +20,10 @@ export interface HealthFacts extends ShardFacts {
 
 export interface HealthReport extends WorkerHealth {
   readonly checks: Readonly<
-    Record<'server' | 'redis' | 'record' | 'postgres' | 'log' | 'sale', { readonly status: string }>
+    Record<'server' | 'redis' | 'record' | 'postgres' | 'log' | 'sale', { readonly status: string }> & {
+      /** With APP_ACK=replica. */
+      readonly replicas?: ReplicaFacts
+    }
   >
 }
 
@@ -47,10 +51,12 @@ export function judgeHealth(facts: HealthFacts): HealthReport {
       lag_seconds: logState?.lagSeconds,
     },
     sale: { status: facts.isSaleOpen ? 'open' : 'opening', id: facts.sale },
+    ...(facts.replicas && { replicas: facts.replicas }),
   }
+  const isKept = facts.replicas === undefined || facts.replicas.status === 'complete'
   const hasRecord = logState !== undefined && logLack === undefined && (isRecording || !facts.needsPostgres)
   const sells = !facts.isDraining && facts.isRedisUp && facts.isSound && hasRecord && facts.isSaleOpen
-  return { status: sells ? (isRecording ? 'ready' : 'degraded') : 'not_ready', checks }
+  return { status: sells ? (isRecording && isKept ? 'ready' : 'degraded') : 'not_ready', checks }
 }
 
 /** The primary may not have told yet what it is about to find out. Of a Redis that was never looked at nothing is known. */
@@ -126,8 +132,8 @@ export function judgeShards(facts: readonly FactsOfShard[]): WorkerHealth {
     ready,
     of: reports.length,
     ...(missing.length > 0 && { missing }),
-    each: reports.map(({ shard, status, checks: { redis, record, postgres, log, sale } }) => {
-      return { shard, status, redis, record, postgres, log, sale }
+    each: reports.map(({ shard, status, checks: { redis, record, postgres, log, sale, replicas } }) => {
+      return { shard, status, redis, record, postgres, log, sale, ...(replicas && { replicas }) }
     }),
   }
   const status = worst.status === 'not_ready' && ready > 0 ? 'degraded' : worst.status

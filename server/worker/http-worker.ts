@@ -51,7 +51,7 @@ export class HttpWorker {
     const { app, shardCount: count } = config
     const intervalMs = app.saleIntervalSeconds * 1_000
     const turnClock = new TurnClock()
-    const metrics = new SellingMetrics(registry, count)
+    const metrics = new SellingMetrics(registry, count, { waitsForReplicas: app.ack === 'replica' })
     const onUnlisted = (sale: number, shard: number) => rotation.reopen(sale, shard)
     const shards = new Shards({ count, config, log, metrics, turnClock, onUnlisted })
     const { all, clock, directory } = shards

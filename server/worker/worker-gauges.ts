@@ -20,12 +20,14 @@ interface GaugedShard {
   readonly isAnswering: boolean
   /** Answers that wait for Postgres. */
   readonly uncommitted: { readonly count: number } | undefined
+  /** Those that answers wait for. */
+  readonly replicas: { readonly awaited: number | undefined } | undefined
 }
 
 export function registerWorkerGauges(registry: Registry, gauges: WorkerGauges): void {
   registerShardGauge(registry, gauges.shards, {
     name: 'hotcakes_commands_waiting',
-    help: 'Checkouts and purchases accepted and not decided yet.',
+    help: 'Checkouts and purchases accepted and not decided yet, or not confirmed by the replicas (APP_ACK=replica).',
     valueOf: ({ batcher }) => batcher.waiting,
   })
   registerShardGauge(registry, gauges.shards, {
@@ -38,6 +40,14 @@ export function registerWorkerGauges(registry: Registry, gauges: WorkerGauges): 
     help: 'HTTP workers that get no answer from Redis (of a shard, where there are several).',
     valueOf: ({ isAnswering }) => (isAnswering ? 0 : 1),
   })
+  if (gauges.shards.some(({ replicas }) => replicas !== undefined)) {
+    registerShardGauge(registry, gauges.shards, {
+      name: 'hotcakes_replicas_awaited',
+      help: 'Replicas that answers wait for (APP_ACK=replica); 0: there are none, or it is not known which there are.',
+      aggregator: 'min',
+      valueOf: ({ replicas }) => replicas?.awaited ?? 0,
+    })
+  }
   if (gauges.shards.length > 1) {
     registry.registerMetric(
       new Gauge({
@@ -88,15 +98,24 @@ export function registerWorkerGauges(registry: Registry, gauges: WorkerGauges): 
   )
 }
 
+interface ShardGauge {
+  readonly name: string
+  readonly help: string
+  readonly valueOf: (shard: GaugedShard) => number
+  /** Of the workers' numbers. */
+  readonly aggregator?: 'sum' | 'min'
+}
+
 function registerShardGauge(
   registry: Registry,
   shards: readonly GaugedShard[],
-  { name, help, valueOf }: { name: string; help: string; valueOf: (shard: GaugedShard) => number },
+  { name, help, valueOf, aggregator = 'sum' }: ShardGauge,
 ): void {
   registry.registerMetric(
     new Gauge({
       name,
       help,
+      aggregator,
       labelNames: ['shard'] as const,
       registers: [],
       collect() {

@@ -280,20 +280,25 @@ export class Arena {
 
   /** Has a shard's Redis lose data: what is in the log by then and not in Postgres may be lost with it. */
   async loseData(shard: number, action: () => Promise<unknown>): Promise<void> {
-    await this.mayLoseData([shard], async () => {
+    await this.mayLoseData([shard], { withReplicas: true }, async () => {
       await action()
       return true
     })
   }
 
   /** The same of several shards, and of an action that says whether anything may be lost. */
-  async mayLoseData(shards: readonly number[], action: () => Promise<boolean>): Promise<void> {
+  async mayLoseData(
+    shards: readonly number[],
+    { withReplicas }: Pick<Loss, 'withReplicas'>,
+    action: () => Promise<boolean>,
+  ): Promise<void> {
     const committed = await Promise.all(shards.map((shard) => this.committed(shard)))
     const begunMs = performance.now()
     if (!(await action())) return
     const doneMs = performance.now()
     for (const [at, shard] of shards.entries()) {
-      this.losses.push({ shard, committed: committed[at] as LogPosition, begunMs, doneMs, recoveredMs: Infinity })
+      const position = committed[at] as LogPosition
+      this.losses.push({ shard, committed: position, begunMs, doneMs, withReplicas, recoveredMs: Infinity })
     }
   }
 

@@ -85,7 +85,14 @@ test('a right that is received and was never lent is found, and one that was len
   // That its lender has lost the entry excuses it, if it was received before that one went on.
   const isFound = (begunAtMs: number) => {
     const begun: EpochRow = { shard: got.peer, epoch: 2, after: { epoch: 1, seq: 1_000_000 }, begunAtMs }
-    const loss = { shard: got.peer, committed: { epoch: 1, seq: 1 }, begunMs: 0, doneMs: 1, recoveredMs: 1 }
+    const loss = {
+      shard: got.peer,
+      committed: { epoch: 1, seq: 1 },
+      begunMs: 0,
+      doneMs: 1,
+      withReplicas: false,
+      recoveredMs: 1,
+    }
     const found = run.breaches({ transfers, epochs: [...right.epochs, begun], losses: [loss] })
     return found.some(({ detail }) => detail.startsWith(`${formatPlace(got)}: `))
   }
@@ -139,10 +146,12 @@ test('what a failover excuses is of its shard, of an older epoch, behind its end
     doneMs?: number
     later?: number
     ack?: Evidence['ack']
+    withReplicas?: boolean
   }) => {
     const of = changes.shard ?? shard
     const { doneMs = request.answer.receivedMs, later = epoch + 1, afterSeq = seq - 1, ack = 'redis' } = changes
-    const loss = { shard: of, committed: { epoch, seq: 0 }, begunMs: 0, doneMs, recoveredMs: doneMs }
+    const { withReplicas = false } = changes
+    const loss = { shard: of, committed: { epoch, seq: 0 }, begunMs: 0, doneMs, withReplicas, recoveredMs: doneMs }
     const begun: EpochRow = { shard: of, epoch: later, after: { epoch, seq: afterSeq }, begunAtMs: 0 }
     const attempts = run.rowsWith(row, () => [])
     const found = run.breaches({ attempts, losses: [loss], epochs: [...right.epochs, begun], ack })
@@ -154,6 +163,8 @@ test('what a failover excuses is of its shard, of an older epoch, behind its end
   assert.ok(!isExcused({ later: epoch }), 'no later epoch has begun')
   assert.ok(!isExcused({ doneMs: request.sentMs }), 'it was asked after the loss')
   assert.ok(!isExcused({ ack: 'postgres' }), 'it was promised')
+  assert.ok(!isExcused({ ack: 'replica' }), 'the replica that took over had it')
+  assert.ok(isExcused({ ack: 'replica', withReplicas: true }))
   const { breaches } = { breaches: run.breaches({ attempts: run.rowsWith(row, () => []) }) }
   assert.ok(
     breaches.some(({ promise }) => promise === 'purchase_missing'),

@@ -180,7 +180,9 @@ test('a loss of Redis excuses what Postgres did not have by then, and nothing el
   const { request, row } = run.answered('purchased')
   const attempts = run.rowsWith(row, () => [])
   const isExcused = (seq: number, { ack, doneMs }: { ack: Evidence['ack']; doneMs: number }) => {
-    const losses = [{ shard: 0, committed: { epoch: row.epoch, seq }, begunMs: 0, doneMs, recoveredMs: doneMs }]
+    const losses = [
+      { shard: 0, committed: { epoch: row.epoch, seq }, begunMs: 0, doneMs, withReplicas: true, recoveredMs: doneMs },
+    ]
     const rebuilt = { shard: 0, epoch: row.epoch + 1, after: undefined, begunAtMs: 0 }
     const { breaches } = judge({ ...right, attempts, epochs: [...right.epochs, rebuilt], losses, ack }, intervalMs)
     return !breaches.some(({ promise }) => promise === 'purchase_missing')

@@ -11,6 +11,9 @@ import type { Arena } from './arena.ts'
 import type { FaultKind } from './fault-kind.ts'
 import { blockConnection, packetFilterObstacle } from './packet-filter.ts'
 
+/** Some node is there that has all that replicas had. */
+const failover = { withReplicas: false }
+
 /**
  * A cluster changes while its shards are sold from. A replica is told of what its master decides after the buyers are: when it
  * takes over, what it lacks may be lost, unless its master has handed over to it.
@@ -24,7 +27,7 @@ export const clusterFaults = {
       const { master, replica, shards } = await pick(arena, random)
       const lagMs = random.chance(0.6) ? random.between(50, 800) : 0
       const backMs = random.chance(0.3) ? random.between(0, 800) : undefined
-      await arena.mayLoseData(shards, async () => {
+      await arena.mayLoseData(shards, failover, async () => {
         if (lagMs > 0) await whilePaused(replica, lagMs, () => master.kill())
         else await master.kill()
         if (backMs === undefined) await untilReplaced(arena, shards, master)
@@ -53,22 +56,26 @@ export const clusterFaults = {
   cut_off_master: {
     about: 'a master is cut off from the other nodes and from its replica, and clients still reach it',
     on: 'cluster',
-    targets: ['redis'],
+    targets: ['redis', 'postgres'],
     obstacle: () => packetFilterObstacle,
     inject: async (arena, random) => {
       const { master, shards } = await pick(arena, random)
       const { nodes } = arena
       const afterMs = random.between(0, 1_500)
-      await arena.mayLoseData(shards, async () => {
+      // Otherwise Postgres has nearly all that the replica lacks, and it is rebuilt from there.
+      const postgres = random.chance(0.5) ? processTree(arena.services.postgres.pid()) : []
+      await arena.mayLoseData(shards, failover, async () => {
         const unblocks: (() => void)[] = []
         try {
           for (const port of await replicaPorts(arena, master)) {
             unblocks.push(blockConnection({ service: master.port, client: port }))
           }
+          for (const pid of postgres) process.kill(pid, 'SIGSTOP')
           nodes.cutOff(master)
           await untilReplaced(arena, shards, master)
           await delay(afterMs)
         } finally {
+          for (const pid of postgres) process.kill(pid, 'SIGCONT')
           for (const unblock of unblocks) unblock()
           nodes.rejoin(master)
         }
@@ -76,7 +83,8 @@ export const clusterFaults = {
         return true
       })
       await untilWhole(arena)
-      return `cut the master of ${named(shards)} off, until ${afterMs} ms after it was replaced`
+      const hung = postgres.length > 0 ? '; Postgres hung meanwhile' : ''
+      return `cut the master of ${named(shards)} off, until ${afterMs} ms after it was replaced${hung}`
     },
   },
   stop_master: {
@@ -86,7 +94,7 @@ export const clusterFaults = {
     inject: async (arena, random) => {
       const { master, shards } = await pick(arena, random)
       const ms = random.chance(0.4) ? random.between(50, 1_500) : undefined
-      await arena.mayLoseData(shards, async () => {
+      await arena.mayLoseData(shards, failover, async () => {
         try {
           master.pause()
           if (ms === undefined) await untilReplaced(arena, shards, master)
@@ -111,7 +119,7 @@ export const clusterFaults = {
       const awayMs = random.between(0, 1_500)
       const postgres = hangMs > 0 ? processTree(arena.services.postgres.pid()) : []
       try {
-        await arena.mayLoseData(shards, async () => {
+        await arena.mayLoseData(shards, { withReplicas: true }, async () => {
           for (const pid of postgres) process.kill(pid, 'SIGSTOP')
           await delay(hangMs)
           await Promise.all([master.kill(), replica.kill()])
@@ -168,7 +176,7 @@ export const clusterFaults = {
       const pauseMs = random.between(0, 600)
       for (const node of arena.nodes.nodes.toSorted(() => random.next() - 0.5)) {
         const shards = await shardsOn(arena, node)
-        await arena.mayLoseData(shards, async () => {
+        await arena.mayLoseData(shards, failover, async () => {
           await node.kill()
           await delay(pauseMs)
           await node.start()
@@ -188,7 +196,7 @@ export const clusterFaults = {
       const awayMs = random.between(0, 1_000)
       const all = shardNumbers(arena.shards)
       const before = await Promise.all(all.map((shard) => arena.nodes.masterOf(shard)))
-      await arena.mayLoseData(all, async () => {
+      await arena.mayLoseData(all, failover, async () => {
         await Promise.all(nodes.map((node) => node.kill()))
         await delay(awayMs)
         await Promise.all(nodes.map((node) => node.start()))
@@ -301,6 +309,27 @@ async function untilWhole(arena: Arena): Promise<void> {
     },
     { what: 'a whole cluster' },
   )
+  await untilCaughtUp(arena)
+}
+
+/** What was answered while a replica was away is there as well: it is nobody's promise until then. */
+async function untilCaughtUp(arena: Arena): Promise<void> {
+  const offsets = new Map<number, number>()
+  for (const node of await mastersOf(arena)) offsets.set(node.port, offsetOf(await infoOf(arena, node)))
+  for (const node of arena.nodes.nodes) {
+    await eventually(
+      async () => {
+        const info = await infoOf(arena, node)
+        const master = /^master_port:(\d+)/m.exec(info)?.[1]
+        return master === undefined || offsetOf(info) >= (offsets.get(Number(master)) ?? 0)
+      },
+      { what: `node ${node.number} has what its master had` },
+    )
+  }
+}
+
+function offsetOf(replication: string): number {
+  return Number(/^master_repl_offset:(\d+)/m.exec(replication)?.[1])
 }
 
 async function whilePaused(node: ClusterProcess, ms: number, action: () => Promise<void>): Promise<void> {

@@ -11,7 +11,13 @@ import { shardsMax } from '../../core/limits.ts'
 import { nineDigits, seedOption } from '../helpers/seed.ts'
 import { type FaultName, faultNames, faults } from './faults.ts'
 
-export const acks = ['redis', 'postgres'] as const
+const acks = ['redis', 'replica', 'postgres'] as const
+type Ack = (typeof acks)[number]
+
+/** Those that mean something there. */
+export function possibleAcks(shards: number): Ack[] {
+  return acks.filter((ack) => ack !== 'replica' || shards > 1)
+}
 
 export const faultsCommand = {
   name: 'npm run test:faults',
@@ -40,7 +46,7 @@ export const faultsCommand = {
       value: 'WHEN',
       read: oneOf(acks),
       defaultMeans: 'each in turn',
-      doc: 'APP_ACK of the server, redis or postgres',
+      doc: 'APP_ACK of the server: redis, postgres, or in a cluster replica',
     },
   },
   notes: ['kinds', ...described(faultNames.map((name) => ({ name, text: faults[name].about })))].join('\n'),
@@ -56,7 +62,8 @@ export function possibleKinds(shards: number): FaultName[] {
 }
 
 /** @throws UsageError when this machine can't do one of them */
-export function assertPossible(kinds: readonly FaultName[], shards: number): void {
+export function assertPossible(kinds: readonly FaultName[], shards: number, ack?: Ack): void {
+  if (ack !== undefined && !possibleAcks(shards).includes(ack)) throw new UsageError(`${ack} takes a cluster: --shards`)
   for (const name of kinds) {
     const obstacle = obstacleOf(name, shards)
     if (obstacle !== undefined) throw new UsageError(`${name} can't be done here: ${obstacle}`)

@@ -98,6 +98,8 @@ export interface Loss {
   readonly committed: LogPosition
   readonly begunMs: number
   readonly doneMs: number
+  /** What replicas had is gone too. */
+  readonly withReplicas: boolean
   recoveredMs: number
 }
 
@@ -114,8 +116,8 @@ export interface Evidence {
   readonly offsets: readonly LogPosition[]
   readonly redis: readonly RedisPart[]
   readonly losses: readonly Loss[]
-  /** What an answer to a purchase promises: that it is in Redis' log, or that it is in Postgres. */
-  readonly ack: 'redis' | 'postgres'
+  /** What an answer promises: that it is in Redis' log, that all replicas have it, or of a purchase that it is in Postgres. */
+  readonly ack: 'redis' | 'replica' | 'postgres'
 }
 
 /** What one shard has of a sale. */

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { seed } from '../helpers/seed.ts'
-import { acks, possibleKinds } from './command.ts'
+import { possibleAcks, possibleKinds } from './command.ts'
 import { faultNames } from './faults.ts'
 import { runSeries } from './series.ts'
 import { Tally } from './tally.ts'
@@ -23,7 +23,7 @@ for (const count of [1, shards]) {
       rounds,
       shards: count,
       kinds: possibleKinds(count),
-      acks,
+      acks: possibleAcks(count),
       onRound: (report) => say(tally.round(report)),
       onFailure: (failure) => say(tally.failure(failure)),
     })

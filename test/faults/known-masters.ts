@@ -55,7 +55,14 @@ export class KnownMasters {
     this.#handedOver.clear()
     return replaced.map((shard) => {
       const position = before.committed[shard] as LogPosition
-      return { shard, committed: position, begunMs: before.atMs, doneMs: now.atMs, recoveredMs: now.atMs }
+      return {
+        shard,
+        committed: position,
+        begunMs: before.atMs,
+        doneMs: now.atMs,
+        withReplicas: false,
+        recoveredMs: now.atMs,
+      }
     })
   }
 }

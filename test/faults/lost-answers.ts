@@ -8,7 +8,7 @@ import type { Findings, Promised } from './findings.ts'
  * Redis lost data if it was emptied, or if a replica took over that lacked the newest entries of its master. Then the shard
  * goes on in a later epoch, and Postgres knows behind which entry that begins: what was acknowledged in an older epoch behind
  * this entry is excused, if it was asked before the loss was over. Where Redis was rebuilt, the later epoch begins behind what
- * Postgres had, which is at least what it had when the loss began.
+ * Postgres had, which is at least what it had when the loss began. With APP_ACK=replica a failover excuses nothing.
  */
 export function findLost(evidence: Evidence, findings: Findings): Set<AnsweredRequest> {
   const rows = new Set(evidence.attempts.map(formatPlace))
@@ -26,8 +26,8 @@ function mayBeLost(request: AnsweredRequest, { losses, epochs, ack }: Evidence):
   const { sentMs, answer } = request
   const { place } = answer
   const later = epochs.filter(({ shard, epoch }) => shard === place.shard && epoch > place.epoch)
-  return losses.some(({ shard, committed, doneMs }) => {
-    if (shard !== place.shard || sentMs >= doneMs) return false
+  return losses.some(({ shard, committed, doneMs, withReplicas }) => {
+    if (shard !== place.shard || sentMs >= doneMs || (ack === 'replica' && !withReplicas)) return false
     return later.some(({ after }) => compareLogPositions(place, after ?? committed) > 0)
   })
 }

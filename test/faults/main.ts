@@ -2,7 +2,7 @@
 
 import { Interruption } from '../../bench/load/interruption.ts'
 import { runCommand } from '../../core/command-line.mjs'
-import { acks, assertPossible, faultsCommand, possibleKinds } from './command.ts'
+import { assertPossible, faultsCommand, possibleAcks, possibleKinds } from './command.ts'
 import { runSeries } from './series.ts'
 import { Tally } from './tally.ts'
 
@@ -10,7 +10,7 @@ process.exitCode = await runCommand(
   faultsCommand,
   process.argv.slice(2),
   async ({ rounds, seed, kinds, ack, shards }) => {
-    assertPossible(kinds ?? [], shards)
+    assertPossible(kinds ?? [], shards, ack)
     const tally = new Tally(shards)
     const interruption = new Interruption()
     try {
@@ -19,7 +19,7 @@ process.exitCode = await runCommand(
         seed,
         shards,
         kinds: kinds ?? possibleKinds(shards),
-        acks: ack === undefined ? acks : [ack],
+        acks: ack === undefined ? possibleAcks(shards) : [ack],
         signal: interruption.stop,
         onRound: (report) => say(tally.round(report)),
         onFailure: (failure) => say(tally.failure(failure)),

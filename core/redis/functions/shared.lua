@@ -16,6 +16,7 @@ keys are built from the prefix of KEYS[1] and sale numbers found *in* that hash,
                                       interval -> ms between sales:ms of the Unix epoch until which some server keeps it;
                                       shards -> the same for the number of shards of the sales to come
                                       oldest:<shard> -> the epoch of that shard before which nothing that it said counts
+                                      mark -> 1; only here and in replicas, not in the append-only file: see mark.lua
                                       drop_cursor -> where the next opening goes on to look for sales that have expired
                                       epoch -> integer; run -> run_id; record -> uuid: see "Who may decide"
                                       rebuild -> token of the rebuild that may write: see admission.lua

@@ -72,8 +72,8 @@ const catalogue = {
   },
   unrecorded: {
     status: 503,
-    title: 'The record of the purchase is not confirmed',
-    detail: `The purchase was decided, but Postgres has not confirmed its record in time. ${retryIsSafe}`,
+    title: 'The record of the decision is not confirmed',
+    detail: `The request was decided, but it is not confirmed that the decision will last (APP_ACK). ${retryIsSafe}`,
   },
   recovering: {
     status: 503,

@@ -76,7 +76,15 @@ test('over several workers counts add up, and the sale is that of one of them', 
       const metrics = new RequestMetrics(registry, routes)
       metrics.answered(0, 200, 0.001)
       registerWorkerGauges(registry, {
-        shards: [{ number: firstShard, batcher: { waiting: 3 }, isAnswering: true, uncommitted: undefined }],
+        shards: [
+          {
+            number: firstShard,
+            batcher: { waiting: 3 },
+            isAnswering: true,
+            uncommitted: undefined,
+            replicas: undefined,
+          },
+        ],
         rightsSeekers: () => 0,
         connections: () => 2,
         refusalsWaiting: () => 0,
@@ -103,7 +111,9 @@ test('over several workers counts add up, and the sale is that of one of them', 
 test('nothing is said of a sale that is not known', async () => {
   const registry = new Registry()
   registerWorkerGauges(registry, {
-    shards: [{ number: firstShard, batcher: { waiting: 0 }, isAnswering: true, uncommitted: undefined }],
+    shards: [
+      { number: firstShard, batcher: { waiting: 0 }, isAnswering: true, uncommitted: undefined, replicas: undefined },
+    ],
     rightsSeekers: () => 0,
     connections: () => 0,
     refusalsWaiting: () => 0,
@@ -126,7 +136,13 @@ test('several shards are told apart, and what they do for each other is counted'
   requests.shed('redis_down')
   requests.shed('shutting_down')
   const shards = [0, 1].map((number) => {
-    return { number, isAnswering: number === 0, batcher: { waiting: 5 + number }, uncommitted: { count: number } }
+    return {
+      number,
+      isAnswering: number === 0,
+      batcher: { waiting: 5 + number },
+      uncommitted: { count: number },
+      replicas: undefined,
+    }
   })
   registerWorkerGauges(registry, {
     shards,
@@ -166,7 +182,9 @@ test('with one shard nothing is said of shards', async () => {
   selling.batch(firstShard, 1, 0.001)
   selling.fault('HC_REDIS_UNAVAILABLE', firstShard)
   new RequestMetrics(registry, routes).shed('late', firstShard)
-  const shards = [{ number: firstShard, batcher: { waiting: 1 }, isAnswering: true, uncommitted: undefined }]
+  const shards = [
+    { number: firstShard, batcher: { waiting: 1 }, isAnswering: true, uncommitted: undefined, replicas: undefined },
+  ]
   registerWorkerGauges(registry, {
     shards,
     rightsSeekers: () => 0,

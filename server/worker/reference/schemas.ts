@@ -56,6 +56,19 @@ const workersCheck = {
   },
 }
 
+const replicasCheck = {
+  type: 'object',
+  required: ['status'],
+  description: 'Only with APP_ACK=replica.',
+  properties: {
+    status: {
+      enum: ['complete', 'none', 'behind', 'unknown'],
+      description: 'none: there are none, and answers leave at once; behind: the last answers were not confirmed.',
+    },
+    awaited: integer('Replicas that answers wait for.'),
+  },
+}
+
 const shardsCheck = {
   type: 'object',
   required: ['status', 'ready', 'of', 'each'],
@@ -87,6 +100,7 @@ const shardsCheck = {
           postgres: postgresCheck,
           log: logCheck,
           sale: check,
+          replicas: replicasCheck,
         },
       },
     },
@@ -226,7 +240,8 @@ export const schemas = {
   Readiness: record({
     status: {
       enum: ['ready', 'degraded', 'not_ready'],
-      description: 'degraded: it sells, and the record waits in Redis, or a worker or a shard is missing.',
+      description:
+        'degraded: it sells, and the record waits in Redis, or a worker, a shard or its replicas are missing.',
     },
     checks: {
       ...record(
@@ -239,7 +254,7 @@ export const schemas = {
           sale: check,
           workers: workersCheck,
         },
-        { shards: shardsCheck },
+        { shards: shardsCheck, replicas: replicasCheck },
       ),
       description: 'What it was judged by, each with a `status` in words: of the worker that is worst off.',
     },

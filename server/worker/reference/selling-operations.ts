@@ -37,6 +37,7 @@ export function sellingPaths(itemId: string): Record<string, object> {
               'user_limit_reached',
               'sale_closed',
               ...notDecided,
+              'unrecorded',
             ],
             { 404: decided, 409: { ...decided, ...retry }, 410: decided },
           ),

@@ -291,3 +291,25 @@ test('a failed batch fails each of its commands once, and no other', async () =>
   const answers = four.map((command) => command.answer)
   assert.deepEqual(answers, ['HC_REDIS_UNAVAILABLE', 'HC_REDIS_UNAVAILABLE', 'item_unknown@1-2', 'item_unknown@1-2'])
 })
+
+test('a batch that has to be confirmed is told after that, and the next one leaves meanwhile', async () => {
+  const confirms: ((fault?: Fault) => void)[] = []
+  const results = pack([1_000, 3])
+  const decide = (): ReturnType<BatcherOptions['decide']> => {
+    const confirmed = new Promise<Fault | undefined>((resolve) => confirms.push(resolve))
+    return Promise.resolve({ results, id: `1-${confirms.length}`, confirmed })
+  }
+  const { batcher } = setUp({ decide, batchesInFlightMax: 1 })
+  const both = commands(2)
+  for (const command of both) {
+    batcher.offer(command)
+    await turn()
+  }
+  assert.deepEqual([confirms.length, both.map(({ answer }) => answer), batcher.waiting], [2, ['', ''], 2])
+  confirms[0]?.()
+  await turn()
+  assert.deepEqual([both.map(({ answer }) => answer), batcher.waiting], [['item_unknown@1-1', ''], 1])
+  confirms[1]?.(new Fault('HC_REPLICA_LATE', 'a replica hangs'))
+  await batcher.idle()
+  assert.equal(both[1]?.answer, 'HC_REPLICA_LATE')
+})

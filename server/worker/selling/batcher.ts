@@ -22,18 +22,23 @@ export interface PendingCommand {
    * that records it and `n` its place in that entry, from 0.
    */
   decided(decision: DecisionReader, logId: string, n: number): void
-  /** No decision was taken, or its outcome is unknown. */
+  /** No decision was taken, or its outcome is unknown; HC_REPLICA_LATE: it was, and it is not known whether it will last. */
   failed(fault: Fault): void
   /** Its deadline passed while it waited, and it was not sent: there is no decision and will be none. */
   late(): void
 }
 
+/** The answer to a batch. */
+export interface BatchReply {
+  readonly results: Buffer
+  readonly id: string
+  /** Where its commands are told only after this: of a fault, if there was one. It never rejects. */
+  readonly confirmed?: Promise<Fault | undefined>
+}
+
 export interface BatcherOptions {
   /** `sales`: those that the batch names. */
-  readonly decide: (
-    batch: Buffer,
-    sales: readonly number[],
-  ) => Promise<{ readonly results: Buffer; readonly id: string }>
+  readonly decide: (batch: Buffer, sales: readonly number[]) => Promise<BatchReply>
   readonly intervalMs: number
   readonly batchCommandsMax: number
   readonly batchesInFlightMax: number
@@ -61,6 +66,8 @@ export class Batcher {
   #queue: PendingCommand[] = []
   /** Of all calls that are out: 0 exactly when none is. */
   #inFlightCommands = 0
+  /** Decided, and not told yet: see BatchReply.confirmed. */
+  #unconfirmedCommands = 0
   /** When each call that is out was sent. Redis answers them in this order. */
   readonly #sentMs: number[] = []
   #oldestSentMs = Number.POSITIVE_INFINITY
@@ -84,7 +91,7 @@ export class Batcher {
 
   /** Commands accepted and not answered yet. */
   get waiting(): number {
-    return this.#queue.length + this.#inFlightCommands
+    return this.#queue.length + this.#inFlightCommands + this.#unconfirmedCommands
   }
 
   /**
@@ -188,7 +195,7 @@ export class Batcher {
     this.#sentMs.push(sentMs)
     this.#oldestSentMs = this.#sentMs[0] as number
     this.#inFlightCommands += batch.length
-    let reply: Awaited<ReturnType<BatcherOptions['decide']>> | Fault
+    let reply: BatchReply | Fault
     try {
       reply = await this.#options.decide(writer.encode(), writer.sales)
     } catch (error) {
@@ -211,6 +218,11 @@ export class Batcher {
     // The next batch leaves before this one's replies are written: Redis works while this process writes sockets.
     if (this.#queue.length > 0) this.#flush()
 
+    if (!(reply instanceof Fault) && reply.confirmed !== undefined) {
+      this.#unconfirmedCommands += batch.length
+      reply = (await reply.confirmed) ?? reply
+      this.#unconfirmedCommands -= batch.length
+    }
     if (reply instanceof Fault) for (const command of batch) command.failed(reply)
     else this.#settle(batch, reply)
     this.#resolveIdle()
@@ -220,7 +232,7 @@ export class Batcher {
     if (this.waiting === 0) for (const resolve of this.#whenIdle.splice(0)) resolve()
   }
 
-  #settle(batch: readonly PendingCommand[], reply: { readonly results: Buffer; readonly id: string }): void {
+  #settle(batch: readonly PendingCommand[], reply: BatchReply): void {
     const decision = new DecisionReader(reply.results)
     let n = 0
     for (const command of batch) {

@@ -1,5 +1,5 @@
 import { Fault, type FaultCode } from '../../../core/faults.ts'
-import { answersUncommittedMax, commitWaitMsMax } from '../../../core/limits.ts'
+import { ackWaitMsMax, answersUncommittedMax } from '../../../core/limits.ts'
 import type { Log } from '../../../core/log.ts'
 import {
   compareLogPositions,
@@ -31,7 +31,7 @@ export class PostgresAcks {
   constructor(settings: RedisSettings, { keys, log, metrics }: PostgresAcksOptions) {
     this.#log = log
     this.answers = new UncommittedAnswers({
-      waitMsMax: commitWaitMsMax,
+      waitMsMax: ackWaitMsMax,
       countMax: answersUncommittedMax,
       onLate: () => {
         metrics.fault('HC_COMMIT_LATE')

@@ -1,11 +1,12 @@
 import type { DecisionReader } from '../../../core/decisions.ts'
+import type { Fault } from '../../../core/faults.ts'
 import type { HoldCode } from '../../../core/ids.ts'
 import type { Exchange } from '../http/exchange.ts'
 import { okHead, purchaseBody, Timestamps } from '../http/replies.ts'
 import type { ShedReason } from '../http/request-metrics.ts'
 import { RequestReader } from '../http/requests.ts'
 import type { BuyerCommand } from './buyer-command.ts'
-import { answerRejected, decisionHeader, type Selling, shardFor } from './selling.ts'
+import { answerFailed, answerRejected, decisionHeader, type Selling, shardFor } from './selling.ts'
 import type { Shard } from './shard.ts'
 
 /** `POST /purchase?code=` */
@@ -73,8 +74,8 @@ class Purchase implements BuyerCommand<Shard> {
     answerRejected(this.#exchange, outcome, headers)
   }
 
-  failed(): void {
-    this.#exchange.unavailable()
+  failed(fault: Fault): void {
+    answerFailed(this.#exchange, fault)
   }
 
   late(): void {

@@ -1,4 +1,5 @@
 import { afterNonce, type DecisionReader, lendNonce, type Receipt } from '../../../core/decisions.ts'
+import type { Fault } from '../../../core/faults.ts'
 import { homeShard } from '../../../core/rights.ts'
 import { shardNumbers } from '../../../core/shards.ts'
 import type { PendingCommand } from './batcher.ts'
@@ -132,15 +133,21 @@ export class RightsRound {
     else this.fail('unavailable')
   }
 
-  /** All that wait are given up. `shard`: the one that is why, for a reason to turn them away. */
-  fail(why: Undecided, shard?: number): void {
+  /**
+   * All that wait are given up.
+   * @param shard the one that is why, for a reason to turn them away
+   * @param fault what has become of the leader, where more is known
+   */
+  fail(why: Undecided, { shard, fault }: { shard?: number | undefined; fault?: Fault } = {}): void {
     if (this.#isOver) return
     this.#isOver = true
     const { onResult, onLeft, onOver } = this.#options
     if (this.#hasAsked) onResult('failed')
     onLeft(1 + this.#waiting.length)
     onOver()
-    for (const command of [this.#leader, ...this.#waiting]) giveUp(command, why, shard)
+    if (fault === undefined) giveUp(this.#leader, why, shard)
+    else this.#leader.failed(fault)
+    for (const command of this.#waiting) giveUp(command, why, shard)
   }
 
   /** Something may have become free since it came. */
@@ -177,7 +184,7 @@ export class RightsRound {
       const shard = shards[number]
       const refusal = shard === undefined ? 'unavailable' : shard.refusal(nowMs)
       if (refusal !== undefined) {
-        this.fail(refusal, number)
+        this.fail(refusal, { shard: number })
         return
       }
       if (shard !== undefined) asked.push(shard)
@@ -209,7 +216,7 @@ export class RightsRound {
     const refusal = shard.refusal(this.#options.now())
     if (refusal === undefined) shard.batcher.offerAgain(new OfferedAgain(command, addition, round))
     else if (round === undefined) giveUp(command, refusal, shard.number)
-    else round.fail(refusal, shard.number)
+    else round.fail(refusal, { shard: shard.number })
   }
 
   /** What others have said that they lent to the shard, and what it has not said that it got. */
@@ -252,7 +259,7 @@ class Loan implements PendingCommand {
   }
 
   late(): void {
-    this.#round.fail('late', this.#shard)
+    this.#round.fail('late', { shard: this.#shard })
   }
 }
 
@@ -286,13 +293,13 @@ class OfferedAgain implements PendingCommand {
     else this.#round.leaderUndecided(decision)
   }
 
-  failed(): void {
-    if (this.#round === undefined) this.#command.unavailable()
-    else this.#round.fail('unavailable')
+  failed(fault: Fault): void {
+    if (this.#round === undefined) this.#command.failed(fault)
+    else this.#round.fail('unavailable', { fault })
   }
 
   late(): void {
     if (this.#round === undefined) this.#command.late()
-    else this.#round.fail('late', this.#command.shard.number)
+    else this.#round.fail('late', { shard: this.#command.shard.number })
   }
 }

@@ -100,3 +100,15 @@ test('without a connection nobody knows of which run Redis is', () => {
   gate.looked(state('1-5', { admittedRun: '' }), gate.seen)
   assert.equal(gate.isSound, false)
 })
+
+test('a batch that is held back counts as seen only when it is answered', () => {
+  const gate = new RunGate(store, { holdsBack: true })
+  gate.decided('1-6')
+  gate.decided('1-7')
+  assert.equal(gate.seen, undefined)
+  gate.answered('1-6')
+  assert.deepEqual(gate.seen, { epoch: 1, seq: 6 })
+  gate.looked(state('1-6'), gate.seen)
+  assert.equal(gate.isSound, true, 'nobody was told of 1-7')
+  assert.throws(() => gate.decided('1-7'), { code: 'HC_LOG_LOST' })
+})

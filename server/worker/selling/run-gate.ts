@@ -14,14 +14,19 @@ import type { ShardState } from '../../../core/shard-state.ts'
  */
 export class RunGate {
   readonly #store: Pick<SaleStore, 'isUp' | 'run'>
+  readonly #holdsBack: boolean
+  /** The newest entry that Redis has decided for this worker. */
+  #decided: LogPosition | undefined
   #seen: LogPosition | undefined
   #isSound = true
   #primaryState: ShardState | undefined
   /** The run that was found admitted, when one was looked at. */
   #run: string | undefined
 
-  constructor(store: Pick<SaleStore, 'isUp' | 'run'>) {
+  /** @param options.holdsBack a batch that is decided is answered later: then only what `answered` names is promised */
+  constructor(store: Pick<SaleStore, 'isUp' | 'run'>, { holdsBack = false } = {}) {
     this.#store = store
+    this.#holdsBack = holdsBack
   }
 
   /** A new connection may lead to another run than the one that was looked at. */
@@ -40,12 +45,18 @@ export class RunGate {
   /** Redis has decided a batch. @throws Fault HC_LOG_LOST when it had decided more before: this one must not be answered */
   decided(logId: string): void {
     const position = parseLogPosition(logId)
-    const seen = this.#seen
-    if (seen !== undefined && compareLogPositions(position, seen) <= 0) {
+    const before = this.#decided
+    if (before !== undefined && compareLogPositions(position, before) <= 0) {
       this.#isSound = false
-      throw new Fault('HC_LOG_LOST', `Redis decided the log entry ${logId} after ${formatLogPosition(seen)}`)
+      throw new Fault('HC_LOG_LOST', `Redis decided the log entry ${logId} after ${formatLogPosition(before)}`)
     }
-    this.#seen = position
+    this.#decided = position
+    if (!this.#holdsBack) this.#seen = position
+  }
+
+  /** A batch that was held back is answered now. Each is newer than the one before. */
+  answered(logId: string): void {
+    this.#seen = parseLogPosition(logId)
   }
 
   /** Redis refused a batch because its state is not known to be whole. */

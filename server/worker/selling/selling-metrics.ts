@@ -18,11 +18,12 @@ export class SellingMetrics {
   readonly #faults: CountsByShard<FaultCode>
   readonly #batchCommands: FlatHistogram
   readonly #redisSeconds: FlatHistogram
+  readonly #replicaSeconds: FlatHistogram | undefined
   #rightsAsked = 0
   readonly #rightsRounds: Record<RoundResult, number> = { lent: 0, refused: 0, failed: 0 }
 
-  /** With one shard there are no series of shards, and none of what shards do together. */
-  constructor(registry: Registry, shardCount = 1) {
+  /** With one shard there are no series of shards, and none of what shards do together. @param options.waitsForReplicas APP_ACK=replica */
+  constructor(registry: Registry, shardCount = 1, { waitsForReplicas = false } = {}) {
     const series = shardCount === 1 ? [{}] : shardNumbers(shardCount).map((shard) => ({ shard: String(shard) }))
     this.#batchCommands = new FlatHistogram({
       name: 'hotcakes_batch_commands',
@@ -39,6 +40,15 @@ export class SellingMetrics {
       series,
     })
     this.#faults = new CountsByShard(Object.keys(faultTitles) as FaultCode[], shardCount)
+    this.#replicaSeconds = waitsForReplicas
+      ? new FlatHistogram({
+          name: 'hotcakes_replica_wait_seconds',
+          help: 'Time from the decision on a batch until all replicas had it (APP_ACK=replica).',
+          registry,
+          bounds: redisBoundsSeconds,
+          series,
+        })
+      : undefined
     this.#publishOutcomes(registry)
     this.#publishFaults(registry)
     if (shardCount > 1) this.#publishRights(registry)
@@ -52,6 +62,11 @@ export class SellingMetrics {
   batch(shard: number, commandCount: number, seconds: number): void {
     this.#batchCommands.observeAt(shard, commandCount)
     this.#redisSeconds.observeAt(shard, seconds)
+  }
+
+  /** All replicas have a batch. */
+  replicated(shard: number, seconds: number): void {
+    this.#replicaSeconds?.observeAt(shard, seconds)
   }
 
   /** Shards were asked for so many of buyers' rights. */

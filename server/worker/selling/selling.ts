@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 
+import type { Fault } from '../../../core/faults.ts'
 import type { ItemId, NonceSource } from '../../../core/ids.ts'
 import type { Outcome } from '../../../core/outcomes.ts'
 import type { Exchange } from '../http/exchange.ts'
@@ -28,6 +29,12 @@ export function shardFor({ shards }: Selling, exchange: Exchange, item: ItemId):
   if (reason === undefined) exchange.unavailable()
   else exchange.shed(reason, shard?.number)
   return undefined
+}
+
+/** Answers a command of which nobody knows what has become. */
+export function answerFailed(exchange: Exchange, { code }: Fault): void {
+  if (code === 'HC_REPLICA_LATE') exchange.unrecorded()
+  else exchange.unavailable()
 }
 
 /** Answers a command that was decided, and not for its buyer. @param headers as Exchange.answer takes them */

@@ -15,16 +15,18 @@ import {
 import type { Log } from '../../../core/log.ts'
 import type { LogPosition } from '../../../core/log-position.ts'
 import type { ConnectionChange } from '../../../core/redis/connection.ts'
-import { type DecidedBatch, type LogState, SaleStore } from '../../../core/redis/sale-store.ts'
+import { ReplicaWaits } from '../../../core/redis/replica-waits.ts'
+import { type LogState, SaleStore } from '../../../core/redis/sale-store.ts'
 import type { ShardState } from '../../../core/shard-state.ts'
 import { firstShard } from '../../../core/shards.ts'
 import type { ShedReason } from '../http/request-metrics.ts'
 import type { TurnClock } from '../http/turn-clock.ts'
-import { Batcher } from './batcher.ts'
+import { Batcher, type BatchReply } from './batcher.ts'
 import { type LogLack, LogRoom } from './log-room.ts'
 import { LogWatch } from './log-watch.ts'
 import { PostgresAcks } from './postgres-acks.ts'
 import { RedisClock } from './redis-clock.ts'
+import { ReplicaAcks, type ReplicaFacts } from './replica-acks.ts'
 import { RunGate } from './run-gate.ts'
 import type { SellingMetrics } from './selling-metrics.ts'
 import type { UncommittedAnswers } from './uncommitted-answers.ts'
@@ -51,6 +53,8 @@ export interface ShardFacts {
   /** undefined: not known yet. */
   readonly logState: LogState | undefined
   readonly logLack: LogLack | undefined
+  /** undefined: no answer waits for them. */
+  readonly replicas: ReplicaFacts | undefined
 }
 
 /**
@@ -77,6 +81,8 @@ export class Shard {
   readonly #room: LogRoom
   readonly #watch: LogWatch
   readonly #acks: PostgresAcks | undefined
+  /** With APP_ACK=replica. */
+  readonly #replicas: ReplicaAcks | undefined
   readonly #whenLost: (() => void)[] = []
   readonly #whenLooked: (() => Promise<void>)[] = []
   /** What Redis answered to the last attempt to open, where it is there. */
@@ -104,10 +110,19 @@ export class Shard {
       name: `hotcakes-http-${process.pid}`,
       onState: (state, about) => this.#connectionChanged(state, about),
     })
-    this.#gate = new RunGate(this.store)
+    this.#gate = new RunGate(this.store, { holdsBack: app.ack === 'replica' })
+    const { keys } = this.store
     const fault = (code: FaultCode) => metrics.fault(code, number)
-    this.#acks =
-      app.ack === 'postgres' ? new PostgresAcks(redis, { keys: this.store.keys, log, metrics: { fault } }) : undefined
+    this.#acks = app.ack === 'postgres' ? new PostgresAcks(redis, { keys, log, metrics: { fault } }) : undefined
+    this.#replicas =
+      app.ack === 'replica'
+        ? new ReplicaAcks({
+            shard: number,
+            waits: new ReplicaWaits(redis, { keys, name: `hotcakes-http-${process.pid}-replicas` }),
+            log,
+            metrics,
+          })
+        : undefined
     this.#room = new LogRoom({
       backlogMax: app.logBacklogMax,
       onChange: (lack) => this.#roomChanged(lack, app.logBacklogMax),
@@ -152,6 +167,7 @@ export class Shard {
     try {
       if (!this.store.isUp) await this.store.connect()
       await this.#acks?.connect()
+      await this.#replicas?.connect()
       await this.#watch.look()
       this.#refused = undefined
     } catch (error) {
@@ -217,6 +233,11 @@ export class Shard {
     return this.#acks?.answers
   }
 
+  /** Whether the replicas confirm decisions; `undefined`: no answer waits for them. */
+  get replicas(): ReplicaFacts | undefined {
+    return this.#replicas?.facts
+  }
+
   get facts(): ShardFacts {
     const { fault, state } = this.#watch
     return {
@@ -226,6 +247,7 @@ export class Shard {
       primaryState: this.#primaryState,
       logState: state,
       logLack: this.#room.lack,
+      replicas: this.replicas,
     }
   }
 
@@ -247,6 +269,7 @@ export class Shard {
     this.#show('closed')
     this.#watch.stop()
     this.#acks?.close()
+    this.#replicas?.close()
     this.store.close()
   }
 
@@ -276,7 +299,7 @@ export class Shard {
     if (this.#gate.isMisled) this.#reconnectAtLast()
     else this.#misledSinceMs = undefined
     const all = this.#whenLooked.map((listener) => listener())
-    await Promise.all([...all, this.#acks?.looked(this.#watch.state)])
+    await Promise.all([...all, this.#acks?.looked(this.#watch.state), this.#replicas?.looked()])
   }
 
   /** It leads to another Redis than the primary's does, and will for as long as it stands. */
@@ -287,6 +310,7 @@ export class Shard {
     this.#misledSinceMs = nowMs
     this.store.redis.disconnect(true)
     this.#acks?.reconnect()
+    this.#replicas?.reconnect()
   }
 
   #roomChanged(lack: LogLack | undefined, backlogMax: number): void {
@@ -296,14 +320,15 @@ export class Shard {
     this.#showHow()
   }
 
-  async #decide(batch: Buffer, sales: readonly number[]): Promise<DecidedBatch> {
+  async #decide(batch: Buffer, sales: readonly number[]): Promise<BatchReply> {
     try {
       const committed = this.#acks?.answers.committed
+      const run = this.#replicas && this.store.run
       const decided = await this.store.decide(batch, sales)
       if (decided.id !== '') this.#logged(decided.id, committed)
       if (!this.#isDeciding) this.#log.info('Redis decides again')
       this.#isDeciding = true
-      return decided
+      return run === undefined ? decided : { ...decided, confirmed: this.#confirmed(decided.id, run) }
     } catch (error) {
       if (error instanceof Fault) this.#notDecided(error)
       throw error
@@ -315,6 +340,13 @@ export class Shard {
     if (committedBefore !== undefined) this.#acks?.assertNew(logId, committedBefore)
     this.#gate.decided(logId)
     if (this.#room.mayBeFull(logId)) void this.#watch.lookEarly()
+  }
+
+  /** Also of a batch without an entry: it may say what others have decided that no replica has yet. */
+  async #confirmed(logId: string, run: string): Promise<Fault | undefined> {
+    const fault = await this.#replicas?.confirm(logId, run)
+    if (fault === undefined && logId !== '') this.#gate.answered(logId)
+    return fault
   }
 
   #notDecided(fault: Fault): void {
