@@ -76,6 +76,24 @@ test('a server with another number of shards than one that runs is refused, and 
   assert.equal((await first.stop()).code, 0)
 })
 
+test('a server with several shards is refused beside one that knows of none, and adds none; with one shard it is not', async (t) => {
+  const [redis, postgres] = await Promise.all([startRedis(t), startPostgres(t)])
+  const services = { ...servicesEnv({ redis: redis.connection, db: postgres.connection }), APP_WORKERS: '1' }
+  const env = { ...services, APP_SALE_INTERVAL_SECONDS: '3600' }
+  const store = new SaleStore(redis.connection, { shard: firstShard, name: 'hotcakes test' })
+  t.after(() => store.close())
+  await store.connect()
+  // As a server of 0.1.0 does while it runs.
+  await store.keep('interval', hourMs, 10 * sharedSettingLeaseMs)
+  const refused = await startCluster(t, { env: { ...env, APP_SHARDS: '3' }, awaitReady: false })
+  assert.equal((await refused.exited).code, 1)
+  assert.match(refused.logLines().join('\n'), /"level":"fatal".*HC_SHARDS.*a version that can't sell over APP_SHARDS=3/)
+  const tables = openPostgres(t, postgres.connection).query(`select from pg_tables where tablename = 'log_offsets'`)
+  assert.deepEqual(tables, [], 'Postgres was told nothing')
+  const beside = await startCluster(t, { env })
+  assert.equal((await beside.stop()).code, 0)
+})
+
 test('a server with another interval than one that runs is refused, and taken when that one was stopped', async (t) => {
   const [redis, postgres] = await Promise.all([startRedis(t), startPostgres(t)])
   const services = { ...servicesEnv({ redis: redis.connection, db: postgres.connection }), APP_WORKERS: '1' }

@@ -76,7 +76,8 @@ class Holdings {
   /** @param untilMs of the Unix epoch. At this moment nobody may have more than the limit */
   note(user: string, code: string, untilMs: number): void {
     const holdings = this.#ofUsers.get(user) ?? new Map<string, number>()
-    this.#ofUsers.set(user, holdings.set(code, untilMs))
+    // A user's second buyer may be told of the hold after the first one was told of its purchase.
+    this.#ofUsers.set(user, holdings.set(code, Math.max(untilMs, holdings.get(code) ?? 0)))
     const nowMs = Date.now()
     const live = [...holdings.values()].filter((endMs) => endMs > nowMs).length
     assert.ok(live <= this.#limit, `${user} was told of ${live} holds and purchases`)

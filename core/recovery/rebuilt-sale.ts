@@ -86,22 +86,7 @@ export class RebuiltSale {
     return [item, this.#itemEntry({ state: 'held', nonce, user, atMs })]
   }
 
-  readonly #takeSlot = ({ user, what, atMs, endMs, peer, total }: SlotRow): void => {
-    const slots = this.#slotsOf(user)
-    switch (what) {
-      case 'held':
-        slots.held({ atMs, endMs: endMs ?? 0 })
-        break
-      case 'purchased':
-        slots.purchased(endMs ?? 0)
-        break
-      case 'lent':
-        slots.lent(peer ?? 0, { total: total ?? 0, atMs })
-        break
-      case 'got':
-        slots.got(peer ?? 0, total ?? 0)
-    }
-  }
+  readonly #takeSlot = (row: SlotRow): void => this.#slotsOf(row.user).take(row)
 
   #slotsOf(user: string): UserSlots {
     const { shards, userLimit: limit } = this.#options.terms

@@ -8,9 +8,10 @@ import { type Listing, listings, relist } from '../redis/listings.ts'
 import type { RightsOfUser, ShardEpoch } from '../redis/rights-store.ts'
 import type { SaleStore } from '../redis/sale-store.ts'
 import { entriesBetween } from './log-chain.ts'
+import { shortWhenBack } from './lost-rights.ts'
 import { type Queries, readRecordHead } from './record-head.ts'
 import { recordedRights } from './sales-on-record.ts'
-import { settleRights } from './settle-rights.ts'
+import { giveRights, settleRights } from './settle-rights.ts'
 
 /** A shard with its epoch: the one in force, or the one that is about to begin. */
 export interface ExchangeParty {
@@ -38,7 +39,7 @@ export interface ExchangeOptions {
  * @throws Fault HC_SHARD_AWAITED while Postgres lacks what a shard gets back; those of Redis and Postgres
  */
 export async function exchangeRights(options: ExchangeOptions): Promise<ReadonlyMap<number, readonly ShardEpoch[]>> {
-  const { session, joining, deciding, declaredLost, say } = options
+  const { session, joining, deciding, declaredLost } = options
   const accepts = new Map<number, readonly ShardEpoch[]>()
   for (const { store, epoch } of joining) {
     const { shard } = store
@@ -57,28 +58,41 @@ export async function exchangeRights(options: ExchangeOptions): Promise<Readonly
     for (const lost of declaredLost) await takeRecordedRights(session, store, lost.shard)
     accepts.set(shard, believed)
   }
-  await settleAll(
-    joining.map(({ store }) => store),
-    say,
-  )
+  await settleAll(options)
   return accepts
 }
 
 /** What those that join have forgotten together, in every sale in which something can still be decided. */
-async function settleAll(joining: readonly SaleStore[], say: (progress: string) => void): Promise<void> {
+async function settleAll(options: ExchangeOptions): Promise<void> {
+  const joining = options.joining.map(({ store }) => store)
   const sales = new Map<number, SaleTerms>()
+  let earliestMs = Number.POSITIVE_INFINITY
   for (const store of joining) {
     const { nowMs } = await store.logState()
+    earliestMs = Math.min(earliestMs, nowMs)
     for (const { terms } of await listings(store)) if (isLive(terms, nowMs)) sales.set(terms.sale, terms)
   }
-  for (const { sale, shards } of sales.values()) {
-    if (shards === 1) continue
-    const buyers = await settleRights(
-      joining.filter(({ shard }) => shard < shards),
-      sale,
-    )
-    if (buyers > 0) say(`sale ${sale}: ${buyers} buyers have purchases in a shard for which it has no rights`)
+  for (const terms of sales.values()) if (terms.shards > 1) await settleSale(options, terms, earliestMs)
+}
+
+async function settleSale(options: ExchangeOptions, terms: SaleTerms, nowMs: number): Promise<void> {
+  const { session, say } = options
+  const { sale, shards } = terms
+  const joining = options.joining.map(({ store }) => store).filter(({ shard }) => shard < shards)
+  const deciding = options.deciding.filter(({ shard }) => shard < shards)
+  const declaredLost = options.declaredLost.map(({ shard }) => shard).filter((shard) => shard < shards)
+  const asked = [
+    ...joining.map((store) => ({ store, isAdmitted: false })),
+    ...deciding.map((store) => ({ store, isAdmitted: true })),
+  ]
+  for (const shard of declaredLost) {
+    // Those that join may have their rights: they must not be granted here before it is back.
+    for (const buyer of await shortWhenBack({ session, terms, shard, asked, declaredLost, nowMs })) {
+      await giveRights(joining, { sale, to: shard, buyer })
+    }
   }
+  const buyers = await settleRights(joining, sale, { declaredLost })
+  if (buyers > 0) say(`sale ${sale}: ${buyers} buyers have purchases in a shard for which it has no rights`)
 }
 
 function isLive({ closesAtMs, holdMs }: SaleTerms, nowMs: number): boolean {

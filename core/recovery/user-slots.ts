@@ -1,5 +1,6 @@
 import type { MovedRights, UserEntry } from '../redis/user-entry.ts'
 import { baseRights, homeShard } from '../rights.ts'
+import type { SlotRow } from './sales-on-record.ts'
 
 export interface UserSlotsOptions {
   readonly user: string
@@ -29,6 +30,28 @@ export class UserSlots {
   get entry(): UserEntry {
     const rights = [...this.#rights.values()].toSorted((a, b) => a.peer - b.peer)
     return { purchases: this.#purchases, holdsExpireAtMs: this.#ends, rights }
+  }
+
+  /** In the order of deciding. */
+  take({ what, atMs, endMs, peer, total }: SlotRow): void {
+    switch (what) {
+      case 'held':
+        this.held({ atMs, endMs: endMs ?? 0 })
+        break
+      case 'purchased':
+        this.purchased(endMs ?? 0)
+        break
+      case 'lent':
+        this.lent(peer ?? 0, { total: total ?? 0, atMs })
+        break
+      case 'got':
+        this.got(peer ?? 0, total ?? 0)
+    }
+  }
+
+  /** How many rights are missing for the purchases and the holds that are alive then; not above 0: none is. */
+  missingAt(nowMs: number): number {
+    return this.#purchases + this.#ends.filter((end) => end > nowMs).length - this.#rightsHere
   }
 
   held({ atMs, endMs }: { atMs: number; endMs: number }): void {

@@ -83,8 +83,8 @@ export async function startPrimary(options: PrimaryOptions): Promise<RollingRelo
     },
     onRecovery: (shard) => metrics.recovered(shard),
   })
-  await keepSaleInterval({ ...serving, store: first.store })
   await sharedShards({ ...serving, store: first.store }).open()
+  await keepSaleInterval({ ...serving, store: first.store })
   openChildren({ ...serving, supervisor, hasServices: services.areThere })
   guards.run((error) => shutdown.onFault(error))
   await supervisor.allReady(shutdown.signal)

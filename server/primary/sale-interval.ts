@@ -1,9 +1,10 @@
 import type { Config } from '../../core/config/load.ts'
 import { Fault } from '../../core/faults.ts'
-import { saleNumbersAheadMs } from '../../core/limits.ts'
+import { saleNumbersAheadMs, sharedSettingLeaseMs } from '../../core/limits.ts'
 import type { Log } from '../../core/log.ts'
 import { AsyncPostgres } from '../../core/postgres/async-postgres.ts'
 import type { Queries } from '../../core/recovery/record-head.ts'
+import { keptSetting } from '../../core/redis/kept-setting.ts'
 import type { SaleStore } from '../../core/redis/sale-store.ts'
 import { whenAvailable } from './dependencies.ts'
 import { SharedSetting } from './shared-setting.ts'
@@ -45,12 +46,15 @@ export async function keepSaleInterval({ store, config, log, shutdown }: SaleInt
   await setting.open()
 }
 
-/** The number of shards of the sales to come, for all servers. */
+/** The number of shards of the sales to come, for all servers. To be opened before the interval is kept. */
 export function sharedShards({ store, config, log, shutdown }: SaleIntervalOptions): SharedSetting {
+  const { shards } = config.app
   return new SharedSetting({
     store,
     name: 'shards',
-    value: config.app.shards,
+    value: shards,
+    // With one shard the two versions sell side by side.
+    ...(shards > 1 ? { alsoWaits: () => assertAllKnowShards(store, shards) } : {}),
     env: 'APP_SHARDS',
     shown: (kept) => kept,
     fault: 'HC_SHARDS',
@@ -58,6 +62,19 @@ export function sharedShards({ store, config, log, shutdown }: SaleIntervalOptio
     log,
     shutdown,
   })
+}
+
+/**
+ * Servers of 0.1.0 keep the interval and no number of shards. They can't read a sale of several: they would answer nothing,
+ * and stop at its entry in the log, which then nobody drains.
+ * @throws Fault HC_SHARDS
+ */
+async function assertAllKnowShards(store: SaleStore, shards: number): Promise<void> {
+  if ((await keptSetting(store, 'shards')) !== undefined) return
+  if ((await keptSetting(store, 'interval')) === undefined) return
+  const what = `a server on this Redis is of a version that can't sell over APP_SHARDS=${shards}`
+  const fix = `Stop all such servers: ${sharedSettingLeaseMs / 1_000} s later shards can be taken`
+  throw new Fault('HC_SHARDS', `${what}. ${fix}`)
 }
 
 /**

@@ -18,6 +18,8 @@ export interface SharedSettingOptions {
   readonly shown: (value: number) => number
   /** What it is when another server keeps another value. */
   readonly fault: Extract<FaultCode, 'HC_SALE_INTERVAL' | 'HC_SHARDS'>
+  /** Rejects with `fault` for another reason to wait. */
+  readonly alsoWaits?: () => Promise<void>
   /** For "waiting for ...". */
   readonly others: string
   readonly log: Log
@@ -74,7 +76,11 @@ export class SharedSetting {
     const { log, shutdown, others: what, fault: unavailable } = this.#options
     const patience = { log, signal: shutdown.signal }
     const redis = { what: 'Redis', unavailable: 'HC_REDIS_UNAVAILABLE', ...patience } as const
-    await whenAvailable(() => whenAvailable(attempt, redis), { what, unavailable, ...patience })
+    const look = async (): Promise<void> => {
+      await this.#options.alsoWaits?.()
+      await attempt()
+    }
+    await whenAvailable(() => whenAvailable(look, redis), { what, unavailable, ...patience })
   }
 
   /** Goes on keeping it until `stop()`. Never rejects for a Fault. */

@@ -28,6 +28,11 @@ export const groups = {
     files: ['cluster-connection.test.js', 'cluster-check.test.js'],
     uses: ['redis'],
   },
+  shards: {
+    about: 'a sale over three shards, whose rights move, are settled and come back',
+    files: ['sharded-sales.test.js', 'rights-replies.test.js', 'settle-rights.test.js', 'lost-shards.test.js'],
+    uses: ['redis'],
+  },
   audit: {
     about: 'records that are right, and 27 planted breaches',
     files: ['audit.test.js', 'audit-breaches.test.js'],

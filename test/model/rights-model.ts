@@ -28,6 +28,14 @@ export interface RightsBuyer {
   /** Rights ever lent to each shard, and got from it. */
   readonly lent: number[]
   readonly got: number[]
+  readonly onRecord: BuyerOnRecord
+}
+
+/** What its log says of a user, decided again: rights that a shard was told of at an admission are in no log. */
+interface BuyerOnRecord {
+  ends: number[]
+  readonly lent: number[]
+  readonly got: number[]
 }
 
 /** Everything that a shard has in Redis, and may lose the newest part of. */
@@ -98,9 +106,12 @@ export class ModelShard {
   /** How many of a user's rights are here. */
   rights(user: string): number {
     const { lent, got } = this.#buyer(user)
+    return this.#base(user) + sum(got) - sum(lent)
+  }
+
+  #base(user: string): number {
     const { shards, limit } = this.#terms
-    const base = baseRights({ limit, shards, shard: this.number, home: homeShard(user, shards) })
-    return base + sum(got) - sum(lent)
+    return baseRights({ limit, shards, shard: this.number, home: homeShard(user, shards) })
   }
 
   decide(command: RightsCommand, nowMs: number): RightsReply {
@@ -142,6 +153,7 @@ export class ModelShard {
     }
     const expiresAtMs = nowMs + holdMs
     buyer.ends.push(expiresAtMs)
+    this.#recordHold(user, buyer, { nowMs, expiresAtMs })
     this.#state.buyers.set(user, buyer)
     if (latest) this.#state.lapsed.add(latest.nonce)
     this.#state.items.set(index, { nonce, user, expiresAtMs })
@@ -157,6 +169,8 @@ export class ModelShard {
     const end = buyer.ends.indexOf(expiresAtMs)
     if (nowMs >= expiresAtMs || end < 0) return { reply: 'code_expired' }
     buyer.ends.splice(end, 1)
+    const recorded = buyer.onRecord.ends.indexOf(expiresAtMs)
+    if (recorded >= 0) buyer.onRecord.ends.splice(recorded, 1)
     buyer.bought += 1
     hold.purchasedAtMs = nowMs
     return { reply: 'purchased', user, purchasedAtMs: nowMs }
@@ -171,6 +185,8 @@ export class ModelShard {
     if (isLent) {
       buyer.ends = ends
       this.#addLent(user, buyer, to, 1)
+      buyer.onRecord.ends = liveOnes(buyer.onRecord.ends, nowMs)
+      buyer.onRecord.lent[to] = at(buyer.lent, to)
     }
     return { reply: isLent ? 'lent' : 'not_lent', epoch: this.epoch, lent: [...buyer.lent], got: [...buyer.got] }
   }
@@ -188,10 +204,33 @@ export class ModelShard {
       if (from === this.number || from >= this.#terms.shards) continue
       if (epoch < at(this.#state.oldest, from) || total <= at(buyer.got, from)) continue
       buyer.got[from] = total
+      buyer.onRecord.got[from] = total
       received.push({ from, total })
     }
     if (received.length > 0) this.#state.buyers.set(user, buyer)
     return received
+  }
+
+  #recordHold(user: string, buyer: RightsBuyer, { nowMs, expiresAtMs }: { nowMs: number; expiresAtMs: number }): void {
+    const { onRecord, bought } = buyer
+    const rights = this.#base(user) + sum(onRecord.got) - sum(onRecord.lent)
+    if (bought + onRecord.ends.length >= rights) onRecord.ends = liveOnes(onRecord.ends, nowMs)
+    onRecord.ends.push(expiresAtMs)
+  }
+
+  /** What a rebuild makes of its log, when all of it is in Postgres. */
+  onRecord(): ShardCopy {
+    const { buyers, ...rest } = this.copy()
+    const rebuilt = [...buyers].map(([user, { bought, onRecord }]) => {
+      return [user, { bought, ...structuredClone(onRecord), onRecord }] as const
+    })
+    return { ...rest, buyers: new Map(rebuilt) }
+  }
+
+  clone(): ModelShard {
+    const clone = new ModelShard(this.number, this.epoch, this.#terms)
+    clone.putBack(this.copy())
+    return clone
   }
 
   copy(): ShardCopy {
@@ -214,6 +253,10 @@ export class ModelShard {
       return { user, lent: at(lent, peer), got: at(got, peer) }
     })
     return all.filter(({ lent, got }) => lent > 0 || got > 0)
+  }
+
+  lacksGot(peer: number, users: readonly RightsOfUser[]): boolean {
+    return users.some(({ user, got }) => got > at(this.#buyer(user).got, peer))
   }
 
   /** `users` as this shard has to know it: what the peer has got is lent. */
@@ -255,6 +298,13 @@ export class ModelShard {
     return { given, total: at(buyer.lent, to) }
   }
 
+  /** What is missing here was lent by a shard that can't be asked: it will hear of it when it is back. */
+  owe(lender: number, user: string, count: number): void {
+    const buyer = this.#buyer(user)
+    buyer.got[lender] = at(buyer.got, lender) + count
+    this.#state.buyers.set(user, buyer)
+  }
+
   /** @param accepts shard and epoch of all others */
   admit(epoch: number, accepts: ReadonlyMap<number, number>): void {
     this.#state.epoch = epoch
@@ -273,7 +323,8 @@ export function isPlaced({ reply, received }: RightsReply): boolean {
 }
 
 function newBuyer(shards: number): RightsBuyer {
-  return { bought: 0, ends: [], lent: zeros(shards), got: zeros(shards) }
+  const onRecord = { ends: [], lent: zeros(shards), got: zeros(shards) }
+  return { bought: 0, ends: [], lent: zeros(shards), got: zeros(shards), onRecord }
 }
 
 function slots({ bought, ends }: RightsBuyer): number {

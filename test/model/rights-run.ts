@@ -6,6 +6,7 @@ import type { RightsOfUser, ShardEpoch } from '../../core/redis/rights-store.ts'
 import { homeShard } from '../../core/rights.ts'
 import { shardNumbers } from '../../core/shards.ts'
 import type { RightsCommand, RightsDecided, RightsReply } from '../helpers/sharded-sale.ts'
+import { firstEpoch, RightsAdmission } from './rights-admission.ts'
 import { isPlaced, ModelShard, type RightsTerms, type ShardCopy } from './rights-model.ts'
 
 /** Symbolic: shards, users, items and messages are chosen by numbers of any size. */
@@ -14,6 +15,10 @@ export type RightsStep =
   | { readonly kind: 'round'; readonly user: number; readonly item: number }
   | { readonly kind: 'save'; readonly shard: number }
   | { readonly kind: 'lose'; readonly shards: readonly number[] }
+  | { readonly kind: 'drain'; readonly shard: number }
+  | { readonly kind: 'disk'; readonly shard: number }
+  | { readonly kind: 'declare'; readonly shard: number }
+  | { readonly kind: 'rebuild'; readonly shard: number }
   | { readonly kind: 'drop'; readonly message: number }
   | { readonly kind: 'clock'; readonly stepMs: number }
   | { readonly kind: 'finish' }
@@ -32,7 +37,6 @@ export type SymbolicCommand =
 
 export const users = ['ann', 'bob:1'] as const
 export const itemsPerShard = 4
-const firstEpoch = 1
 const noOffer = 'p'.repeat(nonceLength)
 
 /** The same shards in a real Redis. Everything is sent as it is, and what comes back is compared with the model's. */
@@ -86,10 +90,12 @@ export interface RunOptions {
   readonly real?: RealShards | undefined
   /**
    * What happens before a shard that has an older state decides again. none: nothing; unsettled: those that wait together
-   * don't settle what all of them have forgotten.
+   * don't settle what all of them have forgotten; unrecorded: nobody takes what is on record of a shard that was declared lost.
    */
-  readonly protocol: 'whole' | 'unsettled' | 'none'
+  readonly protocol: 'whole' | 'unsettled' | 'unrecorded' | 'none'
   readonly tally: Tally
+  /** A right that a shard gets back has to be in Postgres first. Not of the real shards, which have no Postgres here. */
+  readonly drains?: boolean
 }
 
 /** Plays steps on the model, and on a real Redis too if there is one. */
@@ -99,8 +105,11 @@ export class RightsRun {
   readonly #real: RealShards | undefined
   readonly #shards: readonly ModelShard[]
   readonly #copies: ShardCopy[]
-  /** The newest epoch of each shard that anybody knows of: what Postgres has. */
-  readonly #epochs: number[]
+  /** What is in Postgres of each. */
+  readonly #records: ShardCopy[]
+  /** Shard -> the epoch that was begun when it was declared lost. */
+  readonly #declared = new Map<number, number>()
+  readonly #admitting: RightsAdmission
   #messages: Message[] = []
   /** What checkouts came with. Most of those that were refused are dropped, or hardly a purchase would succeed. */
   #offers: { index: number; nonce: string }[] = []
@@ -113,9 +122,16 @@ export class RightsRun {
     this.#options = options
     this.#real = options.real
     this.#shards = shardNumbers(terms.shards).map((number) => new ModelShard(number, firstEpoch, terms))
-    this.#epochs = this.#shards.map(() => firstEpoch)
     this.#copies = this.#shards.map((shard) => shard.copy())
+    this.#records = this.#shards.map((shard) => shard.onRecord())
     this.#nowMs = options.startMs
+    this.#admitting = new RightsAdmission(this.#shards, {
+      ...options,
+      nowMs: () => this.#nowMs,
+      drain: (shard) => {
+        if (options.drains === true) this.#drain(shard)
+      },
+    })
   }
 
   async begin(): Promise<void> {
@@ -132,6 +148,10 @@ export class RightsRun {
 
   /** All shards decide at the end. */
   async finish(): Promise<void> {
+    if (this.#declared.size > 0) {
+      this.#declared.clear()
+      this.#beginAdmission()
+    }
     await this.#goOn(Number.POSITIVE_INFINITY)
     await this.#check()
   }
@@ -167,6 +187,21 @@ export class RightsRun {
       }
       case 'lose':
         await this.#lose(new Set(step.shards.map((number) => this.#shard(number))))
+        break
+      case 'drain':
+        this.#drain(this.#shard(step.shard))
+        break
+      case 'disk': {
+        const shard = this.#shard(step.shard)
+        if (!this.#declared.has(shard.number)) this.#loseDisk(shard)
+        this.#beginAdmission()
+        break
+      }
+      case 'declare':
+        this.#declareLost(this.#shard(step.shard))
+        break
+      case 'rebuild':
+        if (this.#declared.delete(step.shard % this.#shards.length)) this.#beginAdmission()
         break
       case 'drop':
         if (this.#messages.length > 0) this.#messages.splice(step.message % this.#messages.length, 1)
@@ -288,16 +323,43 @@ export class RightsRun {
 
   async #lose(lost: ReadonlySet<ModelShard>): Promise<void> {
     for (const shard of lost) {
+      if (this.#declared.has(shard.number)) continue
       shard.putBack(this.#copies[shard.number] as ShardCopy)
       await this.#real?.putBack(shard.number)
       this.#options.tally.event('lost')
     }
-    if (this.#options.protocol === 'none') {
-      for (const shard of lost) await this.#begin(shard, shard.epoch, new Map())
-    } else {
-      // Whoever was being admitted has to ask those that are lost now: it begins anew with them.
-      this.#admission = this.#admit(this.#shards.filter(({ isAdmitted }) => !isAdmitted))
-    }
+    if (this.#options.protocol !== 'none') this.#beginAdmission()
+    else for (const shard of lost) await this.#admitting.begin(shard, shard.epoch, new Map())
+  }
+
+  /** All that the shard has decided is in Postgres: from now on it has no older state than that. */
+  #drain(shard: ModelShard): void {
+    if (this.#declared.has(shard.number)) return
+    this.#copies[shard.number] = shard.copy()
+    this.#records[shard.number] = shard.onRecord()
+  }
+
+  /** What was not drained is lost. It comes back as what is on record, as soon as it is admitted. */
+  #loseDisk(shard: ModelShard): void {
+    const record = this.#records[shard.number] as ShardCopy
+    shard.putBack(record)
+    this.#copies[shard.number] = record
+    this.#options.tally.event('disk lost')
+  }
+
+  /** Nobody waits for it any more. */
+  #declareLost(shard: ModelShard): void {
+    if (this.#declared.has(shard.number)) return
+    this.#loseDisk(shard)
+    this.#declared.set(shard.number, this.#admitting.nextEpoch(shard.number))
+    this.#options.tally.event('declared lost')
+    this.#beginAdmission()
+  }
+
+  /** Whoever was being admitted has to ask those that are lost now: it begins anew with them. */
+  #beginAdmission(): void {
+    const waiting = this.#shards.filter(({ isAdmitted, number }) => !isAdmitted && !this.#declared.has(number))
+    this.#admission = this.#admitting.admit(waiting, this.#declared)
   }
 
   async #goOn(steps: number): Promise<void> {
@@ -305,86 +367,6 @@ export class RightsRun {
       const { done } = await this.#admission.next()
       if (done === true) this.#admission = undefined
     }
-  }
-
-  /** The protocol of admission, in its steps: others decide between them. */
-  async *#admit(waiting: readonly ModelShard[]): AsyncGenerator<void> {
-    const others = this.#shards.filter(({ isAdmitted }) => isAdmitted)
-    const epochs = new Map(waiting.map(({ number }) => [number, this.#nextEpoch(number)]))
-    for (const other of others) {
-      for (const [shard, epoch] of epochs) {
-        other.acceptFrom(shard, epoch)
-        const own = await this.#real?.acceptFrom(other.number, { shard, epoch })
-        assert.equal(own ?? other.epoch, other.epoch)
-      }
-      yield
-    }
-    for (const other of others) {
-      for (const shard of waiting) yield* this.#tell(other, shard)
-    }
-    for (const one of waiting) {
-      for (const other of waiting) if (one !== other) yield* this.#tell(one, other)
-    }
-    if (this.#options.protocol === 'whole') await this.#settle(waiting)
-    for (const shard of waiting) {
-      const accepts = new Map([...others.map(({ number, epoch }) => [number, epoch] as const), ...epochs])
-      accepts.delete(shard.number)
-      await this.#begin(shard, epochs.get(shard.number) ?? 0, accepts)
-      yield
-    }
-  }
-
-  async #settle(waiting: readonly ModelShard[]): Promise<void> {
-    const short = waiting.filter((shard) => this.#giveRights(shard, waiting) > 0)
-    const left = short.flatMap((shard) => shard.shortOfRights(this.#nowMs, { cut: true }))
-    assert.deepEqual(left, [], 'only holds are ever too many')
-    assert.equal((await this.#real?.settle(waiting.map(({ number }) => number))) ?? 0, 0)
-  }
-
-  /** @returns how many are missing still */
-  #giveRights(to: ModelShard, waiting: readonly ModelShard[]): number {
-    let missing = 0
-    for (const short of to.shortOfRights(this.#nowMs, { cut: false })) {
-      this.#options.tally.event('short')
-      let left = short.missing
-      for (const giver of waiting) {
-        if (giver === to || left === 0) continue
-        const { given, total } = giver.give(to.number, short.user, left, this.#nowMs)
-        if (given > 0) to.restoreRights(giver.number, [{ user: short.user, lent: 0, got: total }])
-        left -= given
-      }
-      if (left > 0) this.#options.tally.event('cut')
-      missing += left
-    }
-    return missing
-  }
-
-  #nextEpoch(shard: number): number {
-    const epoch = 1 + (this.#epochs[shard] ?? 0)
-    this.#epochs[shard] = epoch
-    return epoch
-  }
-
-  /** What one shard knows of the rights between them, to one that waits. */
-  async *#tell(from: ModelShard, to: ModelShard): AsyncGenerator<void> {
-    const known = from.rightsWith(to.number)
-    const found = await this.#real?.rightsWith(from.number, to.number, from.isAdmitted)
-    if (found)
-      assert.deepEqual(
-        found,
-        known.toSorted((a, b) => (a.user < b.user ? -1 : 1)),
-      )
-    yield
-    const told = known.map(({ user, lent, got }) => ({ user, lent: got, got: lent }))
-    if (told.length === 0) return
-    to.restoreRights(from.number, told)
-    await this.#real?.restoreRights(to.number, from.number, told)
-  }
-
-  async #begin(shard: ModelShard, epoch: number, accepts: ReadonlyMap<number, number>): Promise<void> {
-    await this.#real?.admit(shard.number, { old: shard.epoch, new: epoch }, accepts)
-    shard.admit(epoch, accepts)
-    this.#options.tally.event('admitted')
   }
 }
 

@@ -34,8 +34,18 @@ const command: fc.Arbitrary<SymbolicCommand> = fc.oneof(
 const forwards = fc.integer({ min: 1, max: holdMs })
 const anywhere = fc.integer({ min: -holdMs - 2_000, max: holdMs + 2_000 })
 
-function stepOf(clock: fc.Arbitrary<number>): fc.Arbitrary<RightsStep> {
+/** Of shards that have lost their disk, or are declared lost. */
+const lossOf: fc.Arbitrary<RightsStep> = fc.oneof(
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('drain' as const), shard: few }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('disk' as const), shard: few }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('declare' as const), shard: few }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('rebuild' as const), shard: few }) },
+)
+
+function stepOf(clock: fc.Arbitrary<number>, losses: boolean): fc.Arbitrary<RightsStep> {
   return fc.oneof(
+    { weight: losses ? 8 : 0, arbitrary: lossOf },
+
     {
       weight: 20,
       arbitrary: fc.record({
@@ -66,10 +76,17 @@ export interface RightsScenario {
   readonly steps: readonly RightsStep[]
 }
 
-/** @param options.stepsBack whether the clock does */
-export function rightsScenario(options: { stepsBack: boolean; stepsMax: number }): fc.Arbitrary<RightsScenario> {
-  const { stepsBack, stepsMax } = options
-  const step = stepOf(stepsBack ? anywhere : forwards)
+/**
+ * @param options.stepsBack whether the clock does
+ * @param options.losses whether shards lose what Postgres doesn't have, and are declared lost
+ */
+export function rightsScenario(options: {
+  stepsBack: boolean
+  stepsMax: number
+  losses?: boolean
+}): fc.Arbitrary<RightsScenario> {
+  const { stepsBack, stepsMax, losses = false } = options
+  const step = stepOf(stepsBack ? anywhere : forwards, losses)
   return fc.record({
     shards: fc.oneof(
       { weight: 1, arbitrary: fc.constant(1) },
