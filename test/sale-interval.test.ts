@@ -1,7 +1,7 @@
 // Goal: servers on one Redis open their sales at one interval, and a shop can change it between two runs.
 
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { describe, test } from 'node:test'
 
 import { sharedSettingLeaseMs } from '../core/limits.ts'
 import { AsyncPostgres } from '../core/postgres/async-postgres.ts'
@@ -59,61 +59,67 @@ test('an interval that would bring numbers of sales again that are on record is 
   await assert.rejects(check(hourMs + 1_000), { code: 'HC_SALE_INTERVAL', message: /SECONDS=3601, and its number/ })
 })
 
-test('a server with another number of shards than one that runs is refused, and adds none', async (t) => {
-  const [redis, postgres] = await Promise.all([startRedis(t), startPostgres(t)])
-  const services = { ...servicesEnv({ redis: redis.connection, db: postgres.connection }), APP_WORKERS: '1' }
-  const env = { ...services, APP_SALE_INTERVAL_SECONDS: String(30 * 86_400) }
-  const first = await startCluster(t, { env })
-  const refused = await startCluster(t, { env: { ...env, APP_SHARDS: '3' }, awaitReady: false })
-  assert.equal((await refused.exited).code, 1)
-  const log = refused.logLines().join('\n')
-  assert.match(
-    log,
-    /HC_SHARDS.*waiting for servers with another number of shards to stop.*: .*APP_SHARDS=1, this one with 3/,
-  )
-  assert.match(log, /"level":"fatal".*HC_SHARDS/)
-  assert.equal(openPostgres(t, postgres.connection).query('select from log_offsets').length, 1)
-  assert.equal((await first.stop()).code, 0)
-})
+// At once: each waits for leases and bounds to pass, on services of its own, and needs hardly any CPU meanwhile.
+describe('servers that wait for one with other settings', { concurrency: true }, () => {
+  test('a server with another number of shards than one that runs is refused, and adds none', async (t) => {
+    const [redis, postgres] = await Promise.all([startRedis(t), startPostgres(t)])
+    const services = { ...servicesEnv({ redis: redis.connection, db: postgres.connection }), APP_WORKERS: '1' }
+    const env = { ...services, APP_SALE_INTERVAL_SECONDS: String(30 * 86_400) }
+    const first = await startCluster(t, { env })
+    const refused = await startCluster(t, { env: { ...env, APP_SHARDS: '3' }, awaitReady: false })
+    assert.equal((await refused.exited).code, 1)
+    const log = refused.logLines().join('\n')
+    assert.match(
+      log,
+      /HC_SHARDS.*waiting for servers with another number of shards to stop.*: .*APP_SHARDS=1, this one with 3/,
+    )
+    assert.match(log, /"level":"fatal".*HC_SHARDS/)
+    assert.equal(openPostgres(t, postgres.connection).query('select from log_offsets').length, 1)
+    assert.equal((await first.stop()).code, 0)
+  })
 
-test('a server with several shards is refused beside one that knows of none, and adds none; with one shard it is not', async (t) => {
-  const [redis, postgres] = await Promise.all([startRedis(t), startPostgres(t)])
-  const services = { ...servicesEnv({ redis: redis.connection, db: postgres.connection }), APP_WORKERS: '1' }
-  const env = { ...services, APP_SALE_INTERVAL_SECONDS: '3600' }
-  const store = new SaleStore(redis.connection, { shard: firstShard, name: 'hotcakes test' })
-  t.after(() => store.close())
-  await store.connect()
-  // As a server of 0.1.0 does while it runs.
-  await store.keep('interval', hourMs, 10 * sharedSettingLeaseMs)
-  const refused = await startCluster(t, { env: { ...env, APP_SHARDS: '3' }, awaitReady: false })
-  assert.equal((await refused.exited).code, 1)
-  assert.match(refused.logLines().join('\n'), /"level":"fatal".*HC_SHARDS.*a version that can't sell over APP_SHARDS=3/)
-  const tables = openPostgres(t, postgres.connection).query(`select from pg_tables where tablename = 'log_offsets'`)
-  assert.deepEqual(tables, [], 'Postgres was told nothing')
-  const beside = await startCluster(t, { env })
-  assert.equal((await beside.stop()).code, 0)
-})
+  test('a server with several shards is refused beside one that knows of none, and adds none; with one shard it is not', async (t) => {
+    const [redis, postgres] = await Promise.all([startRedis(t), startPostgres(t)])
+    const services = { ...servicesEnv({ redis: redis.connection, db: postgres.connection }), APP_WORKERS: '1' }
+    const env = { ...services, APP_SALE_INTERVAL_SECONDS: '3600' }
+    const store = new SaleStore(redis.connection, { shard: firstShard, name: 'hotcakes test' })
+    t.after(() => store.close())
+    await store.connect()
+    // As a server of 0.1.0 does while it runs.
+    await store.keep('interval', hourMs, 10 * sharedSettingLeaseMs)
+    const refused = await startCluster(t, { env: { ...env, APP_SHARDS: '3' }, awaitReady: false })
+    assert.equal((await refused.exited).code, 1)
+    assert.match(
+      refused.logLines().join('\n'),
+      /"level":"fatal".*HC_SHARDS.*a version that can't sell over APP_SHARDS=3/,
+    )
+    const tables = openPostgres(t, postgres.connection).query(`select from pg_tables where tablename = 'log_offsets'`)
+    assert.deepEqual(tables, [], 'Postgres was told nothing')
+    const beside = await startCluster(t, { env })
+    assert.equal((await beside.stop()).code, 0)
+  })
 
-test('a server with another interval than one that runs is refused, and taken when that one was stopped', async (t) => {
-  const [redis, postgres] = await Promise.all([startRedis(t), startPostgres(t)])
-  const services = { ...servicesEnv({ redis: redis.connection, db: postgres.connection }), APP_WORKERS: '1' }
-  const monthly = { ...services, APP_SALE_INTERVAL_SECONDS: String(30 * 86_400) }
-  const weekly = { ...services, APP_SALE_INTERVAL_SECONDS: String(7 * 86_400) }
-  const first = await startCluster(t, { env: monthly })
-  const refused = await startCluster(t, { env: weekly, awaitReady: false })
-  assert.equal((await refused.exited).code, 1)
-  const log = refused.logLines().join('\n')
-  assert.match(
-    log,
-    /"level":"warn".*HC_SALE_INTERVAL.*waiting for servers .* up to 30000 ms: .*SECONDS=2592000, this one with 604800/,
-  )
-  assert.match(log, /"level":"fatal".*HC_SALE_INTERVAL/)
+  test('a server with another interval than one that runs is refused, and taken when that one was stopped', async (t) => {
+    const [redis, postgres] = await Promise.all([startRedis(t), startPostgres(t)])
+    const services = { ...servicesEnv({ redis: redis.connection, db: postgres.connection }), APP_WORKERS: '1' }
+    const monthly = { ...services, APP_SALE_INTERVAL_SECONDS: String(30 * 86_400) }
+    const weekly = { ...services, APP_SALE_INTERVAL_SECONDS: String(7 * 86_400) }
+    const first = await startCluster(t, { env: monthly })
+    const refused = await startCluster(t, { env: weekly, awaitReady: false })
+    assert.equal((await refused.exited).code, 1)
+    const log = refused.logLines().join('\n')
+    assert.match(
+      log,
+      /"level":"warn".*HC_SALE_INTERVAL.*waiting for servers .* up to 30000 ms: .*SECONDS=2592000, this one with 604800/,
+    )
+    assert.match(log, /"level":"fatal".*HC_SALE_INTERVAL/)
 
-  const sale = await currentSale(first)
-  const code = codeOf(await first.http.post(`/checkout?user_id=ann&id=${sale}-1`))
-  assert.equal((await first.stop()).code, 0)
-  const changed = await startCluster(t, { env: weekly })
-  assert.notEqual(await currentSale(changed), sale)
-  assert.equal((await changed.http.post(`/purchase?code=${code}`)).status, 200, 'a code of before')
-  assert.equal((await changed.stop()).code, 0)
+    const sale = await currentSale(first)
+    const code = codeOf(await first.http.post(`/checkout?user_id=ann&id=${sale}-1`))
+    assert.equal((await first.stop()).code, 0)
+    const changed = await startCluster(t, { env: weekly })
+    assert.notEqual(await currentSale(changed), sale)
+    assert.equal((await changed.http.post(`/purchase?code=${code}`)).status, 200, 'a code of before')
+    assert.equal((await changed.stop()).code, 0)
+  })
 })
