@@ -34,6 +34,26 @@ export const clusterReplicasMax = 5
 /** How long npm run cluster waits for nodes that don't answer yet, and between two attempts: containers start within seconds. */
 export const clusterWaitSecondsDefault = 30
 export const clusterRetryDelayMs = 1_000
+/**
+ * Longest wait for one key to be in the other master, which is busy with it meanwhile: above what the largest takes. And what a
+ * second moves at least: on two busy cores the items of 100,000 (9 MB) took 2.9 s, and those of a million (88 MB) 58 s.
+ */
+export const moveKeyMsMax = 300_000
+export const moveBytesPerSecondMin = 1_500_000
+/** Longest silence of the other master besides: the old one does nothing else meanwhile, and must not count as away. */
+export const moveSilenceMsMax = 1_500
+/** How often it is said how far the move is. */
+export const moveSayMs = 2_000
+/** How often npm run move-shard looks whether Postgres has the log, or the shard decides: it is closed meanwhile. */
+export const movePollMs = 50
+/** How long it waits for that, unless told otherwise. A server copies some ten thousand entries a second. */
+export const moveWaitSecondsDefault = 30
+/** How long it may have the lock that keeps everybody from admitting a run of Redis. */
+export const moveLockMsMax = 3_600_000
+/** Of maxmemory at the new master, with the shard: workers sell nothing above. */
+export const moveMemoryShareMax = 0.9
+/** Keys of a slot that are listed at once. A sale that is listed has six. */
+export const moveKeysPerList = 1_000
 /** An embedded master that is silent for so long counts as away to the others: above a disk's hiccup. None takes its place. */
 export const embeddedNodeTimeoutMs = 5_000
 /** How long a start waits for a predecessor on the same data that is just stopping. */

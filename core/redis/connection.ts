@@ -130,7 +130,11 @@ export function connectRedis(settings: RedisSettings, options: ConnectionOptions
  * something. It does not come back once it is lost, and it also leads to a node that is loading its data.
  * @throws Fault HC_REDIS_UNAVAILABLE | HC_REDIS_REFUSED
  */
-export async function connectNode(settings: RedisSettings, node: NodeAddress): Promise<Redis> {
+export async function connectNode(
+  settings: RedisSettings,
+  node: NodeAddress,
+  { commandTimeoutMs = redisConnectTimeoutMs }: Pick<ConnectionOptions, 'commandTimeoutMs'> = {},
+): Promise<Redis> {
   const redis = new Redis({
     ...neverTwice,
     ...accountOf(settings),
@@ -139,7 +143,7 @@ export async function connectNode(settings: RedisSettings, node: NodeAddress): P
     retryStrategy: null,
     disconnectTimeout: 0, // it has its answers, or none will come
     connectionName: 'hotcakes map',
-    commandTimeout: redisConnectTimeoutMs,
+    commandTimeout: commandTimeoutMs,
   })
   redis.on('error', () => undefined) // whoever waits for an answer is told
   try {

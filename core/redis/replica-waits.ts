@@ -86,7 +86,7 @@ export class ReplicaWaits {
       const online = onlineReplicas(role)
       return { online, awaited: typeof nodes === 'string' ? replicasNotFailed(nodes, this.#settings) : online }
     } catch (error) {
-      throw redisFault(error)
+      throw this.#overdueOr(redisFault(error))
     }
   }
 
@@ -105,7 +105,7 @@ export class ReplicaWaits {
     const error = replies.find(([reason]) => reason !== null)?.[0]
     if (error !== undefined && error !== null) {
       if (isFunctionMissing(error)) await loadLibrary(this.#redis)
-      throw functionFault(error)
+      throw this.#overdueOr(functionFault(error))
     }
     const [id, confirmed, role] = replies.map(([, reply]) => reply)
     return { position: parseLogPosition(String(id)), confirmed: Number(confirmed), online: onlineReplicas(role) }
@@ -114,6 +114,12 @@ export class ReplicaWaits {
   /** It leads where the name leads by now. */
   reconnect(): void {
     if (this.isUp) this.#redis.disconnect(true)
+  }
+
+  /** A reply that is overdue may mean a connection that is dead without a word. */
+  #overdueOr(fault: Fault): Fault {
+    if (fault.message === 'Command timed out') this.reconnect()
+    return fault
   }
 
   close(): void {

@@ -10,6 +10,20 @@ import {
 } from '../../core/redis/connection.ts'
 import { infoFields } from '../../core/redis/info.ts'
 
+/** A slot between two nodes, as one of them has it. */
+export interface OpenSlot {
+  readonly is: 'migrating' | 'importing'
+  /** The other one's id. */
+  readonly peer: string
+}
+
+/** In CLUSTER NODES only the node's own line has them: `[5->-<id>]`, `[5-<-<id>]`. */
+export function readOpenSlot(nodes: string, slot: number): OpenSlot | undefined {
+  const own = nodes.split('\n').find((line) => /^\S+ \S+ (?:\S+,)?myself\b/.test(line)) ?? ''
+  const [, way, peer] = new RegExp(`\\[${slot}-([<>])-(\\w+)\\]`).exec(own) ?? []
+  return peer === undefined ? undefined : { is: way === '>' ? 'migrating' : 'importing', peer }
+}
+
 /** A process that is to be a node of the cluster. */
 export interface ClusterPlace {
   /** For people. */
@@ -30,8 +44,13 @@ export class Member {
   }
 
   /** @throws Fault that names the node */
-  static async open(place: ClusterPlace, account: RedisSettings): Promise<Member> {
-    const member = await named(place, async () => new Member(place, await connectNode(account, place.address)))
+  static async open(
+    place: ClusterPlace,
+    account: RedisSettings,
+    options: { readonly commandTimeoutMs?: number } = {},
+  ): Promise<Member> {
+    const connect = async () => new Member(place, await connectNode(account, place.address, options))
+    const member = await named(place, connect)
     try {
       const enabled = (await member.info()).get('cluster_enabled')
       if (enabled !== '1')
@@ -78,9 +97,14 @@ export class Member {
     this.#view = await named(this.place, () => askView(this.#redis, this.place.address))
   }
 
+  /** Any command, of a slot that is on its way to or from here too. @throws Fault that names the node */
+  async run(command: string, ...args: (string | number)[]): Promise<unknown> {
+    return await named(this.place, () => this.#redis.call(command, ...args))
+  }
+
   /** CLUSTER ... @throws Fault that names the node */
   async call(subcommand: string, ...args: (string | number)[]): Promise<unknown> {
-    return await named(this.place, () => this.#redis.call('CLUSTER', subcommand, ...args))
+    return await this.run('CLUSTER', subcommand, ...args)
   }
 
   async info(): Promise<ReadonlyMap<string, string>> {
@@ -92,9 +116,19 @@ export class Member {
     return infoFields(String(await this.call('INFO')))
   }
 
+  /** Whether the slot is on its way to another node, or from one; undefined: neither. */
+  async openSlot(slot: number): Promise<OpenSlot | undefined> {
+    return readOpenSlot(String(await this.call('NODES')), slot)
+  }
+
   /** It is told where the other one is. */
   async meet({ ip, place, self }: Member): Promise<void> {
     await this.call('MEET', ip, place.address.port, self.busPort)
+  }
+
+  /** Where it reaches the other one, or whoever asks does. */
+  addressOf({ id, place }: Member): NodeAddress {
+    return this.#view.nodes.find((known) => known.id === id)?.address ?? place.address
   }
 
   /** Where the other one is, as far as this one knows. */

@@ -54,7 +54,8 @@ function checkUnanswered(
   findings: Findings,
 ): void {
   const used = new Map<string, number>()
-  for (const row of rows) {
+  // Postgres gives them as they lie there: of two persisters each has pages of its own.
+  for (const row of rows.toSorted(comparePlaces)) {
     const place = formatPlace(row)
     const key = requestKey({ ...row, user: row.user ?? '', nonce: row.nonce ?? '' })
     const nth = used.get(key) ?? 0

@@ -17,6 +17,8 @@ export interface ArenaServices {
   readonly redis: SingleRedis | RedisCluster
   readonly postgres: TestService<EmbeddedPostgres>
   readonly postgresLink: Link
+  /** Of a cluster: a node's port -> the network between it and its clients. */
+  readonly nodeLinks: ReadonlyMap<number, Link>
   /** Where a file system can be mounted. */
   readonly postgresDisk: SmallDisk | undefined
 }
@@ -32,11 +34,19 @@ export interface SingleRedis {
 
 /** @param shards above one: a cluster of so many masters with a replica each */
 export async function startArenaServices(scope: Scope, shards: number): Promise<ArenaServices> {
+  const nodeLinks = new Map<number, Link>()
+  const front = async (port: number) => {
+    const link = await Link.start(scope, port)
+    nodeLinks.set(port, link)
+    return link.port
+  }
   const redis =
-    shards === 1 ? await startSingle(scope) : await startRedisCluster(scope, { masters: shards, replicas: 1, shards })
+    shards === 1
+      ? await startSingle(scope)
+      : await startRedisCluster(scope, { masters: shards, replicas: 1, shards, front })
   const postgresDisk = smallDisk(scope, postgresDiskMegabytes)
   const postgres = await startPostgres(scope, postgresDisk)
-  return { redis, postgres, postgresLink: await Link.start(scope, postgres.connection.port), postgresDisk }
+  return { redis, postgres, postgresLink: await Link.start(scope, postgres.connection.port), nodeLinks, postgresDisk }
 }
 
 async function startSingle(scope: Scope): Promise<SingleRedis> {

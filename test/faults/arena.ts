@@ -24,6 +24,7 @@ import type { Judgement } from './checker.ts'
 import { type Evidence, isAnswered, type Loss } from './evidence.ts'
 import { gatherFromStores } from './gather.ts'
 import { KnownMasters } from './known-masters.ts'
+import { groupFilterObstacle, secondServerGroup, serverGroup } from './packet-filter.ts'
 import { RecordedClient } from './recorded-client.ts'
 import { Shoppers } from './shoppers.ts'
 
@@ -99,7 +100,7 @@ export class Arena {
         ? singleUserLimit
         : (shardedUserLimits[Math.floor(seed / roundsPerArena) % shardedUserLimits.length] as number)
     const env = await serverEnv(services, { clockFile, ack, shards, items, userLimit })
-    const cluster = await startCluster(scope, { env })
+    const cluster = await startCluster(scope, { env, ...groupOf(serverGroup) })
     const settings = 'nodes' in redis ? redis.settings : redis.redis.connection
     const stores = shardNumbers(shards).map((shard) => new SaleStore(settings, { shard, name: 'hotcakes check' }))
     scope.after(() => {
@@ -198,6 +199,16 @@ export class Arena {
     void this.#watch(this.#cluster)
   }
 
+  /** As the server has it: what a tool beside it needs. */
+  get serverEnv(): Cluster['env'] {
+    return this.#cluster.env
+  }
+
+  /** Ends with the arena. */
+  get scope(): Scope {
+    return this.#scope
+  }
+
   /** A server of its own on the same services, to which some shoppers go; `action` must end it. */
   async besideSecondServer(action: (pid: number) => Promise<void>): Promise<void> {
     const [port, metricsPort] = [await freePort(), await freePort()]
@@ -207,7 +218,7 @@ export class Arena {
       APP_METRICS_PORT: String(metricsPort),
       APP_WORKERS: '1',
     }
-    const second = await this.#start(env)
+    const second = await this.#start(env, secondServerGroup)
     this.client.secondServer(second.baseUrl)
     await action(second.pid)
     await second.exited
@@ -215,11 +226,11 @@ export class Arena {
   }
 
   /** As whoever supervises a service does: what another fault refuses now is tried again. */
-  async #start(env: Cluster['env']): Promise<Cluster> {
+  async #start(env: Cluster['env'], group = serverGroup): Promise<Cluster> {
     const deadlineMs = performance.now() + recoveryMsMax
     for (;;) {
       try {
-        return await startCluster(this.#scope, { env })
+        return await startCluster(this.#scope, { env, ...groupOf(group) })
       } catch (error) {
         if (performance.now() > deadlineMs || !refusedStart.test((error as Error).message)) throw error
       }
@@ -353,6 +364,11 @@ export class Arena {
     const { code, signal } = await exited
     if (signal !== 'SIGKILL') this.#end = `the server ended by itself: ${code ?? signal}`
   }
+}
+
+/** None where no packets are dropped anyway. */
+function groupOf(gid: number): { gid?: number } {
+  return groupFilterObstacle === undefined ? { gid } : {}
 }
 
 async function serverEnv(

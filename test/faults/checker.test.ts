@@ -25,6 +25,17 @@ test('a right run breaks no promise, and has a bit of everything', () => {
     assert.ok(outcomes.has(outcome), outcome)
 })
 
+function isPurchase({ operation }: { readonly operation: string }): boolean {
+  return operation === 'purchase'
+}
+
+test('the order in which Postgres gives the rows says nothing', () => {
+  const history = right.history.map((one) => (isPurchase(one) ? { ...one, answer: 'unknown' as const } : one))
+  const nonces = history.filter(isPurchase).map(({ nonce }) => nonce)
+  assert.ok(new Set(nonces).size < nonces.length, 'some were sent again')
+  assert.deepEqual(run.breaches({ history, attempts: right.attempts.toReversed() }), [])
+})
+
 test('an oversell is found: an item is sold to a second buyer', () => {
   const { row } = run.answered('purchased')
   const { row: other } = run.answered('item_sold', 'item_held')

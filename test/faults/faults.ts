@@ -3,6 +3,7 @@ import { clusterFaults } from './cluster-faults.ts'
 import { diskFaults } from './disk-faults.ts'
 import type { FaultKind } from './fault-kind.ts'
 import { lossFaults } from './loss-faults.ts'
+import { moveFaults } from './move-faults.ts'
 import { networkFaults } from './network-faults.ts'
 import { processFaults } from './process-faults.ts'
 import { recordFaults } from './record-faults.ts'
@@ -15,6 +16,7 @@ const kinds = {
   ...clockFaults,
   ...lossFaults,
   ...clusterFaults,
+  ...moveFaults,
 }
 
 export type FaultName = keyof typeof kinds

@@ -1,6 +1,8 @@
+import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
 
 import type { SeededRandom } from '../../bench/harness/seeded-random.ts'
+import { eventually } from '../helpers/eventually.ts'
 import type { Arena } from './arena.ts'
 import type { FaultKind } from './fault-kind.ts'
 import type { Link } from './link.ts'
@@ -14,7 +16,7 @@ export const networkFaults = {
     about: 'every byte to and from Redis or Postgres is late',
     targets: ['network'],
     inject: async (arena, random) => {
-      const { link, service } = pickLink(arena, random)
+      const { link, service } = await pickLink(arena, random)
       const [ms, lengthMs] = [random.between(5, 300), random.between(300, 1_500)]
       link.delay(ms)
       await delay(lengthMs)
@@ -26,7 +28,7 @@ export const networkFaults = {
     about: 'nothing arrives for longer than anybody waits, and then all of it does',
     targets: ['network'],
     inject: async (arena, random) => {
-      const { link, service } = pickLink(arena, random)
+      const { link, service } = await pickLink(arena, random)
       const ms = random.between(2_500, 4_500)
       link.delay(ms)
       await delay(random.between(200, 1_000))
@@ -39,7 +41,7 @@ export const networkFaults = {
     about: 'connections are reset, and often new ones refused',
     targets: ['network'],
     inject: async (arena, random) => {
-      const { link, service } = pickLink(arena, random)
+      const { link, service } = await pickLink(arena, random)
       const [name, times, refusedMs] = [random.pick(names), random.between(1, 4), random.pick([0, 0, 300, 1_200])]
       let count = 0
       link.refuses = refusedMs > 0
@@ -56,7 +58,7 @@ export const networkFaults = {
     about: 'connections are closed in one direction',
     targets: ['network'],
     inject: async (arena, random) => {
-      const { link, service } = pickLink(arena, random)
+      const { link, service } = await pickLink(arena, random)
       const [name, side] = [random.pick(names), random.pick(['client', 'service'] as const)]
       const count = link.halfClose(name, side)
       await delay(random.between(100, 600))
@@ -65,9 +67,9 @@ export const networkFaults = {
   },
   lose_decisions: {
     about: 'Redis has decided, and its answer never arrives',
-    on: 'single',
     targets: ['network'],
-    inject: async (arena, random) => await lose(arena.single.link, { word: '_decide', what: 'decisions' }, random),
+    inject: async (arena, random) =>
+      await lose(await redisLink(arena, random), { word: '_decide', what: 'decisions' }, random),
   },
   lose_commits: {
     about: 'Postgres has committed, and the persister never hears of it',
@@ -77,17 +79,24 @@ export const networkFaults = {
   },
   lose_trims: {
     about: 'the log was trimmed, and the persister never hears of it',
-    on: 'single',
     targets: ['network'],
-    inject: async (arena, random) => await lose(arena.single.link, { word: 'XTRIM', what: 'trims of the log' }, random),
+    inject: async (arena, random) =>
+      await lose(await redisLink(arena, random), { word: 'XTRIM', what: 'trims of the log' }, random),
   },
 } as const satisfies Record<string, FaultKind>
 
-function pickLink(arena: Arena, random: SeededRandom): { link: Link; service: string } {
-  // The nodes of a cluster are reached directly: each tells its clients where the others are.
-  return !arena.isCluster && random.chance(0.5)
-    ? { link: arena.single.link, service: 'Redis' }
+async function pickLink(arena: Arena, random: SeededRandom): Promise<{ link: Link; service: string }> {
+  return random.chance(0.5)
+    ? { link: await redisLink(arena, random), service: 'Redis' }
     : { link: arena.services.postgresLink, service: 'Postgres' }
+}
+
+/** To the one Redis, or to the node that has some shard just now: its replica copies through there as well. */
+async function redisLink(arena: Arena, random: SeededRandom): Promise<Link> {
+  if (!arena.isCluster) return arena.single.link
+  const shard = random.below(arena.shards)
+  const master = await eventually(() => arena.nodes.masterOf(shard), { what: `a master of shard ${shard}` })
+  return arena.services.nodeLinks.get(master.port) ?? assert.fail()
 }
 
 async function lose(link: Link, { word, what }: { word: string; what: string }, random: SeededRandom): Promise<string> {

@@ -44,11 +44,12 @@ export interface Cluster {
  * Starts a cluster on free ports with a data folder of its own, and resolves when it is ready. Without DB_HOST and
  * REDIS_HOST in `env` it runs its embedded services.
  * @param options.dataDir of an earlier cluster, to go on with its data
+ * @param options.gid the group that its processes run as: a packet filter tells them by it
  * @param options.awaitReady `false` resolves at once: for a cluster that is meant not to start
  */
 export async function startCluster(
   scope: Scope,
-  options: { env?: Readonly<Record<string, string>>; dataDir?: string; awaitReady?: boolean } = {},
+  options: { env?: Readonly<Record<string, string>>; dataDir?: string; awaitReady?: boolean; gid?: number } = {},
 ): Promise<Cluster> {
   const folder = createFolder()
   const dataDir = options.dataDir ?? join(folder, 'data')
@@ -64,7 +65,13 @@ export async function startCluster(
     ...options.env,
   }
   // In a folder without a .env file: a developer's own settings must not change what is tested.
-  const child = spawn(process.execPath, [primary], { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] })
+  const { gid } = options
+  const child = spawn(process.execPath, [primary], {
+    cwd: folder,
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    ...(gid === undefined ? {} : { gid }),
+  })
   let log = ''
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding('utf8').on('data', (text: string) => (log += text))

@@ -29,6 +29,8 @@ export interface RedisClusterOptions {
   readonly tls?: { readonly certificate: string; readonly key: string; readonly ca: string }
   /** Of each node's configuration, besides ours. */
   readonly lines?: readonly string[]
+  /** Has clients led to a node by another port, which leads to the one that is given: without TLS. */
+  readonly front?: (port: number) => Promise<number>
   /** Shards that have a master of their own as far as there are enough; as many as masters. */
   readonly shards?: number
 }
@@ -41,6 +43,8 @@ export interface ClusterProcess {
   readonly port: number
   /** With TLS, where it is spoken. */
   readonly tlsPort: number | undefined
+  /** That it announces to clients without TLS. */
+  readonly front: number
   pid(): number
   /** SIGKILL, and waits for the end. */
   kill(): Promise<void>
@@ -69,6 +73,10 @@ export interface RedisCluster {
   /** Some of the slot's keys, or all. */
   moveKeys(shard: number, to: ClusterProcess, keys?: readonly string[]): Promise<void>
   endMove(shard: number, to: ClusterProcess): Promise<void>
+  /** One more, empty and in no cluster yet. */
+  addNode(): Promise<ClusterProcess>
+  /** Ends one that has no slots, and has the others forget it. */
+  removeNode(node: ClusterProcess): Promise<void>
   /** From the other nodes, not from clients. */
   cutOff(node: ClusterProcess): void
   rejoin(node: ClusterProcess): void
@@ -89,7 +97,7 @@ export async function startRedisCluster(scope: Scope, options: RedisClusterOptio
   for (let number = 0; number < count; number++) processes.push(await NodeProcess.create(number, plan))
   await Promise.all(processes.map((process) => process.start()))
   const account = { host: '', port: 0, user: 'default', password: plan.passwords.admin, tls: false }
-  const cluster = new Cluster(processes, account, bus)
+  const cluster = new Cluster(processes, account, plan)
   await Promise.all(processes.map((process) => process.learnId(account)))
   const first = processes.slice(0, masters)
   const places = first.map(({ number, port }) => ({ name: `node ${number}`, address: { host, port } }))
@@ -98,7 +106,9 @@ export async function startRedisCluster(scope: Scope, options: RedisClusterOptio
     await cluster.replicate(replica, first[at % masters] as NodeProcess)
   }
   await cluster.knowEachOther()
-  const listed = first.map(({ port, tlsPort }) => (tlsPort === undefined ? `${host}:${port}` : `localhost:${tlsPort}`))
+  const listed = first.map(({ front, tlsPort }) =>
+    tlsPort === undefined ? `${host}:${front}` : `localhost:${tlsPort}`,
+  )
   const { tls } = options
   const place = { cluster: listed.join(','), ...(tls === undefined ? { tls: false } : { tls: true, tlsCa: tls.ca }) }
   return Object.assign(cluster, {
@@ -118,6 +128,7 @@ class NodeProcess implements ClusterProcess {
   readonly number: number
   readonly port: number
   readonly tlsPort: number | undefined
+  readonly front: number
   /** As it announces it: a port of the proxy, which leads to its own one. */
   readonly busPort: number
   readonly #plan: NodesPlan
@@ -128,22 +139,25 @@ class NodeProcess implements ClusterProcess {
   private constructor(
     number: number,
     plan: NodesPlan,
-    ports: { port: number; tlsPort: number | undefined; bus: number; ownBus: number },
+    ports: { port: number; tlsPort: number | undefined; front: number; bus: number; ownBus: number },
   ) {
     this.number = number
     this.#plan = plan
     this.port = ports.port
     this.tlsPort = ports.tlsPort
+    this.front = ports.front
     this.busPort = ports.bus
     this.#ownBusPort = ports.ownBus
   }
 
   static async create(number: number, plan: NodesPlan): Promise<NodeProcess> {
     const hasTls = plan.options.tls !== undefined
+    const port = await freePort()
     const created: { node?: NodeProcess } = {}
     const target = () => ({ id: created.node?.id ?? '', busPort: created.node?.ownBusPort ?? 0 })
     const ports = {
-      port: await freePort(),
+      port,
+      front: (await plan.options.front?.(port)) ?? port,
       tlsPort: hasTls ? await freePort() : undefined,
       bus: await plan.bus.lead(target),
       ownBus: await freePort(),
@@ -199,6 +213,7 @@ class NodeProcess implements ClusterProcess {
     return [
       `cluster-node-timeout ${nodeTimeoutMs}`,
       `cluster-announce-bus-port ${this.busPort}`,
+      ...(this.front === this.port ? [] : [`cluster-announce-port ${this.front}`]),
       'repl-diskless-sync-delay 0',
       'masteruser default',
       `masterauth ${passwords.admin}`,
@@ -243,14 +258,42 @@ class NodeProcess implements ClusterProcess {
 }
 
 class Cluster {
-  readonly nodes: readonly NodeProcess[]
+  readonly nodes: NodeProcess[]
   readonly #account: RedisSettings
-  readonly #bus: BusProxy
+  readonly #plan: NodesPlan
+  #lastNumber: number
 
-  constructor(nodes: readonly NodeProcess[], account: RedisSettings, bus: BusProxy) {
+  constructor(nodes: NodeProcess[], account: RedisSettings, plan: NodesPlan) {
     this.nodes = nodes
     this.#account = account
-    this.#bus = bus
+    this.#plan = plan
+    this.#lastNumber = nodes.length - 1
+  }
+
+  async addNode(): Promise<ClusterProcess> {
+    this.#lastNumber += 1
+    const node = await NodeProcess.create(this.#lastNumber, this.#plan)
+    this.nodes.push(node)
+    await node.start()
+    await node.learnId(this.#account)
+    return node
+  }
+
+  async removeNode({ id }: ClusterProcess): Promise<void> {
+    const at = this.nodes.findIndex((each) => each.id === id)
+    const [node] = this.nodes.splice(at, 1)
+    await node?.stop()
+    // One that was told may hear of it again from one that was not yet.
+    await eventually(
+      async () => {
+        for (const each of this.nodes) {
+          const known = String(await this.#run(each, 'NODES')).includes(id)
+          if (known) await this.#run(each, 'FORGET', id)
+        }
+        return true
+      },
+      { what: 'a cluster without the node' },
+    )
   }
 
   async open(node: ClusterProcess): Promise<Redis> {
@@ -331,11 +374,11 @@ class Cluster {
   }
 
   cutOff({ id }: ClusterProcess): void {
-    this.#bus.cut(id)
+    this.#plan.bus.cut(id)
   }
 
   rejoin({ id }: ClusterProcess): void {
-    this.#bus.mend(id)
+    this.#plan.bus.mend(id)
   }
 
   async #run(node: ClusterProcess, subcommand: string, ...args: (string | number)[]): Promise<unknown> {

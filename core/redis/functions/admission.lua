@@ -118,10 +118,25 @@ local function rebuild_put(keys, args)
   return 1
 end
 
+-- What was put back has to stay: see is_torn.
+local function note_rebuilt(keys)
+  local fields = call('HGETALL', keys[1])
+  for at = 1, #fields, 2 do
+    if match(fields[at], '^%d+$') then
+      local _, _, _, _, _, shards, expire_at = parse_terms(fields[at + 1])
+      local key = prefix_of(keys) .. 'sale:' .. fields[at] .. ':'
+      if shards > 1 and call('EXISTS', key .. 'items', key .. 'users', key .. 'counts') == 3 then
+        note_hold(keys[1], key, expire_at)
+      end
+    end
+  end
+end
+
 local function rebuild_end(keys, args)
   bind()
   local refused = replaced(keys, args[1])
   if refused then return refused end
+  note_rebuilt(keys)
   begin_epoch(keys, args[2], args[3])
   call('HDEL', keys[1], 'rebuild')
   accept(keys, args, 4)

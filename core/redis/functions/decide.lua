@@ -265,6 +265,13 @@ local function unlisted_reply(keys, number, nonce, user, current, undeclared)
   return user == '' and CODE_UNLISTED or number < current and SALE_GONE or SALE_UNLISTED
 end
 
+local function any_torn(sales, now)
+  for _, sale in pairs(sales) do
+    if sale and is_torn(sale, now) then return true end
+  end
+  return false
+end
+
 local function decide(keys, args)
   bind()
   local batch = unpack_message(args[1])
@@ -275,6 +282,11 @@ local function decide(keys, args)
   if refused then return refused end
   fetch_all(batch, sales)
   local now = not_before_openings(sales, now_ms())
+  if any_torn(sales, now) then
+    -- Not only this batch: without an epoch the shard counts as lost, and is rebuilt from the record.
+    call('HDEL', keys[1], 'epoch', 'run')
+    return redis.error_reply('HCEPOCH a part of a sale is no longer in this Redis')
+  end
   set_time(sales, now)
 
   local current = floor(now / batch[2])

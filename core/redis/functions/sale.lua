@@ -8,6 +8,16 @@ local SOLD = 115 -- 's'
 local NO_HOLDS = '\0\0'
 local FIRST_SALE_KEY, SALE_KEYS = 5, 6 -- of the keys of a call that names them all: see declaredKeys in keys.ts
 
+-- The field in the hash of sales that says that a sale of several shards had its first hold here: see is_torn.
+local function note_of(key)
+  return 'held:' .. match(key, '(%d+):$')
+end
+
+-- The value has its expiry at the end, as that of a sale: whoever drops expired sales drops it too.
+local function note_hold(list, key, expire_at)
+  call('HSET', list, note_of(key), '1,' .. expire_at)
+end
+
 -- The working copy of a listed sale for the length of one batch, without the time: see set_time.
 -- What Redis holds is in arrays, one value for each command of the sale in their order; what this batch changed is in
 -- maps that go before them, and in flat lists for the one HSET at the end (where a later value of a field wins).
@@ -25,6 +35,7 @@ local function listed_sale(keys, key, field)
   }
   if shards > 1 then
     sale.shards, sale.shard = shards, shard_of(keys)
+    sale.list = keys[1]
     -- Every user has so many rights in every shard, as long as none was lent.
     sale.least = floor(sale.limit / shards)
     sale.rights, sale.rights_changed, sale.has_moved = {}, {}, false
@@ -110,6 +121,25 @@ local function fetch_all(batch, sales)
       sale.at = 0
     end
   end
+end
+
+local function has_any(values, count)
+  for n = 1, count do
+    if values[n] then return true end
+  end
+  return false
+end
+
+-- Whether keys of a sale of several shards are gone that were there. Whoever broke off the move of a slot may have left them on
+-- another node: every item would look free here. A batch that finds an item and a user pays nothing for it, another one a call.
+local function is_torn(sale, now)
+  if not sale.shards then return false end
+  local count = #sale.indexes
+  if has_any(sale.items, count) and has_any(sale.users, count) then return false end
+  local key = sale.key
+  if call('EXISTS', key .. 'items', key .. 'users', key .. 'counts') == 3 then return false end
+  -- After their time keys go, and the sale may be listed a while longer.
+  return now < to_number(sale.expire_at) * 1000 and call('HGET', sale.list, note_of(key)) ~= false
 end
 
 -- Times inside entries can't be before the sale's opening. So for a batch that names an item which somebody has held, of a
@@ -250,5 +280,6 @@ local function write_sale(sale, watched)
   end
   if first then
     for _, name in ipairs({ 'counts', 'items', 'users' }) do call('EXPIREAT', key .. name, expire_at, 'NX') end
+    if sale.shards and sale.held > 0 then note_hold(sale.list, key, expire_at) end
   end
 end

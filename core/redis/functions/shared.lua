@@ -17,6 +17,8 @@ keys are built from the prefix of KEYS[1] and sale numbers found *in* that hash,
                                       shards -> the same for the number of shards of the sales to come
                                       oldest:<shard> -> the epoch of that shard before which nothing that it said counts
                                       mark -> 1; only here and in replicas, not in the append-only file: see mark.lua
+                                      held:<sale> -> 1,expire_at_s: items, users and counts of that sale of several shards are
+                                      here since its first hold, and have to be
                                       drop_cursor -> where the next opening goes on to look for sales that have expired
                                       epoch -> integer; run -> run_id; record -> uuid: see "Who may decide"
                                       rebuild -> token of the rebuild that may write: see admission.lua
