@@ -5,7 +5,6 @@ import { Registry } from 'prom-client'
 
 import { freePort } from '../ops/embedded/free-port.ts'
 import { Connections } from '../server/worker/http/connections.ts'
-import type { Exchange } from '../server/worker/http/exchange.ts'
 import { HttpServer, type Route, routeLabels } from '../server/worker/http/http-server.ts'
 import { Phase } from '../server/worker/http/phase.ts'
 import { RequestMetrics } from '../server/worker/http/request-metrics.ts'
@@ -52,9 +51,15 @@ test('who is turned away gets a problem, and to a HEAD its headers alone', async
   assert.match(connection.unread, /^HTTP\/1\.1 503 [^{]*\r\n\r\nHTTP\/1\.1 404 /)
 })
 
+const busyRoute: Route = {
+  path: '/busy',
+  method: 'POST',
+  refusal: () => 'overloaded',
+  handle: (exchange) => exchange.problem('route_unknown'),
+}
+
 test('a crowd that is turned away waits for its answers, but not when the server stops', async (t) => {
-  const handle = (exchange: Exchange) => exchange.problem('route_unknown')
-  const { port, server } = await serving(t, { path: '/busy', method: 'POST', refusal: () => 'overloaded', handle })
+  const { port, server } = await serving(t, busyRoute)
   const connections = await Promise.all(Array.from({ length: 10 }, () => openConnection(t, port)))
   const asked = connections.map(async (connection) => {
     await connection.send(requestText('POST', '/busy'))
@@ -69,8 +74,7 @@ test('a crowd that is turned away waits for its answers, but not when the server
 })
 
 test('a client that leaves while its refusal waits harms nobody', async (t) => {
-  const handle = (exchange: Exchange) => exchange.problem('route_unknown')
-  const { port, server } = await serving(t, { path: '/busy', method: 'POST', refusal: () => 'overloaded', handle })
+  const { port, server } = await serving(t, busyRoute)
   const [leaver, stayer] = [await openConnection(t, port), await openConnection(t, port)]
   await leaver.send(requestText('POST', '/busy'))
   leaver.destroy()

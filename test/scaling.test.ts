@@ -85,75 +85,81 @@ async function assertAudited({ env }: Cluster): Promise<void> {
   assert.equal(audit.verdict, 'passed', audit.not_checked.join())
 }
 
+async function growToThreeMasters(t: TestContext): Promise<void> {
+  const plain = await openPlainShop(t)
+  const { redis, folder, db } = plain
+  const codes = await holdSome(plain.servers)
+
+  // The other nodes can be there long before.
+  const passwords = { ...newPasswords(), service: redis.connection.password }
+  const empty = await Promise.all([1, 2].map(() => startClusterNode(t, { passwords })))
+  await stopBoth(plain.servers)
+  await redis.stop()
+  const first = await startClusterNode(t, { passwords, dataDir: folder, port: redis.connection.port })
+  const nodes = [first, ...empty]
+  await formOf(nodes, passwords)
+  const servers = await startOnCluster(t, plain, nodes)
+
+  await redeemAll(codes, servers)
+  const record = openPostgres(t, db)
+  const spread = await eventually(
+    async () => {
+      const sale = await currentSale(servers[0])
+      const [row] = record.query<{ shards: number }>('select shards from sales where sale_id = $1', [String(sale)])
+      return row?.shards === shards ? sale : undefined
+    },
+    { what: 'a sale over three shards' },
+  )
+  for (const index of [1, 2, 3, 4, 5, 6]) {
+    const [server = assert.fail()] = [servers[index % 2]]
+    const held = await hold(server, 'cid', `${spread}-${index}`)
+    const bought = await purchase(server, held)
+    assert.equal(bought.status, 200, bought.text)
+    const place = String(bought.headers['hotcakes-decision'])
+    const shard = shardOf(index, shards)
+    assert.match(place, shard === 0 ? /^\d+-/ : new RegExp(`^${shard}:`))
+  }
+  await assertAudited(servers[0])
+  await stopBoth(servers)
+}
+
+async function growOnAnotherMachine(t: TestContext): Promise<void> {
+  const plain = await openPlainShop(t)
+  const { redis } = plain
+  const codes = await holdSome(plain.servers)
+
+  const folder = temporaryFolder(t)
+  const copy = await startRedis(t, { folder })
+  const admin = await openRedis(t, copy.admin)
+  await admin.config('SET', 'masteruser', 'default', 'masterauth', redis.admin.password)
+  await admin.replicaof(redis.connection.host, redis.connection.port)
+  await eventually(async () => /master_link_status:up/.test(await admin.info('replication')), { what: 'the copy' })
+  await stopBoth(plain.servers)
+  const old = await openRedis(t, redis.admin)
+  const hasAll = async () => {
+    await old.ping() // WAIT asks for what its own connection has seen
+    return (await old.wait(1, 500)) === 1
+  }
+  await eventually(hasAll, { what: 'the copy to have everything' })
+  await redis.stop()
+  await admin.replicaof('NO', 'ONE')
+  await copy.stop()
+
+  const passwords = { ...newPasswords(), service: redis.connection.password }
+  const first = await startClusterNode(t, { passwords, dataDir: folder })
+  const nodes = [first, ...(await Promise.all([1, 2].map(() => startClusterNode(t, { passwords }))))]
+  await formOf(nodes, passwords)
+  const servers = await startOnCluster(t, plain, nodes)
+  await redeemAll(codes, servers)
+  await assertAudited(servers[1])
+  await stopBoth(servers)
+}
+
 // At once: both wait for leases to pass.
 describe('from one Redis to a cluster', { concurrency: true }, () => {
-  test('two servers on one Redis go on with a cluster of three masters, and the next sale is spread over them', async (t) => {
-    const plain = await openPlainShop(t)
-    const { redis, folder, db } = plain
-    const codes = await holdSome(plain.servers)
-
-    // The other nodes can be there long before.
-    const passwords = { ...newPasswords(), service: redis.connection.password }
-    const empty = await Promise.all([1, 2].map(() => startClusterNode(t, { passwords })))
-    await stopBoth(plain.servers)
-    await redis.stop()
-    const first = await startClusterNode(t, { passwords, dataDir: folder, port: redis.connection.port })
-    const nodes = [first, ...empty]
-    await formOf(nodes, passwords)
-    const servers = await startOnCluster(t, plain, nodes)
-
-    await redeemAll(codes, servers)
-    const record = openPostgres(t, db)
-    const spread = await eventually(
-      async () => {
-        const sale = await currentSale(servers[0])
-        const [row] = record.query<{ shards: number }>('select shards from sales where sale_id = $1', [String(sale)])
-        return row?.shards === shards ? sale : undefined
-      },
-      { what: 'a sale over three shards' },
-    )
-    for (const index of [1, 2, 3, 4, 5, 6]) {
-      const [server = assert.fail()] = [servers[index % 2]]
-      const held = await hold(server, 'cid', `${spread}-${index}`)
-      const bought = await purchase(server, held)
-      assert.equal(bought.status, 200, bought.text)
-      const place = String(bought.headers['hotcakes-decision'])
-      const shard = shardOf(index, shards)
-      assert.match(place, shard === 0 ? /^\d+-/ : new RegExp(`^${shard}:`))
-    }
-    await assertAudited(servers[0])
-    await stopBoth(servers)
-  })
-
-  test('the data may move to another machine on the way, by replication', async (t) => {
-    const plain = await openPlainShop(t)
-    const { redis } = plain
-    const codes = await holdSome(plain.servers)
-
-    const folder = temporaryFolder(t)
-    const copy = await startRedis(t, { folder })
-    const admin = await openRedis(t, copy.admin)
-    await admin.config('SET', 'masteruser', 'default', 'masterauth', redis.admin.password)
-    await admin.replicaof(redis.connection.host, redis.connection.port)
-    await eventually(async () => /master_link_status:up/.test(await admin.info('replication')), { what: 'the copy' })
-    await stopBoth(plain.servers)
-    const old = await openRedis(t, redis.admin)
-    const hasAll = async () => {
-      await old.ping() // WAIT asks for what its own connection has seen
-      return (await old.wait(1, 500)) === 1
-    }
-    await eventually(hasAll, { what: 'the copy to have everything' })
-    await redis.stop()
-    await admin.replicaof('NO', 'ONE')
-    await copy.stop()
-
-    const passwords = { ...newPasswords(), service: redis.connection.password }
-    const first = await startClusterNode(t, { passwords, dataDir: folder })
-    const nodes = [first, ...(await Promise.all([1, 2].map(() => startClusterNode(t, { passwords }))))]
-    await formOf(nodes, passwords)
-    const servers = await startOnCluster(t, plain, nodes)
-    await redeemAll(codes, servers)
-    await assertAudited(servers[1])
-    await stopBoth(servers)
-  })
+  test(
+    'two servers on one Redis go on with a cluster of three masters, and the next sale is spread over them',
+    growToThreeMasters,
+  )
+  test('the data may move to another machine on the way, by replication', growOnAnotherMachine)
 })

@@ -8,6 +8,7 @@ import { type TestContext, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 
 import { SeededRandom } from '../bench/harness/seeded-random.ts'
+import { Fault } from '../core/faults.ts'
 import { SaleStore } from '../core/redis/sale-store.ts'
 import { homeShard } from '../core/rights.ts'
 import { shardNumbers, shardOf } from '../core/shards.ts'
@@ -160,8 +161,14 @@ async function assertWithinLimit({ stores, sale, limit }: Shop): Promise<void> {
 
 async function watchRedis(shop: Shop, isOver: () => boolean): Promise<number> {
   let looks = 0
-  for (; !isOver(); looks++) {
-    await assertWithinLimit(shop)
+  while (!isOver()) {
+    try {
+      await assertWithinLimit(shop)
+      looks++
+    } catch (error) {
+      // On a busy machine an answer of Redis may come too late: that was no look.
+      if (!(error instanceof Fault)) throw error
+    }
     await delay(retryDelayMs)
   }
   return looks

@@ -49,37 +49,22 @@ export function registerWorkerGauges(registry: Registry, gauges: WorkerGauges): 
     })
   }
   if (gauges.shards.length > 1) {
-    registry.registerMetric(
-      new Gauge({
-        name: 'hotcakes_rights_waiting',
-        help: 'Checkouts that wait until shards have said what rights their buyers have.',
-        registers: [],
-        collect() {
-          this.set(gauges.rightsSeekers())
-        },
-      }),
-    )
+    registerGauge(registry, {
+      name: 'hotcakes_rights_waiting',
+      help: 'Checkouts that wait until shards have said what rights their buyers have.',
+      value: gauges.rightsSeekers,
+    })
   }
-  registry.registerMetric(
-    new Gauge({
-      name: 'hotcakes_http_connections',
-      help: 'Open client connections.',
-      registers: [],
-      collect() {
-        this.set(gauges.connections())
-      },
-    }),
-  )
-  registry.registerMetric(
-    new Gauge({
-      name: 'hotcakes_refusals_waiting',
-      help: 'Requests that were turned away and whose 503 is held back.',
-      registers: [],
-      collect() {
-        this.set(gauges.refusalsWaiting())
-      },
-    }),
-  )
+  registerGauge(registry, {
+    name: 'hotcakes_http_connections',
+    help: 'Open client connections.',
+    value: gauges.connections,
+  })
+  registerGauge(registry, {
+    name: 'hotcakes_refusals_waiting',
+    help: 'Requests that were turned away and whose 503 is held back.',
+    value: gauges.refusalsWaiting,
+  })
   registry.registerMetric(
     new Gauge({
       name: 'hotcakes_sale_items',
@@ -104,6 +89,22 @@ interface ShardGauge {
   readonly valueOf: (shard: GaugedShard) => number
   /** Of the workers' numbers. */
   readonly aggregator?: 'sum' | 'min'
+}
+
+function registerGauge(
+  registry: Registry,
+  { name, help, value }: { name: string; help: string; value: () => number },
+): void {
+  registry.registerMetric(
+    new Gauge({
+      name,
+      help,
+      registers: [],
+      collect() {
+        this.set(value())
+      },
+    }),
+  )
 }
 
 function registerShardGauge(

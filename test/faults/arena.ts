@@ -24,7 +24,7 @@ import type { Judgement } from './checker.ts'
 import { type Evidence, isAnswered, type Loss } from './evidence.ts'
 import { gatherFromStores } from './gather.ts'
 import { KnownMasters } from './known-masters.ts'
-import { groupFilterObstacle, secondServerGroup, serverGroup } from './packet-filter.ts'
+import { groupOf, secondServerGroup, serverGroup } from './packet-filter.ts'
 import { RecordedClient } from './recorded-client.ts'
 import { Shoppers } from './shoppers.ts'
 
@@ -364,11 +364,6 @@ export class Arena {
     const { code, signal } = await exited
     if (signal !== 'SIGKILL') this.#end = `the server ended by itself: ${code ?? signal}`
   }
-}
-
-/** None where no packets are dropped anyway. */
-function groupOf(gid: number): { gid?: number } {
-  return groupFilterObstacle === undefined ? { gid } : {}
 }
 
 async function serverEnv(

@@ -74,3 +74,8 @@ function change(rule: readonly string[]): void {
   const { status, stderr, error } = spawnSync('iptables', args, { encoding: 'utf8' })
   if (status !== 0) throw new Error(`iptables ${args.join(' ')}: ${error?.message ?? stderr}`)
 }
+
+/** Of a server that is started: none where no packets are dropped anyway. */
+export function groupOf(gid: number): { gid?: number } {
+  return groupFilterObstacle === undefined ? { gid } : {}
+}
