@@ -89,15 +89,22 @@ export const rightsSeekersPerBuyerMax = 256
 
 // --- log -> Postgres ---
 
-/** Log entries read at once. With batches of tens of commands some ten thousand rows: past that COPY gains nothing. */
-export const drainEntriesMax = 400
+/** Log entries read at once, however few rows each has: Redis is busy for a millisecond or two. */
+export const drainEntriesMax = 1_000
+/**
+ * Rows in a transaction that is worth waiting for: past that COPY gains nothing. A read is of twice as many at most, by what
+ * the last entries held, so that what is behind comes in steps that Redis and the copy thread hardly feel.
+ */
+export const drainRowsAim = 10_000
 /** Bytes of log entries after which a read is split further; bounds the memory of the copy thread. */
 export const drainBytesMax = 16 * 1024 * 1024
 /**
- * Least time between the starts of two transactions while there is work: gathering 100 ms of entries turns many small
- * commits, each with its own fsync, into one. The record still reaches Postgres well within a second.
+ * Time between the starts of two transactions while nobody waits for a commit: each has its fsync and some milliseconds of
+ * CPU, whatever it holds, so it grows with the load from the first to the second. Half a second is as far from the moment at
+ * which another server's persister takes this one for gone (drainStandbyMs), and the record is still there within a second.
  */
-export const drainIntervalMs = 100
+export const drainIntervalMsMin = 100
+export const drainIntervalMsMax = 500
 /** Longest blocking read of the log: how soon an idle persister notices that it should stop. */
 export const logReadBlockMs = 500
 /** Waits between attempts after Postgres failed grow from the first to the second. */
@@ -277,3 +284,12 @@ export const reloadSettleMsMax = 10_000
 export const reloadPollMs = 200
 /** How often the primary looks for the verdict of a new audit: audits run by the hour or the day. */
 export const auditLookIntervalMs = 5_000
+
+// --- indexes of days that are over ---
+
+/** A day counts as over so long after its end, once all log entries are younger: nobody writes to its partitions any more. */
+export const dayIndexDelayMs = 1_800_000
+/** How often the primary looks for such a day, with one query of the catalogue. */
+export const dayIndexLookMs = 600_000
+/** After the indexes of a day it rests so many times as long as they took: many days take a fifth of a core at most. */
+export const dayIndexRestRatio = 4

@@ -268,13 +268,21 @@ test('the service adds to the record and can change none of it; readers read', a
     'insert into right_transfers default values',
     'insert into log_epochs default values',
     "select ensure_attempts_partitions('2026-02-01')",
+    "select index_attempts('2026-02-01')",
   ]) {
     for (const postgres of [reader, auditor]) assert.throws(() => postgres.query(statement), refused, statement)
   }
-  service.query("select ensure_attempts_partitions('2026-02-01')")
+  service.query("select ensure_attempts_partitions('2026-02-01'), index_attempts('2026-02-01')")
+  for (const statement of [
+    "select prepare_partition('checkout_attempts', 'purchases')",
+    'update checkout_attempts_20260201 set n = n',
+    'delete from checkout_attempts_20260201',
+    'create index on checkout_attempts_20260201 (n)',
+  ])
+    assert.throws(() => service.query(statement), refused, statement)
   assert.throws(() => reader.query("insert into audits (verdict) values ('passed')"), refused)
   for (const postgres of [service, reader, auditor])
-    postgres.query(`select from attempts, right_transfers, purchases, sales, audits, log_offsets, log_epochs
+    postgres.query(`select from attempts, attempts_partitions, right_transfers, purchases, sales, audits, log_offsets, log_epochs
       where shard_of(1, 3::smallint, 1::smallint) = 0`)
   const mighty =
     "select from pg_roles where rolname ~ '^hotcakes' and (rolsuper or rolcreatedb or rolcreaterole or rolreplication)"

@@ -12,3 +12,7 @@ export interface CopiedChunk {
   /** From BEGIN to the answer to COMMIT. */
   readonly seconds: number
 }
+
+export function rowCount({ rows }: CopiedChunk): number {
+  return copiedTables.reduce((sum, table) => sum + rows[table], 0)
+}

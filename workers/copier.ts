@@ -13,9 +13,10 @@ import {
   saleColumns,
   transferColumns,
 } from '../core/postgres/record-columns.ts'
-import { isoTime, msPerDay, msPerSecond } from '../core/time.ts'
+import { isoTime, msPerSecond } from '../core/time.ts'
 import type { CopiedChunk } from './copied-chunk.ts'
 import type { CopyText } from './copy-text.ts'
+import { DayPartitions } from './day-partitions.ts'
 import type { StepHook } from './drain-steps.ts'
 import { isLockTimeout, lockFault, lockTables } from './locks.ts'
 import type { LogChunk } from './log-chunk.ts'
@@ -44,8 +45,7 @@ export class Copier {
   #postgres: Postgres | undefined
   /** The last transaction waited too long for a lock. */
   #wasLocked = false
-  /** Days whose partitions are known to exist, by what this connection has seen. */
-  readonly #daysReady = new Set<number>()
+  readonly #partitions = new DayPartitions()
 
   constructor(settings: PostgresSettings, reached: StepHook) {
     this.#settings = settings
@@ -65,21 +65,29 @@ export class Copier {
    */
   copy(chunk: LogChunk): CopiedChunk {
     const rows = this.#rows
+    const partitions = this.#partitions
     const { through, entries } = rows.encode(chunk)
     assert.ok(compareLogPositions(chunk.after, through) < 0 && compareLogPositions(through, chunk.through) <= 0)
     assert.ok(rows.purchases.rowCount <= rows.purchaseAttempts.rowCount, 'a purchase is an attempt as well')
     return this.#orDisconnect((postgres) => {
-      this.#preparePartitions(postgres)
+      partitions.prepare(postgres, rows.days)
       const started = performance.now()
       postgres.transaction(() => {
-        if (this.#wasLocked) lockTables(postgres)
+        if (this.#wasLocked) lockTables(postgres, partitions.names)
         moveOffset(postgres, chunk, through)
         this.#reached('after_offset')
         this.#insertSales(postgres)
-        copyTable(postgres, `checkout_attempts (${checkoutColumns})`, rows.checkouts)
-        copyTable(postgres, `purchase_attempts (${purchaseAttemptColumns})`, rows.purchaseAttempts)
+        partitions.into('checkout_attempts', (table) =>
+          copyTable(postgres, `${table} (${checkoutColumns})`, rows.checkouts),
+        )
+        partitions.into('purchase_attempts', (table) =>
+          copyTable(postgres, `${table} (${purchaseAttemptColumns})`, rows.purchaseAttempts),
+        )
         copyTable(postgres, `purchases (${purchaseColumns})`, rows.purchases)
-        copyTable(postgres, `right_transfers (${transferColumns})`, rows.transfers)
+        partitions.into('right_transfers', (table) =>
+          copyTable(postgres, `${table} (${transferColumns})`, rows.transfers),
+        )
+        partitions.assertAttached(postgres)
         this.#reached('after_copy')
       })
       this.#reached('after_commit')
@@ -102,7 +110,7 @@ export class Copier {
   close(): void {
     this.#postgres?.close()
     this.#postgres = undefined
-    this.#daysReady.clear()
+    this.#partitions.forget()
   }
 
   #orDisconnect<Result>(work: (postgres: Postgres) => Result): Result {
@@ -128,16 +136,6 @@ export class Copier {
       `select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'`,
     )
     return postgres
-  }
-
-  /** In a transaction of its own: a second persister sees the partition without waiting for a copy to end. */
-  #preparePartitions(postgres: Postgres): void {
-    for (const day of this.#rows.days) {
-      if (this.#daysReady.has(day)) continue
-      const date = isoTime(day * msPerDay).slice(0, 10)
-      postgres.query('select ensure_attempts_partitions($1::date)', [date])
-      this.#daysReady.add(day)
-    }
   }
 
   /**

@@ -11,10 +11,11 @@ export function isLockTimeout(error: unknown): boolean {
 /**
  * First in a transaction, after one that met a lock: rows that are copied before the lock is met stay in their tables as
  * dead rows, with each further attempt more. ONLY: the partitions are too many to lock them all.
+ * @param partitions those that are written to
  */
-export function lockTables(postgres: Postgres): void {
-  postgres.query(`lock table only checkout_attempts, only purchase_attempts, only right_transfers, sales, purchases
-    in row exclusive mode`)
+export function lockTables(postgres: Postgres, partitions: readonly string[]): void {
+  const tables = ['only checkout_attempts', 'only purchase_attempts', 'only right_transfers', 'sales', 'purchases']
+  postgres.query(`lock table ${[...tables, ...partitions].join(', ')} in row exclusive mode`)
 }
 
 /**

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { Fault } from '../core/faults.ts'
 import {
   drainBytesMax,
-  drainIntervalMs,
+  drainIntervalMsMin,
   drainRetryDelayMsMin,
   drainStandbyMs,
   logReadBlockMs,
@@ -15,8 +15,9 @@ import { missingEntries } from '../core/recovery/verdict.ts'
 import { publishCommitted } from '../core/redis/committed-channel.ts'
 import type { ShardKeys } from '../core/redis/keys.ts'
 import type { LogState, SaleStore } from '../core/redis/sale-store.ts'
-import type { CopiedChunk } from './copied-chunk.ts'
+import { type CopiedChunk, rowCount } from './copied-chunk.ts'
 import type { CopyPool } from './copy-pool.ts'
+import { DrainPace } from './drain-pace.ts'
 import {
   type DrainEvent,
   type DrainState,
@@ -70,6 +71,7 @@ export class Persister {
   readonly #troubles: Troubles
   readonly #waits: Waits
   readonly #suspects = new Suspects()
+  readonly #pace = new DrainPace()
   readonly #report: StateReport
   /** Changed by #move alone. */
   #state: DrainState = initialState
@@ -131,7 +133,7 @@ export class Persister {
     if (this.#state.offset === undefined) await this.#locate()
     const after = this.#knownPosition
     const blockMs = isDraining || this.#state.place.name !== 'active' ? 0 : logReadBlockMs
-    const { entriesMax } = this.#suspects
+    const entriesMax = Math.min(this.#suspects.entriesMax, this.#pace.entriesMax)
     const { run, entries } = await this.#waits.on("Redis' log", reader.read(after, { entriesMax, blockMs }))
     if (entries.length === 0) {
       await this.#checkIdle(run)
@@ -141,6 +143,7 @@ export class Persister {
     const startedAtMs = performance.now()
     const copied = await this.#copy(chunk)
     metrics.copied(copied)
+    const intervalMs = this.#pace.intervalMs({ startedAtMs, entries: copied.entries, rows: rowCount(copied) })
     this.#succeeded({ name: 'copied', through: copied.through, atMs: performance.now() })
     reached('before_trim')
     const isAwaited = await this.#announce()
@@ -149,7 +152,7 @@ export class Persister {
     // No wait when more is there already (the read was full), or when purchases wait for their commit: then the next
     // transaction takes what came in during this one.
     const isBehind = copied.entries < entries.length || entries.length === entriesMax
-    if (!isBehind && !isDraining && !isAwaited) await this.#pause(drainIntervalMs - (performance.now() - startedAtMs))
+    if (!isBehind && !isDraining && !isAwaited) await this.#pause(intervalMs - (performance.now() - startedAtMs))
     return 'moved'
   }
 
@@ -306,7 +309,7 @@ export class Persister {
   #delayAfter(failure: Failure, fault: Fault): number {
     switch (failure.name) {
       case 'overtaken':
-        return this.#state.goal === 'run' ? 0 : drainIntervalMs
+        return this.#state.goal === 'run' ? 0 : drainIntervalMsMin
       case 'gap_seen':
       case 'run_refused':
       case 'redis_replaced': // it looks again after a wait of its own

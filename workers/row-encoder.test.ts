@@ -79,6 +79,31 @@ test('each purchase is a row, and one that sold is a purchase besides', () => {
   assert.deepEqual(lines(rows.purchases.text), [`${now}\t3\t1\t0\t7\t1\t${nonce}\tann`])
 })
 
+test('purchases of a chunk stand in the order of their primary key, whole batches of it', () => {
+  const { purchased } = outcomes
+  const sold = (seq: number, items: readonly (readonly [sale: number, index: string])[]) =>
+    batch(
+      seq,
+      items.map(([sale, index]) => [sale, index, nonce, ''] as const),
+      [nowMs, ...items.flatMap(() => [purchased.code, 'ann'])],
+    )
+  const first = sold(1, [
+    [7, '30'],
+    [7, '4'],
+    [6, '9'],
+  ])
+  const rows = encoded(
+    first,
+    sold(2, [
+      [7, '10'],
+      [6, '10'],
+    ]),
+  )
+  const keys = lines(rows.purchases.text).map((line) => line.split('\t').slice(2, 6).join(' '))
+  assert.deepEqual(keys, ['1 2 6 9', '2 1 6 10', '1 1 7 4', '2 0 7 10', '1 0 7 30'])
+  assert.equal(rows.purchases.rowCount, 5)
+})
+
 test('places count commands of both operations in one row', () => {
   const commands = [
     [7, '1', nonce, 'ann'],

@@ -12,8 +12,8 @@ import { startHotcakes } from '../harness/server-under-test.ts'
 import { sampleEntries } from './sample-sale.ts'
 import type { Candidate, Case, Scale, Subject } from './subject.ts'
 
-// The persister's own text through its own connection into a copy of its table, with the partition and the indexes that
-// a day of sales has; a transaction each time, which is what an fsync belongs to. libpq loads into this process here.
+// The persister's own text through its own connection into a copy of its table, into the partition and with the index that
+// a day of sales has while it lasts; a transaction each time, which is what an fsync belongs to. libpq loads into this process here.
 
 const schema = 'hotcakes_micro'
 const table = `${schema}.checkout_attempts`
@@ -26,6 +26,7 @@ const recreate = `
   create schema ${schema};
   create table ${table} (like public.checkout_attempts including all) partition by range (decided_at);
   create table ${schema}.day (like public.checkout_attempts including all);
+  create index on ${schema}.day using brin (decided_at, sale_id int8_minmax_multi_ops);
   alter table ${table} attach partition ${schema}.day for values from (minvalue) to (maxvalue)`
 
 /** DB_HOST and its like if they are set, otherwise the PostgreSQL of a hotcakes that is started for it. */
@@ -58,7 +59,7 @@ function copyText(rows: number): Buffer {
 
 function toCandidate(postgres: Postgres, rows: number, checkedRows: number): Candidate {
   const text = copyText(rows)
-  const statement = `copy ${table} (${checkoutColumns}) from stdin`
+  const statement = `copy ${schema}.day (${checkoutColumns}) from stdin`
   const copy = (chunk: Buffer): number => postgres.transaction(() => postgres.copyIn(statement, [chunk]))
   const prepare = (): void => {
     postgres.query(recreate)

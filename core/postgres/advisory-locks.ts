@@ -7,3 +7,5 @@ export const schemaLock = ours
 export const partitionsLock = [ours, 1] as const
 /** Whoever rebuilds Redis. */
 export const recoveryLock = [ours, 2] as const
+/** Whoever makes the indexes of a day that is over: index_attempts in core/postgres/schema/008-day-indexes.sql. */
+export const dayIndexLock = [ours, 3] as const

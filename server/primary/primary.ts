@@ -11,6 +11,7 @@ import { firstShard, shardNumbers } from '../../core/shards.ts'
 import { AuditWatch } from './audit-watch.ts'
 import { ClusterMetrics } from './cluster-metrics.ts'
 import { startDatabase } from './database-start.ts'
+import { DayIndexes } from './day-indexes.ts'
 import { whenAvailable } from './dependencies.ts'
 import { greet } from './greeting.ts'
 import { Guards } from './guards.ts'
@@ -88,6 +89,7 @@ export async function startPrimary(options: PrimaryOptions): Promise<RollingRelo
   openChildren({ ...serving, supervisor, hasServices: services.areThere })
   guards.run((error) => shutdown.onFault(error))
   await supervisor.allReady(shutdown.signal)
+  openDayIndexes(serving)
 
   const number = Math.floor(Date.now() / 1_000 / app.saleIntervalSeconds)
   const sale = await first.store.saleState(number).catch(undefinedForFault) // Redis is away just now: the rest is still true
@@ -256,6 +258,23 @@ function followSeen(supervisor: Supervisor, shards: OpenShards): void {
   supervisor.onGone((child) => {
     for (const { seen } of shards) seen.hasAnswered(child)
   })
+}
+
+/** What days that are over are indexed by: the sale needs none of it. */
+function openDayIndexes({ config, log, shutdown, shards }: WithShards): void {
+  const lagSeconds = async (): Promise<number> => {
+    const states = await Promise.all(shards.map((shard) => shard.logStateWithin(leftQueryMsMax)))
+    return Math.max(...states.map((state) => state?.lagSeconds ?? 0))
+  }
+  const indexes = new DayIndexes({ settings: config.db, log, lagSeconds })
+  shutdown.opened({
+    name: 'the indexes of days that are over',
+    close: async () => {
+      await indexes.close()
+      return []
+    },
+  })
+  void indexes.run()
 }
 
 interface ChildrenOptions {
