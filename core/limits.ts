@@ -186,7 +186,7 @@ export const asyncPostgresRetryDelayMsMin = 100
 export const asyncPostgresRetryDelayMsMax = 2_000
 /** Connections of one HTTP worker: two for reading, and one for counts that take longer. */
 export const postgresConnectionsPerWorker = 3
-/** Of the primary (four while it starts), the persister, an audit and a recovery, with room for people. */
+/** Of the primary (five), the persister, an audit and a recovery, with room for people. */
 export const postgresConnectionsBeside = 12
 /** A schema file may build an index over a table that has long been in use, or wait for another server's migration. */
 export const schemaStatementTimeoutMs = 600_000

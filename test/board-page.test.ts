@@ -134,7 +134,7 @@ test('a shard that is away: which part of the sale is out of reach, to eye and e
   const dark = await BoardPage.open(t, { browser, baseUrl: shop.baseUrl, look: { colorScheme: 'dark' } })
   const sale = await currentSale(shop)
   for (const index of [1, 2]) await hold(shop, 'ann', `${sale}-${index}`)
-  await eventually(async () => (await board.count('held')) === 2)
+  await eventually(async () => (await board.count('held')) === 2, { what: 'both holds' })
   assert.ok(!(await page.locator('#missing, #legend-missing').first().isVisible()))
   const looks = async (item: number) => String(await page.evaluate(pictureOf(item)))
   const [taken, free] = [await looks(2), await looks(5)]
@@ -169,7 +169,7 @@ test('a shard that is away: which part of the sale is out of reach, to eye and e
   await comeBack(node, store)
   await notice.waitFor({ state: 'hidden' })
   await page.locator('#announcer').filter({ hasText: 'within reach again' }).waitFor({ state: 'attached' })
-  await eventually(async () => (await board.count('held')) === 3)
+  await eventually(async () => (await board.count('held')) === 3, { what: 'all holds after its return' })
   assert.equal(await looks(5), free)
 })
 

@@ -105,6 +105,8 @@ test('when the active one of two persisters dies, the other takes over', async (
   await eventually(() => recordedAttempts(postgres).length === buyers.decided.length)
   assertRecorded(postgres, buyers.decided)
   const heir = both.find((one) => one !== active) as TestPersister
+  // The rows are there before it has said so.
+  await eventually(() => heir.logLines().some(({ from, why }) => from === 'standby' && why === 'copied'))
   const story = heir.logLines().flatMap(({ from, to, why, msg }) => (from === undefined ? msg : `${from} ${why} ${to}`))
   assert.deepEqual(
     story.filter((line) => /^standby|takes over/.test(line)).slice(-3),

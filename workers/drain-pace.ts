@@ -1,8 +1,6 @@
 import { drainEntriesMax, drainIntervalMsMax, drainIntervalMsMin, drainRowsAim } from '../core/limits.ts'
 import { msPerSecond } from '../core/time.ts'
 
-/** The load at which the longest wait brings as many rows as a transaction should have. */
-const rowsPerSecondFull = drainRowsAim / (drainIntervalMsMax / msPerSecond)
 /** Until anything is known of the entries: few enough when each holds as many rows as it can. */
 const rowsPerEntryUnknown = 50
 
@@ -30,7 +28,9 @@ export class DrainPace {
     const spanMs = Math.max(1, startedAtMs - this.#startedAtMs)
     this.#startedAtMs = startedAtMs
     this.#rowsPerEntry = Math.max(1, rows / entries)
-    const load = (rows * msPerSecond) / spanMs / rowsPerSecondFull
-    return Math.max(drainIntervalMsMin, drainIntervalMsMax * Math.min(load, 1 / load))
+    const rowsPerSecond = (rows * msPerSecond) / spanMs
+    const grown = (drainIntervalMsMax * rowsPerSecond) / drainRowsAim
+    const enough = (drainRowsAim * msPerSecond) / rowsPerSecond
+    return Math.max(drainIntervalMsMin, Math.min(grown, drainIntervalMsMax, enough))
   }
 }
