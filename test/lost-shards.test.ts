@@ -1,5 +1,5 @@
 // Goal: where two shards have forgotten together how a right went through them to a third, and one of them was declared lost, the
-// other does not grant the right again, whichever comes back first.
+// other does not grant the right again, whichever comes back first; nor does one that needs it for a hold that is over.
 // Method: three shards in one Redis with their record, without a server. Nothing of the first two is drained.
 
 import assert from 'node:assert/strict'
@@ -13,6 +13,7 @@ import { assertRightsHold, type Installation, rightsOf, startInstallation } from
 import { startPostgres } from './helpers/services.ts'
 import { restoreShard, saveShard } from './helpers/shard-data.ts'
 import type { SpreadSale } from './helpers/spread-sale.ts'
+import { stepRedisClock } from './helpers/stepped-redis-clock.ts'
 
 const shards = 3
 const [home, between, end] = [0, 1, 2]
@@ -73,4 +74,29 @@ test('a shard that has passed on what it got from one that is declared lost keep
   assert.deepEqual((await rightsOf(sale, user))[between], { used: 0, rights: 0, lent: [0, 0, 1], got: [1, 0, 0] })
   assert.deepEqual(kinds(await installation.admit()), ['rebuilt', 'unneeded', 'unneeded'])
   await assertNothingIsFree(installation, sale)
+})
+
+test('a hold that a clock has brought to life counts as no right of a shard that is declared lost', async (t) => {
+  const installation = await startInstallation(t, db, shards)
+  await installation.admit()
+  const sale = await installation.open({ userLimit: 1 })
+  const [first, second] = [sale.nextItem(between), sale.nextItem(home)]
+  const expired = await sale.checkOut(user, first)
+  await installation.drain()
+  const before = await saveShard(installation.admin, between)
+  const clock = await stepRedisClock(installation.admin)
+  await clock.set(sale.terms.holdMs + 1_000)
+  const held = await sale.checkOut(user, second)
+  assert.deepEqual([expired.reply, held.reply], ['held', 'held'])
+  await restoreShard(installation.admin, between, before)
+  await clock.set(0)
+  assert.equal(await declareLost(installation.database, end), 'declared')
+  assert.deepEqual(kinds(await installation.admit({ [end]: ask })), ['unneeded', 'admitted', 'declared_lost'])
+  await assertRightsHold(sale, user)
+  assert.equal(await sale.purchase(first, expired.nonce), 'code_expired')
+  assert.equal(await sale.purchase(second, held.nonce), 'purchased')
+  assert.deepEqual(kinds(await installation.admit()), ['unneeded', 'unneeded', 'rebuilt'])
+  assert.deepEqual((await rightsOf(sale, user))[end], { used: 0, rights: 0, lent: [0, 0, 0], got: [0, 0, 0] })
+  await assertRightsHold(sale, user)
+  await installation.drain()
 })

@@ -13,7 +13,7 @@ import { openRedis, startRedis } from './helpers/services.ts'
 import { connectShards } from './helpers/sharded-sale.ts'
 import { RedisShards } from './model/redis-shards.ts'
 import { itemsPerShard, RightsRun, type RightsStep, type RunOptions, Tally } from './model/rights-run.ts'
-import { holdMs, type RightsScenario, rightsScenario, shardsMax } from './model/rights-steps.ts'
+import { holdMs, type RightsScenario, revivingScenario, rightsScenario, shardsMax } from './model/rights-steps.ts'
 
 const runs = Number(process.env['MODEL_RUNS'] ?? 60)
 const runsOfModel = 25 * runs
@@ -89,6 +89,18 @@ test(`by the model nobody has more than the limit where the clock steps back too
 test(`by the model nobody has more than the limit where disks are lost and shards declared lost (SEED=${seed})`, async (t) => {
   const scenario = rightsScenario({ stepsBack: false, stepsMax: 120, losses: true })
   const reaches = [...everyReply, 'declared lost', 'disk lost']
+  const tally = await assertHolds(t, scenario, { protocol: 'whole', drains: true, numRuns: runsOfModel, reaches })
+  assert.equal(tally.all['cut'], undefined, 'no live hold is ever cut off')
+})
+
+test(`by the model nobody has more than the limit where a clock brings holds to life whose rights went on (SEED=${seed})`, async (t) => {
+  const scenario = revivingScenario({ losses: false })
+  await assertHolds(t, scenario, { protocol: 'whole', numRuns: runsOfModel, reaches: ['short', 'cut'] })
+})
+
+test(`by the model nobody has more than the limit where shards are declared lost besides (SEED=${seed})`, async (t) => {
+  const scenario = revivingScenario({ losses: true })
+  const reaches = ['short', 'cut', 'owed', 'declared lost', 'disk lost']
   await assertHolds(t, scenario, { protocol: 'whole', drains: true, numRuns: runsOfModel, reaches })
 })
 
@@ -100,6 +112,11 @@ test(`Redis' shards decide like those of the model, and nobody has more than the
 test(`Redis' shards decide like the model where the clock steps back too (SEED=${seed})`, async (t) => {
   const scenario = rightsScenario({ stepsBack: true, stepsMax: 60 })
   await assertHolds(t, scenario, { protocol: 'whole', real, numRuns: runs, reaches: repliesInFewRuns })
+})
+
+test(`Redis' shards decide like the model where a clock brings holds to life whose rights went on (SEED=${seed})`, async (t) => {
+  const scenario = revivingScenario({ losses: false })
+  await assertHolds(t, scenario, { protocol: 'whole', real, numRuns: runs, reaches: ['short', 'cut'] })
 })
 
 const breach = /^(?:ann|bob:1) has \d+ of \d+$/
@@ -197,4 +214,45 @@ test('a hold whose right went elsewhere is cut off, where its shard forgot that 
   assert.deepEqual([tally.all['cut'], tally.all['code_expired'], tally.all['held']], [1, 1, 2])
   const message = 'ann has 2 of 1'
   await assert.rejects(play(scenario, { protocol: 'unsettled', real }), { name: 'AssertionError', message })
+})
+
+test('a hold that a clock has brought to life is cut off where it is, though another shard is short of its right', async () => {
+  const bob = { ...ann, user: 1 }
+  const steps: readonly RightsStep[] = [
+    { kind: 'batch', shard: 1, commands: [{ kind: 'lend', user: 1, to: 0, messages: [] }] },
+    { kind: 'batch', shard: 0, commands: [{ kind: 'checkout', ...bob, messages: [0] }] },
+    { kind: 'save', shard: 0 },
+    { kind: 'clock', stepMs: holdMs },
+    { kind: 'batch', shard: 0, commands: [{ kind: 'lend', user: 1, to: 1, messages: [] }] },
+    // From 1, which has it from 0.
+    { kind: 'batch', shard: 1, commands: [{ kind: 'lend', user: 1, to: 2, messages: [1] }] },
+    { kind: 'batch', shard: 2, commands: [{ kind: 'checkout', ...bob, messages: [2] }] },
+    { kind: 'clock', stepMs: -1 },
+    { kind: 'lose', shards: [1, 0] },
+    { kind: 'finish' },
+    { kind: 'batch', shard: 0, commands: [{ kind: 'purchase', offer: 0 }] },
+    { kind: 'batch', shard: 2, commands: [{ kind: 'purchase', offer: 0 }] },
+  ]
+  const scenario = { shards: 4, limit: 1, steps }
+  const tally = new Tally()
+  await play(scenario, { protocol: 'whole', real, tally })
+  assert.deepEqual([tally.all['cut'], tally.all['code_expired'], tally.all['purchased']], [1, 1, 1])
+  const message = 'bob:1 has 2 of 1'
+  await assert.rejects(play(scenario, { protocol: 'unsettled', real }), { name: 'AssertionError', message })
+})
+
+test('a shard that was declared lost is not taken to have lent what a clock has brought to life', async () => {
+  const steps: readonly RightsStep[] = [
+    { kind: 'round', user: 0, item: 1 },
+    { kind: 'save', shard: 1 },
+    { kind: 'clock', stepMs: holdMs },
+    { kind: 'round', user: 0, item: 0 },
+    { kind: 'lose', shards: [1] },
+    { kind: 'declare', shard: 2 },
+    { kind: 'clock', stepMs: -1 },
+    { kind: 'finish' },
+  ]
+  const tally = new Tally()
+  await play({ shards: 3, limit: 1, steps }, { protocol: 'whole', tally })
+  assert.deepEqual([tally.all['held'], tally.all['cut'], tally.all['owed']], [2, 1, undefined])
 })

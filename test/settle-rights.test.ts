@@ -68,6 +68,41 @@ test('who is short is given what is free where others wait; a hold that is left 
   assert.deepEqual(await shop.names(1, sale, [checkout(5, 'ann')]), ['rights_elsewhere'])
 })
 
+test('of all holds where others wait the first to expire is cut off, and its right goes to who is short', async () => {
+  const sale = await shop.openSale({ userLimit: 6 })
+  const [first, second, last] = [checkout(2, 'ann'), checkout(5, 'ann'), checkout(1, 'ann')]
+  await shop.replies(1, sale, [first])
+  const { holdsExpireAtMs: [firstEnd = 0] = [] } = (await shop.entryOf(1, sale, 'ann')) ?? {}
+  await eventually(async () => (await shop.store(0).logState()).nowMs > firstEnd - 600_000, { what: 'another moment' })
+  await shop.replies(1, sale, [second])
+  await shop.replies(0, sale, [last])
+  const left = await whileWaiting([0, 1], async () => {
+    await shop.store(0).rights.restore(sale, 2, [{ user: 'ann', lent: 2, got: 0 }])
+    return settle([0, 1], sale)
+  })
+  assert.equal(left, 0)
+  assert.deepEqual((await shop.entryOf(0, sale, 'ann'))?.rights, [
+    { peer: 1, lent: 0, got: 1 },
+    { peer: 2, lent: 2, got: 0 },
+  ])
+  const buy = ({ index, nonce }: typeof first) => purchase(index, nonce)
+  assert.deepEqual(await shop.names(1, sale, [buy(first), buy(second)]), ['code_expired', 'purchased'])
+  assert.deepEqual(await shop.names(0, sale, [buy(last)]), ['purchased'])
+})
+
+test('who has nothing but is short is given the right of a hold that is cut off elsewhere', async () => {
+  const sale = await shop.openSale({ userLimit: 3 })
+  const held = checkout(2, 'ann')
+  await shop.replies(1, sale, [held])
+  const left = await whileWaiting([0, 1], async () => {
+    await shop.store(0).rights.restore(sale, 2, [{ user: 'ann', lent: 2, got: 0 }])
+    return settle([0, 1], sale)
+  })
+  assert.equal(left, 0)
+  assert.deepEqual((await shop.entryOf(1, sale, 'ann'))?.rights, [{ peer: 0, lent: 1, got: 0 }])
+  assert.deepEqual(await shop.names(1, sale, [purchase(2, held.nonce)]), ['code_expired'])
+})
+
 test('a purchase is never taken back: it is told of', async () => {
   const sale = await shop.openSale({ userLimit: 3 })
   const held = checkout(1, 'ann')

@@ -8,10 +8,10 @@ import { type Listing, listings, relist } from '../redis/listings.ts'
 import type { RightsOfUser, ShardEpoch } from '../redis/rights-store.ts'
 import type { SaleStore } from '../redis/sale-store.ts'
 import { entriesBetween } from './log-chain.ts'
-import { shortWhenBack } from './lost-rights.ts'
+import { LostRights } from './lost-rights.ts'
 import { type Queries, readRecordHead } from './record-head.ts'
 import { recordedRights } from './sales-on-record.ts'
-import { giveRights, settleRights } from './settle-rights.ts'
+import { settleRights } from './settle-rights.ts'
 
 /** A shard with its epoch: the one in force, or the one that is about to begin. */
 export interface ExchangeParty {
@@ -85,13 +85,11 @@ async function settleSale(options: ExchangeOptions, terms: SaleTerms, nowMs: num
     ...joining.map((store) => ({ store, isAdmitted: false })),
     ...deciding.map((store) => ({ store, isAdmitted: true })),
   ]
-  for (const shard of declaredLost) {
-    // Those that join may have their rights: they must not be granted here before it is back.
-    for (const buyer of await shortWhenBack({ session, terms, shard, asked, declaredLost, nowMs })) {
-      await giveRights(joining, { sale, to: shard, buyer })
-    }
-  }
-  const buyers = await settleRights(joining, sale, { declaredLost })
+  const lost = { session, terms, shards: declaredLost, asked, nowMs }
+  const buyers = await settleRights(joining, sale, {
+    lender: declaredLost[0],
+    lost: declaredLost.length > 0 ? (users) => LostRights.of(lost, users) : undefined,
+  })
   if (buyers > 0) say(`sale ${sale}: ${buyers} buyers have purchases in a shard for which it has no rights`)
 }
 

@@ -2,11 +2,21 @@ import { exchangeUsersPerCall } from '../limits.ts'
 import { callFunction, functionName } from '../redis/library.ts'
 import type { RightsOfUser } from '../redis/rights-store.ts'
 import type { SaleStore } from '../redis/sale-store.ts'
+import type { LostRights } from './lost-rights.ts'
 
 /** A buyer who takes up more at a shard than the rights there. */
-export interface ShortOfRights {
+interface ShortOfRights {
   readonly user: string
   readonly missing: number
+}
+
+type Short = ShortOfRights & { readonly store: SaleStore }
+
+export interface SettleOptions {
+  /** Those that were declared lost, as they will be when they are back, of these users too. Left out: there are none. */
+  readonly lost?: ((users: Iterable<string>) => Promise<LostRights>) | undefined
+  /** A shard of these. */
+  readonly lender?: number | undefined
 }
 
 /**
@@ -14,48 +24,90 @@ export interface ShortOfRights {
  * know, and before the first of them is admitted: see functions/settling.lua. Needed for one alone too: it may be short
  * because of a clock that has stepped back.
  * @param waiting all shards that are to be admitted, none of which is
- * @param options.declaredLost what is still missing then, one of these must have lent, and is told so when it is back
  * @returns how many buyers have more purchases than rights all the same: none
  * @throws Fault HC_RECORD_UNSOUND when one of them was admitted meanwhile
  */
 export async function settleRights(
   waiting: readonly SaleStore[],
   sale: number,
-  { declaredLost = [] }: { declaredLost?: readonly number[] } = {},
+  { lost, lender }: SettleOptions = {},
 ): Promise<number> {
-  const [lender] = declaredLost
-  const short: SaleStore[] = []
-  for (const store of waiting) {
-    let isShort = false
-    for await (const buyer of shortOfRights(store, sale, { cut: false })) {
-      const missing = await takeRights(waiting, sale, store, buyer)
-      if (missing === 0) continue
-      if (lender === undefined) isShort = true
-      else await owe(store, sale, lender, { user: buyer.user, missing })
-    }
-    if (isShort) short.push(store)
-  }
+  let short = await giveToShort(waiting, sale)
+  const back = await lost?.(short.map(({ user }) => user))
+  if (back !== undefined) await giveToLost(waiting, sale, back)
+  const surplus = holdsTooMany(short, back)
   let buyersLeft = 0
-  for (const store of short) {
-    for await (const _ of shortOfRights(store, sale, { cut: true })) buyersLeft += 1
+  for (const [user, count] of surplus) {
+    if ((await cutHolds(waiting, sale, { user, count })) < count) buyersLeft += 1
   }
+  if (surplus.size > 0) {
+    short = await giveToShort(waiting, sale)
+    if (back !== undefined) await giveToLost(waiting, sale, back)
+  }
+  if (lender !== undefined) for (const { store, ...buyer } of short) await owe(store, sale, lender, buyer)
   return buyersLeft
 }
 
-/** @returns how many are missing still */
-async function takeRights(
+/** What is free where others wait. @returns who is short still, for whom nothing is free any more */
+async function giveToShort(waiting: readonly SaleStore[], sale: number): Promise<Short[]> {
+  const short: Short[] = []
+  for (const store of waiting) {
+    // A scan may come to a buyer twice.
+    const missing = new Map<string, number>()
+    for await (const buyer of shortOfRights(store, sale)) {
+      const restore = async (from: number, total: number): Promise<void> => {
+        await store.rights.restore(sale, from, [{ user: buyer.user, lent: 0, got: total }])
+      }
+      missing.set(buyer.user, await giveRights(waiting, { sale, to: store.shard, buyer, given: restore }))
+    }
+    for (const [user, count] of missing) if (count > 0) short.push({ store, user, missing: count })
+  }
+  return short
+}
+
+/** Those that wait may have the rights of lost shards: they must not be granted here before these are back. */
+async function giveToLost(waiting: readonly SaleStore[], sale: number, back: LostRights): Promise<void> {
+  for (const buyer of back.short) {
+    const given = (from: number, total: number): void => back.got(buyer, from, total)
+    await giveRights(waiting, { sale, to: buyer.shard, buyer, given })
+  }
+}
+
+/**
+ * Of each buyer who has more purchases and live holds than rights, though all that is free was given: how many more. The
+ * shards that were declared lost count in with their purchases, because they can only give what these leave.
+ */
+function holdsTooMany(short: readonly Short[], back: LostRights | undefined): Map<string, number> {
+  const missing = new Map<string, number>()
+  for (const { user, missing: count } of short) missing.set(user, (missing.get(user) ?? 0) + count)
+  for (const { user } of back?.short ?? []) missing.set(user, missing.get(user) ?? 0)
+  const tooMany = [...missing].map(([user, count]) => [user, count - (back?.spare(user) ?? 0)] as const)
+  return new Map(tooMany.filter(([, count]) => count > 0))
+}
+
+/**
+ * Cuts off so many of a buyer's holds, wherever they are: those that expire first. A hold that was over when its right went
+ * on expires before all that were alive then.
+ * @returns how many there were
+ */
+async function cutHolds(
   waiting: readonly SaleStore[],
   sale: number,
-  to: SaleStore,
-  buyer: ShortOfRights,
+  { user, count }: { user: string; count: number },
 ): Promise<number> {
-  const restore = async (from: number, total: number): Promise<void> => {
-    await to.rights.restore(sale, from, [{ user: buyer.user, lent: 0, got: total }])
+  const held: { store: SaleStore; end: number }[] = []
+  for (const store of waiting) {
+    const ends = await call(store, sale, 'rights_cut', [user, ''])
+    for (const end of ends as number[]) held.push({ store, end })
   }
-  return await giveRights(
-    waiting.filter((giver) => giver !== to),
-    { sale, to: to.shard, buyer, given: restore },
-  )
+  const cut = held.toSorted((a, b) => a.end - b.end).slice(0, count)
+  const kept = new Map<SaleStore, number>()
+  for (const { store } of held) kept.set(store, (kept.get(store) ?? 0) + 1)
+  for (const { store } of cut) kept.set(store, (kept.get(store) ?? 0) - 1)
+  for (const store of new Set(cut.map((each) => each.store))) {
+    await call(store, sale, 'rights_cut', [user, kept.get(store) ?? 0])
+  }
+  return cut.length
 }
 
 interface Giving {
@@ -64,22 +116,21 @@ interface Giving {
   readonly to: number
   readonly buyer: ShortOfRights
   /** How many one has given since the beginning, after it has given some now. */
-  readonly given?: (from: number, total: number) => Promise<void>
+  readonly given: (from: number, total: number) => Promise<void> | void
 }
 
 /**
- * Lends the shard of the buyer's rights what is free at those that wait.
+ * Lends the shard of the buyer's rights what is free at the others that wait.
  * @returns how many are missing still
  */
-export async function giveRights(givers: readonly SaleStore[], { sale, to, buyer, given }: Giving): Promise<number> {
+async function giveRights(waiting: readonly SaleStore[], { sale, to, buyer, given }: Giving): Promise<number> {
   let left = buyer.missing
-  for (const giver of givers) {
+  for (const giver of waiting) {
     if (left === 0) break
-    const args = [giver.run, sale, to, buyer.user, left]
-    const name = functionName('rights_give')
-    const reply = await callFunction(giver.redis, giver.keys, { name, args, sales: [sale] })
+    if (giver.shard === to) continue
+    const reply = await call(giver, sale, 'rights_give', [to, buyer.user, left])
     const [count, total] = reply as [number, number]
-    if (count > 0) await given?.(giver.shard, total)
+    if (count > 0) await given(giver.shard, total)
     left -= count
   }
   return left
@@ -107,18 +158,22 @@ export async function* rightsWith(
   } while (cursor !== '0')
 }
 
-/** @param options.cut whether they are what is left when their holds have been cut off */
-async function* shortOfRights(
-  { redis, keys, run }: SaleStore,
-  sale: number,
-  { cut }: { cut: boolean },
-): AsyncGenerator<ShortOfRights> {
+async function* shortOfRights(store: SaleStore, sale: number): AsyncGenerator<ShortOfRights> {
   let cursor = '0'
   do {
-    const args = [run, sale, cursor, exchangeUsersPerCall, cut ? '1' : '']
-    const reply = await callFunction(redis, keys, { name: functionName('rights_short'), args, sales: [sale] })
+    const reply = await call(store, sale, 'rights_short', [cursor, exchangeUsersPerCall])
     const [next, ...flat] = reply as [Buffer, ...(Buffer | number)[]]
     for (let at = 0; at < flat.length; at += 2) yield { user: String(flat[at]), missing: flat[at + 1] as number }
     cursor = String(next)
   } while (cursor !== '0')
+}
+
+/** One of functions/settling.lua, which all begin with the run and the sale. */
+function call(
+  { redis, keys, run }: SaleStore,
+  sale: number,
+  name: 'rights_short' | 'rights_give' | 'rights_cut',
+  args: readonly (string | number)[],
+): Promise<unknown> {
+  return callFunction(redis, keys, { name: functionName(name), args: [run, sale, ...args], sales: [sale] })
 }

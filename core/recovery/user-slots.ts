@@ -54,6 +54,11 @@ export class UserSlots {
     return this.#purchases + this.#ends.filter((end) => end > nowMs).length - this.#rightsHere
   }
 
+  /** How many rights are there beyond the purchases. Below 0: some are missing. */
+  get spare(): number {
+    return this.#rightsHere - this.#purchases
+  }
+
   held({ atMs, endMs }: { atMs: number; endMs: number }): void {
     if (this.#purchases + this.#ends.length >= this.#rightsHere) this.#cutOff(atMs)
     this.#ends = [...this.#ends, endMs].toSorted((a, b) => a - b)

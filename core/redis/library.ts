@@ -21,6 +21,7 @@ const writingNames = [
   'relist',
   'rights_short',
   'rights_give',
+  'rights_cut',
   'sale_state',
   'watch',
 ] as const

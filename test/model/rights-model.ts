@@ -269,21 +269,33 @@ export class ModelShard {
     }
   }
 
-  /**
-   * Whoever takes up more than his rights here, when what has ended is cut off, and how many are missing. With `cut` holds
-   * that are alive are cut off too, first those that end first.
-   */
-  shortOfRights(nowMs: number, { cut }: { cut: boolean }): { user: string; missing: number }[] {
+  /** Whoever takes up more than his rights here, when what has ended is cut off, and how many are missing. */
+  shortOfRights(nowMs: number): { user: string; missing: number }[] {
     const found: { user: string; missing: number }[] = []
     for (const [user, buyer] of this.#state.buyers) {
       const rights = this.rights(user)
       if (slots(buyer) <= rights) continue
-      buyer.ends = liveOnes(buyer.ends, nowMs).toSorted((a, b) => a - b)
-      if (cut) buyer.ends = buyer.ends.slice(Math.max(0, slots(buyer) - rights))
+      buyer.ends = liveOnes(buyer.ends, nowMs)
       const missing = slots(buyer) - rights
       if (missing > 0) found.push({ user, missing })
     }
     return found
+  }
+
+  bought(user: string): number {
+    return this.#buyer(user).bought
+  }
+
+  /** Of the live hold that ends first. */
+  firstEnd(user: string, nowMs: number): number {
+    return Math.min(...liveOnes(this.#buyer(user).ends, nowMs))
+  }
+
+  cutFirst(user: string, nowMs: number): void {
+    const buyer = this.#buyer(user)
+    buyer.ends = liveOnes(buyer.ends, nowMs)
+      .toSorted((a, b) => a - b)
+      .slice(1)
   }
 
   /** Lends up to so many that are free, as #lend. @returns how many, and how many ever */

@@ -99,3 +99,57 @@ export function rightsScenario(options: {
     steps: fc.array(step, { minLength: 1, maxLength: stepsMax, size: 'max' }),
   })
 }
+
+const always = fc.constant(0)
+/** Of the one buyer. */
+const moveOf: fc.Arbitrary<RightsStep> = fc.oneof(
+  { weight: 6, arbitrary: fc.record({ kind: fc.constant('round' as const), user: always, item: few }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('batch' as const),
+      shard: few,
+      commands: fc.tuple(
+        fc.record({ kind: fc.constant('lend' as const), user: always, to: few, messages: fc.tuple(pick) }),
+        fc.record({ kind: fc.constant('purchase' as const), offer: pick }),
+      ),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('save' as const), shard: few }) },
+)
+const moves = fc.array(moveOf, { maxLength: 6, size: 'max' })
+const lostTogether: fc.Arbitrary<RightsStep> = fc.record({
+  kind: fc.constant('lose' as const),
+  shards: fc.array(few, { minLength: 1, maxLength: lostAtOnceMax }),
+})
+
+function clockBy(...stepsMs: number[]): fc.Arbitrary<RightsStep> {
+  return fc.record({ kind: fc.constant('clock' as const), stepMs: fc.constantFrom(...stepsMs) })
+}
+
+/**
+ * Worlds in which all holds of a buyer have ended when its few rights go on, and a clock that steps back brings to life what
+ * shards have that forget that.
+ */
+export function revivingScenario({ losses }: { losses: boolean }): fc.Arbitrary<RightsScenario> {
+  const loss = fc.array(losses ? fc.oneof(lostTogether, lossOf) : lostTogether, {
+    minLength: 1,
+    maxLength: losses ? 4 : 1,
+  })
+  const part = fc
+    .tuple(
+      moves,
+      clockBy(holdMs),
+      moves,
+      loss,
+      clockBy(0, -1, -holdMs),
+      moves,
+      fc.constant<RightsStep>({ kind: 'finish' }),
+    )
+    .map((steps) => steps.flat())
+  return fc.record({
+    shards: fc.integer({ min: 3, max: 4 }),
+    limit: fc.integer({ min: 1, max: 2 }),
+    steps: fc.array(part, { minLength: 1, maxLength: 4, size: 'max' }).map((parts) => parts.flat()),
+  })
+}

@@ -4,14 +4,16 @@ they know of its rights. But where two have forgotten a transfer between them, a
 third that remembers, then that one has fewer rights than purchases and holds, or than none; the other one has its right
 again, and would grant what somebody has already. Those that wait have enough between them: what their purchases and live
 holds take up now was theirs before. So who is short is given what is free at another that waits. Only a clock that has
-stepped back leaves somebody short: the hold had expired by the clock before, and is cut off.
+stepped back leaves somebody short: it has brought holds to life that a right had left behind when it went on, perhaps in
+another shard than the one that is short. They are the first to expire, and are cut off.
 
-rights_short ARGV: run, sale, cursor, count, cut. Cuts off what has expired where it takes up more than the user's rights here,
-  and with cut '1' holds that are alive too, first those that expire first. Returns {cursor, (user, how many rights are
-  still missing)*} for some users at a time, as HSCAN does.
+rights_short ARGV: run, sale, cursor, count. Cuts off what has expired where it takes up more than the user's rights here.
+  Returns {cursor, (user, how many rights are still missing)*} for some users at a time, as HSCAN does.
 rights_give ARGV: run, sale, shard, user, count. Lends that shard up to so many of the user's rights that are free. Returns
   {how many, how many it has lent to it since the beginning}.
-Both only of a run that is not admitted. A sale that is not listed with several shards has nothing to settle.
+rights_cut ARGV: run, sale, user, keep ('': all). Cuts off what has expired, and then those holds that expire first, until so
+  many are left. Returns when these expire, in their order: ms since the sale opened.
+All only of a run that is not admitted. A sale that is not listed with several shards has nothing to settle.
 ]]
 
 -- The working copy of the sale, with the time. nil: it has nothing to settle; or a refusal.
@@ -41,12 +43,6 @@ local function rights_short(keys, args)
     if slots_taken(stored) > rights then
       local entry = without_expired(stored, sale.now)
       local missing = slots_taken(entry) - rights
-      if missing > 0 and args[5] == '1' then
-        local held = (#entry - 2) / 4
-        local cut = math.min(missing, held)
-        entry = sub(entry, 1, 2) .. sub(entry, 3 + 4 * cut)
-        missing = missing - cut
-      end
       if entry ~= stored then call('HSET', key, user, join_rights(entry, moved)) end
       if missing > 0 then
         found[#found + 1] = user
@@ -79,5 +75,23 @@ local function rights_give(keys, args)
   return { given, lent[peer] }
 end
 
+local function rights_cut(keys, args)
+  bind()
+  local sale, refused = sale_to_settle(keys, args[1], args[2])
+  if refused then return refused end
+  local key, user = sale and sale.key .. 'users', args[3]
+  local stored = sale and call('HGET', key, user)
+  if not stored then return {} end
+  local entry, moved = split_rights(stored)
+  local kept = without_expired(entry, sale.now)
+  local held = (#kept - 2) / 4
+  kept = sub(kept, 1, 2) .. sub(kept, 3 + 4 * math.max(0, held - (to_number(args[4]) or held)))
+  if kept ~= entry then call('HSET', key, user, join_rights(kept, moved)) end
+  local ends = {}
+  for at = 3, #kept, 4 do ends[#ends + 1] = struct_unpack('>I4', kept, at) end
+  return ends
+end
+
 redis.register_function('@LIBRARY@_rights_short', rights_short)
 redis.register_function('@LIBRARY@_rights_give', rights_give)
+redis.register_function('@LIBRARY@_rights_cut', rights_cut)
