@@ -5,7 +5,7 @@
 export class CountsByShard<Key extends string> {
   readonly #keys: readonly Key[]
   readonly #places: ReadonlyMap<Key, number>
-  readonly #shardCount: number
+  readonly #toldApart: number
   /** All keys without a shard, and then of each shard. */
   readonly #counts: Float64Array
 
@@ -13,13 +13,13 @@ export class CountsByShard<Key extends string> {
   constructor(keys: readonly Key[], shardCount: number) {
     this.#keys = keys
     this.#places = new Map(keys.map((key, place) => [key, place]))
-    this.#shardCount = shardCount === 1 ? 0 : shardCount
-    this.#counts = new Float64Array(keys.length * (this.#shardCount + 1))
+    this.#toldApart = shardCount === 1 ? 0 : shardCount
+    this.#counts = new Float64Array(keys.length * (this.#toldApart + 1))
   }
 
   /** @param shard undefined: of none, or it is not known */
   add(key: Key, shard?: number): void {
-    const row = shard === undefined || this.#shardCount === 0 ? 0 : shard + 1
+    const row = shard === undefined || this.#toldApart === 0 ? 0 : shard + 1
     const at = row * this.#keys.length + (this.#places.get(key) as number)
     this.#counts[at] = (this.#counts[at] as number) + 1
   }
