@@ -80,8 +80,9 @@ class Holdings {
     // A user's second buyer may be told of the hold after the first one was told of its purchase.
     this.#ofUsers.set(user, holdings.set(code, Math.max(untilMs, holdings.get(code) ?? 0)))
     const nowMs = Date.now()
-    const live = [...holdings.values()].filter((endMs) => endMs > nowMs).length
-    assert.ok(live <= this.#limit, `${user} was told of ${live} holds and purchases`)
+    const live = [...holdings].filter(([, endMs]) => endMs > nowMs)
+    const told = live.map(([own, endMs]) => `${own} for ${endMs - nowMs} ms`)
+    assert.ok(live.length <= this.#limit, `${user} was told of ${told.join(', ')}`)
   }
 
   bought(user: string): number {
@@ -104,7 +105,10 @@ async function decided(http: HttpClient, path: string): Promise<HttpReply> {
 
 /** A hold of the item, if it is decided so. */
 async function tryToHold(shop: Shop, user: string, item: number): Promise<HttpReply> {
-  return await decided(shop.http, checkoutPath(user, `${shop.sale}-${item}`))
+  const id = `${shop.sale}-${item}`
+  const reply = await decided(shop.http, checkoutPath(user, id))
+  if (reply.status === 200) assert.equal(reply.json?.['item_id'], id, 'an answer is that of its own request')
+  return reply
 }
 
 async function redeem(shop: Shop, holdings: Holdings, user: string, code: string): Promise<boolean> {
