@@ -135,12 +135,13 @@ test('a log that is not drained is named, and what Postgres has of it is compare
 test('the audit waits for Postgres to get to where Redis was', async (t) => {
   const { redis, shop, env } = await start(t)
   await sellSome(shop)
-  const running = runAudit(env)
+  let said = ''
+  const running = runAudit(env, [], (text) => (said = text))
+  await eventually(() => said.includes('waiting for 6 log entries'), { what: 'the audit to wait' })
   const persister = await startPersister(t, { db, redis })
   const { status, stdout, stderr } = await running
   assert.equal(status, 0, stderr)
   assert.match(stdout, /up to 1-6/)
-  assert.match(stderr, /waiting for 6 log entries/)
   assert.deepEqual(await persister.drain(), drained)
 })
 

@@ -34,8 +34,12 @@ export interface AuditJson {
 }
 
 /** Runs the audit as a user would, in a folder without a .env file. */
-export async function runAudit(env: Readonly<Record<string, string>>, args: readonly string[] = []): Promise<ToolRun> {
-  return await runTool(executable, env, args)
+export async function runAudit(
+  env: Readonly<Record<string, string>>,
+  args: readonly string[] = [],
+  onStderr?: (text: string) => void,
+): Promise<ToolRun> {
+  return await runTool(executable, env, args, onStderr)
 }
 
 export async function runAuditJson(

@@ -8,11 +8,15 @@ export interface ToolRun {
   readonly stderr: string
 }
 
-/** Runs a compiled program as a user would, in a folder without a .env file, to its end. */
+/**
+ * Runs a compiled program as a user would, in a folder without a .env file, to its end.
+ * @param onStderr is told all of stderr so far, whenever there is more
+ */
 export async function runTool(
   executable: string,
   env: Readonly<Record<string, string>>,
   args: readonly string[] = [],
+  onStderr?: (text: string) => void,
 ): Promise<ToolRun> {
   const folder = createFolder()
   try {
@@ -25,6 +29,7 @@ export async function runTool(
     for (const name of ['stdout', 'stderr'] as const) {
       child[name].setEncoding('utf8').on('data', (text: string) => (output[name] += text))
     }
+    child.stderr.on('data', () => onStderr?.(output.stderr))
     const status = await new Promise<number | null>((resolve, reject) => {
       child.on('error', reject)
       child.on('close', resolve)
