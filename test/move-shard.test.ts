@@ -19,7 +19,7 @@ import { HttpClient } from './helpers/http-client.ts'
 import { assertProblem, checkout, currentSale, hold, purchase } from './helpers/items.ts'
 import { Ledger } from './helpers/ledger.ts'
 import { type MoveRun, startMove } from './helpers/move-shard.ts'
-import { childrenOf } from './helpers/processes.ts'
+import { childrenOf, stillRunning } from './helpers/processes.ts'
 import { type ClusterProcess, startRedisCluster } from './helpers/redis-cluster.ts'
 import { servicesEnv, startPostgres } from './helpers/services.ts'
 
@@ -93,18 +93,14 @@ async function assertAudited(): Promise<void> {
   assert.equal(audit.verdict, 'passed', audit.not_checked.join())
 }
 
-/** What is in the log stays there until it goes on. */
+/** What is in the log stays there until it goes on, or until the primary has replaced it, because it hangs. */
 function stopPersister(t: TestContext): () => void {
   const [pid = assert.fail()] = childrenOf(server.pid, /persister-main/)
-  const goOn = () => void process.kill(pid, 'SIGCONT')
+  const goOn = (): void => {
+    if (stillRunning([pid]).length > 0) process.kill(pid, 'SIGCONT')
+  }
   process.kill(pid, 'SIGSTOP')
-  t.after(() => {
-    try {
-      goOn()
-    } catch {
-      // It has ended by itself.
-    }
-  })
+  t.after(goOn)
   return goOn
 }
 
