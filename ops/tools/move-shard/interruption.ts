@@ -1,20 +1,28 @@
-import { signalEchoMs } from '../../../core/limits.ts'
+import { Interrupts } from '../../../core/interrupts.ts'
 
 /** The move was broken off before a key had moved: somebody has pressed Ctrl+C. */
 export class BrokenOff extends Error {}
 
 /** Ctrl+C: the first asks to go back, or to finish where that is the shorter way; a second one ends everything at once. */
 export class Interruption {
-  readonly #onFirst: () => void
-  #firstMs: number | undefined
+  readonly #interrupts: Interrupts
+  #isAsked = false
 
   constructor(onFirst: () => void) {
-    this.#onFirst = onFirst
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, this.#heard)
+    this.#interrupts = new Interrupts({
+      onFirst: () => {
+        this.#isAsked = true
+        onFirst()
+      },
+      onAgain: (signal) => {
+        this.close()
+        process.kill(process.pid, signal)
+      },
+    })
   }
 
   get isAsked(): boolean {
-    return this.#firstMs !== undefined
+    return this.#isAsked
   }
 
   /** @throws BrokenOff */
@@ -23,20 +31,6 @@ export class Interruption {
   }
 
   close(): void {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, this.#heard)
-  }
-
-  readonly #heard = (signal: NodeJS.Signals): void => {
-    const nowMs = performance.now()
-    const firstMs = this.#firstMs
-    this.#firstMs ??= nowMs
-    if (firstMs === undefined) {
-      this.#onFirst()
-      return
-    }
-    // npm passes on what the terminal has sent to the whole group already: the same press arrives twice.
-    if (nowMs - firstMs < signalEchoMs) return
-    this.close()
-    process.kill(process.pid, signal)
+    this.#interrupts.close()
   }
 }
