@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { Viewer } from '../bench/board/viewer.ts'
-import { freePort } from '../ops/embedded/free-port.ts'
+import { freePort } from '../core/free-port.ts'
 import { BoardSocket } from '../server/worker/board/board-socket.ts'
 import { App } from '../server/worker/http/uws.ts'
 import { boardBufferedBytesMax, boardItemsMax } from '../server/worker/limits.ts'

@@ -3,7 +3,7 @@ import { type TestContext, test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Registry } from 'prom-client'
 
-import { freePort } from '../ops/embedded/free-port.ts'
+import { freePort } from '../core/free-port.ts'
 import { Connections } from '../server/worker/http/connections.ts'
 import { HttpServer, type Route, routeLabels } from '../server/worker/http/http-server.ts'
 import { Phase } from '../server/worker/http/phase.ts'

@@ -4,10 +4,9 @@
 import assert from 'node:assert/strict'
 import { createServer } from 'node:net'
 import { after, test } from 'node:test'
-
+import { freePort } from '../core/free-port.ts'
 import { formatLogPosition } from '../core/log-position.ts'
 import { outcomes } from '../core/outcomes.ts'
-import { freePort } from '../ops/embedded/free-port.ts'
 import { eventually } from './helpers/eventually.ts'
 import { metricValue, startHttpWorker, type TestHttpWorker } from './helpers/http-worker.ts'
 import { assertProblem, checkoutPath, codeOf, currentSale, purchasePath } from './helpers/items.ts'

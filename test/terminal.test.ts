@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
-import { freePort } from '../ops/embedded/free-port.ts'
+import { freePort } from '../core/free-port.ts'
 import { eventually } from './helpers/eventually.ts'
 import { HttpClient } from './helpers/http-client.ts'
 import { processTree, stillRunning } from './helpers/processes.ts'

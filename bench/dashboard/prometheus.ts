@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 
-import { freePort } from '../harness/server-under-test.ts'
+import { freePort } from '../../core/free-port.ts'
 import { stopChild } from '../harness/stop-child.ts'
 
 const folder = 'ops/deploy/prometheus'

@@ -4,8 +4,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { freePort } from '../../core/free-port.ts'
 import { askNode, type RedisSettings } from '../../core/redis/connection.ts'
-import { freePort } from './server-under-test.ts'
 import { stopChild } from './stop-child.ts'
 
 const programs = ['redis-server', 'valkey-server']

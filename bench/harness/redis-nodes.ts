@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { freePort } from '../../core/free-port.ts'
 import { clusterSlots, slotOfShard } from '../../core/redis/cluster-slot.ts'
 import { askNode, type RedisSettings } from '../../core/redis/connection.ts'
 import { infoFields } from '../../core/redis/info.ts'
 import { type RedisChild, startRedisChild } from './redis-child.ts'
-import { freePort } from './server-under-test.ts'
 
 const agreeMsMax = 30_000
 const pollMs = 50

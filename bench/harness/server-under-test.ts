@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { freePort } from '../../core/free-port.ts'
 import { signalEchoMs } from '../../core/limits.ts'
 import { stopChild } from './stop-child.ts'
 
@@ -144,14 +144,4 @@ async function whenAnswering(url: string, child: ChildProcess): Promise<void> {
     await delay(pollMs)
   }
   throw new Error(`no answer at ${url} after ${startMsMax} ms`)
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (address === null || typeof address === 'string') throw new Error('no free port')
-  return address.port
 }

@@ -3,6 +3,7 @@ import { closeSync, existsSync, openSync, readFileSync, renameSync } from 'node:
 import { setTimeout as delay } from 'node:timers/promises'
 
 import { Fault } from '../../core/faults.ts'
+import { freePort } from '../../core/free-port.ts'
 import { waitSayMs } from '../../core/limits.ts'
 import {
   embeddedProbeIntervalMs,
@@ -11,7 +12,6 @@ import {
   embeddedStartMsMax,
   embeddedStopMsMax,
 } from '../limits.ts'
-import { freePort } from './free-port.ts'
 import { lastWords } from './last-words.ts'
 import type { Launcher } from './launcher.ts'
 import { launchService } from './launcher.ts'

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-import { freePort } from '../../ops/embedded/free-port.ts'
+import { freePort } from '../../core/free-port.ts'
 import { eventually } from './eventually.ts'
 import { HttpClient } from './http-client.ts'
 import { deadlineMs } from './http-worker.ts'

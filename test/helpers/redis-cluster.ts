@@ -3,12 +3,11 @@ import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 
 import type { Redis } from 'ioredis'
-
+import { freePort } from '../../core/free-port.ts'
 import { clusterSlots, slotOfShard } from '../../core/redis/cluster-slot.ts'
 import { ownerOf } from '../../core/redis/cluster-view.ts'
 import { askNode, askView, connectNode, type RedisSettings } from '../../core/redis/connection.ts'
 import { formCluster } from '../../ops/cluster/forming.ts'
-import { freePort } from '../../ops/embedded/free-port.ts'
 import { nodesFile, redisName, startRedisService } from '../../ops/embedded/redis.ts'
 import type { EmbeddedService } from '../../ops/embedded/service.ts'
 import { BusProxy } from './bus-proxy.ts'

@@ -1,0 +1,57 @@
+import { randomInt } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+
+/**
+ * Below the ports that a system gives to whoever connects: one of those can be taken by any connection before its server
+ * listens. Worse, while that server is away, a client that connects to it again and again is once given that very port, and
+ * then speaks to itself.
+ */
+const portMin = 10_000
+/** Linux's first port for connections where nobody has set another. */
+const defaultFirstOfConnections = 32_768
+/** Above what a crowded machine needs: a port at random is taken once in hundreds of times. */
+const attemptsMax = 100
+
+/**
+ * A port of 127.0.0.1 that was free a moment ago, for a server. Another server may take it first.
+ * @param preferred taken if it is free
+ */
+export async function freePort(preferred?: number): Promise<number> {
+  if (preferred !== undefined && (await isFree(preferred))) return preferred
+  const max = firstOfConnections()
+  const attempts = max > portMin ? attemptsMax : 0
+  for (let attempt = 1; attempt <= attempts; attempt++) {
+    const port = randomInt(portMin, max)
+    if (await isFree(port)) return port
+  }
+  return await listenOnce(0)
+}
+
+/** proc_sys_net(5), ip_local_port_range: of IPv6 too. */
+function firstOfConnections(): number {
+  try {
+    const [first] = readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8').split(/\s+/)
+    return Number(first)
+  } catch {
+    return defaultFirstOfConnections
+  }
+}
+
+function isFree(port: number): Promise<boolean> {
+  return listenOnce(port).then(
+    () => true,
+    () => false,
+  )
+}
+
+function listenOnce(wanted: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer()
+    server.on('error', reject)
+    server.listen(wanted, '127.0.0.1', () => {
+      const address = server.address()
+      server.close(() => resolve(address !== null && typeof address === 'object' ? address.port : wanted))
+    })
+  })
+}
