@@ -99,14 +99,22 @@ export class Target {
     const live = await this.http.get('/livez')
     const now = await scrape(this.#metrics)
     const restarts = (now.restarts('http') ?? 0) + (now.restarts('persister') ?? 0)
-    const faults = now.total('hotcakes_faults_total')
+    const faults = [...now.series].filter(([series]) => series.startsWith('hotcakes_faults_total'))
     const growth = residentBytes(now) - this.#residentBytes
     return [
       live.status === 200 ? '' : `/livez answers ${live.status}`,
       restarts === 0 ? '' : `${restarts} processes had to be replaced`,
-      faults === 0 ? '' : `${faults} faults were counted`,
+      ...faults.map(([series, count]) => `${series} is ${count}; ${this.#warnings()}`),
       growth < memoryGrowthBytesMax ? '' : `the workers' memory grew by ${Math.round(growth / 2 ** 20)} MiB`,
     ].filter((finding) => finding !== '')
+  }
+
+  /** What the server said of what went wrong. */
+  #warnings(): string {
+    return this.#cluster
+      .logLines()
+      .filter((line) => /"level":"(?:warn|error|fatal)"/.test(line))
+      .join('; ')
   }
 
   #logFindings(): string[] {
