@@ -68,7 +68,7 @@ async function soldIn({ http }: Cluster): Promise<number> {
 }
 
 test('a sell-out on a fresh server: sold to the last item, every answer on record, an audited report', async (t) => {
-  const seconds = 15 // enough for 200 items also on a machine that is busy with other things
+  const seconds = 8 // enough for 200 items also on a machine that is busy with other things
   const shape = ['--items', '200', '--seconds', String(seconds), '--connections', '16', '--workers', '2']
   // A buyer who is turned away doesn't come back for the item: nobody is, however slow the machine.
   const bench = startBench(t, ['sell-out', ...shape, '--env', `APP_DEADLINE_MS=${deadlineMs}`])

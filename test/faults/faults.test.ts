@@ -9,7 +9,7 @@ import { faultNames } from './faults.ts'
 import { runSeries } from './series.ts'
 import { Tally } from './tally.ts'
 
-const rounds = 5
+const rounds = 3
 const shards = 3
 
 for (const count of [1, shards]) {

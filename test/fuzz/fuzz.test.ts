@@ -8,8 +8,8 @@ import { seed } from '../helpers/seed.ts'
 import { fuzz } from './fuzz.ts'
 
 const runs = [
-  { shards: 1, requests: 3_000 },
-  { shards: 3, requests: 1_500 },
+  { shards: 1, requests: 2_000 },
+  { shards: 3, requests: 1_000 },
 ]
 
 for (const { shards, requests } of runs)
