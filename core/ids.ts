@@ -10,7 +10,8 @@ import { randomFillSync } from 'node:crypto'
 export const idDigitsMax = 15
 /** Characters of a nonce, base64url: 16 x 6 = 96 random bits. */
 export const nonceLength = 16
-export const userIdLengthMax = 64
+/** As long as an identity provider's may be: OpenID Connect Core 1.0, section 2, `sub`. */
+export const userIdLengthMax = 255
 
 export interface ItemId {
   readonly sale: number
@@ -63,7 +64,14 @@ export function formatCode(sale: number, index: string | number, nonce: string):
 }
 
 const nonceChars = charTable((char) => /[A-Za-z0-9_-]/.test(char))
-const userIdChars = charTable((char) => /[A-Za-z0-9_.:@-]/.test(char))
+/**
+ * A class for a regular expression: printable ASCII. Without what could end a string in JSON or an attribute in HTML, begin an
+ * escape in COPY's text, or end a parameter of a query that is decoded.
+ */
+export const userIdChars = "[!#-%'-;=?-\\[\\]-~]"
+/** For people. */
+export const userIdForm = `1 to ${userIdLengthMax} characters of printable ASCII, but no space and none of " & < > \\`
+const userIdCharTable = charTable((char) => new RegExp(userIdChars).test(char))
 
 function charTable(accepts: (char: string) => boolean): Uint8Array {
   return Uint8Array.from({ length: 128 }, (_, code) => Number(accepts(String.fromCharCode(code))))
@@ -73,10 +81,10 @@ function isNonceChar(code: number): boolean {
   return nonceChars[code] === 1
 }
 
-/** 1 to 64 characters of `[A-Za-z0-9_.:@-]`. */
+/** 1 to 255 characters of `userIdChars`. */
 export function isUserId(text: string): boolean {
   if (text.length === 0 || text.length > userIdLengthMax) return false
-  for (let at = 0; at < text.length; at++) if (userIdChars[text.charCodeAt(at)] !== 1) return false
+  for (let at = 0; at < text.length; at++) if (userIdCharTable[text.charCodeAt(at)] !== 1) return false
   return true
 }
 

@@ -11,7 +11,10 @@ const sinceOpeningMs = fc.nat({ max: 0xffff_ffff })
 const textOf = (characters: readonly string[], constraints: { minLength: number; maxLength: number }) =>
   fc.string({ unit: fc.constantFrom(...characters), ...constraints })
 const nonce = textOf(['A', 'z', '0', '_', '-'], { minLength: nonceLength, maxLength: nonceLength })
-const user = textOf(['A', 'z', '0', '_', '.', ':', '@', '-'], { minLength: 1, maxLength: userIdLengthMax })
+const user = textOf(['A', 'z', '0', '_', '.', ':', '@', '-', '|', '~', '!', ';'], {
+  minLength: 1,
+  maxLength: userIdLengthMax,
+})
 
 const itemEntry = fc.record<ItemEntry>(
   {

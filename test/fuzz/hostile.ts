@@ -54,7 +54,7 @@ const queries: readonly ((random: SeededRandom, sale: number) => string)[] = [
   (random, sale) => `/purchase?code=${sale}-1-${nonce(random)}&code=${sale}-2-${nonce(random)}`,
   (random) => `/${random.pick(poisons)}`,
   (random) => `/checkout?${'&=?#'.repeat(random.between(1, 300))}`,
-  (random) => `/checkout?user_id=${'u'.repeat(random.between(65, 2_500))}&id=1-1`,
+  (random) => `/checkout?user_id=${'u'.repeat(random.between(256, 2_500))}&id=1-1`,
 ]
 
 const reads: readonly ((random: SeededRandom, sale: number) => string)[] = [

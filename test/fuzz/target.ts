@@ -1,4 +1,4 @@
-import { isUserId } from '../../core/ids.ts'
+import { isUserId, userIdChars, userIdLengthMax } from '../../core/ids.ts'
 import { shardKeys } from '../../core/redis/keys.ts'
 import { shardNumbers } from '../../core/shards.ts'
 import type { EmbeddedPostgres } from '../../ops/embedded/facts.ts'
@@ -134,7 +134,8 @@ export class Target {
 
   #postgresFindings(): string[] {
     const rows = openPostgres(this.#scope, this.#postgres.connection).query<{ user_id: string }>(
-      `select distinct user_id from checkout_attempts where user_id !~ '^[A-Za-z0-9_.:@-]{1,64}$'`,
+      `select distinct user_id from checkout_attempts where user_id !~ $1`,
+      [`^${userIdChars}{1,${userIdLengthMax}}$`],
     )
     return rows.map(({ user_id: user }) => `row of the user ${JSON.stringify(user)}`)
   }

@@ -5,7 +5,7 @@ import {
   nonceLength,
   parseCode,
   parseItemId,
-  userIdLengthMax,
+  userIdForm,
 } from '../../../core/ids.ts'
 import { queryLengthMax } from '../limits.ts'
 import { percentDecoded } from './percent-encoding.ts'
@@ -14,7 +14,6 @@ import type { Reply } from './replies.ts'
 
 /** What can be wrong with a request, and the detail that tells the client what is allowed. Never holds what was sent. */
 const itemIdForm = 'the id of an item, <sale>-<number>, as GET /sale names the first and the last'
-const userIdForm = `1 to ${userIdLengthMax} characters of A-Z a-z 0-9 _ . : @ -`
 const codeForm = `a code that a checkout answered, <sale>-<number>-<${nonceLength} characters>`
 
 const malformedDetails = {

@@ -1,5 +1,5 @@
 import type { Config } from '../../../core/config/load.ts'
-import { formatItemId, type HoldCode, isUserId, parseCode, parseItemId, userIdLengthMax } from '../../../core/ids.ts'
+import { formatItemId, type HoldCode, isUserId, parseCode, parseItemId, userIdForm } from '../../../core/ids.ts'
 import type { ItemEntry } from '../../../core/redis/item-entry.ts'
 import { isoTime } from '../../../core/time.ts'
 import type { Exchange } from '../http/exchange.ts'
@@ -19,7 +19,7 @@ function pathMalformed(what: string) {
 }
 
 const saleMalformed = pathMalformed('the number of a sale')
-const userMalformed = pathMalformed(`a user: 1 to ${userIdLengthMax} characters of A-Z a-z 0-9 _ . : @ -`)
+const userMalformed = pathMalformed(`a user: ${userIdForm}`)
 const codeMalformed = pathMalformed('a code that a checkout answered')
 
 export interface RecordRoutesOptions {

@@ -1,5 +1,5 @@
 import { auditVerdicts } from '../../../core/audit-verdict.ts'
-import { idDigitsMax, nonceLength, userIdLengthMax } from '../../../core/ids.ts'
+import { idDigitsMax, nonceLength, userIdChars, userIdLengthMax } from '../../../core/ids.ts'
 import { problemCodes } from '../http/problems.ts'
 import { retryAfterSecondsMax, retryAfterSecondsMin } from '../limits.ts'
 
@@ -143,7 +143,7 @@ export const schemas = {
   },
   UserId: {
     type: 'string',
-    pattern: `^[A-Za-z0-9_.:@-]{1,${userIdLengthMax}}$`,
+    pattern: `^${userIdChars}{1,${userIdLengthMax}}$`,
     description: 'Whoever buys. It is taken as it comes: who may use it is for what stands in front of this server.',
     examples: ['me'],
   },
