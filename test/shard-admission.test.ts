@@ -7,6 +7,7 @@ import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 
 import { lendNonce } from '../core/decisions.ts'
+import type { Fault } from '../core/faults.ts'
 import { type Admission, admissionSteps } from '../core/recovery/admission.ts'
 import { declareLost } from '../core/recovery/declare-lost.ts'
 import { noRun } from '../core/recovery/record-head.ts'
@@ -128,11 +129,12 @@ test('a shard that has forgotten a right that it got has it back once the lender
   await restoreShard(installation.admin, 1, before)
 
   // Were it granted now and drained, and the lender lost, nobody would know of the right that was lent.
-  const admitting = installation.admit()
+  // On a busy machine it gives up before the drain, as in the next test: then it is asked again, as a server does.
+  const admitting = installation.admit().catch((fault: Fault) => assert.equal(fault.code, 'HC_SHARD_AWAITED'))
   await eventually(() => epochsOf(installation, 1).length === 2, { what: 'the first transaction' })
   assert.notEqual((await installation.stores[1]?.logState())?.admittedRun, installation.stores[1]?.run)
   await installation.drain()
-  assert.deepEqual(kinds(await admitting), ['unneeded', 'admitted', 'unneeded'])
+  assert.deepEqual(kinds((await admitting) ?? (await installation.admit())), ['unneeded', 'admitted', 'unneeded'])
   assert.deepEqual(
     (await rightsOf(sale, user)).map(({ rights }) => rights),
     [0, 1, 0],

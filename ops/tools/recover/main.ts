@@ -127,21 +127,26 @@ interface WithinOptions {
   readonly deadlineMs: number
 }
 
-/** Repeated while a server or another recovery is at work on what it has to wait for. */
+/**
+ * Repeated while a server or another recovery is at work on what it has to wait for. What was found last tells more in the end
+ * than that somebody is at it just then.
+ */
 async function admitWithin(
   database: AsyncPostgres,
   { config, shards, deadlineMs }: WithinOptions,
 ): Promise<readonly Admission[] | 'busy'> {
   const ttlSeconds = config.redis.ttlHours * 3_600
+  let found: readonly Admission[] | undefined
   for (let attempts = 1; ; attempts++) {
     const admissions = await admitShards({ shards, database, ttlSeconds, say })
     const unfinished = admissions === 'busy' ? [] : admissions.filter((each) => statusOf(each) === exitStatus.notYet)
     if (admissions !== 'busy' && unfinished.length === 0) return admissions
+    if (admissions !== 'busy') found = admissions
     if (attempts === 1) {
       if (admissions === 'busy') say('another recovery is at work')
       for (const each of unfinished) say(sentenceOf(each, shards.length))
     }
-    if (performance.now() > deadlineMs) return admissions
+    if (performance.now() > deadlineMs) return found ?? 'busy'
     await delay(logStateIntervalMs)
   }
 }
