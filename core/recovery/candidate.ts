@@ -1,6 +1,6 @@
 import { Fault } from '../faults.ts'
 import { compareLogPositions, type LogPosition } from '../log-position.ts'
-import type { LogState, SaleStore } from '../redis/sale-store.ts'
+import type { History, LogState, SaleStore } from '../redis/sale-store.ts'
 import { noRun, type Queries, readRecordHead } from './record-head.ts'
 import { replacedFault, standingOf } from './standing.ts'
 import { judge, type RecordHead } from './verdict.ts'
@@ -56,19 +56,19 @@ async function look(session: Queries, shard: ShardAtAdmission, lock: boolean): P
   const { store, seen } = shard
   const run = store.isUp ? store.run : noRun
   const head = await readRecordHead(session, store.shard, { run, lock })
-  const redis = await askLog(store, run)
-  const place = redis instanceof Fault ? away(redis, head) : placeOf({ shard, head, redis, run })
-  const last = redis instanceof Fault ? undefined : redis.last
+  const answer = await askLog(store, run)
+  const place = answer instanceof Fault ? away(answer, head) : placeOf({ shard, head, run, ...answer })
+  const last = answer instanceof Fault ? undefined : answer.redis.last
   const known = [head.committed.epoch, last?.epoch ?? 0, seen?.epoch ?? 0, ...head.epochs.map((each) => each.epoch)]
   return { ...place, shard, head, run, epoch: 1 + Math.max(...known) }
 }
 
 /** The fault as a value: that of one shard is no reason to do nothing for the others. */
-async function askLog(store: SaleStore, run: string): Promise<LogState | Fault> {
+async function askLog(store: SaleStore, run: string): Promise<Pick<Found, 'redis' | 'history'> | Fault> {
   try {
-    const redis = await store.logState()
+    const [history, redis] = [await store.history(), await store.logState()]
     // What was answered on another connection is not known to be this run's.
-    return store.run === run ? redis : new Fault('HC_REDIS_UNAVAILABLE', 'the connection was lost')
+    return store.run === run ? { history, redis } : new Fault('HC_REDIS_UNAVAILABLE', 'the connection was lost')
   } catch (error) {
     if (!(error instanceof Fault)) throw error
     return error
@@ -84,11 +84,12 @@ interface Found {
   readonly head: RecordHead
   readonly redis: LogState
   readonly run: string
+  readonly history: History
 }
 
-function placeOf({ shard, head, redis, run }: Found): Place {
+function placeOf({ shard, head, redis, run, history }: Found): Place {
   const { may, seen, isExchanged = false, evenReplaced = false } = shard
-  const standing = standingOf(run, redis, head)
+  const standing = standingOf({ run, history }, redis, head)
   if (standing === 'admitted' && !isExchanged) return { place: 'deciding', redis }
   const verdict = judge({ redis, before: head, after: head, seen })
   const fault = 'fault' in verdict ? verdict.fault : unlooked()

@@ -5,9 +5,15 @@ import { noRun } from './record-head.ts'
 import { replacedFault, standingOf } from './standing.ts'
 
 /** In Redis: its epoch and whom it names. In Postgres: whom it names, and the runs of its epochs, from the first on. */
-function standing(redis: { epoch?: number; names?: string }, postgres: { names?: string; epochs: readonly string[] }) {
+function standing(
+  redis: { epoch?: number; names?: string; began?: string },
+  postgres: { names?: string; epochs: readonly string[] },
+  history: { id: string; before?: string } = { id: 'first' },
+) {
   const epochs = postgres.epochs.map((run, place) => ({ epoch: place + 1, run, after: undefined }))
-  return standingOf('ours', { epoch: redis.epoch, admittedRun: redis.names }, { run: postgres.names, epochs })
+  const { epoch, names: admittedRun, began: historyAtAdmission } = redis
+  const asked = { run: 'ours', history: { before: undefined, ...history } }
+  return standingOf(asked, { epoch, admittedRun, historyAtAdmission }, { run: postgres.names, epochs })
 }
 
 test('a run is admitted when Redis and Postgres name it in the same epoch', () => {
@@ -37,6 +43,26 @@ test('it was replaced when it had begun the epoch of its data, and a later one b
   assert.equal(standing({ epoch: 1, names: noRun }, { names: 'theirs', epochs: ['ours', 'theirs'] }), 'replaced')
   const back = standing({ epoch: 2, names: 'theirs' }, { names: 'theirs', epochs: ['ours', 'theirs'] })
   assert.equal(back, 'waiting', 'it was a replica of the other meanwhile, and has its data')
+})
+
+test('it waits when it was promoted since it began the epoch of its data: what was replaced is what it was before', () => {
+  const replaced = { names: 'theirs', epochs: ['ours', 'theirs'] }
+  const data = { epoch: 1, names: 'ours', began: 'first' }
+  assert.equal(standing(data, replaced, { id: 'second', before: 'theirs' }), 'waiting')
+  assert.equal(
+    standing({ ...data, names: noRun }, replaced, { id: 'second', before: 'theirs' }),
+    'waiting',
+    'withdrawn',
+  )
+  assert.equal(standing(data, replaced, { id: 'first' }), 'replaced', 'it goes on as if nothing had been')
+  assert.equal(
+    standing(data, replaced, { id: 'first', before: 'older' }),
+    'replaced',
+    'it was promoted before it began it',
+  )
+  assert.equal(standing(data, replaced, { id: 'second' }), 'replaced', 'it has had no replica for long')
+  const unsaid = { epoch: 1, names: 'ours' }
+  assert.equal(standing(unsaid, replaced, { id: 'second', before: 'theirs' }), 'replaced', 'a version before began it')
 })
 
 test('the fault names the other run and its epoch', () => {

@@ -66,6 +66,16 @@ export interface LogState {
   readonly admittedRun: string | undefined
   /** The identity of the record in Postgres that it belongs to. */
   readonly recordId: string | undefined
+  /** Redis' replication ID when the epoch began; undefined: a version began it that didn't say. */
+  readonly historyAtAdmission?: string | undefined
+}
+
+/** The history of a master's data, by Redis' replication IDs. */
+export interface History {
+  /** Another one when the data were exchanged without a restart, or the process was a replica meanwhile. */
+  readonly id: string
+  /** That of the master whose replica it was when it was promoted; undefined: it was not, or has forgotten it. */
+  readonly before: string | undefined
 }
 
 /** Some items of a sale that Redis lists, at one moment. */
@@ -152,14 +162,11 @@ export class SaleStore {
     return this.#run.current
   }
 
-  /**
-   * The identity of the history that the data belongs to: another one when they were exchanged without a restart.
-   * @throws Fault HC_REDIS_UNAVAILABLE also when it is a replica, which takes no writes: then another connection is tried
-   */
-  async replicationId(): Promise<string> {
+  /** @throws Fault HC_REDIS_UNAVAILABLE also when it is a replica, which takes no writes: then another connection is tried */
+  async history(): Promise<History> {
     const info = await readInfo(this.redis, 'replication')
-    const id = info.get('master_replid') ?? ''
-    if (id !== '' && info.get('role') === 'master') return id
+    const [id = '', before = ''] = [info.get('master_replid'), info.get('master_replid2')]
+    if (id !== '' && info.get('role') === 'master') return { id, before: /[^0]/.test(before) ? before : undefined }
     this.redis.disconnect(true)
     throw new Fault('HC_REDIS_UNAVAILABLE', 'this Redis is a replica')
   }
@@ -277,10 +284,11 @@ export class SaleStore {
   }
 
   async logState(): Promise<LogState> {
-    type Owner = [epoch: Buffer | null, run: Buffer | null, recordId: Buffer | null]
+    type Owner = [epoch: Buffer | null, run: Buffer | null, recordId: Buffer | null, history: Buffer | null]
     type Reply = [number, number, Buffer, number | null, Buffer[], Owner]
     const reply = (await this.#call(functionName('log_state'))) as Reply
-    const [nowMs, backlogEntries, last, since, persister, [epoch, run, recordId]] = reply
+    const [nowMs, backlogEntries, last, since, persister, [epoch, run, recordId, history]] = reply
+    const [ofEpoch, historyAtAdmission] = String(history ?? '').split(':')
     return {
       nowMs,
       backlogEntries,
@@ -290,6 +298,8 @@ export class SaleStore {
       epoch: epoch === null ? undefined : Number(String(epoch)),
       admittedRun: run?.toString('latin1'),
       recordId: recordId?.toString('latin1'),
+      // A version before leaves that of an older epoch where it is.
+      historyAtAdmission: epoch !== null && ofEpoch === String(epoch) ? historyAtAdmission : undefined,
     }
   }
 

@@ -6,7 +6,7 @@ import { compareLogPositions, type LogPosition } from '../../core/log-position.t
 import type { Admission } from '../../core/recovery/admission.ts'
 import type { ShardAtAdmission } from '../../core/recovery/candidate.ts'
 import { noRun, type Queries, readRecordHead } from '../../core/recovery/record-head.ts'
-import { replacedFault, standingOf } from '../../core/recovery/standing.ts'
+import { type Asked, replacedFault, standingOf } from '../../core/recovery/standing.ts'
 import { judge, type RecordHead } from '../../core/recovery/verdict.ts'
 import type { LogState, SaleStore } from '../../core/redis/sale-store.ts'
 import { type ShardState, shardStates } from '../../core/shard-state.ts'
@@ -33,14 +33,8 @@ export type Finding =
   | { readonly kind: 'sound' | 'waiting' | 'unknown' }
   | { readonly kind: 'lost' | 'refused'; readonly fault: Fault }
 
-/** The run of Redis that a look is at, and the history that its data belong to. */
-interface AskedRun {
-  readonly run: string
-  readonly replicationId: string
-}
-
 /** The Redis that was last found sound. */
-interface SoundRedis extends AskedRun {
+interface SoundRedis extends Asked {
   readonly epoch: number | undefined
 }
 
@@ -134,7 +128,7 @@ export class RunGuard {
     try {
       const { store } = this.#options
       // In this order: if the connection leads to another run after a question, the old one is admitted there, which is none.
-      const asked = { run: store.run, replicationId: await store.replicationId() }
+      const asked = { run: store.run, history: await store.history() }
       const unfit = await this.#unfitness()
       if (unfit !== undefined) return await this.#refuse(unfit)
       this.#fitRun = asked.run
@@ -182,28 +176,29 @@ export class RunGuard {
   }
 
   /** Whether it is the same Redis as it was found sound, with everything that was answered since, and Postgres names it. */
-  async #isUnchanged({ run, replicationId }: AskedRun): Promise<boolean> {
+  async #isUnchanged(asked: Asked): Promise<boolean> {
     const { store, newestSeen } = this.#options
     const seen = newestSeen()
     const redis = await store.logState()
     const hasAll = seen === undefined || compareLogPositions(redis.last, seen) >= 0
-    const isSame = redis.epoch !== undefined && redis.epoch === this.#sound?.epoch && redis.admittedRun === run
-    if (!isSame || !hasAll || replicationId !== this.#sound?.replicationId) return false
-    return await this.#isStillNamed(run, redis)
+    const isSame = redis.epoch !== undefined && redis.epoch === this.#sound?.epoch && redis.admittedRun === asked.run
+    if (!isSame || !hasAll || asked.history.id !== this.#sound?.history.id) return false
+    return await this.#isStillNamed(asked, redis)
   }
 
   /** While Postgres can't be asked, what it said last holds. */
-  async #isStillNamed(run: string, redis: LogState): Promise<boolean> {
+  async #isStillNamed(asked: Asked, redis: LogState): Promise<boolean> {
     const { store, database } = this.#options
     try {
-      return standingOf(run, redis, await readRecordHead(database, store.shard, { run })) === 'admitted'
+      const head = await readRecordHead(database, store.shard, { run: asked.run })
+      return standingOf(asked, redis, head) === 'admitted'
     } catch (error) {
       if (!(error instanceof Fault)) throw error
       return true
     }
   }
 
-  async #compare(asked: AskedRun): Promise<Finding> {
+  async #compare(asked: Asked): Promise<Finding> {
     const { store, database, gatherSeen } = this.#options
     const { run } = asked
     const { shard } = store
@@ -211,7 +206,7 @@ export class RunGuard {
     const before = await readRecordHead(database, shard, { run })
     const redis = await store.logState()
     const after = await readRecordHead(database, shard, { run })
-    const standing = standingOf(run, redis, after)
+    const standing = standingOf(asked, redis, after)
     if (standing === 'replaced') return await this.#fenceOff(after, redis)
     const verdict = judge({ redis, before, after, seen })
     switch (verdict.kind) {
@@ -229,12 +224,12 @@ export class RunGuard {
   }
 
   /** Of the same run in the same epoch: nobody has begun another one since the data were exchanged. */
-  #isOtherHistory({ run, replicationId }: AskedRun, { epoch }: LogState): boolean {
+  #isOtherHistory({ run, history }: Asked, { epoch }: LogState): boolean {
     const sound = this.#sound
-    return sound?.run === run && sound.epoch === epoch && sound.replicationId !== replicationId
+    return sound?.run === run && sound.epoch === epoch && sound.history.id !== history.id
   }
 
-  #found(asked: AskedRun, { epoch }: LogState, { epochs }: RecordHead): Finding {
+  #found(asked: Asked, { epoch }: LogState, { epochs }: RecordHead): Finding {
     this.#sound = { ...asked, epoch }
     const begun = epochs.at(-1)
     this.#become({ status: 'sound', ...(begun && { epoch: { number: begun.epoch, after: begun.after ?? null } }) })

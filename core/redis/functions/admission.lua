@@ -27,11 +27,16 @@ relist ARGV: run, sale, field. Lists a sale as another shard does, unless it is 
 missing_rights: Returns the names of the commands in all these files that the caller may not use on these keys.
 ]]
 
+-- Only a replica that is promoted gives it another name that goes on with the one before: see standing.ts.
+local function history()
+  return match(call('INFO', 'replication'), 'master_replid:(%x+)') or ''
+end
+
 local function begin_epoch(keys, epoch, run)
   -- The first entry of an epoch would get the seq 0. Positions count from 1 (0 is "before the first"), so 0 is used up
   -- here. It also makes a log that is ahead of this epoch refuse it, before anything else is written.
   call('XDEL', keys[2], call('XADD', keys[2], epoch .. '-0', 'e', ''))
-  call('HSET', keys[1], 'epoch', epoch, 'run', run)
+  call('HSET', keys[1], 'epoch', epoch, 'run', run, 'history', epoch .. ':' .. history())
 end
 
 -- Pairs of shard and epoch from the argument `first` on.
@@ -74,7 +79,7 @@ end
 local function fence(keys, args)
   bind()
   if call('HGET', keys[1], 'epoch') ~= args[1] then return 0 end
-  call('HDEL', keys[1], 'epoch', 'run')
+  call('HDEL', keys[1], 'epoch', 'run', 'history')
   return 1
 end
 
@@ -262,8 +267,8 @@ end
 -- Whole calls, because newer engines check the number of arguments before the right. #: the hash of sales; @: the log.
 local COMMANDS = {
   'APPEND # v', 'DEL #', 'EXISTS #', 'EXPIREAT # 1 NX', 'GETRANGE # 0 0', 'HDEL # f', 'HGET # f', 'HGETALL #',
-  'HINCRBY # f 1', 'HKEYS #', 'HMGET # f', 'HSCAN # 0', 'HSET # f v', 'SADD # m', 'SISMEMBER # m', 'STRLEN #', 'TIME',
-  'UNLINK #', 'XADD @ * f v', 'XDEL @ 0-1', 'XINFO STREAM @', 'XLEN @', 'XRANGE @ - +',
+  'HINCRBY # f 1', 'HKEYS #', 'HMGET # f', 'HSCAN # 0', 'HSET # f v', 'INFO replication', 'SADD # m', 'SISMEMBER # m',
+  'STRLEN #', 'TIME', 'UNLINK #', 'XADD @ * f v', 'XDEL @ 0-1', 'XINFO STREAM @', 'XLEN @', 'XRANGE @ - +',
 }
 
 -- Asked before anything else: a right that is missing would otherwise end a function after its first write.

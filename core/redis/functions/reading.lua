@@ -6,7 +6,7 @@ watch ARGV: sale, since, offset, bytes. Has the changes of all sales noted for t
   false, now_ms, since, end, changes}: the changes noted from the offset on, at most so many bytes, and how many there are.
   With another `since` than given the changes are not those that follow: read all items, then go on from `end`.
 log_state: Returns {now_ms, log entries, last id, ms when the oldest log entry was decided or false, persister's hash
-  (flat), {epoch or false, admitted run or false, record's id or false}}.
+  (flat), {epoch or false, admitted run or false, record's id or false, history or false}}.
 item_entries ARGV: sale, first index, count (at most 8,000), step (1 if absent). Returns {sale's field or false, now_ms,
   entries}: of each index the item's entry, or false where nobody touched the item.
 sale_counts ARGV: sale. Returns {sale's field or false, counts (flat)}.
@@ -70,7 +70,7 @@ local function log_state(keys)
   end
   return {
     now_ms(), call('XLEN', keys[2]), last_id(keys[2]), since, call('HGETALL', prefix_of(keys) .. 'persister'),
-    call('HMGET', keys[1], 'epoch', 'run', 'record'),
+    call('HMGET', keys[1], 'epoch', 'run', 'record', 'history'),
   }
 end
 

@@ -21,6 +21,7 @@ keys are built from the prefix of KEYS[1] and sale numbers found *in* that hash,
                                       here since its first hold, and have to be
                                       drop_cursor -> where the next opening goes on to look for sales that have expired
                                       epoch -> integer; run -> run_id; record -> uuid: see "Who may decide"
+                                      history -> epoch:master_replid of the run that the epoch began with, at that moment
                                       rebuild -> token of the rebuild that may write: see admission.lua
   <prefix>log                 stream  ids <epoch>-<seq>, seq without gaps; b,r: a decided batch and its results;
                                       o: an opened sale, msgpack [sale, opens_ms, closes_ms, items, limit, hold_ms, now_ms]

@@ -139,14 +139,14 @@ async function assertWhole(
   const { run, shard } = store
   // Before and after: a persister may copy and trim meanwhile.
   const before = await readRecordHead(session, shard, { run })
-  const redis = await store.logState()
+  const [history, redis] = [await store.history(), await store.logState()]
   const head = await readRecordHead(session, shard, { run })
   const verdict = judge({ redis, before, after: head, seen: undefined })
   if (verdict.kind !== 'sound')
     throw notWhole(shard, 'fault' in verdict ? verdict.fault.message : 'it has no record yet')
   // What is copied has to come from the run that Postgres names.
   const isClosed = mayBeClosed && head.run === run && redis.admittedRun === noRun
-  if (!isClosed && standingOf(run, redis, head) !== 'admitted')
+  if (!isClosed && standingOf({ run, history }, redis, head) !== 'admitted')
     throw notWhole(shard, 'its run of Redis was not admitted yet')
 }
 

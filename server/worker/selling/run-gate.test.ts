@@ -69,6 +69,15 @@ test('a Redis that decides what it had decided before has forgotten something: i
   assert.deepEqual(gate.seen, { epoch: 2, seq: 1 })
 })
 
+test('data that name their run are not sold from while the primary knows of a later epoch', () => {
+  const gate = new RunGate(store)
+  gate.primarySays({ status: 'sound', epoch: { number: 2, after: parseLogPosition('1-5') } })
+  gate.looked(state('1-5'), gate.seen)
+  assert.equal(gate.isSound, false)
+  gate.looked(state('2-0', { epoch: 2 }), gate.seen)
+  assert.equal(gate.isSound, true)
+})
+
 test('what was answered while Redis was asked proves nothing', () => {
   const gate = new RunGate(store)
   gate.decided('1-3')

@@ -77,9 +77,14 @@ export class RunGate {
 
   /** @param seen from before Redis was asked: it may have decided more since */
   looked({ last, epoch, admittedRun }: LogState, seen: LogPosition | undefined): void {
-    const isAdmitted = epoch !== undefined && this.#store.isUp && admittedRun === this.#store.run
+    // Its data may name a process that was promoted again, and not yet know of the epoch that replaced them.
+    const isAdmitted = epoch !== undefined && this.#store.isUp && admittedRun === this.#store.run && !this.#isOld(epoch)
     // The store's own string: to compare it with itself costs a request nothing.
     this.#run = isAdmitted ? this.#store.run : undefined
     this.#isSound = isAdmitted && (seen === undefined || compareLogPositions(last, seen) >= 0)
+  }
+
+  #isOld(epoch: number): boolean {
+    return epoch < (this.#primaryState?.epoch?.number ?? 0)
   }
 }
