@@ -107,6 +107,11 @@ export const drainIntervalMsMin = 100
 export const drainIntervalMsMax = 500
 /** Longest blocking read of the log: how soon an idle persister notices that it should stop. */
 export const logReadBlockMs = 500
+/**
+ * At a stop with several shards a log is left in a Redis that can't be drained for so long: longer than a connection takes to come
+ * back, shorter than a failover, for which nobody should wait who wants to stop.
+ */
+export const drainApartMsMax = 3_000
 /** Waits between attempts after Postgres failed grow from the first to the second. */
 export const drainRetryDelayMsMin = 100
 export const drainRetryDelayMsMax = 2_000

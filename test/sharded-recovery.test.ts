@@ -169,7 +169,7 @@ test('all of three shards are lost, with APP_RECOVERY=manual: npm run recover sa
 })
 
 /** Each shard has a master of its own, without a replica. */
-async function startAtCluster(t: TestContext) {
+async function startAtCluster(t: TestContext, env: Readonly<Record<string, string>> = {}) {
   const [redis, postgres] = await Promise.all([
     startRedisCluster(t, { masters: shards }),
     startPostgres(t, { durable: true }),
@@ -177,7 +177,7 @@ async function startAtCluster(t: TestContext) {
   const { cluster: nodes, user, password } = redis.settings
   const db = servicesEnv({ redis: { host: '', port: 0, user, password, tls: false }, db: postgres.connection })
   const { REDIS_HOST: _host, REDIS_PORT: _port, ...services } = db
-  const cluster = await startCluster(t, { env: { ...saleEnv, ...services, REDIS_CLUSTER: nodes } })
+  const cluster = await startCluster(t, { env: { ...saleEnv, ...services, ...env, REDIS_CLUSTER: nodes } })
   await untilAllSound(t, cluster)
   return { redis, postgres, cluster }
 }
@@ -244,6 +244,42 @@ test('a shard that is declared lost is waited for no more, and comes back by a r
   await assertHonoured(cluster, told)
   assert.equal((await cluster.stop()).code, 0)
   assertNobodyAboveLimit(t, postgres)
+})
+
+test('a stop leaves the logs that are out of reach where they are, without a wait for its deadline, and drains the others', async (t) => {
+  // Above what a test waits for its end: a stop that waits for it fails the test.
+  const { redis, postgres, cluster } = await startAtCluster(t, { APP_SHUTDOWN_SECONDS: '600' })
+  const sale = await currentSale(cluster)
+  const [second, third] = [await redis.masterOf(1), await redis.masterOf(2)]
+  const record = openPostgres(t, postgres.connection)
+  // The first shard's log gets into Postgres by the stop alone.
+  record.query('begin; select from log_offsets where shard = 0 for update')
+  for (const item of [1, 2, 3]) await hold(cluster, 'ann', `${sale}-${item}`)
+  await second.kill()
+  await third.kill()
+  await third.start()
+  await eventually(() => linesWith(cluster, 'HC_SHARD_AWAITED').length > 0, { what: 'that shard 2 waits' })
+  const stopping = cluster.stop()
+  await eventually(() => linesWith(cluster, 'stopping: SIGTERM').length > 0, { what: 'the stop' })
+  record.query('rollback')
+  assert.deepEqual(await stopping, { code: 1, signal: null })
+  const left = linesWith(cluster, 'left: ').join('\n')
+  assert.match(left, /the log of shard 1 is not drained to its end, because its Redis is out of reach \(HC_REDIS_UNAV/)
+  assert.match(
+    left,
+    /the log of shard 2 is not drained to its end, because its Redis is not admitted \(HC_RUN_REPLACED\)/,
+  )
+  assert.match(left, /an unknown number of log entries of shard 1 .*Redis keeps them/)
+  assert.doesNotMatch(left, /shard 0/)
+  const items = () => record.query<{ item: number }>('select item_index::int as item from checkout_attempts')
+  const isDrained = (item: number) => items().some((held) => held.item === item)
+  assert.ok(isDrained(1))
+
+  await second.start()
+  const again = await startCluster(t, { env: cluster.env })
+  await untilAllSound(t, again)
+  assert.equal((await again.stop()).code, 0)
+  assert.ok([1, 2, 3].every(isDrained))
 })
 
 test('a stop that leaves entries behind says of which shard', async (t) => {

@@ -153,5 +153,7 @@ async function answerMetrics({ registry }: PersisterMetrics, id: number): Promis
 }
 
 function stops({ code }: Fault): string {
+  if (code.startsWith('HC_REDIS_')) return 'its Redis is out of reach'
+  if (code === 'HC_RUN_REPLACED') return 'its Redis is not admitted'
   return code.startsWith('HC_LOG_') ? 'the log itself is at fault' : 'Postgres refuses its rows'
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { Fault } from '../core/faults.ts'
 import {
+  drainApartMsMax,
   drainBytesMax,
   drainIntervalMsMin,
   drainRetryDelayMsMin,
@@ -76,6 +77,8 @@ export class Persister {
   /** Changed by #move alone. */
   #state: DrainState = initialState
   #endPause: () => void = () => undefined
+  /** Since when it fails to reach the Redis that has the log, and that is admitted; counted anew when the end is wanted. */
+  #apartSinceMs: number | undefined
 
   constructor(parts: PersisterParts) {
     this.#parts = parts
@@ -87,7 +90,7 @@ export class Persister {
   /**
    * Returns when the log was drained after `drain()`, or the running transaction ended after `stop()`.
    * @throws Fault while draining, when waiting won't help and work is left: HC_LOG_GAP | HC_LOG_LOST | HC_LOG_TERMS |
-   *   HC_LOG_MALFORMED | HC_POSTGRES_REFUSED | HC_SCHEMA
+   *   HC_LOG_MALFORMED | HC_POSTGRES_REFUSED | HC_SCHEMA; of one of several shards also HC_REDIS_* | HC_RUN_REPLACED
    */
   async run(): Promise<'drained' | 'stopped'> {
     const ticks = setInterval(() => {
@@ -115,6 +118,7 @@ export class Persister {
   /** To the very end: finished when nothing follows what was committed, not even what others append meanwhile. */
   drain(): void {
     this.#move({ name: 'drain' })
+    this.#apartSinceMs = undefined
     this.#troubles.remind()
     this.#waits.remind()
     this.#endPause()
@@ -261,6 +265,7 @@ export class Persister {
     const head = await this.#askHead()
     const { run } = await this.#askLogState()
     this.#move({ name: 'looked', position: head.position })
+    if (head.run !== undefined && head.run !== run && this.#isToBeLeft()) throw runReplaced(run, head.run)
     if (head.run === undefined || head.run === run) {
       // Its connection is another, which a failover may have left where it was.
       const { reader } = this.#parts
@@ -301,8 +306,17 @@ export class Persister {
     if (failure.name !== 'gap_seen') this.#parts.metrics.fault(fault.code)
     const delayMs = this.#delayAfter(failure, fault)
     this.#move(failure)
-    if (failure.name === 'blocked' && this.#state.goal === 'drain' && !isPassing(fault)) throw fault
+    const isApart = failure.name === 'redis_failed' || failure.name === 'redis_replaced'
+    if (isApart ? this.#isToBeLeft() : failure.name === 'blocked' && this.#state.goal === 'drain' && !isPassing(fault))
+      throw fault
     await this.#pause(delayMs)
+  }
+
+  /** Of a log that can't be reached: whether it stays where it is, for the next start. One that is alone is waited for. */
+  #isToBeLeft(): boolean {
+    this.#apartSinceMs ??= performance.now()
+    const { isAlone } = this.#parts
+    return this.#state.goal === 'drain' && !isAlone && performance.now() - this.#apartSinceMs >= drainApartMsMax
   }
 
   /** Until the next attempt. Says what is in the way. */
@@ -323,6 +337,7 @@ export class Persister {
   /** Only now: that Postgres answers does not mean yet that it takes what comes next. */
   #succeeded(event: Success): void {
     this.#troubles.over()
+    this.#apartSinceMs = undefined
     this.#move(event)
   }
 
