@@ -93,6 +93,27 @@ async function assertHonoured(cluster: Cluster, { sale, told }: Told): Promise<v
   }
 }
 
+/** A master that returns turns its clients away for some seconds: each reason is said once, and the end with their number. */
+async function assertSaidOnce(cluster: Cluster, shard: number): Promise<void> {
+  const said = ({ process, msg }: { process: string; msg: string }) =>
+    cluster
+      .logLines()
+      .map((line) => JSON.parse(line) as Record<string, unknown>)
+      .filter((line) => line['process'] === process && line['shard'] === shard && line['msg'] === msg)
+  for (const [process, down, up] of [
+    ['primary', 'no connection to Redis', 'connected to Redis'],
+    ['http', 'Redis is away', 'Redis is up'],
+  ] as const) {
+    const isOver = () => said({ process, msg: up }).some((line) => Number(line['turnedAway']) > 1)
+    await eventually(isOver, { what: `that ${process} says how often it was turned away` })
+    const reasons = said({ process, msg: down }).map((line) => line['reason'])
+    assert.deepEqual(
+      reasons.filter((reason) => reason !== undefined),
+      [...new Set(reasons)].filter((reason) => reason !== undefined),
+    )
+  }
+}
+
 function assertNobodyAboveLimit(t: TestContext, postgres: Awaited<ReturnType<typeof startSharded>>['postgres']): void {
   const record = openPostgres(t, postgres.connection)
   assert.deepEqual(record.query('select from purchases group by sale_id, user_id having count(*) > 3'), [])
@@ -203,6 +224,7 @@ test('a master of a cluster dies and comes back: the others sell meanwhile, one 
 
   await second.start()
   await untilAllSound(t, cluster)
+  await assertSaidOnce(cluster, 1)
   assert.deepEqual(await recoveries(t, cluster), [0, 0, 0])
   await assertHonoured(cluster, told)
   assert.equal((await cluster.stop()).code, 0)

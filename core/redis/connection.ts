@@ -41,6 +41,8 @@ export interface ConnectionChange {
   readonly fault?: Fault | undefined
   /** In a cluster: the master that it leads or led to. */
   readonly node?: string | undefined
+  /** It was given up because that Redis does not run our commands at the moment. */
+  readonly isTurnedAway?: boolean
 }
 
 /**
@@ -120,7 +122,7 @@ export function connectRedis(settings: RedisSettings, options: ConnectionOptions
   redis.on('close', () => {
     if (up === false) return
     up = false
-    options.onState?.('down', { fault: lastFault, node })
+    options.onState?.('down', { fault: lastFault, node, isTurnedAway: turns.isTaken })
   })
   return redis
 }
@@ -195,6 +197,11 @@ class WrongTurns {
   /** How many there were before the last one, without a quiet moment in between. */
   get inARow(): number {
     return this.#count
+  }
+
+  /** Whether the connection is one. */
+  get isTaken(): boolean {
+    return this.#isTaken
   }
 
   /** There is a new connection. */

@@ -6,6 +6,7 @@ import { Fault, undefinedForFault } from '../../core/faults.ts'
 import { dependencyRetryDelayMs } from '../../core/limits.ts'
 import type { Log } from '../../core/log.ts'
 import type { Queries } from '../../core/recovery/record-head.ts'
+import { ConnectionNews } from '../../core/redis/connection-news.ts'
 import { type LogState, SaleStore } from '../../core/redis/sale-store.ts'
 import type { ShardState } from '../../core/shard-state.ts'
 import { patiently, whenAvailable } from './dependencies.ts'
@@ -48,13 +49,13 @@ export class PrimaryShard {
     this.number = number
     this.seen = new SeenPositions(number)
     this.#options = options
+    const news = new ConnectionNews(log, { up: 'connected to Redis', down: 'no connection to Redis' })
     this.store = new SaleStore(config.redis, {
       shard: number,
       name: 'hotcakes primary',
-      onState: (state, { fault, node }) => {
-        if (state === 'up') log.info({ node }, 'connected to Redis')
-        else if (!shutdown.signal.aborted)
-          log.warn({ node, code: fault?.code, reason: fault?.message }, 'no connection to Redis')
+      onState: (state, about) => {
+        if (state === 'up') news.up(about)
+        else if (!shutdown.signal.aborted) news.down(about)
       },
     })
     this.#runCheck = new RunCheck({

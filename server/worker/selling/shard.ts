@@ -15,6 +15,7 @@ import {
 import type { Log } from '../../../core/log.ts'
 import type { LogPosition } from '../../../core/log-position.ts'
 import type { ConnectionChange } from '../../../core/redis/connection.ts'
+import { ConnectionNews } from '../../../core/redis/connection-news.ts'
 import { ReplicaWaits } from '../../../core/redis/replica-waits.ts'
 import { type LogState, SaleStore } from '../../../core/redis/sale-store.ts'
 import type { ShardState } from '../../../core/shard-state.ts'
@@ -75,6 +76,7 @@ export class Shard {
   readonly #log: Log
   /** Its lines name the shard even if there is one. */
   readonly #namedLog: Log
+  readonly #news: ConnectionNews
   readonly #metrics: SellingMetrics
   readonly #where: string
   readonly #gate: RunGate
@@ -103,6 +105,7 @@ export class Shard {
     this.number = number
     this.decisionHeaderStart = `\r\nHotcakes-Decision: ${number === firstShard ? '' : `${number}:`}`
     this.#log = log
+    this.#news = new ConnectionNews(log, { up: 'Redis is up', down: 'Redis is away' })
     this.#metrics = metrics
     this.#where = redisPlace(redis)
     this.store = new SaleStore(redis, {
@@ -267,6 +270,7 @@ export class Shard {
   close(): void {
     this.#isClosed = true
     this.#show('closed')
+    this.#news.close()
     this.#watch.stop()
     this.#acks?.close()
     this.#replicas?.close()
@@ -287,10 +291,10 @@ export class Shard {
     this.#shown = how
   }
 
-  #connectionChanged(state: 'up' | 'down', { fault, node }: ConnectionChange): void {
+  #connectionChanged(state: 'up' | 'down', about: ConnectionChange): void {
     if (state === 'down') for (const listener of this.#whenLost) listener()
-    if (state === 'up') this.#log.info({ node }, 'Redis is up')
-    else if (!this.#isClosed) this.#log.warn({ node, code: fault?.code, reason: fault?.message }, 'Redis is away')
+    if (state === 'up') this.#news.up(about)
+    else if (!this.#isClosed) this.#news.down(about)
     this.#showHow()
   }
 
