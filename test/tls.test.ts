@@ -15,6 +15,7 @@ import { firstShard } from '../core/shards.ts'
 import { startCluster } from './helpers/cluster.ts'
 import { eventually } from './helpers/eventually.ts'
 import { checkoutPath, codeOf, currentSale, purchasePath } from './helpers/items.ts'
+import { startMove } from './helpers/move-shard.ts'
 import { openPostgres } from './helpers/record.ts'
 import { startRedisCluster } from './helpers/redis-cluster.ts'
 import { createFolder, removeFolder, temporaryFolder } from './helpers/scope.ts'
@@ -139,6 +140,42 @@ test('the nodes of a cluster are reached by the names that they announce, which 
   await assert.rejects(connect({ ...cluster.settings }), unavailable(/127\.0\.0\.1 is not in the cert/))
   await admin.call('CONFIG', 'SET', 'cluster-preferred-endpoint-type', 'unknown-endpoint')
   await connect({ ...cluster.settings })
+})
+
+test('a shard moves over encrypted connections, between the nodes as well', async (t) => {
+  const cluster = await startRedisCluster(t, {
+    masters: 2,
+    tls: { certificate, key, ca },
+    lines: ['cluster-announce-hostname localhost', 'cluster-preferred-endpoint-type hostname'],
+  })
+  const { cluster: listed, user, password } = cluster.settings
+  const {
+    REDIS_HOST: _host,
+    REDIS_PORT: _port,
+    ...services
+  } = servicesEnv({
+    db: { ...db, sslMode: 'disable' },
+    redis: { host: '', port: 0, user, password, tls: false },
+  })
+  const server = await startCluster(t, {
+    env: {
+      ...services,
+      DB_SSL_MODE: 'verify-full',
+      DB_SSL_ROOT_CERT: ca,
+      REDIS_CLUSTER: listed,
+      REDIS_TLS: 'true',
+      REDIS_TLS_CA: ca,
+      APP_SHARDS: '2',
+      APP_SALE_INTERVAL_SECONDS: String(30 * 86_400),
+    },
+  })
+  const code = codeOf(await server.http.post(checkoutPath('ann', `${await currentSale(server)}-2`)))
+  const to = await cluster.masterOf(0)
+  const target = { host: 'localhost', port: to.tlsPort ?? 0 }
+  const { status, stderr } = await startMove(t, { env: server.env, cluster, shard: 1, to: target }).ended
+  assert.equal(status, 0, stderr)
+  assert.equal((await cluster.masterOf(1)).id, to.id)
+  await eventually(async () => (await server.http.post(purchasePath(code))).status === 200)
 })
 
 test('a server that was given the wrong authority says so and does not start', async (t) => {

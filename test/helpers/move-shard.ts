@@ -19,14 +19,14 @@ export interface MoveOptions {
   readonly env: Readonly<Record<string, string>>
   readonly cluster: Pick<RedisCluster, 'admin'>
   readonly shard: number
-  readonly to: Pick<ClusterProcess, 'port'>
+  readonly to: Pick<ClusterProcess, 'port'> & { readonly host?: string }
   readonly args?: readonly string[]
 }
 
 /** `npm run move-shard`, as an administrator of Redis; unless it has ended, it ends with the scope. */
 export function startMove(scope: Scope, { env, cluster, shard, to, args = [] }: MoveOptions): MoveRun {
   const { user, password } = cluster.admin
-  const where = ['--shard', String(shard), '--to', `127.0.0.1:${to.port}`]
+  const where = ['--shard', String(shard), '--to', `${to.host ?? '127.0.0.1'}:${to.port}`]
   const child = spawn(process.execPath, [tool, ...where, ...args], {
     env: { ...env, NODE_OPTIONS: '', REDIS_USER: user, REDIS_PASSWORD: password },
     stdio: ['ignore', 'pipe', 'pipe'],
