@@ -46,6 +46,11 @@ async function untilEpoch({ record }: Shop, epoch: number): Promise<void> {
   await eventually(() => newest()[0]?.epoch === epoch, { what: `epoch ${epoch} of shard 0` })
 }
 
+async function untilRecorded({ record }: Shop, user: string): Promise<void> {
+  const attempts = () => record.query('select from checkout_attempts where user_id = $1', [user])
+  await eventually(() => attempts().length === 1, { what: `the hold of ${user} in Postgres` })
+}
+
 /** By a worker that has found the way there. */
 async function decidedCheckout({ cluster }: Shop, user: string, item: string): Promise<HttpReply> {
   return await eventually(
@@ -103,14 +108,13 @@ test('where nothing was decided in its absence it goes on in a third epoch', asy
 
 test('where something was, it is rebuilt', async (t) => {
   const shop = await startShop(t)
-  const { cluster, record } = shop
+  const { cluster } = shop
   const sale = await currentSale(cluster)
   await hold(cluster, 'ann', `${sale}-${firstItem}`)
   let code = ''
   await handOverAndBack(shop, async () => {
     code = codeOf(await decidedCheckout(shop, 'bob', `${sale}-${secondItem}`))
-    const isDrained = () => record.query(`select from checkout_attempts where user_id = 'bob'`).length === 1
-    await eventually(isDrained, { what: 'the drained hold' })
+    await untilRecorded(shop, 'bob')
   })
   await untilEpoch(shop, 3)
   assert.equal(codeOf(await decidedCheckout(shop, 'bob', `${sale}-${secondItem}`)), code)

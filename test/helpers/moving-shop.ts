@@ -5,12 +5,12 @@ import type { TestContext } from 'node:test'
 
 import { shardKeys } from '../../core/redis/keys.ts'
 import { breachesIn, runAuditJson } from './audit.ts'
-import { startCluster } from './cluster.ts'
+import { type Cluster, startCluster } from './cluster.ts'
 import { eventually } from './eventually.ts'
-import { checkout, currentSale, hold, purchase } from './items.ts'
+import { checkout, codeOf, currentSale, purchase } from './items.ts'
 import { type MoveRun, startMove } from './move-shard.ts'
 import { childrenOf, stillRunning } from './processes.ts'
-import { type ClusterProcess, startRedisCluster } from './redis-cluster.ts'
+import { type ClusterProcess, type RedisCluster, startRedisCluster } from './redis-cluster.ts'
 import type { Scope } from './scope.ts'
 import { servicesEnv, startPostgres } from './services.ts'
 
@@ -36,8 +36,47 @@ export async function startMovingShop(scope: Scope) {
     },
   })
   const sale = await currentSale(server)
+  return { nodes, server, sale, ...buyersOf(server, sale), ...moves(nodes, server), ...lookedAt(nodes, server) }
+}
+
+/** Their holds, and what becomes of them. */
+function buyersOf(server: Cluster, sale: number) {
   let placeNext = 0
 
+  /** One that nobody was told of before. Items 2, 5, 8 ... are of the shard that moves. */
+  function newItem(shard = moved): string {
+    return `${sale}-${1 + shard + shards * (items / shards - ++placeNext)}`
+  }
+
+  async function holdSome(count: number): Promise<string[]> {
+    const codes: string[] = []
+    for (let n = 0; n < count; n++) {
+      const [user, item] = [`buyer-${placeNext}`, newItem()]
+      // On a busy machine a master may be away for a moment. The same again is the same hold.
+      const isDecided = async () => {
+        const reply = await checkout(server, user, item)
+        return reply.status === 503 ? undefined : reply
+      }
+      codes.push(codeOf(await eventually(isDecided, { what: `a decision on item ${item}` })))
+    }
+    return codes
+  }
+
+  /** The servers' workers find out by themselves, within a second. */
+  async function untilSold(what: string): Promise<void> {
+    const item = newItem()
+    await eventually(async () => (await checkout(server, `user-${item}`, item)).status === 200, { what })
+  }
+
+  /** Every hold of before is redeemed, and what was redeemed before is answered as before. */
+  async function redeemAll(codes: readonly string[]): Promise<void> {
+    for (const code of codes) await eventually(async () => (await purchase(server, code)).status === 200)
+  }
+
+  return { newItem, holdSome, untilSold, redeemAll }
+}
+
+function moves(nodes: RedisCluster, server: Cluster) {
   function move(t: TestContext, to: ClusterProcess, args: readonly string[] = []): MoveRun {
     return startMove(t, { env: server.env, cluster: nodes, shard: moved, to, args })
   }
@@ -50,32 +89,21 @@ export async function startMovingShop(scope: Scope) {
     return stderr
   }
 
-  /** One that nobody was told of before. Items 2, 5, 8 ... are of the shard that moves. */
-  function newItem(shard = moved): string {
-    return `${sale}-${1 + shard + shards * (items / shards - ++placeNext)}`
+  /** A master that doesn't have the shard. */
+  async function otherMaster(): Promise<ClusterProcess> {
+    const [zero, one, two] = await Promise.all([0, moved, 2].map((shard) => nodes.masterOf(shard)))
+    const found = [zero, two].find((node) => node !== undefined && node.id !== one?.id)
+    return found ?? assert.fail('all shards are on one master')
   }
 
-  async function holdSome(count: number): Promise<string[]> {
-    const codes: string[] = []
-    for (let n = 0; n < count; n++) codes.push(await hold(server, `buyer-${placeNext}`, newItem()))
-    return codes
-  }
+  return { move, assertMoved, otherMaster }
+}
 
-  /** The servers' workers find out by themselves, within a second. */
-  async function untilSold(what: string): Promise<void> {
-    const item = newItem()
-    await eventually(async () => (await checkout(server, `user-${item}`, item)).status === 200, { what })
-  }
-
+function lookedAt(nodes: RedisCluster, server: Cluster) {
   async function untilDrained(t: TestContext): Promise<void> {
     const admin = await nodes.open(await nodes.masterOf(moved))
     t.after(() => admin.disconnect())
     await eventually(async () => (await admin.xlen(shardKeys(moved).log)) === 0, { what: 'a drained log' })
-  }
-
-  /** Every hold of before is redeemed, and what was redeemed before is answered as before. */
-  async function redeemAll(codes: readonly string[]): Promise<void> {
-    for (const code of codes) await eventually(async () => (await purchase(server, code)).status === 200)
   }
 
   async function assertAudited(): Promise<void> {
@@ -95,26 +123,5 @@ export async function startMovingShop(scope: Scope) {
     return goOn
   }
 
-  /** A master that doesn't have the shard. */
-  async function otherMaster(): Promise<ClusterProcess> {
-    const [zero, one, two] = await Promise.all([0, moved, 2].map((shard) => nodes.masterOf(shard)))
-    const found = [zero, two].find((node) => node !== undefined && node.id !== one?.id)
-    return found ?? assert.fail('all shards are on one master')
-  }
-
-  return {
-    nodes,
-    server,
-    sale,
-    move,
-    assertMoved,
-    newItem,
-    holdSome,
-    untilSold,
-    untilDrained,
-    redeemAll,
-    assertAudited,
-    stopPersister,
-    otherMaster,
-  }
+  return { untilDrained, assertAudited, stopPersister }
 }
