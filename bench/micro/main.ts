@@ -16,6 +16,7 @@ import { codeIssue } from './code-issue.ts'
 import { codeParse } from './code-parse.ts'
 import { copyEncode } from './copy-encode.ts'
 import { copyRate } from './copy-rate.ts'
+import { directCalls } from './direct-calls.ts'
 import { eventDecode } from './event-decode.ts'
 import { itemLook } from './item-look.ts'
 import { type MeasuredCase, type MeasureSettings, measureCase } from './measure.ts'
@@ -34,6 +35,7 @@ const subjects: readonly Subject[] = [
   codeParse,
   codeIssue,
   batchEncode,
+  directCalls,
   redisFunction,
   batchDecode,
   replyBuilding,

@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis'
 import { Fault } from '../faults.ts'
 import { redisFault } from './connection.ts'
+import type { DirectCalls } from './direct-calls.ts'
 import type { ShardKeys } from './keys.ts'
 import { libraryName, librarySource, withLinesOfFiles } from './library-source.ts'
 
@@ -65,22 +66,27 @@ export interface FunctionCall {
   readonly args: readonly (string | number | Buffer)[]
   /** Those whose keys it may touch. */
   readonly sales?: readonly number[]
+  /** Of the same connection: the call goes past ioredis' commands. */
+  readonly direct?: DirectCalls
 }
 
 /** Calls a function; loads all of them if Redis has lost them. @throws Fault */
 export async function callFunction(
   redis: Redis,
   keys: ShardKeys,
-  { name, args, sales = [] }: FunctionCall,
+  { name, args, sales = [], direct }: FunctionCall,
 ): Promise<unknown> {
   const command = readOnly.has(name) ? 'FCALL_RO' : 'FCALL'
   const declared = keys.declared(sales)
+  const parts = [name, declared.length, ...declared, ...args] as const
+  const send = (): Promise<unknown> =>
+    direct === undefined ? redis.callBuffer(command, ...parts) : direct.call([command, ...parts])
   try {
-    return await redis.callBuffer(command, name, declared.length, ...declared, ...args)
+    return await send()
   } catch (error) {
     if (isFunctionMissing(error)) {
       await loadLibrary(redis)
-      return await redis.callBuffer(command, name, declared.length, ...declared, ...args).catch((again: unknown) => {
+      return await send().catch((again: unknown) => {
         throw functionFault(again)
       })
     }

@@ -5,6 +5,7 @@ import { formatLogPosition, type LogPosition, parseLogPosition } from '../log-po
 import { msPerSecond } from '../time.ts'
 import { type ConnectionOptions, connectRedis, firstConnect, type RedisSettings, redisFault } from './connection.ts'
 import { ConnectionRun } from './connection-run.ts'
+import { DirectCalls } from './direct-calls.ts'
 import { type Durability, inspectDurability } from './durability.ts'
 import { pairs } from './flat-pairs.ts'
 import { readInfo, readMemoryShare } from './info.ts'
@@ -134,6 +135,7 @@ export class SaleStore {
   readonly #settings: RedisSettings
   readonly #decideName = functionName('decide')
   readonly #run: ConnectionRun
+  readonly #direct: DirectCalls
 
   constructor(settings: RedisSettings, options: StoreOptions) {
     this.#settings = settings
@@ -141,6 +143,7 @@ export class SaleStore {
     this.keys = shardKeys(options.shard, { isCluster: (settings.cluster ?? '') !== '' })
     this.redis = connectRedis(settings, options)
     this.#run = new ConnectionRun(this.redis)
+    this.#direct = new DirectCalls(this.redis)
     this.rights = new RightsStore(this)
   }
 
@@ -190,6 +193,7 @@ export class SaleStore {
       name: this.#decideName,
       args: [batch, this.#run.known],
       sales,
+      direct: this.#direct,
     })) as [Buffer, Buffer]
     return { results, id: id.toString('latin1') }
   }

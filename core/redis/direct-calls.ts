@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict'
+import type { Command, Redis } from 'ioredis'
+import { encodeCommand, pairAt, replyEnd } from './wire.ts'
+
+/** What of ioredis' connection no type shows. */
+interface Insides {
+  readonly commandQueue: {
+    readonly length: number
+    peekFront(): { readonly command: unknown } | undefined
+    shift(): unknown
+  }
+}
+
+type Listener = (chunk: Buffer) => void
+
+/**
+ * Calls of one kind on a connection of ioredis', beside its other commands and in their order. Each batch of commands is one,
+ * and ioredis' command objects, its decoder and what they call take some 35 us of CPU a call once they are compiled, and several times that where they run a
+ * few hundred times a second (bench/micro, direct-calls). So a call is encoded here, in one piece, and an answer of two texts read
+ * here. The connection stays ioredis': who connects, signs in, queues, counts time, gives up and looks for another master is
+ * the same as for any command, and an answer of any other form is left to it.
+ */
+export class DirectCalls {
+  readonly #redis: Redis
+  readonly #queue: () => Insides['commandQueue']
+  #stream: Redis['stream'] | undefined
+  /** ioredis' own. */
+  #decode: Listener = () => undefined
+  /** Its decoder has the beginning of an answer. */
+  #isInTheMidst = false
+
+  constructor(redis: Redis) {
+    this.#redis = redis
+    this.#queue = () => (redis as unknown as Insides).commandQueue
+  }
+
+  /** The answer, texts as Buffers. Rejects as any command of this connection does. */
+  call(parts: readonly (string | number | Buffer)[]): Promise<unknown> {
+    const redis = this.#redis
+    if (redis.status === 'ready' && redis.stream !== this.#stream) this.#listen(redis.stream)
+    const call = new DirectCall(encodeCommand(parts))
+    void redis.sendCommand(call as unknown as Command)
+    return call.promise
+  }
+
+  /** Puts itself before ioredis' decoder, once a connection. */
+  #listen(stream: Redis['stream']): void {
+    const [decode, ...others] = stream.listeners('data') as Listener[]
+    assert(decode !== undefined && others.length === 0, 'this ioredis is another one than this was made for')
+    stream.off('data', decode)
+    stream.on('data', this.#received)
+    this.#decode = decode
+    this.#stream = stream
+    this.#isInTheMidst = this.#queue().length > 0
+  }
+
+  readonly #received = (chunk: Buffer): void => {
+    let at = 0
+    while (!this.#isInTheMidst && at < chunk.length) {
+      const end = replyEnd(chunk, at)
+      if (end < 0) break
+      if (!this.#answer(chunk, at, end)) this.#decode(chunk.subarray(at, end))
+      at = end
+    }
+    if (at === chunk.length) return
+    this.#decode(at === 0 ? chunk : chunk.subarray(at))
+    // Answers only come to commands: with none in the queue the last one that came was whole.
+    this.#isInTheMidst = this.#queue().length > 0
+  }
+
+  #answer(chunk: Buffer, at: number, end: number): boolean {
+    const call = this.#queue().peekFront()?.command
+    const pair = call instanceof DirectCall ? pairAt(chunk, at, end) : undefined
+    if (pair === undefined) return false
+    this.#queue().shift()
+    ;(call as DirectCall).resolve(pair)
+    return true
+  }
+}
+
+/** What ioredis wants of a command that is sent, queued and settled. */
+class DirectCall {
+  readonly name = 'fcall'
+  /** Goes into its errors, which nobody keeps. */
+  readonly args: readonly string[] = []
+  readonly inTransaction = false
+  readonly pipelineIndex = undefined
+  readonly promise: Promise<unknown>
+  isResolved = false
+  readonly #encoded: Buffer
+  #resolve: (reply: unknown) => void = () => undefined
+  #reject: (error: Error) => void = () => undefined
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(encoded: Buffer) {
+    this.#encoded = encoded
+    this.promise = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+  }
+
+  readonly resolve = (reply: unknown): void => {
+    clearTimeout(this.#timer)
+    this.isResolved = true
+    this.#resolve(reply)
+  }
+
+  readonly reject = (error: Error): void => {
+    clearTimeout(this.#timer)
+    this.#reject(error)
+  }
+
+  toWritable(): Buffer {
+    return this.#encoded
+  }
+
+  /** Its place in the queue stays: the answer may still come. */
+  setTimeout(ms: number): void {
+    this.#timer = setTimeout(() => this.#reject(new Error('Command timed out')), ms)
+  }
+
+  setReplyContext(): void {
+    // The answer is left as it came.
+  }
+
+  extractBlockingTimeout(): undefined {
+    return undefined
+  }
+}

@@ -1,0 +1,176 @@
+// Goal: calls that go past ioredis' commands are answered as those are, each with its own answer, also beside them on one
+// connection, and never sent twice.
+// Method: a real Redis behind a relay that cuts what Redis says wherever it likes.
+
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { after, test } from 'node:test'
+import { SeededRandom } from '../bench/harness/seeded-random.ts'
+import { connectRedis, firstConnect } from '../core/redis/connection.ts'
+import { DirectCalls } from '../core/redis/direct-calls.ts'
+import { firstShard } from '../core/shards.ts'
+import { eventually } from './helpers/eventually.ts'
+import type { Scope } from './helpers/scope.ts'
+import { seed } from './helpers/seed.ts'
+import { openRedis, startRedis } from './helpers/services.ts'
+
+const service = await startRedis({ after })
+const admin = await openRedis({ after }, service.admin)
+await admin.call(
+  'FUNCTION',
+  'LOAD',
+  `#!lua name=texts
+  redis.register_function('texts_pair', function(keys, args) redis.call('INCR', keys[1]) return {args[1], args[2]} end)
+  redis.register_function('texts_error', function(keys, args) return redis.error_reply('HCOWN ' .. args[1]) end)
+  redis.register_function('texts_three', function(keys, args) return {args[1], 3, false} end)`,
+)
+
+/** Leads to the Redis. What that says comes in pieces of 1 to `bytesMax` bytes, unless it is undefined. */
+async function startRelay(scope: Scope, random: SeededRandom, bytesMax: number | undefined) {
+  const sockets = new Set<Socket>()
+  const relay = { bytesMax, isSilent: false, port: 0, breakAll: () => sockets.forEach((socket) => socket.destroy()) }
+  const server = createServer({ noDelay: true }, (client) => {
+    const redis = connect({ port: service.connection.port, host: '127.0.0.1', noDelay: true })
+    client.pipe(redis)
+    let waiting = Promise.resolve()
+    redis.on('data', (data: Buffer) => {
+      waiting = waiting.then(async () => {
+        for (let at = 0; at < data.length && !relay.isSilent; ) {
+          const piece = data.subarray(
+            at,
+            at + (relay.bytesMax === undefined ? data.length : random.between(1, relay.bytesMax)),
+          )
+          client.write(piece)
+          at += piece.length
+          // So that the next one is read by itself.
+          await new Promise(setImmediate)
+        }
+      })
+    })
+    for (const socket of [client, redis]) {
+      sockets.add(socket)
+      socket.on('error', () => undefined)
+      socket.on('close', () => {
+        client.destroy()
+        redis.destroy()
+      })
+    }
+  })
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  relay.port = (server.address() as AddressInfo).port
+  scope.after(() => {
+    server.close()
+    relay.breakAll()
+  })
+  return relay
+}
+
+async function connectThrough(scope: Scope, port: number, commandTimeoutMs?: number) {
+  const settings = { ...service.admin, port }
+  const timeout = commandTimeoutMs === undefined ? {} : { commandTimeoutMs }
+  const redis = connectRedis(settings, { shard: firstShard, name: 'hotcakes test', ...timeout })
+  scope.after(() => redis.disconnect())
+  await firstConnect(redis, settings)
+  return { redis, direct: new DirectCalls(redis) }
+}
+
+const texts = (reply: unknown): unknown =>
+  Array.isArray(reply) ? reply.map((each) => (each === null ? null : String(each))) : String(reply)
+const failure = (error: Error): string => error.message
+
+for (const bytesMax of [undefined, 12, 60]) {
+  const how = bytesMax === undefined ? 'whole' : `in pieces of up to ${bytesMax} bytes`
+  test(`each call and each command beside it gets its own answer, ${how} (SEED=${seed})`, async (t) => {
+    const random = new SeededRandom(seed)
+    const { port } = await startRelay(t, random, bytesMax)
+    const { redis, direct } = await connectThrough(t, port)
+    const list = Array.from({ length: 300 }, (_, n) => `line ${n}\r\n$${n}`)
+    await admin.rpush(`list:${how}`, ...list)
+    const fcall = (name: string, ...args: (string | Buffer)[]) => direct.call(['FCALL', name, 1, 'pairs', ...args])
+
+    const ask = async (n: number): Promise<void> => {
+      const [bytes, id] = [Buffer.from('*2\r\n$3\r\nbad\r\n$1\r\n!\r\n'.repeat(random.below(20))), `1-${n}`]
+      switch (random.below(7)) {
+        case 0:
+          return assert.deepEqual(await redis.lrange(`list:${how}`, 0, -1), list)
+        case 1:
+          return assert.equal(await redis.echo(id), id)
+        case 2:
+          return assert.equal(await fcall('texts_error', id).catch(failure), `HCOWN ${id}`)
+        case 3:
+          return assert.match(String(await redis.call('NOSUCH', id).catch(failure)), /unknown command 'NOSUCH'/)
+        case 4:
+          return assert.deepEqual(texts(await fcall('texts_three', id)), [id, '3', null])
+        default:
+          return assert.deepEqual(texts(await fcall('texts_pair', bytes, id)), [String(bytes), id])
+      }
+    }
+    for (let round = 0; round < 12; round++)
+      await Promise.all(Array.from({ length: random.between(1, 25) }, (_, n) => ask(round * 100 + n)))
+  })
+}
+
+test('an answer that was cut is followed by whole ones that are read past ioredis again', async (t) => {
+  const relay = await startRelay(t, new SeededRandom(seed), 5)
+  const { redis, direct } = await connectThrough(t, relay.port)
+  const pair = (id: string) => direct.call(['FCALL', 'texts_pair', 1, 'pairs', 'a', id])
+  await pair('1-1')
+  relay.bytesMax = undefined
+  const decoded: string[] = []
+  const [received] = redis.stream.listeners('data')
+  assert.deepEqual(texts(await pair('1-2')), ['a', '1-2'])
+  // ioredis' own command queue object: what it hands its answers to.
+  const queue = (redis as unknown as { commandQueue: { shift(): unknown } }).commandQueue
+  const shift = queue.shift
+  queue.shift = () => {
+    decoded.push(String(new Error('here').stack))
+    return shift.call(queue)
+  }
+  await Promise.all([pair('1-3'), redis.echo('beside'), pair('1-4')])
+  assert.deepEqual(
+    decoded.map((stack) => (stack.includes('DataHandler') ? 'ioredis' : 'direct')),
+    ['direct', 'ioredis', 'direct'],
+  )
+  assert.deepEqual(redis.stream.listeners('data'), [received])
+})
+
+test('a call whose connection breaks fails, is not sent again, and the next connection takes calls', async (t) => {
+  const relay = await startRelay(t, new SeededRandom(seed), undefined)
+  const { redis, direct } = await connectThrough(t, relay.port)
+  const pair = () => direct.call(['FCALL', 'texts_pair', 1, 'broken', 'a', '1-1'])
+  await pair()
+  relay.isSilent = true
+  const lost = [pair(), pair()]
+  await eventually(async () => (await admin.get('broken')) === '3', { what: 'Redis has run the calls' })
+  relay.breakAll()
+  relay.isSilent = false
+  for (const each of lost) assert.match(String(await each.catch(failure)), /max retries per request/)
+  await eventually(() => redis.status === 'ready', { what: 'another connection' })
+  assert.deepEqual(texts(await pair()), ['a', '1-1'])
+  assert.equal(await admin.get('broken'), '4')
+
+  redis.disconnect()
+  assert.match(String(await pair().catch(failure)), /Stream isn't writeable|Connection is closed/)
+  assert.equal(await admin.get('broken'), '4')
+})
+
+test('a call that is not answered in time fails, and its late answer goes to nobody else', async (t) => {
+  const relay = await startRelay(t, new SeededRandom(seed), undefined)
+  const { redis, direct } = await connectThrough(t, relay.port, 200)
+  const pair = (id: string) => direct.call(['FCALL', 'texts_pair', 1, 'pairs', 'a', id])
+  process.kill(service.pid(), 'SIGSTOP')
+  try {
+    assert.equal(await pair('1-1').catch(failure), 'Command timed out')
+  } finally {
+    process.kill(service.pid(), 'SIGCONT')
+  }
+  await eventually(async () => (await redis.echo('there').catch(failure)) === 'there', { what: 'Redis goes on' })
+  assert.deepEqual(texts(await pair('1-2')), ['a', '1-2'])
+})
+
+test('of an ioredis that reads otherwise nothing is taken', async (t) => {
+  const { redis, direct } = await connectThrough(t, service.connection.port)
+  redis.stream.on('data', () => undefined)
+  assert.throws(() => direct.call(['PING']), { code: 'ERR_ASSERTION' })
+})
