@@ -122,7 +122,7 @@ export const settingLimits: Readonly<Record<NumberSetting, Limits>> = {
     min: 0,
     max: 256,
     ...whole,
-    help: "HTTP worker processes; 0: the server's default, one per core",
+    help: "HTTP worker processes; 0: the server's default",
   },
 }
 

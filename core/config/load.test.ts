@@ -35,7 +35,8 @@ test('with nothing set every setting has its default, and both services are embe
     { port: config.app.port, items: config.app.itemNumber, limit: config.app.userLimit, hold: config.app.holdSeconds },
     { port: 8080, items: 10_000, limit: 10, hold: 600 },
   )
-  assert.equal(config.app.workers, usableCores())
+  assert.equal(config.app.workers, Math.ceil(usableCores() / 2))
+  assert.equal(loadConfig({ env: { REDIS_HOST: 'redis.example.com' } }).app.workers, usableCores())
   assert.equal(config.redis.ttlHours, 24)
   assert.deepEqual([config.db.embedded, config.redis.embedded], [true, true])
   assert.deepEqual(config.warnings, [])

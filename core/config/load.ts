@@ -5,6 +5,7 @@ import convict from 'convict'
 import { Fault } from '../faults.ts'
 import { closestName } from './closest.ts'
 import { cpuQuota, usableCores } from './cores.ts'
+import { defaultWorkers } from './default-workers.ts'
 import { readDotenv } from './dotenv-file.mjs'
 import { coercions, problemOf } from './kinds.ts'
 import { problemsOfOrigins } from './origins.ts'
@@ -65,7 +66,7 @@ export function loadConfig(options: { env: Variables; dotenvFile?: string }): Re
   ]
   return deepFreeze({
     ...values,
-    app: { ...values.app, workers: values.app.workers === 0 ? usableCores() : values.app.workers },
+    app: { ...values.app, workers: values.app.workers || defaultWorkers(usableCores(), values.redis) },
     db: { ...values.db, embedded: values.db.host === '' },
     redis: { ...values.redis, embedded: values.redis.host === '' && values.redis.cluster === '' },
     shardCount: values.app.shards,

@@ -42,11 +42,11 @@ export const settings = {
       format: 'hotcakes-integer',
       env: 'APP_WORKERS',
       default: 0,
-      defaultMeans: 'one per core, or per whole core of the CPU quota',
+      defaultMeans: 'one per core, or per two where Redis runs on the same cores',
       min: 0,
       max: workersMax,
       unit: 'processes',
-      doc: "HTTP worker processes. Of a container's CPU quota only whole cores count, one at least: 1 worker for 1.5.",
+      doc: "HTTP worker processes. Without a number there is one for each core; half as many, rounded up, where Redis has the same cores: embedded, or at a loopback address. Of a container's CPU quota only whole cores count, one at least: 1 worker for 1.5.",
     },
     itemNumber: {
       format: 'hotcakes-integer',
