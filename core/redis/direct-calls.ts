@@ -14,11 +14,11 @@ interface Insides {
 type Listener = (chunk: Buffer) => void
 
 /**
- * Calls of one kind on a connection of ioredis', beside its other commands and in their order. Each batch of commands is one,
- * and ioredis' command objects, its decoder and what they call take some 35 us of CPU a call once they are compiled, and several times that where they run a
- * few hundred times a second (bench/micro, direct-calls). So a call is encoded here, in one piece, and an answer of two texts read
- * here. The connection stays ioredis': who connects, signs in, queues, counts time, gives up and looks for another master is
- * the same as for any command, and an answer of any other form is left to it.
+ * Calls on a connection of ioredis' that go past its command objects and its decoder, beside its other commands and in their
+ * order. Those take some 25 us of CPU a call once V8 has compiled them, and several times that where they run some hundred times a
+ * second between other work (bench/micro, direct-calls). A call is encoded here in one piece, and an answer of two texts
+ * is read here. The connection stays ioredis': who connects, signs in, queues, gives up and looks for another master is the
+ * same as for any command, and an answer of any other form is left to it.
  */
 export class DirectCalls {
   readonly #redis: Redis
@@ -28,6 +28,7 @@ export class DirectCalls {
   #decode: Listener = () => undefined
   /** Its decoder has the beginning of an answer. */
   #isInTheMidst = false
+  readonly #lateness = new Lateness()
 
   constructor(redis: Redis) {
     this.#redis = redis
@@ -38,7 +39,7 @@ export class DirectCalls {
   call(parts: readonly (string | number | Buffer)[]): Promise<unknown> {
     const redis = this.#redis
     if (redis.status === 'ready' && redis.stream !== this.#stream) this.#listen(redis.stream)
-    const call = new DirectCall(encodeCommand(parts))
+    const call = new DirectCall(encodeCommand(parts), this.#lateness)
     void redis.sendCommand(call as unknown as Command)
     return call.promise
   }
@@ -78,6 +79,32 @@ export class DirectCalls {
   }
 }
 
+/** Which calls aren't answered in time. One timer for all of them: one a call would be made and cleared for nothing. */
+class Lateness {
+  /** Sent and not answered, the oldest first. */
+  #calls: DirectCall[] = []
+  #timer: NodeJS.Timeout | undefined
+
+  watch(call: DirectCall, ms: number): void {
+    this.#calls.push(call)
+    this.#timer ??= setTimeout(this.#look, ms, ms).unref()
+  }
+
+  /** They end in their order, but when all do at once. */
+  ended(call: DirectCall): void {
+    if (this.#calls[0] === call) this.#calls.shift()
+    else this.#calls = this.#calls.filter((other) => other !== call)
+  }
+
+  readonly #look = (ms: number): void => {
+    const nowMs = performance.now()
+    const overdue = this.#calls.filter(({ sentMs }) => nowMs - sentMs >= ms)
+    for (const call of overdue) call.reject(new Error('Command timed out'))
+    const oldest = this.#calls[0]
+    this.#timer = oldest && setTimeout(this.#look, oldest.sentMs + ms - nowMs, ms).unref()
+  }
+}
+
 /** What ioredis wants of a command that is sent, queued and settled. */
 class DirectCall {
   readonly name = 'fcall'
@@ -86,14 +113,16 @@ class DirectCall {
   readonly inTransaction = false
   readonly pipelineIndex = undefined
   readonly promise: Promise<unknown>
+  readonly sentMs = performance.now()
   isResolved = false
   readonly #encoded: Buffer
+  readonly #lateness: Lateness
   #resolve: (reply: unknown) => void = () => undefined
   #reject: (error: Error) => void = () => undefined
-  #timer: NodeJS.Timeout | undefined
 
-  constructor(encoded: Buffer) {
+  constructor(encoded: Buffer, lateness: Lateness) {
     this.#encoded = encoded
+    this.#lateness = lateness
     this.promise = new Promise((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject
@@ -101,13 +130,13 @@ class DirectCall {
   }
 
   readonly resolve = (reply: unknown): void => {
-    clearTimeout(this.#timer)
+    this.#lateness.ended(this)
     this.isResolved = true
     this.#resolve(reply)
   }
 
   readonly reject = (error: Error): void => {
-    clearTimeout(this.#timer)
+    this.#lateness.ended(this)
     this.#reject(error)
   }
 
@@ -115,9 +144,9 @@ class DirectCall {
     return this.#encoded
   }
 
-  /** Its place in the queue stays: the answer may still come. */
+  /** When it is over its place in the queue stays: the answer may still come. */
   setTimeout(ms: number): void {
-    this.#timer = setTimeout(() => this.#reject(new Error('Command timed out')), ms)
+    this.#lateness.watch(this, ms)
   }
 
   setReplyContext(): void {
