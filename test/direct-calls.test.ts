@@ -30,23 +30,21 @@ await admin.call(
 async function startRelay(scope: Scope, random: SeededRandom, bytesMax: number | undefined) {
   const sockets = new Set<Socket>()
   const relay = { bytesMax, isSilent: false, port: 0, breakAll: () => sockets.forEach((socket) => socket.destroy()) }
+  const say = async (client: Socket, data: Buffer): Promise<void> => {
+    for (let at = 0; at < data.length && !relay.isSilent; ) {
+      const bytes = relay.bytesMax === undefined ? data.length : random.between(1, relay.bytesMax)
+      client.write(data.subarray(at, at + bytes))
+      at += bytes
+      // So that the next piece is read by itself.
+      await new Promise(setImmediate)
+    }
+  }
   const server = createServer({ noDelay: true }, (client) => {
     const redis = connect({ port: service.connection.port, host: '127.0.0.1', noDelay: true })
     client.pipe(redis)
     let waiting = Promise.resolve()
     redis.on('data', (data: Buffer) => {
-      waiting = waiting.then(async () => {
-        for (let at = 0; at < data.length && !relay.isSilent; ) {
-          const piece = data.subarray(
-            at,
-            at + (relay.bytesMax === undefined ? data.length : random.between(1, relay.bytesMax)),
-          )
-          client.write(piece)
-          at += piece.length
-          // So that the next one is read by itself.
-          await new Promise(setImmediate)
-        }
-      })
+      waiting = waiting.then(() => say(client, data))
     })
     for (const socket of [client, redis]) {
       sockets.add(socket)
@@ -123,10 +121,10 @@ test('an answer that was cut is followed by whole ones that are read past ioredi
   assert.deepEqual(texts(await pair('1-2')), ['a', '1-2'])
   // ioredis' own command queue object: what it hands its answers to.
   const queue = (redis as unknown as { commandQueue: { shift(): unknown } }).commandQueue
-  const shift = queue.shift
+  const shift = queue.shift.bind(queue)
   queue.shift = () => {
     decoded.push(String(new Error('here').stack))
-    return shift.call(queue)
+    return shift()
   }
   await Promise.all([pair('1-3'), redis.echo('beside'), pair('1-4')])
   assert.deepEqual(

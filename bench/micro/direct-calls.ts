@@ -25,8 +25,8 @@ type Call = (batch: Buffer) => Promise<unknown>
 async function bareSocket(port: number): Promise<{ call: Call; close: () => void }> {
   const socket = connect({ port, host: '127.0.0.1', noDelay: true })
   await once(socket, 'connect')
-  let settle: (answer: Buffer) => void = () => undefined
-  socket.on('data', (answer) => settle(answer))
+  let settle: ((answer: Buffer) => void) | undefined
+  socket.on('data', (answer) => settle?.(answer))
   const head = ['FCALL', 'bench_texts', '2', ...keys].map((part) => `$${part.length}\r\n${part}\r\n`).join('')
   const call: Call = (batch) => {
     const before = `*7\r\n${head}$${batch.length}\r\n`

@@ -87,7 +87,7 @@ class Lateness {
 
   watch(call: DirectCall, ms: number): void {
     this.#calls.push(call)
-    this.#timer ??= setTimeout(this.#look, ms, ms).unref()
+    if (this.#timer === undefined) this.#timer = setTimeout(this.#look, ms, ms).unref()
   }
 
   /** They end in their order, but when all do at once. */

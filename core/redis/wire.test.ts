@@ -26,8 +26,12 @@ test('a reply ends where it ends, whatever follows it, and nowhere before it is 
   }
 })
 
+/** As two texts, where another reply stands before it. */
+function read(reply: string): string[] | undefined {
+  return pairAt(Buffer.from(`:1\r\n${reply}`, 'latin1'), 4, 4 + reply.length)?.map(String)
+}
+
 test('two texts are read, of any bytes, and nothing else is taken for them', () => {
-  const read = (reply: string) => pairAt(Buffer.from(`:1\r\n${reply}`, 'latin1'), 4, 4 + reply.length)?.map(String)
   assert.deepEqual(read('*2\r\n$1\r\na\r\n$2\r\nbc\r\n'), ['a', 'bc'])
   assert.deepEqual(read('*2\r\n$0\r\n\r\n$0\r\n\r\n'), ['', ''])
   assert.deepEqual(read('*2\r\n$12\r\n$3\r\n\r\n*2\r\n$\0\r\n$3\r\n\r\n1\r\n'), ['$3\r\n\r\n*2\r\n$\0', '\r\n1'])
