@@ -18,7 +18,7 @@ test('a batch is read as it was written', () => {
   for (const command of commands) writer.add(...command)
   assert.equal(writer.commandCount, commands.length)
 
-  const reader = new BatchReader(writer.encode())
+  const reader = new BatchReader(writer.encode().entry)
   assert.equal(reader.commandCount, commands.length)
   for (const command of commands) {
     assert.ok(reader.next())

@@ -5,9 +5,9 @@ import { type Outcome, outcomeByCode, outcomes, type Reply, replies, replyByCode
 
 /**
  * The wire format of a batch of commands and of the decisions on it, as core/redis/functions/decide.lua reads and writes them.
- * The log keeps both as they were, so the HTTP worker (for its replies) and the persister (for its rows) read them
- * with the same code. Both are flat msgpack arrays: one array of a few hundred small values costs Lua half of what a
- * list of arguments costs, and an object a command would cost both sides an allocation more.
+ * The log keeps both, so the HTTP worker (for its replies) and the persister (for its rows) read them with the same code. Both
+ * are flat msgpack arrays: an object a command would cost both sides an allocation more. What the log keeps of a batch is read
+ * by other versions too, so its form stays; what the function gets besides is between it and the worker.
  */
 
 const packr = new Packr({ useRecords: false })
@@ -34,13 +34,44 @@ export function afterNonce(receipts: readonly Receipt[], { isLastWord = false } 
   return `${isLastWord ? '!' : ''}${texts.join('')}`
 }
 
-/** A batch under construction: what one function call will carry. */
-export class BatchWriter {
-  #flat: (number | string)[]
-  readonly #sales: number[] = []
-  #lastSale = -1
+/** What one function call carries. */
+export interface EncodedBatch {
+  /** As the log keeps it: for a BatchReader. */
+  readonly entry: Buffer
+  /** The same for the function: see functions/batch.lua. */
+  readonly columns: Buffer
+  /** Those that its commands name, each once: a cluster is told of their keys. */
+  readonly sales: readonly number[]
+}
 
-  constructor(intervalMs: number) {
+type Kind = 'checkouts' | 'purchases' | 'sold'
+
+/** Commands of one kind on one sale that stand together. */
+interface Run {
+  readonly sale: number
+  readonly kind: Kind
+  count: number
+  readonly indexes: string[]
+  nonces: string
+  readonly users: string[]
+  /** What follows each nonce; undefined: nothing so far. */
+  additions: string[] | undefined
+}
+
+/**
+ * A batch under construction. Commands of one kind on one sale should come together: each such run costs Redis two calls.
+ * A batch is written twice, because both are cheap here, and in Redis it is neither to take it apart nor to put it together.
+ */
+export class BatchWriter {
+  readonly #flat: (number | string)[]
+  readonly #intervalMs: number
+  readonly #soldInEpoch: number
+  readonly #runs: Run[] = []
+
+  /** @param soldInEpoch of the log: in which the items of `addSold` were sold */
+  constructor(intervalMs: number, soldInEpoch = 0) {
+    this.#intervalMs = intervalMs
+    this.#soldInEpoch = soldInEpoch
     this.#flat = [batchVersion, intervalMs]
   }
 
@@ -54,18 +85,42 @@ export class BatchWriter {
    */
   add(sale: number, index: string, nonce: string, user: string): void {
     this.#flat.push(sale, index, nonce, user)
-    if (sale === this.#lastSale) return
-    this.#lastSale = sale
-    if (!this.#sales.includes(sale)) this.#sales.push(sale)
+    const run = this.#runOf(sale, user === '' ? 'purchases' : 'checkouts')
+    run.count += 1
+    run.indexes.push(index)
+    if (user !== '') run.users.push(user)
+    if (nonce.length <= nonceLength) {
+      run.nonces += nonce
+      run.additions?.push('')
+    } else {
+      run.nonces += nonce.slice(0, nonceLength)
+      run.additions ??= Array.from({ length: run.count - 1 }, () => '')
+      run.additions.push(nonce.slice(nonceLength))
+    }
   }
 
-  /** Those that its commands name, each once: a cluster is told of their keys. */
-  get sales(): readonly number[] {
-    return this.#sales
+  /** A checkout that may be neither a loan nor have anything behind its nonce, of an item that was sold in that epoch. */
+  addSold(sale: number, index: string, nonce: string, user: string): void {
+    this.#flat.push(sale, index, nonce, user)
+    this.#runOf(sale, 'sold').count += 1
   }
 
-  encode(): Buffer {
-    return packr.pack(this.#flat)
+  #runOf(sale: number, kind: Kind): Run {
+    const last = this.#runs.at(-1)
+    if (last?.sale === sale && last.kind === kind) return last
+    const run: Run = { sale, kind, count: 0, indexes: [], nonces: '', users: [], additions: undefined }
+    this.#runs.push(run)
+    return run
+  }
+
+  encode(): EncodedBatch {
+    const columns: unknown[] = [this.#intervalMs, this.#soldInEpoch]
+    for (const { sale, kind, count, indexes, nonces, users, additions } of this.#runs) {
+      if (kind === 'sold') columns.push(sale, count, '', '', '')
+      else columns.push(sale, indexes, nonces, kind === 'purchases' ? '' : users, additions ?? '')
+    }
+    const sales = new Set(this.#runs.map(({ sale }) => sale))
+    return { entry: packr.pack(this.#flat), columns: packr.pack(columns), sales: [...sales] }
   }
 }
 
@@ -112,6 +167,9 @@ export type Received = Omit<Receipt, 'epoch'>
 const nothingReceived: readonly Received[] = []
 const receivedCode = replies.received.code
 const lentCode = replies.lent.code
+const soldCodes: ReadonlySet<number> = new Set(
+  [outcomes.item_sold, outcomes.purchased, outcomes.purchased_again].map(({ code }) => code),
+)
 /** Below it are the codes of outcomes. */
 const firstReplyCode = lentCode
 
@@ -157,6 +215,11 @@ export class DecisionReader {
   /** Whether `reply` is what was decided on an attempt. */
   get isDecided(): boolean {
     return this.#code < firstReplyCode
+  }
+
+  /** Whether the reply says that the command's item was sold. */
+  get isOfSoldItem(): boolean {
+    return soldCodes.has(this.#code)
   }
 
   /** Whether the command has a place in the log entry: it has decided or changed something. */

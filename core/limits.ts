@@ -74,6 +74,10 @@ export const saleOpenAheadMs = 5_000
  * long to come back. Earlier would keep what an operator sets from the sales to come.
  */
 export const saleOpenAheadSeveralMsMax = 600_000
+/** Of how many sales a worker keeps in mind what was sold: the current one and, about a boundary, its neighbour. */
+export const soldSalesMax = 2
+/** Items with a greater index are looked at each time: a bit each is 1 MiB a sale, a shard and a worker. */
+export const soldIndexMax = 2 ** 23 - 1
 /** Sales that are not due and of which a worker knows the shards, at some 100 bytes each. One it has forgotten costs a call. */
 export const salesKnownMax = 4_096
 

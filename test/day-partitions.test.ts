@@ -108,7 +108,7 @@ function entry(seq: number, nowMs: number): LogEntry {
   writer.add(7, String(seq), nonce, '')
   writer.add(7, String(seq), nonce, 'ann')
   const results = [nowMs, outcomes.purchased.code, 'ann', outcomes.item_sold.code]
-  return { position: { epoch: 1, seq }, kind: 'batch', message: writer.encode(), results: packr.pack(results) }
+  return { position: { epoch: 1, seq }, kind: 'batch', message: writer.encode().entry, results: packr.pack(results) }
 }
 
 function chunkOf(afterSeq: number, times: readonly number[]): LogChunk {

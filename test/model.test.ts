@@ -2,7 +2,7 @@
 // Method: random sequences of batches, with time passing in between (holds live 25 ms, one sale closes and another
 // opens meanwhile), run against the real function and a plain reference model. The model is told only what time Redis
 // read for the batch. Outcomes and their details must be equal, and so must the counters and what each buyer has at the
-// end. The same again with a clock that steps back and forth between the batches, where besides nobody may ever have
+// end. Half of the checkouts of items that were seen sold are sent as such, as a worker does. The same again with a clock that steps back and forth between the batches, where besides nobody may ever have
 // bought more than the limit, and no item may be sold twice.
 
 import assert from 'node:assert/strict'
@@ -15,6 +15,7 @@ import { type Outcome, outcomes } from '../core/outcomes.ts'
 import { SaleStore } from '../core/redis/sale-store.ts'
 import { firstShard } from '../core/shards.ts'
 import { decodeSnapshot } from '../ops/tools/audit/redis-side.ts'
+import { SoldItems } from '../server/worker/selling/sold-items.ts'
 import { seed } from './helpers/seed.ts'
 import { openRedis, startRedis } from './helpers/services.ts'
 import { stepRedisClock } from './helpers/stepped-redis-clock.ts'
@@ -25,6 +26,8 @@ const intervalMs = 3_600_000
 const holdMs = 25
 const users = ['ann', 'bob:1', 'c@d.e']
 const reached = new Map<Outcome, number>()
+/** Checkouts that were sent as those of sold items, by what they got. */
+const reachedAsSold = new Map<Outcome, number>()
 
 const redis = await startRedis({ after })
 const store = new SaleStore(redis.connection, { shard: firstShard, name: 'model-test' })
@@ -132,16 +135,24 @@ function decisionOf(reader: DecisionReader): ModelDecision {
 
 /** @returns the purchases among them, and the time of all */
 async function compare(
-  shop: ReferenceShop,
+  { shop, sold }: { readonly shop: ReferenceShop; readonly sold: SoldItems },
   commands: readonly ModelCommand[],
 ): Promise<{ purchases: Purchase[]; nowMs: number }> {
-  const writer = new BatchWriter(intervalMs)
-  for (const { sale, index, nonce, user } of commands) writer.add(sale, index, nonce, user)
-  const reader = new DecisionReader((await store.decide(writer.encode())).results)
+  const writer = new BatchWriter(intervalMs, sold.epoch)
+  const areSold = commands.map(({ sale, index, user }, at) => user !== '' && at % 2 === 0 && sold.has(sale, index))
+  for (const [at, { sale, index, nonce, user }] of commands.entries()) {
+    if (areSold[at] === true) writer.addSold(sale, index, nonce, user)
+    else writer.add(sale, index, nonce, user)
+  }
+  const { results, id } = await store.decide(writer.encode())
+  const reader = new DecisionReader(results)
+  sold.decidedIn(id)
   const purchases: Purchase[] = []
   for (const [at, command] of commands.entries()) {
     assert.ok(reader.next(), `decision ${at} is missing`)
     const decision = decisionOf(reader)
+    if (reader.isOfSoldItem) sold.learn(command.sale, command.index)
+    if (areSold[at] === true) reachedAsSold.set(decision.outcome, (reachedAsSold.get(decision.outcome) ?? 0) + 1)
     assert.deepEqual(decision, shop.decide(command, reader.nowMs), `command ${at} of ${JSON.stringify(commands)}`)
     reached.set(decision.outcome, (reached.get(decision.outcome) ?? 0) + 1)
     if (decision.outcome === 'purchased')
@@ -177,7 +188,7 @@ async function compareState(shop: ReferenceShop, sale: number): Promise<void> {
 /** The sales of a run, in Redis and in the model, and how to name their items. */
 async function openRun(
   userLimit: number,
-): Promise<{ shop: ReferenceShop; source: CommandSource; opened: readonly number[] }> {
+): Promise<{ shop: ReferenceShop; sold: SoldItems; source: CommandSource; opened: readonly number[] }> {
   const { nowMs } = await store.logState()
   const terms = openTerms(nowMs, userLimit)
   const shop = new ReferenceShop(intervalMs)
@@ -187,17 +198,17 @@ async function openRun(
   }
   const numbers = Object.fromEntries(Object.entries(terms).map(([name, { sale }]) => [name, sale]))
   const source = new CommandSource({ ...numbers, gone: 7, unlisted: 10 ** 12 })
-  return { shop, source, opened: Object.values(numbers) }
+  return { shop, sold: new SoldItems(), source, opened: Object.values(numbers) }
 }
 
 test(`the Redis function decides like the reference model (SEED=${seed})`, async () => {
   const unlistedBefore = await store.countsUnlisted()
   const unlistedSeen = new Map<number, number>()
   const property = fc.asyncProperty(scenario, async (steps) => {
-    const { shop, source, opened } = await openRun(2)
+    const { shop, sold, source, opened } = await openRun(2)
     for (const step of steps) {
       await compare(
-        shop,
+        { shop, sold },
         step.batch.map((one) => source.command(one)),
       )
       if (step.pauseMs > 0) await delay(step.pauseMs)
@@ -223,13 +234,13 @@ test(`it decides like the model when Redis' clock steps back and forth, and nobo
   const property = fc.asyncProperty(steppedScenario, async ({ userLimit, steps }) => {
     let aheadMs = 0
     await clock.set(aheadMs)
-    const { shop, source, opened } = await openRun(userLimit)
+    const { shop, sold, source, opened } = await openRun(userLimit)
     const bought: Purchase[] = []
     for (const step of steps) {
       aheadMs += step.stepMs
       await clock.set(aheadMs)
       const commands = step.batch.map((one) => source.command(one))
-      const { purchases, nowMs } = await compare(shop, commands)
+      const { purchases, nowMs } = await compare({ shop, sold }, commands)
       bought.push(...purchases)
       for (const sale of opened) cutOffAlive += cutOffButAlive(shop, sale, nowMs)
     }
@@ -246,4 +257,6 @@ test('the random commands reached every outcome, so the comparison means somethi
   t.diagnostic(JSON.stringify(Object.fromEntries(reached)))
   const missing = (Object.keys(outcomes) as Outcome[]).filter((outcome) => !reached.has(outcome))
   assert.deepEqual(missing, [])
+  t.diagnostic(`sent as sold: ${JSON.stringify(Object.fromEntries(reachedAsSold))}`)
+  assert.deepEqual([...reachedAsSold.keys()].toSorted(), ['item_sold', 'sale_closed'])
 })

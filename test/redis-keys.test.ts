@@ -42,12 +42,12 @@ async function checkout(
 ): Promise<{ batch: Buffer; id: string; outcomes: string[] }> {
   const writer = new BatchWriter(intervalMs)
   for (const [index, user] of commands) writer.add(sale, index, String(nonceNext++).padStart(nonceLength, '0'), user)
-  const batch = writer.encode()
-  const { results, id } = await store.decide(batch)
+  const encoded = writer.encode()
+  const { results, id } = await store.decide(encoded)
   const reader = new DecisionReader(results)
   const outcomes: string[] = []
   while (reader.next()) outcomes.push(reader.outcome)
-  return { batch, id, outcomes }
+  return { batch: encoded.entry, id, outcomes }
 }
 
 async function expiries(sale: number): Promise<Map<string, number>> {

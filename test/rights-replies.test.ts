@@ -112,7 +112,7 @@ test('a place in the log entry is counted by commands that have decided or chang
     checkout(5, bob, [{ from: 0, epoch: 1, total: 1 }]),
     checkout(5, bob, [{ from: 0, epoch: 1, total: 1 }]),
   ]
-  const decided = await decideBatch(shop.store(1), sale, commands)
+  const decided = await decideBatch(shop.store(1), sale, { commands })
   assert.deepEqual(
     decided.replies.map(({ reply, received }) => [reply, received.length]),
     [

@@ -96,15 +96,20 @@ test('a receipt counts for the shard that its number means, however it is writte
   assert.deepEqual(found[1]?.received, [{ from: 1, total: 3 }])
 })
 
-test('a loan to what is no number is lent to nobody', async () => {
+test('an index that is no number refuses the whole batch and harms nothing, also that of a loan', async () => {
   const sale = await shop.openSale({ userLimit: 6 })
   await assertNothingChanges(shop.admin, async () => {
-    for (const to of ['-1', '1.5', '0x1', '1e0', ' 1']) {
-      const writer = new BatchWriter(intervalMs)
-      writer.add(sale, to, lendNonce, 'ann')
-      const { replies: found } = readReplies((await shop.store(0).decide(writer.encode())).results)
-      assert.deepEqual(found[0]?.reply, 'not_lent', to)
-    }
+    for (const index of ['', '-1', '1.5', '0x1', '1e0', ' 1', 'a'])
+      for (const [nonce, user] of [
+        [lendNonce, 'ann'],
+        [newNonce(), 'ann'],
+        [newNonce(), ''],
+      ] as const) {
+        const writer = new BatchWriter(intervalMs)
+        writer.add(sale, index, nonce, user)
+        const refused = { code: 'HC_REDIS_REFUSED', message: /^HCBATCH malformed command/ }
+        await assert.rejects(shop.store(0).decide(writer.encode()), refused, index)
+      }
   })
 })
 
@@ -191,7 +196,8 @@ test('a call that names its keys decides on the sales whose keys it names, and o
       writer.add(sale, '0', lendNonce, 'ann')
     }
     const keys = [...keysNamed, ...listed.flatMap(keysOf)]
-    const args = [functionName('decide'), keys.length, ...keys, writer.encode(), shop.store(0).run]
+    const { entry, columns } = writer.encode()
+    const args = [functionName('decide'), keys.length, ...keys, entry, columns, shop.store(0).run]
     const [results] = (await shop.store(0).redis.callBuffer('FCALL', ...args)) as [Buffer]
     return readReplies(results).replies.map(({ reply }) => reply)
   }
@@ -233,8 +239,8 @@ test('a run that is admitted takes no restored rights, and one that is not decid
   await assert.rejects(shop.store(2).rights.restore(sale, 1, [{ user: 'ann', lent: 1, got: 0 }]), unsound)
   const { epoch = 0 } = await shop.store(2).logState()
   await shop.store(2).admit({ run: '-', epoch, recordId: 'of a test' })
-  await assert.rejects(decideBatch(shop.store(2), sale, [checkout(3, 'ann')]), unsound)
-  await assert.rejects(decideBatch(shop.store(2), sale, [lend(0, 'ann')]), unsound)
+  await assert.rejects(decideBatch(shop.store(2), sale, { commands: [checkout(3, 'ann')] }), unsound)
+  await assert.rejects(decideBatch(shop.store(2), sale, { commands: [lend(0, 'ann')] }), unsound)
   await assert.rejects(shop.store(2).rights.acceptFrom({ shard: 0, epoch: 1 }), unsound)
   await assert.rejects(shop.store(2).rights.with(sale, 1, { cursor: '0', count: 10 }), unsound)
   const { cursor, users } = await shop.store(2).rights.with(sale, 1, { cursor: '0', count: 10, isAdmitted: false })

@@ -23,7 +23,7 @@ type Command = readonly [sale: number, index: string, nonce: string, user: strin
 function batch(seq: number, commands: readonly Command[], results: readonly (number | string)[]): LogEntry {
   const writer = new BatchWriter(3_600_000)
   for (const [sale, index, code, user] of commands) writer.add(sale, index, code, user)
-  return { position: { epoch: 3, seq }, kind: 'batch', message: writer.encode(), results: packr.pack(results) }
+  return { position: { epoch: 3, seq }, kind: 'batch', message: writer.encode().entry, results: packr.pack(results) }
 }
 
 function chunkOf(entries: readonly LogEntry[], afterSeq = 0): LogChunk {

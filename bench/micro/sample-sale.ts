@@ -73,7 +73,7 @@ export function received(text: string): string {
 export function encodeBatch(commands: readonly SampleCommand[]): Buffer {
   const writer = new BatchWriter(intervalMs)
   for (const { sale, index, nonce, user } of commands) writer.add(sale, index, nonce, user)
-  return writer.encode()
+  return writer.encode().entry
 }
 
 const packr = new Packr({ useRecords: false })

@@ -6,6 +6,8 @@ const fileNames = [
   'shared.lua',
   'rights.lua',
   'sale.lua',
+  'batch.lua',
+  'rules.lua',
   'decide.lua',
   'mark.lua',
   'admission.lua',

@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis'
-import type { SaleTerms } from '../decisions.ts'
+import type { EncodedBatch, SaleTerms } from '../decisions.ts'
 import { Fault } from '../faults.ts'
 import { formatLogPosition, type LogPosition, parseLogPosition } from '../log-position.ts'
 import { msPerSecond } from '../time.ts'
@@ -186,12 +186,11 @@ export class SaleStore {
 
   /**
    * Decides a batch (see decisions.ts) and logs it, in one atomic step. When it throws, the outcome is unknown.
-   * @param sales those that it names: of another one nothing is decided in a cluster
    */
-  async decide(batch: Buffer, sales: readonly number[] = []): Promise<DecidedBatch> {
+  async decide({ entry, columns, sales }: EncodedBatch): Promise<DecidedBatch> {
     const [results, id] = (await callFunction(this.redis, this.keys, {
       name: this.#decideName,
-      args: [batch, this.#run.known],
+      args: [entry, columns, this.#run.known],
       sales,
       direct: this.#direct,
     })) as [Buffer, Buffer]

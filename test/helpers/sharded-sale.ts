@@ -13,6 +13,7 @@ import { SaleStore } from '../../core/redis/sale-store.ts'
 import { homeShard } from '../../core/rights.ts'
 import { shardNumbers } from '../../core/shards.ts'
 import type { EmbeddedRedis } from '../../ops/embedded/facts.ts'
+import type { SoldItems } from '../../server/worker/selling/sold-items.ts'
 import type { Scope } from './scope.ts'
 
 export const intervalMs = 3_600_000
@@ -70,16 +71,41 @@ export async function openEverywhere(stores: readonly SaleStore[], terms: SaleTe
   for (const store of others) await store.openSale(listed.terms, ttlSeconds, listed.expiresAtMs)
 }
 
-/** Decides them as one batch. @throws Fault */
+/**
+ * Decides them as one batch.
+ * @param sold what was seen of that shard, to send checkouts of sold items as such, as a worker does
+ * @throws Fault
+ */
 export async function decideBatch(
   store: SaleStore,
   sale: number,
-  commands: readonly RightsCommand[],
+  { commands, sold }: { readonly commands: readonly RightsCommand[]; readonly sold?: SoldItems },
 ): Promise<RightsDecided> {
-  const writer = new BatchWriter(intervalMs)
-  for (const command of commands) addTo(writer, sale, command)
+  const writer = new BatchWriter(intervalMs, sold?.epoch)
+  for (const command of commands) {
+    if (isKnownSold(sale, command, sold)) writer.addSold(sale, String(command.index), command.nonce, command.user)
+    else addTo(writer, sale, command)
+  }
   const { results, id } = await store.decide(writer.encode())
+  if (sold !== undefined) learn(sold, { sale, commands, results, id })
   return { ...readReplies(results), id }
+}
+
+type Checkout = Extract<RightsCommand, { kind: 'checkout' }>
+
+function isKnownSold(sale: number, command: RightsCommand, sold?: SoldItems): command is Checkout {
+  if (command.kind !== 'checkout' || sold?.has(sale, String(command.index)) !== true) return false
+  return command.isLastWord !== true && (command.receipts ?? []).length === 0
+}
+
+function learn(
+  sold: SoldItems,
+  batch: { sale: number; commands: readonly RightsCommand[]; results: Buffer; id: string },
+): void {
+  if (batch.id !== '') sold.decidedIn(batch.id)
+  const reader = new DecisionReader(batch.results)
+  for (const command of batch.commands)
+    if (reader.next() && reader.isOfSoldItem && command.kind !== 'lend') sold.learn(batch.sale, String(command.index))
 }
 
 function addTo(writer: BatchWriter, sale: number, command: RightsCommand): void {

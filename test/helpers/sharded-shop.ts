@@ -75,7 +75,7 @@ export class ShardedShop {
   }
 
   async replies(shard: number, sale: number, commands: readonly RightsCommand[]): Promise<readonly RightsReply[]> {
-    return (await decideBatch(this.store(shard), sale, commands)).replies
+    return (await decideBatch(this.store(shard), sale, { commands })).replies
   }
 
   async names(shard: number, sale: number, commands: readonly RightsCommand[]): Promise<string[]> {
@@ -90,7 +90,7 @@ export class ShardedShop {
     expected: readonly Partial<RightsReply>[],
   ): Promise<void> {
     await assertNothingChanges(this.admin, async () => {
-      const { replies, id } = await decideBatch(this.store(shard), sale, commands)
+      const { replies, id } = await decideBatch(this.store(shard), sale, { commands })
       const withNothingReceived = expected.map((reply) => ({ received: [], ...reply }))
       assert.deepEqual(replies, withNothingReceived)
       assert.equal(id, '')

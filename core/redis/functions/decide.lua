@@ -1,7 +1,8 @@
 --[[
 Decisions with their log entry, in one atomic step; and the opening of sales.
 
-decide ARGV: 1 a batch, msgpack: [1, interval_ms, (sale, index, nonce, user)*]; user '' is a purchase, else a checkout; 2 run.
+decide ARGV: 1 a batch as the log keeps it, msgpack: [1, interval_ms, (sale, index, nonce, user)*], where user '' is a purchase,
+  else a checkout; 2 the same in columns: see batch.lua; 3 run.
   Returns {results, id}; results, msgpack: [now_ms, (outcome, details...)*] in the order of the commands; id of the log
   entry, '' where no command changed or decided anything: then there is none.
   outcome  name                details             (the sale that counts it: the listed one, or none where marked -)
@@ -41,304 +42,256 @@ open ARGV: sale, opens_ms, closes_ms, items, limit, hold_ms, ttl_s, run, shards,
 A script that fails is not rolled back: decide takes every decision before its first write.
 ]]
 
-local BATCH_VERSION = 1
-local NONCE_BYTES = 16
-local LOAN = '----------------' -- in the place of a nonce
-local LAST_WORD = 33 -- '!'
 local DROP_SCAN_FIELDS = 200 -- listed sales looked at in each opening, which adds one
+local ARRAY, UINT = 221, 206 -- msgpack's marks of an array and of a number of 4 bytes
 
--- How many of the user's rights are here.
-local function rights_here(sale, user, moved)
-  local shards, limit = sale.shards, sale.limit
-  local rights = sale.least
-  if (sale.shard - home_of(user, shards)) % shards < limit % shards then rights = rights + 1 end
-  return rights + moved_here(moved)
+-- Replies under construction: msgpack in parts, together so many values. A part is mostly a constant, which costs one write.
+local function new_reply(now)
+  return { '', pack(now), parts = 2, values = 1, is_placed = false }
 end
 
--- Whether a right is there for one hold more: the user's entry, then perhaps without what has expired. Or the refusal: the
--- user's rights elsewhere count only if the word isn't the last one, and if there are any.
-local function with_room(sale, user, entry, is_last_word)
-  local limit = sale.limit
-  if sale.shards then
-    local moved = moved_rights(sale, user)
-    -- Without a look at the user's home, which costs a hash.
-    if slots_taken(entry) < sale.least + moved_here(moved) then return entry end
-    limit = rights_here(sale, user, moved)
+local function add(reply, values, part)
+  local n = reply.parts + 1
+  reply[n], reply.parts, reply.values = part, n, reply.values + values
+end
+
+-- With up to two details, which may be absent.
+local function add_reply(reply, outcome, first, second)
+  if second then return add(reply, 3, pack(outcome, first, second)) end
+  if first then return add(reply, 2, pack(outcome, first)) end
+  add(reply, 1, char(outcome))
+end
+
+local function count(counts, outcome, more)
+  if more > 0 then counts[outcome] = (counts[outcome] or 0) + more end
+end
+
+-- So many commands with the same outcome, which change nothing.
+local function add_alike(reply, counts, outcome, number)
+  add(reply, number, rep(char(outcome), number))
+  if outcome < LENT then
+    count(counts, outcome, number)
+    reply.is_placed = true
   end
-  if slots_taken(entry) < limit then return entry end
-  entry = without_expired(entry, sale.now)
-  if slots_taken(entry) < limit then return entry end
-  if limit >= sale.limit or is_last_word then return nil, USER_LIMIT_REACHED end
-  return nil, RIGHTS_ELSEWHERE
 end
 
-local function checkout(sale, index, nonce, user, is_last_word)
-  local number = to_number(index)
-  if number < 1 or number > sale.items_max then return ITEM_UNKNOWN end
-  if sale.closed then return SALE_CLOSED end
-  if not sale.open then return SALE_NOT_OPEN end
-
-  local at, now = sale.at, sale.now
-  local item = sale.item_changed[index] or sale.items[at]
-  if item then
-    if byte(item) == SOLD then return ITEM_SOLD end
-    local expiry = struct_unpack('>I4', item, 18)
-    if expiry > now then
-      if sub(item, 22) ~= user then return ITEM_HELD, expiry - now end
-      if find_hold(sale.user_changed[user] or sale.users[at] or NO_HOLDS, item) then
-        return HELD_AGAIN, sub(item, 2, 17), expiry - now
+-- What most checkouts of a sale of one shard meet is decided here in one piece, where a call of a function for each command
+-- would cost more than its decision: items that are free, or sold, or others'. The rest, and the order of the rules, is in
+-- rules.lua.
+local function decide_checkouts(reply, sale, run)
+  local indexes, users, nonces, items, entries, ends = run.indexes, run.users, run.nonces, run.items, run.entries, run.ends
+  local item_changed, item_writes = sale.item_changed, sale.item_writes
+  local user_changed, user_writes = sale.user_changed, sale.user_writes
+  local is_selling, digits, limit, now = sale.open and not sale.closed, sale.items_digits, sale.limit, sale.now
+  local expiry, expiry4, counts = sale.expiry, sale.expiry4, sale.counts
+  local first_entry, held_reply, sold_reply = NO_HOLDS .. expiry4, pack(HELD, sale.hold), char(ITEM_SOLD)
+  local n, values, held, sold, others = reply.parts, reply.values, 0, 0, 0
+  for at = 1, #indexes do
+    local index, user = indexes[at], users[at]
+    local entry, till, is_free
+    if is_selling and not item_changed[index] then
+      till = ends[at]
+      is_free = not items[at] and #index < digits and index ~= '0'
+      if is_free then
+        entry = user_changed[user] or entries[at]
+        if not entry then
+          entry = first_entry
+        else
+          local high, low = byte(entry, 1, 2)
+          entry = high * 256 + low + (#entry - 2) / 4 < limit and with_hold(entry, expiry, expiry4)
+        end
       end
     end
+    n = n + 1
+    if entry then
+      local writes = sale.writes
+      local item = 'h' .. sub(nonces, NONCE_BYTES * at - NONCE_BYTES + 1, NONCE_BYTES * at) .. expiry4 .. user
+      item_changed[index], user_changed[user] = item, entry
+      item_writes[writes + 1], item_writes[writes + 2] = index, item
+      user_writes[writes + 1], user_writes[writes + 2] = user, entry
+      sale.writes = writes + 2
+      reply[n], values, held = held_reply, values + 2, held + 1
+    elseif till == WAS_SOLD then
+      reply[n], values, sold = sold_reply, values + 1, sold + 1
+    elseif till then
+      reply[n], values, others = struct_pack('>BBI4', ITEM_HELD, UINT, till - now), values + 2, others + 1
+    else
+      sale.at, sale.user_values = at, sale.writes
+      local outcome, first, second
+      if is_free then
+        outcome, first, second = take(sale, run, index, nil, user)
+      else
+        outcome, first, second = checkout(sale, run, index, user)
+      end
+      count(counts, outcome, 1)
+      reply.parts, reply.values = n - 1, values
+      add_reply(reply, outcome, first, second)
+      values = reply.values
+    end
   end
-
-  local entry, refused = with_room(sale, user, sale.user_changed[user] or sale.users[at] or NO_HOLDS, is_last_word)
-  if refused then return refused end
-
-  if item then -- an expired hold is taken over: its code was real, and must be told from one that never was
-    local old = sub(item, 2, 17)
-    sale.lapsed[old] = true
-    sale.lapsed_list[#sale.lapsed_list + 1] = old
-  end
-  change(sale, index, 'h' .. nonce .. sale.expiry4 .. user, user, with_hold(entry, sale.expiry, sale.expiry4))
-  sale.held = sale.held + 1
-  return HELD, sale.hold
+  reply.parts, reply.values, reply.is_placed = n, values, true
+  sale.held, sale.user_values = sale.held + held, sale.writes
+  count(counts, HELD, held)
+  count(counts, ITEM_SOLD, sold)
+  count(counts, ITEM_HELD, others)
 end
 
-local function purchase(sale, index, nonce)
-  local at = sale.at
-  local item = sale.item_changed[index] or sale.items[at]
-  if not item then return CODE_UNKNOWN end
-  if sub(item, 2, 17) ~= nonce then
-    if sale.lapsed[nonce] or call('SISMEMBER', sale.key .. 'lapsed', nonce) == 1 then return CODE_EXPIRED end
-    return CODE_UNKNOWN
-  end
-  local time, user = struct_unpack('>I4', item, 18), sub(item, 22)
-  if byte(item) == SOLD then return PURCHASED_AGAIN, user, sale.now - time end
-  if time <= sale.now then return CODE_EXPIRED end
+-- The heads of replies to a purchase, by the length of the user that follows.
+local purchased_heads = {}
 
-  -- The holder's entry was read for this command, unless an earlier one of the batch changed both entries.
-  local entry = sale.user_changed[user] or sale.users[at] or NO_HOLDS
-  local place = find_hold(entry, item)
-  if not place then return CODE_EXPIRED end
-  change(sale, index, 's' .. nonce .. sale.now4 .. user, user, with_purchase(entry, place))
-  sale.unheld[time] = (sale.unheld[time] or 0) + 1
-  return PURCHASED, user
+local function purchased_head(length)
+  local head = purchased_heads[length] or sub(pack(PURCHASED, rep('-', length)), 1, -1 - length)
+  purchased_heads[length] = head
+  return head
 end
 
--- What this shard has lent of a user's rights, and got, by shard.
-local function rights_rows(sale, user)
-  local moved = moved_rights(sale, user)
-  local rows = sale.rows_of[moved]
-  if rows then return rows end
-  local lents, gots = {}, {}
-  for peer = 0, sale.shards - 1 do
-    local _, _, lent, got = right_of(moved, peer)
-    lents[peer + 1], gots[peer + 1] = lent, got
-  end
-  rows = table.concat(lents, ',') .. ';' .. table.concat(gots, ',')
-  sale.rows_of[moved] = rows
-  return rows
-end
-
--- The rights after these receipts: of each total that is greater than the one that is known. And which were, for the log;
--- nil: none.
-local function with_receipts(keys, sale, rights, receipts)
-  local news
-  for from, epoch, total in string.gmatch(receipts, ';(%d+),(%d+),(%d+)') do
-    local peer = to_number(from)
-    total = to_number(total)
-    if peer < sale.shards and peer ~= sale.shard then
-      local _, _, _, got = right_of(rights, peer)
-      if total > got and to_number(epoch) >= to_number(call('HGET', keys[1], 'oldest:' .. format('%d', peer)) or 0) then
-        rights = with_moved(rights, peer, 0, total - got)
-        news = (news and news .. ';' or '') .. format('%d,%d', peer, total)
+-- As decide_checkouts: purchases of what is held are decided here, and what is not bought in rules.lua.
+local function decide_purchases(reply, sale, run)
+  local indexes, nonces, items, entries, holders = run.indexes, run.nonces, run.items, run.entries, run.holders
+  local item_changed, item_writes = sale.item_changed, sale.item_writes
+  local user_changed, user_writes = sale.user_changed, sale.user_writes
+  local now, now4, unheld, purchased = sale.now, sale.now4, sale.unheld, 0
+  for at = 1, #indexes do
+    local index, user = indexes[at], holders[at]
+    local item = not item_changed[index] and items[at]
+    local nonce, time, entry
+    if item and byte(item) ~= SOLD then
+      nonce, time = sub(nonces, NONCE_BYTES * at - NONCE_BYTES + 1, NONCE_BYTES * at), time_of(item)
+      if time > now and sub(item, 2, 17) == nonce then
+        entry = user_changed[user] or entries[at]
+        local place = entry and find_hold(entry, sub(item, 18, 21))
+        entry = place and with_purchase(entry, place)
       end
     end
-  end
-  return rights, news
-end
-
--- What others have lent. Says what was news of it, for the log; nil: nothing. Whoever calls it has the user's entry written.
-local function receive(keys, sale, user, receipts)
-  local moved = moved_rights(sale, user)
-  local rights, news
-  local known = moved == '' and sale.first_received[receipts]
-  if known then
-    rights, news = known[1], known[2]
-  else
-    rights, news = with_receipts(keys, sale, moved, receipts)
-    if moved == '' then sale.first_received[receipts] = { rights, news } end
-  end
-  if not news then return nil end
-  sale.rights_changed[user] = rights
-  sale.has_moved = true
-  return news
-end
-
--- Sets one of the user's rights aside for another shard, if one is free. What has expired is cut off before it is counted,
--- because it takes up a right no more, whatever Redis' clock says later.
-local function lend(sale, to, user)
-  local peer = to_number(match(to, '^%d+$'))
-  if not peer or peer >= sale.shards or peer == sale.shard then return NOT_LENT end
-  local moved = moved_rights(sale, user)
-  local entry = without_expired(sale.user_changed[user] or sale.users[sale.at] or NO_HOLDS, sale.now)
-  if slots_taken(entry) >= rights_here(sale, user, moved) then return NOT_LENT end
-  local lent = moved == '' and sale.first_lent[peer] or with_moved(moved, peer, 1, 0)
-  if moved == '' then sale.first_lent[peer] = lent end
-  sale.rights_changed[user] = lent
-  sale.has_moved = true
-  change_user(sale, user, entry)
-  return LENT
-end
-
-local function without_receipt(total)
-  return to_number(total) <= RIGHTS_MAX and '' or nil
-end
-
--- Whether that may follow a nonce: perhaps the last word, then receipts, none of them with more rights than an entry holds.
-local function is_addition(text)
-  local receipts = byte(text) == LAST_WORD and sub(text, 2) or text
-  local rest = string.gsub(receipts, ';%d+,%d+,(%d+)', without_receipt)
-  return rest == ''
-end
-
--- Nothing is decided unless every command has its shape: an entry built from a wrong one could not be read again.
-local function check(batch)
-  if type_of(batch) ~= 'table' or batch[1] ~= BATCH_VERSION then return 'unknown version' end
-  local length = #batch
-  if length < FIRST - 1 + FIELDS or (length - FIRST + 1) % FIELDS ~= 0 then return 'wrong length' end
-  local additions = {} -- those that were looked at: many are the same
-  for at = FIRST, length, FIELDS do
-    local nonce = batch[at + 2]
-    local user = batch[at + 3]
-    if
-      type_of(batch[at]) ~= 'number' or not to_number(batch[at + 1])
-      or type_of(nonce) ~= 'string' or #nonce < NONCE_BYTES or type_of(user) ~= 'string'
-    then
-      return 'malformed command'
-    end
-    if #nonce > NONCE_BYTES then
-      local addition = sub(nonce, NONCE_BYTES + 1)
-      if user == '' or not (additions[addition] or is_addition(addition)) then return 'malformed command' end
-      additions[addition] = true
+    if entry then
+      local writes, second, n = sale.writes, expiry_second(sale, time), reply.parts + 2
+      item = 's' .. nonce .. now4 .. user
+      item_changed[index], user_changed[user] = item, entry
+      item_writes[writes + 1], item_writes[writes + 2] = index, item
+      user_writes[writes + 1], user_writes[writes + 2] = user, entry
+      sale.writes = writes + 2
+      unheld[second] = (unheld[second] or 0) + 1
+      purchased = purchased + 1
+      reply[n - 1], reply[n], reply.parts, reply.values = purchased_head(#user), user, n, reply.values + 2
+    else
+      sale.at, sale.user_values = at, sale.writes
+      local outcome, first, second = purchase(sale, run, index)
+      count(sale.counts, outcome, 1)
+      add_reply(reply, outcome, first, second)
     end
   end
+  count(sale.counts, PURCHASED, purchased)
+  sale.user_values, reply.is_placed = sale.writes, true
 end
 
--- The reply to a command on a sale of several shards, with its details, and what it has received.
-local function sharded_reply(keys, sale, epoch, index, nonce, user)
-  local is_long = #nonce > NONCE_BYTES
-  local is_loan = (is_long and sub(nonce, 1, NONCE_BYTES) or nonce) == LOAN and user ~= ''
-  if not is_loan and (to_number(index) - 1) % sale.shards ~= sale.shard then return MISPLACED, sale.shards end
-  if user == '' then return purchase(sale, index, nonce) end
+-- One command of a run with which something more is: its sale has several shards, or its worker takes it for one of those. The
+-- reply, its details, and what it has received.
+local function reply_to(keys, sale, run, epoch)
+  local at, shards = sale.at, sale.shards
+  local index = run.indexes[at]
+  local user = run.users ~= '' and run.users[at]
+  local is_loan = user and nonce_of(run, at) == LOAN
+  if is_loan and not shards then return NOT_LISTED end
+  if shards and not is_loan and (to_number(index) - 1) % shards ~= sale.shard then return MISPLACED, shards end
+  if not user then return purchase(sale, run, index) end
+  local addition = run.additions ~= '' and run.additions[at] or ''
   local received
-  local is_last_word = false
-  if is_long then
-    received = receive(keys, sale, user, sub(nonce, NONCE_BYTES + 1))
-    is_last_word = byte(nonce, NONCE_BYTES + 1) == LAST_WORD
-    nonce = sub(nonce, 1, NONCE_BYTES)
-  end
+  if shards and addition ~= '' then received = receive(keys, sale, run, user, addition) end
   local outcome, first, second
   if is_loan then
-    outcome = lend(sale, index, user)
+    outcome = lend(sale, run, index, user)
   else
-    outcome, first, second = checkout(sale, index, nonce, user, is_last_word)
+    outcome, first, second = checkout(sale, run, index, user, byte(addition) == LAST_WORD)
   end
   if received and outcome ~= HELD and outcome ~= LENT then
-    change_user(sale, user, sale.user_changed[user] or sale.users[sale.at] or NO_HOLDS)
+    change_user(sale, run, user, sale.user_changed[user] or run.entries[at] or NO_HOLDS)
   end
-  if is_loan then return outcome, to_number(epoch), rights_rows(sale, user), received end
+  if is_loan then return outcome, to_number(epoch), rights_rows(sale, run, user), received end
   return outcome, first, second, received
 end
 
-local function single_reply(sale, index, nonce, user)
-  if user == '' then return purchase(sale, index, nonce) end
-  if nonce == LOAN then return NOT_LISTED end
-  if #nonce > NONCE_BYTES then nonce = sub(nonce, 1, NONCE_BYTES) end
-  return checkout(sale, index, nonce, user)
-end
-
--- A sale that is not listed here, or that the call may not touch: of that one, and of any but in the first shard, nothing
--- is said.
-local function unlisted_reply(keys, number, nonce, user, current, undeclared)
-  if undeclared[number] or user ~= '' and sub(nonce, 1, NONCE_BYTES) == LOAN or shard_of(keys) ~= 0 then return NOT_LISTED end
-  return user == '' and CODE_UNLISTED or number < current and SALE_GONE or SALE_UNLISTED
-end
-
-local function any_torn(sales, now)
-  for _, sale in pairs(sales) do
-    if sale and is_torn(sale, now) then return true end
+local function decide_each(keys, reply, sale, run, epoch)
+  for at = 1, #run.indexes do
+    sale.at = at
+    local outcome, first, second, received = reply_to(keys, sale, run, epoch)
+    if received then add_reply(reply, RECEIVED, received) end
+    if received or outcome <= LENT then reply.is_placed = true end
+    if outcome < LENT then count(sale.counts, outcome, 1) end
+    add_reply(reply, outcome, first, second)
   end
-  return false
+end
+
+-- Of a run on a sale that is not listed here, or that the call may not touch: of that one, and of any but in the first shard,
+-- nothing is said. Nor of loans.
+local function decide_unlisted(keys, reply, counts, run, current)
+  local outcome = run.users == '' and not run.sold and CODE_UNLISTED or run.number < current and SALE_GONE or SALE_UNLISTED
+  if run.sale == false or shard_of(keys) ~= 0 then outcome = NOT_LISTED end
+  if run.sold then return add_alike(reply, counts, outcome, run.sold) end
+  for at = 1, #run.indexes do
+    local is_loan = run.users ~= '' and nonce_of(run, at) == LOAN
+    add_alike(reply, counts, is_loan and NOT_LISTED or outcome, 1)
+  end
+end
+
+local function decide_run(keys, reply, run, epoch)
+  local sale = run.sale
+  if run.sold then
+    -- Its items exist, so the sale was opened: see not_before_openings.
+    add_alike(reply, sale.counts, sale.closed and SALE_CLOSED or ITEM_SOLD, run.sold)
+  elseif sale.shards or has_loans(run) then
+    decide_each(keys, reply, sale, run, epoch)
+  elseif run.users == '' then
+    decide_purchases(reply, sale, run)
+  else
+    decide_checkouts(reply, sale, run)
+  end
+end
+
+-- Reads what the commands may need, and sets the time: of all, ms since the Unix epoch; nil: a part of a sale is gone.
+local function fetch(runs, sales)
+  fetch_items(runs)
+  local now = not_before_openings(runs, now_ms())
+  set_time(sales, now)
+  for _, run in ipairs(runs) do
+    if run.sale and not run.sold then fetch_users(run) end
+    if is_torn(run, now) then return nil end
+  end
+  return now
 end
 
 local function decide(keys, args)
   bind()
-  local batch = unpack_message(args[1])
-  local wrong = check(batch)
-  if wrong then return redis.error_reply('HCBATCH ' .. wrong) end
-  local sales, watched_until, epoch, admitted, undeclared = find_sales(keys, batch)
-  local refused = refusal(epoch, admitted, args[2])
+  local columns = unpack_message(args[2])
+  local runs = runs_of(columns)
+  if not runs then return redis.error_reply('HCBATCH malformed command') end
+  local sales, watched_until, epoch, admitted = find_sales(keys, runs)
+  local refused = refusal(epoch, admitted, args[3])
   if refused then return refused end
-  fetch_all(batch, sales)
-  local now = not_before_openings(sales, now_ms())
-  if any_torn(sales, now) then
+  if columns[2] ~= to_number(epoch) then spell_out_sold(runs, args[1]) end
+  local now = fetch(runs, sales)
+  if not now then
     -- Not only this batch: without an epoch the shard counts as lost, and is rebuilt from the record.
     call('HDEL', keys[1], 'epoch', 'run')
     return redis.error_reply('HCEPOCH a part of a sale is no longer in this Redis')
   end
-  set_time(sales, now)
 
-  local current = floor(now / batch[2])
-  local unlisted, is_placed = {}, false
-  local results, n = { now }, 1
-  for at = FIRST, #batch, FIELDS do
-    local number, nonce, user = batch[at], batch[at + 2], batch[at + 3]
-    local sale = sales[number]
-    local outcome, first, second, received, counts
-    if sale then
-      sale.at = sale.at + 1
-      counts = sale.counts
-      if sale.shards then
-        outcome, first, second, received = sharded_reply(keys, sale, epoch, batch[at + 1], nonce, user)
-      else
-        outcome, first, second = single_reply(sale, batch[at + 1], nonce, user)
-      end
+  local reply, unlisted, current = new_reply(now), {}, floor(now / columns[1])
+  for _, run in ipairs(runs) do
+    if run.sale then
+      decide_run(keys, reply, run, epoch)
     else
-      counts = unlisted
-      outcome = unlisted_reply(keys, number, nonce, user, current, undeclared)
-    end
-    if received then
-      is_placed = true
-      results[n + 1], results[n + 2] = RECEIVED, received
-      n = n + 2
-    end
-    if outcome < LENT then
-      counts[outcome] = (counts[outcome] or 0) + 1
-      is_placed = true
-    elseif outcome == LENT then
-      is_placed = true
-    end
-    n = n + 1
-    results[n] = outcome
-    if first then
-      n = n + 1
-      results[n] = first
-      if second then
-        n = n + 1
-        results[n] = second
-      end
+      decide_unlisted(keys, reply, unlisted, run, current)
     end
   end
-  local encoded = pack(results)
-  if not is_placed then return { encoded, '' } end
+  reply[1] = struct_pack('>BI4', ARRAY, reply.values)
+  local encoded = concat(reply)
+  if not reply.is_placed then return { encoded, '' } end
 
   for _, sale in pairs(sales) do
     if sale then write_sale(sale, watched_until > now) end
   end
-  for outcome, count in pairs(unlisted) do call('HINCRBY', prefix_of(keys) .. 'counts:unlisted', outcome, count) end
-  local id = call('XADD', keys[2], epoch .. '-*', 'b', args[1], 'r', encoded)
-  return { encoded, id }
+  for outcome, number in pairs(unlisted) do call('HINCRBY', prefix_of(keys) .. 'counts:unlisted', outcome, number) end
+  return { encoded, call('XADD', keys[2], epoch .. '-*', 'b', args[1], 'r', encoded) }
 end
 
 -- Takes sales off the list whose keys have expired: at each opening those among some of the list, in turn. With a sale a

@@ -52,14 +52,15 @@ with HCEPOCH when there is no epoch. `record` is the identity of the record in P
 
 -- While a library is loaded there are no globals but redis.register_function: these are bound by the first call.
 local call, pack, unpack_message, struct_pack, struct_unpack
-local sub, byte, match, format, floor, unpack_list, to_number, type_of, sha1hex
+local sub, byte, char, rep, match, format, floor, concat, unpack_list, to_number, type_of, sha1hex
 
 local function bind()
   if call then return end
   call, pack, unpack_message = redis.call, cmsgpack.pack, cmsgpack.unpack
   struct_pack, struct_unpack = struct.pack, struct.unpack
-  sub, byte, match, format, floor = string.sub, string.byte, string.match, string.format, math.floor
-  unpack_list, to_number, type_of, sha1hex = unpack, tonumber, type, redis.sha1hex
+  sub, byte, char, rep = string.sub, string.byte, string.char, string.rep
+  match, format, floor = string.match, string.format, math.floor
+  concat, unpack_list, to_number, type_of, sha1hex = table.concat, unpack, tonumber, type, redis.sha1hex
 end
 
 local HELD, HELD_AGAIN, ITEM_UNKNOWN, SALE_CLOSED, SALE_NOT_OPEN = 1, 2, 3, 4, 5

@@ -1,16 +1,17 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { pack } from 'msgpackr'
-import { BatchReader } from '../../../core/decisions.ts'
+import { BatchReader, type EncodedBatch } from '../../../core/decisions.ts'
 import { Fault } from '../../../core/faults.ts'
 import { Batcher, type BatcherOptions, type PendingCommand } from './batcher.ts'
+import { SoldItems } from './sold-items.ts'
 
 /** A decider whose replies the test releases by hand: the batcher's rules are about what happens meanwhile. */
 class ManualDecider {
   readonly batches: { indexes: string[]; release: () => void; fail: (error: unknown) => void }[] = []
 
-  readonly decide = (batch: Buffer): Promise<{ results: Buffer; id: string }> => {
-    const reader = new BatchReader(batch)
+  readonly decide = ({ entry }: EncodedBatch): Promise<{ results: Buffer; id: string }> => {
+    const reader = new BatchReader(entry)
     const indexes: string[] = []
     while (reader.next()) indexes.push(reader.index)
     return new Promise((resolve, reject) => {
@@ -61,6 +62,7 @@ function setUp(bounds: Partial<BatcherOptions> = {}) {
     now: () => clock.ms,
     intervalMs: 1,
     onBatch: () => undefined,
+    sold: new SoldItems(),
     decide: decider.decide,
     ...bounds,
   })

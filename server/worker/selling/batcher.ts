@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 
-import { BatchWriter, DecisionReader } from '../../../core/decisions.ts'
+import { BatchWriter, DecisionReader, type EncodedBatch } from '../../../core/decisions.ts'
 import { Fault } from '../../../core/faults.ts'
+import { type ArrangedBatch, inRuns } from './batch-runs.ts'
 import { QueueBound } from './queue-bound.ts'
+import type { SoldItems } from './sold-items.ts'
 
 /**
  * A command on its way to Redis and back. Implemented by what waits for the answer, so that a command costs no
@@ -37,8 +39,9 @@ export interface BatchReply {
 }
 
 export interface BatcherOptions {
-  /** `sales`: those that the batch names. */
-  readonly decide: (batch: Buffer, sales: readonly number[]) => Promise<BatchReply>
+  readonly decide: (batch: EncodedBatch) => Promise<BatchReply>
+  /** Learns from the decisions. */
+  readonly sold: SoldItems
   readonly intervalMs: number
   readonly batchCommandsMax: number
   readonly batchesInFlightMax: number
@@ -190,14 +193,14 @@ export class Batcher {
 
   /** Settles every command of the batch exactly once. Rejects with what is a bug, which ends the process. */
   async #send(batch: readonly PendingCommand[], sentMs: number): Promise<void> {
-    const writer = new BatchWriter(this.#options.intervalMs)
-    for (const command of batch) writer.add(command.sale, command.index, command.nonce, command.user)
+    const arranged = inRuns(batch, this.#options.sold)
+    const encoded = this.#encode(arranged)
     this.#sentMs.push(sentMs)
     this.#oldestSentMs = this.#sentMs[0] as number
     this.#inFlightCommands += batch.length
     let reply: BatchReply | Fault
     try {
-      reply = await this.#options.decide(writer.encode(), writer.sales)
+      reply = await this.#options.decide(encoded)
     } catch (error) {
       if (!(error instanceof Fault)) throw error
       reply = error
@@ -224,7 +227,7 @@ export class Batcher {
       this.#unconfirmedCommands -= batch.length
     }
     if (reply instanceof Fault) for (const command of batch) command.failed(reply)
-    else this.#settle(batch, reply)
+    else this.#settle(arranged, reply)
     this.#resolveIdle()
   }
 
@@ -232,14 +235,27 @@ export class Batcher {
     if (this.waiting === 0) for (const resolve of this.#whenIdle.splice(0)) resolve()
   }
 
-  #settle(batch: readonly PendingCommand[], reply: BatchReply): void {
+  #encode({ commands, soldFrom }: ArrangedBatch): EncodedBatch {
+    const { intervalMs, sold } = this.#options
+    const writer = new BatchWriter(intervalMs, sold.epoch)
+    for (const [at, { sale, index, nonce, user }] of commands.entries()) {
+      if (at < soldFrom) writer.add(sale, index, nonce, user)
+      else writer.addSold(sale, index, nonce, user)
+    }
+    return writer.encode()
+  }
+
+  #settle({ commands, soldFrom }: ArrangedBatch, reply: BatchReply): void {
+    const { sold } = this.#options
     const decision = new DecisionReader(reply.results)
+    if (reply.id !== '') sold.decidedIn(reply.id)
     let n = 0
-    for (const command of batch) {
-      if (!decision.next()) assert.fail(`Redis decided fewer than the ${batch.length} commands of a batch`)
+    for (const [at, command] of commands.entries()) {
+      if (!decision.next()) assert.fail(`Redis decided fewer than the ${commands.length} commands of a batch`)
       // Before the command is told, which moves on to whatever it does next.
       const place = n
       if (decision.isPlaced) n += 1
+      if (at < soldFrom && decision.isOfSoldItem) sold.learn(command.sale, command.index)
       command.decided(decision, reply.id, place)
     }
   }

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 
 import { redisPlace } from '../../../core/config/cluster-nodes.ts'
 import type { Config } from '../../../core/config/load.ts'
+import type { EncodedBatch } from '../../../core/decisions.ts'
 import { Fault, type FaultCode } from '../../../core/faults.ts'
 import {
   batchCommandsMax,
@@ -30,6 +31,7 @@ import { RedisClock } from './redis-clock.ts'
 import { ReplicaAcks, type ReplicaFacts } from './replica-acks.ts'
 import { RunGate } from './run-gate.ts'
 import type { SellingMetrics } from './selling-metrics.ts'
+import { SoldItems } from './sold-items.ts'
 import type { UncommittedAnswers } from './uncommitted-answers.ts'
 
 export interface ShardOptions {
@@ -82,6 +84,7 @@ export class Shard {
   readonly #gate: RunGate
   readonly #room: LogRoom
   readonly #watch: LogWatch
+  readonly #sold = new SoldItems()
   readonly #acks: PostgresAcks | undefined
   /** With APP_ACK=replica. */
   readonly #replicas: ReplicaAcks | undefined
@@ -138,7 +141,8 @@ export class Shard {
       afterEach: () => this.#looked(),
     })
     this.batcher = new Batcher({
-      decide: (batch, sales) => this.#decide(batch, sales),
+      decide: (batch) => this.#decide(batch),
+      sold: this.#sold,
       intervalMs: app.saleIntervalSeconds * 1_000,
       batchCommandsMax,
       batchesInFlightMax,
@@ -292,7 +296,10 @@ export class Shard {
   }
 
   #connectionChanged(state: 'up' | 'down', about: ConnectionChange): void {
-    if (state === 'down') for (const listener of this.#whenLost) listener()
+    if (state === 'down') {
+      this.#sold.clear()
+      for (const listener of this.#whenLost) listener()
+    }
     if (state === 'up') this.#news.up(about)
     else if (!this.#isClosed) this.#news.down(about)
     this.#showHow()
@@ -300,6 +307,7 @@ export class Shard {
 
   async #looked(): Promise<void> {
     this.#showHow()
+    if (!this.#gate.isSound) this.#sold.clear()
     if (this.#gate.isMisled) this.#reconnectAtLast()
     else this.#misledSinceMs = undefined
     const all = this.#whenLooked.map((listener) => listener())
@@ -324,11 +332,11 @@ export class Shard {
     this.#showHow()
   }
 
-  async #decide(batch: Buffer, sales: readonly number[]): Promise<BatchReply> {
+  async #decide(batch: EncodedBatch): Promise<BatchReply> {
     try {
       const committed = this.#acks?.answers.committed
       const run = this.#replicas && this.store.run
-      const decided = await this.store.decide(batch, sales)
+      const decided = await this.store.decide(batch)
       if (decided.id !== '') this.#logged(decided.id, committed)
       if (!this.#isDeciding) this.#log.info('Redis decides again')
       this.#isDeciding = true
@@ -356,6 +364,7 @@ export class Shard {
   #notDecided(fault: Fault): void {
     this.#metrics.fault(fault.code, this.number)
     if (fault.code === 'HC_RECORD_UNSOUND') this.#gate.refused()
+    if (!this.#gate.isSound) this.#sold.clear()
     if (this.#isDeciding) this.#log.error({ code: fault.code, reason: fault.message }, 'a batch was not decided')
     this.#isDeciding = false
     this.#showHow()
