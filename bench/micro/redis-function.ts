@@ -19,6 +19,8 @@ const hourMs = 3_600_000
 /** No hold ends while it is measured. */
 const holdMs = 12 * hourMs
 const ttlSeconds = 3_600
+/** Of the log. */
+const epoch = 1
 
 /** The commands of a sample, cut into calls of `perCall` that all leave at once. */
 class Desk {
@@ -33,13 +35,14 @@ class Desk {
     this.#perCall = perCall
   }
 
-  /** Outcomes, in the order of the commands. */
-  async decide(commands: readonly SampleCommand[]): Promise<string[]> {
+  /** Outcomes, in the order of the commands. `areSold`: the worker that sends them has seen their items sold. */
+  async decide(commands: readonly SampleCommand[], { areSold = false } = {}): Promise<string[]> {
     const calls: Promise<{ results: Buffer }>[] = []
     for (let at = 0; at < commands.length; at += this.#perCall) {
-      const writer = new BatchWriter(intervalMs)
+      const writer = new BatchWriter(intervalMs, epoch)
       for (const { index, nonce, user } of commands.slice(at, at + this.#perCall)) {
-        writer.add(this.#sale, index, nonce, user)
+        if (areSold) writer.addSold(this.#sale, index, nonce, user)
+        else writer.add(this.#sale, index, nonce, user)
       }
       calls.push(this.#store.decide(writer.encode()))
     }
@@ -66,13 +69,15 @@ function outcomesOf(results: Buffer): string[] {
   return outcomes
 }
 
-/** Of items 1 to 1000, which are held since the sale opened. */
+/** Of items 1 to 1000, which are held since the sale opened, or sold. */
 const contestedCommands = sampleCommands(commandsAtOnceMax).map((command) => {
   return { ...command, index: String(1 + (Number(command.index) % 1_000)) }
 })
 
 interface Work {
   readonly name: string
+  /** Items 1 to 1000 are sold before. */
+  readonly areSold?: boolean
   /** `commandsAtOnce` commands; returns the outcomes of the last that were decided together. */
   readonly sample: (desk: Desk, commandsAtOnce: number) => Promise<string[]>
   /** What nearly all of those are: a sale that is closed by mistake would be decided very quickly. */
@@ -98,6 +103,18 @@ const works: readonly Work[] = [
     name: 'checkouts of items that others hold',
     sample: (desk, count) => desk.decide(contestedCommands.slice(0, count)),
     outcome: 'item_held',
+  },
+  {
+    name: 'checkouts of items that were sold',
+    areSold: true,
+    sample: (desk, count) => desk.decide(contestedCommands.slice(0, count)),
+    outcome: 'item_sold',
+  },
+  {
+    name: 'checkouts of items that the worker knows to be sold',
+    areSold: true,
+    sample: (desk, count) => desk.decide(contestedCommands.slice(0, count), { areSold: true }),
+    outcome: 'item_sold',
   },
 ]
 
@@ -138,7 +155,9 @@ async function toCandidate(store: SaleStore, options: CandidateOptions): Promise
     ttlSeconds,
   )
   const desk = new Desk(store, sale, perCall)
-  await desk.decide(desk.newCheckouts(1_000))
+  const first = desk.newCheckouts(1_000)
+  await desk.decide(first)
+  if (work.areSold === true) await desk.decide(first.map((one) => ({ ...one, user: '' })))
   const outcomes = await work.sample(desk, commandsAtOnce)
   const expected = outcomes.filter((outcome) => outcome === work.outcome)
   assert.ok(expected.length > 0.9 * outcomes.length, `${work.name} are not ${work.outcome}: ${outcomes.join(' ')}`)
@@ -164,7 +183,7 @@ async function* cases({ smoke }: Scale): AsyncIterable<Case> {
   const store = new SaleStore(redis.settings, { shard: firstShard, name: 'hotcakes-micro' })
   try {
     await store.connect()
-    await store.claimEpoch(1)
+    await store.claimEpoch(epoch)
     let sale = 0
     for (const work of works) {
       const candidates: Candidate[] = []

@@ -140,9 +140,16 @@ end
 local purchased_heads = {}
 
 local function purchased_head(length)
-  local head = purchased_heads[length] or sub(pack(PURCHASED, rep('-', length)), 1, -1 - length)
+  local head = sub(pack(PURCHASED, rep('-', length)), 1, -1 - length)
   purchased_heads[length] = head
   return head
+end
+
+-- The entry of a user whose one hold ends then, and who has bought nothing; false: it has ended. By the four bytes of the end.
+local function only_hold(ends, item, expiry4, now)
+  local entry = time_of(item) > now and NO_HOLDS .. expiry4
+  ends[expiry4] = entry
+  return entry
 end
 
 -- As decide_checkouts: purchases of what is held are decided here, and what is not bought in rules.lua.
@@ -150,38 +157,47 @@ local function decide_purchases(reply, sale, run)
   local indexes, nonces, items, entries, holders = run.indexes, run.nonces, run.items, run.entries, run.holders
   local item_changed, item_writes = sale.item_changed, sale.item_writes
   local user_changed, user_writes = sale.user_changed, sale.user_writes
-  local now, now4, unheld, purchased = sale.now, sale.now4, sale.unheld, 0
+  local now, now4, unheld, ends = sale.now, sale.now4, sale.unheld, {}
+  local n, values, purchased = reply.parts, reply.values, 0
   for at = 1, #indexes do
     local index, user = indexes[at], holders[at]
     local item = not item_changed[index] and items[at]
-    local nonce, time, entry
+    local nonce, expiry4, entry
     if item and byte(item) ~= SOLD then
-      nonce, time = sub(nonces, NONCE_BYTES * at - NONCE_BYTES + 1, NONCE_BYTES * at), time_of(item)
-      if time > now and sub(item, 2, 17) == nonce then
+      nonce, expiry4 = sub(nonces, NONCE_BYTES * at - NONCE_BYTES + 1, NONCE_BYTES * at), sub(item, 18, 21)
+      local only = ends[expiry4]
+      if only == nil then only = only_hold(ends, item, expiry4, now) end
+      if only and sub(item, 2, 17) == nonce then
         entry = user_changed[user] or entries[at]
-        local place = entry and find_hold(entry, sub(item, 18, 21))
-        entry = place and with_purchase(entry, place)
+        if entry == only then
+          entry = ONE_BOUGHT
+        elseif entry then
+          local place = find_hold(entry, expiry4)
+          entry = place and with_purchase(entry, place)
+        end
       end
     end
     if entry then
-      local writes, second, n = sale.writes, expiry_second(sale, time), reply.parts + 2
+      local writes = sale.writes
       item = 's' .. nonce .. now4 .. user
       item_changed[index], user_changed[user] = item, entry
       item_writes[writes + 1], item_writes[writes + 2] = index, item
       user_writes[writes + 1], user_writes[writes + 2] = user, entry
       sale.writes = writes + 2
-      unheld[second] = (unheld[second] or 0) + 1
-      purchased = purchased + 1
-      reply[n - 1], reply[n], reply.parts, reply.values = purchased_head(#user), user, n, reply.values + 2
+      unheld[expiry4] = (unheld[expiry4] or 0) + 1
+      reply[n + 1], reply[n + 2] = purchased_heads[#user] or purchased_head(#user), user
+      n, values, purchased = n + 2, values + 2, purchased + 1
     else
-      sale.at, sale.user_values = at, sale.writes
+      sale.at, sale.user_values, reply.parts, reply.values = at, sale.writes, n, values
       local outcome, first, second = purchase(sale, run, index)
       count(sale.counts, outcome, 1)
       add_reply(reply, outcome, first, second)
+      n, values = reply.parts, reply.values
     end
   end
   count(sale.counts, PURCHASED, purchased)
-  sale.user_values, reply.is_placed = sale.writes, true
+  reply.parts, reply.values, reply.is_placed = n, values, true
+  sale.user_values = sale.writes
 end
 
 -- One command of a run with which something more is: its sale has several shards, or its worker takes it for one of those. The

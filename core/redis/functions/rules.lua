@@ -91,11 +91,11 @@ local function purchase(sale, run, index)
 
   -- The holder's entry was read for this command, unless an earlier one of the batch changed both entries.
   local entry = sale.user_changed[user] or run.entries[at] or NO_HOLDS
-  local place = find_hold(entry, sub(item, 18, 21))
+  local expiry4 = sub(item, 18, 21)
+  local place = find_hold(entry, expiry4)
   if not place then return CODE_EXPIRED end
   change(sale, run, index, 's' .. nonce .. sale.now4 .. user, user, with_purchase(entry, place))
-  local second = expiry_second(sale, time)
-  sale.unheld[second] = (sale.unheld[second] or 0) + 1
+  sale.unheld[expiry4] = (sale.unheld[expiry4] or 0) + 1
   return PURCHASED, user
 end
 

@@ -4,7 +4,7 @@ writes it at the end.
 ]]
 
 local SOLD = 115 -- 's'
-local NO_HOLDS = '\0\0'
+local NO_HOLDS, ONE_BOUGHT = '\0\0', '\0\1'
 
 -- The field in the hash of sales that says that a sale of several shards had its first hold here: see is_torn.
 local function note_of(key)
@@ -129,8 +129,21 @@ end
 
 -- Second of the Unix epoch in which a hold expires: a field of the hash of holds.
 local function expiry_second(sale, expiry)
-  local ms = sale.opens + expiry
-  return (ms - ms % 1000) / 1000
+  return format('%d', floor((sale.opens + expiry) / 1000))
+end
+
+-- Takes purchased holds off their seconds: one call a second, however many milliseconds in it they end in.
+local function write_unheld(sale)
+  local seconds = {}
+  for expiry4, number in pairs(sale.unheld) do
+    local second = expiry_second(sale, (struct_unpack('>I4', expiry4)))
+    seconds[second] = (seconds[second] or 0) + number
+  end
+  local key = sale.key .. 'holds'
+  for second, number in pairs(seconds) do
+    -- sale_state may have removed every field, and with them the key and its expiry.
+    if call('HINCRBY', key, second, -number) == -number then call('EXPIREAT', key, sale.expire_at, 'NX') end
+  end
 end
 
 local function note_changes(sale)
@@ -148,17 +161,13 @@ local function write_sale(sale, watched)
   if sale.writes > 0 then
     if watched then note_changes(sale) end
     call('HSET', key .. 'items', unpack_list(sale.item_writes))
-    -- sale_state may have removed every field, and with them the key and its expiry.
-    for second, count in pairs(sale.unheld) do
-      local left = call('HINCRBY', key .. 'holds', format('%d', second), -count)
-      if left == -count then call('EXPIREAT', key .. 'holds', expire_at, 'NX') end
-    end
+    write_unheld(sale)
   end
   if sale.user_values > 0 then call('HSET', key .. 'users', unpack_list(sale.user_writes)) end
   -- The first of a key may have been a right that moved, which counts as no outcome.
   if sale.has_moved then call('EXPIREAT', key .. 'users', expire_at, 'NX') end
   if sale.held > 0 then
-    local second = format('%d', expiry_second(sale, sale.expiry))
+    local second = expiry_second(sale, sale.expiry)
     if call('HINCRBY', key .. 'holds', second, sale.held) == sale.held then call('EXPIREAT', key .. 'holds', expire_at, 'NX') end
   end
   if #sale.lapsed_list > 0 then
