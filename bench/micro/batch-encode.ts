@@ -77,6 +77,7 @@ function* cases({ smoke }: Scale): Iterable<Case> {
 
 export const batchEncode: Subject = {
   name: 'batch-encode',
-  about: 'commands -> bytes for Redis: a flat msgpack array with and without the columns that the function reads, JSON, msgpackr records; batches of 1 to 256',
+  about:
+    'commands -> bytes for Redis: a flat msgpack array with and without the columns that the function reads, JSON, msgpackr records; batches of 1 to 256',
   cases,
 }
