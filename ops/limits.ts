@@ -94,3 +94,12 @@ export const auditAheadMs = 3_600_000
 export const auditUsersPerRead = 1_000
 /** Rows shown of each kind of breach: enough to see a pattern, and the count says how many there are. */
 export const auditBreachRowsMax = 20
+
+// --- export ---
+
+/** Purchases that npm run export has in memory at once: some megabytes. */
+export const exportRowsPerRead = 5_000
+/** Longest export: a sale of a million purchases takes some ten seconds, and its snapshot holds back what Postgres may clean up. */
+export const exportMsMax = 3_600_000
+/** How often it says how far it is. */
+export const exportSayMs = 1_000
