@@ -195,8 +195,8 @@ export const asyncPostgresRetryDelayMsMin = 100
 export const asyncPostgresRetryDelayMsMax = 2_000
 /** Connections of one HTTP worker: two for reading, and one for counts that take longer. */
 export const postgresConnectionsPerWorker = 3
-/** Of the primary (five), the persister, an audit and a recovery, with room for people. */
-export const postgresConnectionsBeside = 12
+/** Of the primary (six), the persister, an audit, an export and a recovery, with room for people. */
+export const postgresConnectionsBeside = 14
 /** A schema file may build an index over a table that has long been in use, or wait for another server's migration. */
 export const schemaStatementTimeoutMs = 600_000
 /**
@@ -302,3 +302,31 @@ export const dayIndexDelayMs = 1_800_000
 export const dayIndexLookMs = 600_000
 /** After the indexes of a day it rests so many times as long as they took: many days take a fifth of a core at most. */
 export const dayIndexRestRatio = 4
+
+// --- GET /purchases, on the operators' port ---
+
+/** Purchases on a page: the primary builds one in some milliseconds, and does nothing else meanwhile. */
+export const purchasesPerPageDefault = 100
+export const purchasesPerPageMax = 1_000
+/** Of a page. A thousand purchases have a quarter of it; what a table holds that others have written to may be longer. */
+export const purchasesPageBytesMax = 1_048_576
+/** Readers that are served at once, from the request until the last byte is taken: each has a page in memory. */
+export const purchasesReadersMax = 8
+/** From the request until the reader has taken the last byte; its connection is closed then: it has the place of another one. */
+export const purchasesAnswerMsMax = 30_000
+/** For one page, its wait for the connection that all readers share included. Postgres cancels what takes longer. */
+export const purchasesDeadlineMs = 5_000
+/** After so long no further part of the log is looked at: the page is what was found by then, and says that there is more. */
+export const purchasesSearchMsMax = 250
+/**
+ * Log entries that one look for purchases goes through at first. Whatever a look finds is read and sorted before the first rows are
+ * taken, so it begins with few, and the next has so many times more where there was less than a page. Above the greatest, the
+ * rest of the epoch.
+ */
+export const purchasesWindowBatchesMin = 64
+export const purchasesWindowGrowth = 16
+export const purchasesWindowBatchesMax = 4_194_304
+/** Of a cursor: 64 shards with all numbers at their longest. */
+export const cursorLengthMax = 8_192
+/** A connection on the operators' port that sends no whole request is closed after so long. */
+export const operatorsRequestMsMax = 10_000

@@ -73,7 +73,13 @@ test('an installation that could record nothing, because its tables are not in p
     ownerUser: '',
     ownerPassword: '',
   }
-  const folder = oldFolder(t, ['006-own-schema.sql', '007-shards.sql', '008-day-indexes.sql', 'access/grants.sql'])
+  const folder = oldFolder(t, [
+    '006-own-schema.sql',
+    '007-shards.sql',
+    '008-day-indexes.sql',
+    '009-purchases-in-order.sql',
+    'access/grants.sql',
+  ])
   const before = beginDatabaseStart(one, { folder })
   await assert.rejects(before.done, {
     code: 'HC_POSTGRES_REFUSED',
@@ -82,19 +88,22 @@ test('an installation that could record nothing, because its tables are not in p
   })
   const mended = beginDatabaseStart(one)
   await mended.done
-  assert.deepEqual(mended.said, Array(3).fill('schema file applied'))
+  assert.deepEqual(mended.said, Array(4).fill('schema file applied'))
 })
 
 test('a record of one log becomes one of shards: its rows are of the first, and its days get what they lack', async (t) => {
   const owner = openPostgres(t, db)
-  await migrateNow(db, oldFolder(t, ['007-shards.sql', '008-day-indexes.sql', 'access/grants.sql']))
+  await migrateNow(
+    db,
+    oldFolder(t, ['007-shards.sql', '008-day-indexes.sql', '009-purchases-in-order.sql', 'access/grants.sql']),
+  )
   owner.query(`select ensure_attempts_partitions('2026-02-01'::date);
     insert into sales values (7, '2026-02-01', '2026-02-02', 10, 3, 600);
     insert into checkout_attempts (decided_at, epoch, batch, n, sale_id, item_index, outcome, user_id)
       values ('2026-02-01 12:00+00', 1, 2, 0, 7, 5, 6, 'ann'), ('2026-02-01 12:00+00', 1, 2, 1, 6, 5, 9, 'ann')`)
   const start = beginDatabaseStart(db)
   assert.deepEqual(await start.done, { shardCount: 1 })
-  assert.deepEqual(start.said, Array(2).fill('schema file applied'))
+  assert.deepEqual(start.said, Array(3).fill('schema file applied'))
   assert.deepEqual(owner.query('select outcome, shard from attempts order by n'), [
     { outcome: 'item_sold', shard: 0 },
     { outcome: 'sale_gone', shard: 0 },
@@ -342,5 +351,5 @@ test('a Postgres with too few connections for the workers is told of, with the n
   assert.deepEqual(await start(), [], 'the embedded one has enough for as many as there may be')
   owner.query(`alter database ${db.name} connection limit 20`)
   t.after(() => openPostgres({ after: () => undefined }, db).query(`alter database ${db.name} connection limit -1`))
-  assert.match((await start()).join(), /takes 20 connections .*256 workers may need 780/)
+  assert.match((await start()).join(), /takes 20 connections .*256 workers may need 782/)
 })

@@ -35,9 +35,14 @@ export const settings = {
       portEnv: 'APP_METRICS_PORT',
       default: 'localhost',
       defaultMeans: '127.0.0.1 and ::1',
-      doc: 'Address that /metrics listens on. Loopback by default: metrics are not for buyers.',
+      doc: 'Address that /metrics and /purchases listen on. Loopback by default: they are not for buyers.',
     },
-    metricsPort: { ...port, env: 'APP_METRICS_PORT', default: 9090, doc: 'Port that /metrics listens on.' },
+    metricsPort: {
+      ...port,
+      env: 'APP_METRICS_PORT',
+      default: 9090,
+      doc: 'Port that /metrics and /purchases listen on.',
+    },
     workers: {
       format: 'hotcakes-integer',
       env: 'APP_WORKERS',

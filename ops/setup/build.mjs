@@ -20,7 +20,7 @@ import { fileURLToPath } from 'node:url'
 import { runCommand } from '../../core/command-line.mjs'
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..')
-const sourceFolders = ['core', 'server', 'workers', 'bench', 'ops', 'test']
+const sourceFolders = ['core', 'server', 'workers', 'bench', 'examples', 'ops', 'test']
 const stampName = '.fingerprint'
 const assetEndings = ['.lua', '.sql', '.acl', '.html', '.css', '.browser.mjs', '.svg', '.woff2', 'license.txt']
 /** What tools write: no part of what is compiled. */

@@ -2,14 +2,18 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 
 import { Registry } from 'prom-client'
 
+import { operatorsRequestMsMax } from '../../core/limits.ts'
 import { listenAt } from './port-check.ts'
+
+type Handler = (request: IncomingMessage, response: ServerResponse) => Promise<void>
 
 export interface MetricsServer {
   close(): Promise<void>
 }
 
 /**
- * GET /metrics on a server of its own, so that a scrape is answered while the HTTP workers are busy, hung or gone.
+ * What is for operators and their programs, on a server of its own: GET /metrics, so that a scrape is answered while the HTTP
+ * workers are busy, hung or gone, and GET /purchases.
  * @throws Fault HC_PORT_IN_USE | HC_CONFIG
  */
 export async function serveMetrics(options: {
@@ -17,13 +21,21 @@ export async function serveMetrics(options: {
   port: number
   /** The report in Prometheus' text format. */
   scrape: () => Promise<string>
+  purchases: Handler
   onError: (error: unknown) => void
 }): Promise<MetricsServer> {
+  const metrics: Handler = (request, response) => answerScrape(request, response, options.scrape)
+  const routes = new Map<string | undefined, Handler>([
+    ['/metrics', metrics],
+    ['/purchases', options.purchases],
+  ])
+  const bounds = { headersTimeout: operatorsRequestMsMax, requestTimeout: operatorsRequestMsMax }
   const create = () =>
-    createServer((request, response) => {
-      answer(request, response, options.scrape).catch((error: unknown) => {
+    createServer(bounds, (request, response) => {
+      const handler = routes.get(request.url?.split('?', 1)[0]) ?? answerUnknown
+      handler(request, response).catch((error: unknown) => {
         options.onError(error)
-        respond(response, { status: 500, text: 'the report could not be made\n' })
+        respond(response, { status: 500, text: 'the answer could not be made\n' })
       })
     })
   const servers = await listenAt({ ...options, setting: 'APP_METRICS_PORT' }, create)
@@ -37,20 +49,22 @@ function closed(server: Server): Promise<void> {
   })
 }
 
-async function answer(
+async function answerScrape(
   request: IncomingMessage,
   response: ServerResponse,
   scrape: () => Promise<string>,
 ): Promise<void> {
-  const path = request.url?.split('?', 1)[0]
-  if (path !== '/metrics') {
-    respond(response, { status: 404, text: 'only /metrics is here\n' })
-  } else if (request.method !== 'GET') {
+  if (request.method !== 'GET') {
     respond(response, { status: 405, text: 'only GET\n', headers: { allow: 'GET' } })
   } else {
     const headers = { 'content-type': Registry.PROMETHEUS_CONTENT_TYPE }
     respond(response, { status: 200, text: await scrape(), headers })
   }
+}
+
+function answerUnknown(_request: IncomingMessage, response: ServerResponse): Promise<void> {
+  respond(response, { status: 404, text: 'only /metrics and /purchases are here\n' })
+  return Promise.resolve()
 }
 
 function respond(

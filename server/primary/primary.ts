@@ -3,7 +3,7 @@ import { hostAndPort } from '../../core/config/listen-hosts.ts'
 import type { Config } from '../../core/config/load.ts'
 import { Fault, undefinedForFault } from '../../core/faults.ts'
 import { type ChildKind, shardOfMessage } from '../../core/ipc.ts'
-import { leftQueryMsMax, metricsRefreshMs } from '../../core/limits.ts'
+import { leftQueryMsMax, metricsRefreshMs, purchasesDeadlineMs, purchasesReadersMax } from '../../core/limits.ts'
 import type { Log } from '../../core/log.ts'
 import { AsyncPostgres } from '../../core/postgres/async-postgres.ts'
 import { checkCluster } from '../../core/redis/cluster-check.ts'
@@ -20,6 +20,8 @@ import { serveMetrics } from './metrics-server.ts'
 import { assertPortFree } from './port-check.ts'
 import { PrimaryMetrics, peakGauges } from './primary-metrics.ts'
 import { PrimaryShard } from './primary-shard.ts'
+import { PurchaseFeed } from './purchases/feed.ts'
+import { PurchasesRoute } from './purchases/route.ts'
 import { RollingReload } from './rolling-reload.ts'
 import { keepSaleInterval, sharedShards } from './sale-interval.ts'
 import type { Shutdown } from './shutdown.ts'
@@ -213,11 +215,15 @@ async function openMetrics(options: WithShards & { readonly supervisor: Supervis
   })
   supervisor.onMessage('metrics', (child, { id, metrics: report }) => cluster.received(child, id, report))
   supervisor.onGone((child) => cluster.retire(child))
+  const bounds = { connectionsMax: 1, waitingMax: purchasesReadersMax, deadlineMs: purchasesDeadlineMs }
+  const record = new AsyncPostgres(config.db, { applicationName: 'hotcakes purchases', ...bounds })
+  const purchases = new PurchasesRoute(new PurchaseFeed(record))
   const server = await serveMetrics({
     host: config.app.metricsHost,
     port: config.app.metricsPort,
     scrape: () => cluster.scrape(),
-    onError: (error) => log.error({ err: error }, 'a scrape failed'),
+    purchases: (request, response) => purchases.answer(request, response),
+    onError: (error) => log.error({ err: error }, 'a request to the metrics server failed'),
   })
   const refresh = setInterval(() => void cluster.gather(), metricsRefreshMs)
   void audits.run()
@@ -228,7 +234,7 @@ async function openMetrics(options: WithShards & { readonly supervisor: Supervis
       audits.stop()
       health.close()
       supervisor.close()
-      await Promise.all([server.close(), database.close()])
+      await Promise.all([server.close(), database.close(), record.close()])
       return []
     },
   })

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 
 import { faultTitles } from '../../../core/faults.ts'
+import { purchasesProblem, purchasesProblemCodes } from '../../../core/purchases/problems.ts'
 import { problemCodes, problemReplies } from './problems.ts'
 
 interface Problem {
@@ -38,6 +39,12 @@ test('docs/ERRORS.md documents every problem and every fault, each under its tit
   for (const code of problemCodes) {
     const { status, title } = problemOf(code)
     titles.set(`\`${code}\` (${status})`, title)
+  }
+  for (const code of purchasesProblemCodes) {
+    const { status, title } = purchasesProblem(code)
+    const heading = `\`${code}\` (${status})`
+    assert.equal(titles.get(heading) ?? title, title, 'what both ports answer is the same')
+    titles.set(heading, title)
   }
   assert.deepEqual([...sections.keys()].toSorted(), [...titles.keys()].toSorted())
   for (const [heading, title] of titles) {
