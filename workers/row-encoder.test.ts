@@ -26,6 +26,12 @@ function batch(seq: number, commands: readonly Command[], results: readonly (num
   return { position: { epoch: 3, seq }, kind: 'batch', message: writer.encode().entry, results: packr.pack(results) }
 }
 
+/** Of values that no writer puts there. */
+function spoilt(command: readonly unknown[], results: readonly (number | string)[]): LogEntry {
+  const message = packr.pack([1, 3_600_000, ...command])
+  return { position: { epoch: 3, seq: 1 }, kind: 'batch', message, results: packr.pack(results) }
+}
+
 function chunkOf(entries: readonly LogEntry[], afterSeq = 0): LogChunk {
   const after = { epoch: 3, seq: afterSeq }
   return gatherChunk(entries, { shard: 3, run: 'run', after, bytesMax: Number.POSITIVE_INFINITY })
@@ -225,10 +231,10 @@ test('an entry of values that no column takes is malformed, and no message repea
     batch(1, [good], [nowMs, held.code, 'ann']),
     batch(1, [good], [nowMs, held_again.code, 3, 1_000]),
     batch(1, [[7, '1', nonce, '']], [nowMs, purchased.code, 5]),
-    batch(1, [['ann', '1', nonce, 'ann'] as unknown as Command], [nowMs, 6]),
-    batch(1, [[7, '1', nonce, 5] as unknown as Command], [nowMs, 6]),
-    batch(1, [[7, '1', null, 'ann'] as unknown as Command], [nowMs, 6]),
-    batch(1, [[7, '1', 5, 'ann'] as unknown as Command], [nowMs, 6]),
+    spoilt(['ann', '1', nonce, 'ann'], [nowMs, 6]),
+    spoilt([7, '1', nonce, 5], [nowMs, 6]),
+    spoilt([7, '1', null, 'ann'], [nowMs, 6]),
+    spoilt([7, '1', 5, 'ann'], [nowMs, 6]),
     batch(1, [[7, '9', loan, 'ann']], [nowMs, replies.lent.code, 3, '0,1;0,0']),
     batch(1, [[7, '', loan, 'ann']], [nowMs, replies.lent.code, 3, '0,1;0,0']),
     batch(1, [[7, '1', loan, 'ann']], [nowMs, replies.lent.code, 3, 'ann']),
