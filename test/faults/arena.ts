@@ -99,7 +99,7 @@ export class Arena {
         ? singleUserLimit
         : (shardedUserLimits[Math.floor(seed / roundsPerArena) % shardedUserLimits.length] as number)
     const env = await serverEnv(services, { clockFile, ack, shards, items, userLimit })
-    const cluster = await startCluster(scope, { env, ...groupOf(serverGroup) })
+    const cluster = await startCluster(scope, { env, detached: true, ...groupOf(serverGroup) })
     const settings = 'nodes' in redis ? redis.settings : redis.redis.connection
     const stores = shardNumbers(shards).map((shard) => new SaleStore(settings, { shard, name: 'hotcakes check' }))
     scope.after(() => {
@@ -229,7 +229,7 @@ export class Arena {
     const deadlineMs = performance.now() + recoveryMsMax
     for (;;) {
       try {
-        return await startCluster(this.#scope, { env, ...groupOf(group) })
+        return await startCluster(this.#scope, { env, detached: true, ...groupOf(group) })
       } catch (error) {
         if (performance.now() > deadlineMs || !refusedStart.test((error as Error).message)) throw error
       }

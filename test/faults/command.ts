@@ -19,6 +19,8 @@ export function possibleAcks(shards: number): Ack[] {
   return acks.filter((ack) => ack !== 'replica' || shards > 1)
 }
 
+export const abortedStatus = 130
+
 export const faultsCommand = {
   name: 'npm run test:faults',
   purpose: `Shoppers buy from a real server while its processes, its Redis, its Postgres and the network between them are broken
@@ -53,6 +55,7 @@ export const faultsCommand = {
   exits: {
     0: 'every promise held in every round',
     1: 'one did not, or a server did not recover: each breach is spelt out',
+    [abortedStatus]: 'a second Ctrl+C ended it',
   },
 } satisfies Command<Options>
 

@@ -20,21 +20,48 @@ export interface SeriesOptions {
   readonly shards: number
   /** APP_ACK: one arena has the first, the next one the second. */
   readonly acks: readonly Evidence['ack'][]
-  readonly signal?: AbortSignal
+  /** Ends it after the round that is under way. */
+  readonly stop?: AbortSignal
+  /** Ends it at once: what was started is ended, and the round is not judged. */
+  readonly abort?: AbortSignal
   readonly onRound: (report: RoundReport) => void
   readonly onFailure: (failure: Failure) => void
 }
 
-/** Runs the rounds, in one fresh arena after the other. A failure costs the rest of its arena, not of the series. */
+/**
+ * Runs the rounds, in one fresh arena after the other. A failure costs the rest of its arena, not of the series.
+ * @throws Aborted
+ */
 export async function runSeries(options: SeriesOptions): Promise<void> {
   const end = options.seed + options.rounds
   let next = options.seed
-  while (next < end && options.signal?.aborted !== true) next = await runArena(next, end, options)
+  while (next < end && options.stop?.aborted !== true) next = await runArena(next, end, options)
 }
+
+/** What was under way has no end any more: whoever catches it ends the process. */
+export class Aborted extends Error {}
 
 /** Answers the seed of the round to go on with. */
 async function runArena(first: number, end: number, options: SeriesOptions): Promise<number> {
   const scope = new Releases()
+  try {
+    const rounds = runRounds(scope, { first, end }, options)
+    return await Promise.race([rounds, rejectionOf(options.abort)])
+  } finally {
+    await scope.release()
+  }
+}
+
+function rejectionOf(abort: AbortSignal | undefined): Promise<never> {
+  return new Promise((_, reject) => abort?.addEventListener('abort', () => reject(new Aborted())))
+}
+
+async function runRounds(
+  scope: Releases,
+  { first, end }: { first: number; end: number },
+  options: SeriesOptions,
+): Promise<number> {
+  const isStopped = () => options.stop?.aborted === true
   let seed = first
   let arena: Arena | undefined
   try {
@@ -43,18 +70,17 @@ async function runArena(first: number, end: number, options: SeriesOptions): Pro
       shards: options.shards,
       ack: options.acks[Math.floor(first / roundsPerArena) % options.acks.length] ?? 'redis',
     })
-    for (; seed < Math.min(end, first + roundsPerArena) && options.signal?.aborted !== true; seed++) {
+    for (; seed < Math.min(end, first + roundsPerArena) && !isStopped(); seed++) {
       const report = await runRound(arena, seed, options.kinds)
       options.onRound(report)
       if (report.breachCount > 0) return seed + 1
     }
-    await arena.sellOut()
+    if (!isStopped()) await arena.sellOut()
     await arena.audit()
     return seed
   } catch (error) {
+    if (options.abort?.aborted === true) return seed
     options.onFailure({ seed, error: error as Error, serverLog: arena?.logTail() ?? '' })
     return seed + 1
-  } finally {
-    await scope.release()
   }
 }

@@ -45,11 +45,18 @@ export interface Cluster {
  * REDIS_HOST in `env` it runs its embedded services.
  * @param options.dataDir of an earlier cluster, to go on with its data
  * @param options.gid the group that its processes run as: a packet filter tells them by it
+ * @param options.detached in a process group of its own: a Ctrl+C on a terminal doesn't reach it
  * @param options.awaitReady `false` resolves at once: for a cluster that is meant not to start
  */
 export async function startCluster(
   scope: Scope,
-  options: { env?: Readonly<Record<string, string>>; dataDir?: string; awaitReady?: boolean; gid?: number } = {},
+  options: {
+    env?: Readonly<Record<string, string>>
+    dataDir?: string
+    awaitReady?: boolean
+    gid?: number
+    detached?: boolean
+  } = {},
 ): Promise<Cluster> {
   const folder = createFolder()
   const dataDir = options.dataDir ?? join(folder, 'data')
@@ -65,11 +72,12 @@ export async function startCluster(
     ...options.env,
   }
   // In a folder without a .env file: a developer's own settings must not change what is tested.
-  const { gid } = options
+  const { gid, detached = false } = options
   const child = spawn(process.execPath, [primary], {
     cwd: folder,
     env,
     stdio: ['ignore', 'pipe', 'pipe'],
+    detached,
     ...(gid === undefined ? {} : { gid }),
   })
   let log = ''
