@@ -12,9 +12,10 @@ const bug = `() => Promise.reject(new TypeError('the bug'))`
 const scripts = {
   'a batch': `
     const { Batcher } = await import('SERVER/selling/batcher.js')
+    const { SoldItems } = await import('SERVER/selling/sold-items.js')
     const bounds = { batchCommandsMax: 4, batchesInFlightMax: 2, batchOverlapCommandsMin: 1 }
     const batcher = new Batcher({ ...bounds, commandsWaitingMin: 2, commandsWaitingMax: 9, deadlineMs: 60_000,
-      intervalMs: 1_000, decide: ${bug}, now: () => performance.now(), onBatch: () => undefined })
+      intervalMs: 1_000, sold: new SoldItems(), decide: ${bug}, now: () => performance.now(), onBatch: () => undefined })
     batcher.offer({ sale: 1, index: '1', nonce: 'n', user: 'u', arrivedMs: performance.now(),
       decided() {}, failed() {}, late() {} })`,
   'the board': `
@@ -38,7 +39,7 @@ const scripts = {
 
 for (const [what, script] of Object.entries(scripts)) {
   test(`a bug below ${what} ends the process`, () => {
-    const source = script.replace('SERVER', new URL('../server/worker', import.meta.url).href)
+    const source = script.replaceAll('SERVER', new URL('../server/worker', import.meta.url).href)
     const alive = `setTimeout(() => process.exit(0), ${livesOnMs})\n`
     const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', alive + source], {
       encoding: 'utf8',
