@@ -78,7 +78,7 @@ async function readSales(redis: Redis, nowMs: number) {
         ? (await redis.smembers(name)).map((member) => [member])
         : Object.entries(await redis.hgetallBuffer(name)).map(([field, value]) => [field, value.toString('latin1')])
     const content = fields
-      .filter(([field = '']) => !['epoch', 'run', 'record'].includes(field))
+      .filter(([field = '']) => !['epoch', 'run', 'record', 'history'].includes(field))
       .map(([field = '', ...value]) => [field, ...value.map(String)])
       .filter(([field, value]) => !isEndedCount(name, { field, value, nowMs }))
       .toSorted(([a = ''], [b = '']) => (a < b ? -1 : 1))

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { connectRedis, firstConnect } from '../../core/redis/connection.ts'
 import { DirectCalls } from '../../core/redis/direct-calls.ts'
+import { shardKeys } from '../../core/redis/keys.ts'
 import { firstShard } from '../../core/shards.ts'
 import { startRedisChild } from '../harness/redis-child.ts'
 import type { Candidate, Case, Scale, Subject } from './subject.ts'
@@ -17,7 +18,7 @@ end, flags = {'no-writes'}}`
 /** Of a batch of 64 commands, nearly. */
 const batchBytes = 3_000
 const runBytes = 40
-const keys = ['{hotcakes:0}:sales', '{hotcakes:0}:log']
+const keys = shardKeys(firstShard).declared([])
 
 type Call = (batch: Buffer) => Promise<unknown>
 
