@@ -18,7 +18,7 @@ const testsMin = 600
 /** The longest file takes two minutes on two idle cores; on busy ones several times that, and nothing hangs for so long. */
 const fileMsMax = 15 * 60_000
 /** Files at once: most of what they do is waiting. Each may run a Redis, a Postgres and a cluster, and needs some CPU for it. */
-const filesAtOnce = 4
+const filesAtOnce = 3
 
 /** Part of a test file's path -> programs that it runs besides those that are installed for all. */
 const toolsOfFiles = {

@@ -32,3 +32,18 @@ export async function eventually<T>(
     await delay(pollMs)
   }
 }
+
+/** Of what Redis gives up after 5 s, where the other masters are too busy for it. */
+const handOverMsMax = 10_000
+
+/** Has a replica take over from its master. @param ask CLUSTER FAILOVER: again whenever Redis must have given it up */
+export async function handedOver(ask: () => Promise<unknown>, isDone: () => Promise<boolean>): Promise<void> {
+  await eventually(
+    async () => {
+      if (await isDone()) return true
+      await ask()
+      return await eventually(isDone, { deadlineMs: handOverMsMax })
+    },
+    { what: 'the failover' },
+  )
+}

@@ -11,7 +11,7 @@ import { formCluster } from '../../ops/cluster/forming.ts'
 import { nodesFile, redisName, startRedisService } from '../../ops/embedded/redis.ts'
 import type { EmbeddedService } from '../../ops/embedded/service.ts'
 import { BusProxy } from './bus-proxy.ts'
-import { eventually } from './eventually.ts'
+import { eventually, handedOver } from './eventually.ts'
 import { createFolder, removeFolder, type Scope } from './scope.ts'
 import { chosenRedis } from './services.ts'
 
@@ -335,8 +335,8 @@ class Cluster {
   async failOver(shard: number): Promise<ClusterProcess> {
     const master = await this.masterOf(shard)
     const replica = await eventually(() => this.#replicaOf(master), { what: `node ${master.number} has a replica` })
-    await this.#run(replica, 'FAILOVER')
-    await eventually(async () => (await this.masterOf(shard)).id === replica.id)
+    const isMaster = async () => (await this.masterOf(shard)).id === replica.id
+    await handedOver(() => this.#run(replica, 'FAILOVER'), isMaster)
     return replica
   }
 
