@@ -23,3 +23,8 @@ export function itemsOfShard(shard: number, { items, shards }: { items: number; 
 export function shardOf(index: string | number, shards: number): number {
   return shards === 1 ? firstShard : (Number(index) - 1 + shards) % shards
 }
+
+/** What stands before a place in a shard's log wherever a client reads one: nothing for the first shard, which was once all. */
+export function placePrefix(shard: number): string {
+  return shard === firstShard ? '' : `${shard}:`
+}

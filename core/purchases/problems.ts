@@ -1,3 +1,5 @@
+import { problemUrn } from '../problem-type.ts'
+
 /**
  * The catalogue of problems (RFC 9457) that GET /purchases answers on the operators' port; those that the API has too have
  * its codes. docs/ERRORS.md documents every code; a test holds the two together.
@@ -53,7 +55,7 @@ export interface Problem {
 export function purchasesProblem(code: PurchasesProblemCode, detail?: string): Problem {
   const facts = catalogue[code]
   return {
-    type: `urn:hotcakes:problem:${code}`,
+    type: problemUrn(code),
     title: facts.title,
     status: facts.status,
     code,

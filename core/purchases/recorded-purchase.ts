@@ -1,5 +1,5 @@
 import { formatItemId } from '../ids.ts'
-import { firstShard } from '../shards.ts'
+import { placePrefix } from '../shards.ts'
 
 /** A row of `purchases`, with the shard that decided it. */
 export interface RecordedPurchase {
@@ -48,6 +48,5 @@ export function toldPurchase(purchase: RecordedPurchase): ToldPurchase {
 
 /** What Hotcakes-Decision said when it was decided: one purchase alone has it. */
 function formatPosition({ shard, epoch, batch, n }: RecordedPurchase): string {
-  const place = `${epoch}-${batch}-${n}`
-  return shard === firstShard ? place : `${shard}:${place}`
+  return `${placePrefix(shard)}${epoch}-${batch}-${n}`
 }

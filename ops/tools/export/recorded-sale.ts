@@ -2,7 +2,7 @@ import { formatLogPosition, type LogPosition } from '../../../core/log-position.
 import type { AsyncConnection } from '../../../core/postgres/async-connection.ts'
 import type { AsyncPostgres } from '../../../core/postgres/async-postgres.ts'
 import { purchaseFields, type RecordedPurchase } from '../../../core/purchases/recorded-purchase.ts'
-import { firstShard } from '../../../core/shards.ts'
+import { firstShard, placePrefix } from '../../../core/shards.ts'
 import { exportRowsPerRead } from '../../limits.ts'
 
 /** A sale at one moment of Postgres. */
@@ -70,6 +70,5 @@ function fetch(session: AsyncConnection): Promise<RecordedPurchase[]> {
 }
 
 function placeOf(position: LogPosition, place: number): string {
-  const shard = firstShard + place
-  return shard === firstShard ? formatLogPosition(position) : `${shard}:${formatLogPosition(position)}`
+  return `${placePrefix(firstShard + place)}${formatLogPosition(position)}`
 }

@@ -1,4 +1,5 @@
 import type { Outcome } from '../../../core/outcomes.ts'
+import { problemUrn } from '../../../core/problem-type.ts'
 import { type Reply, replyHead } from './replies.ts'
 
 /**
@@ -117,11 +118,6 @@ export const problemByOutcome = {
   code_unlisted: 'code_unknown',
 } as const satisfies Record<Outcome, ProblemCode | undefined>
 
-/** `urn:hotcakes:problem:<code>`: an identifier to compare, nothing to fetch. */
-export function problemType(code: ProblemCode): string {
-  return `urn:hotcakes:problem:${code}`
-}
-
 /** What the catalogue says of a code. */
 export function problemFacts(code: ProblemCode): {
   readonly status: number
@@ -148,7 +144,7 @@ export function problemReply(code: ProblemCode, options: { detail?: string; head
   const extra = options.header === undefined ? '' : `\r\n${options.header}`
   return {
     head: replyHead(status, `${status} ${phrases[status]}\r\n${headers}${extra}`),
-    body: JSON.stringify({ type: problemType(code), title, status, code, detail: options.detail ?? detail }),
+    body: JSON.stringify({ type: problemUrn(code), title, status, code, detail: options.detail ?? detail }),
   }
 }
 

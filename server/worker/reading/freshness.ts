@@ -1,6 +1,6 @@
 import { formatLogPosition } from '../../../core/log-position.ts'
 import type { LogState } from '../../../core/redis/sale-store.ts'
-import { firstShard } from '../../../core/shards.ts'
+import { placePrefix } from '../../../core/shards.ts'
 import type { RedisClock } from '../selling/redis-clock.ts'
 
 /** What Freshness needs of a shard. */
@@ -39,7 +39,7 @@ export class Freshness {
     if (lagMs === undefined) return ''
     const positions = this.#seen.map(({ number, state }) => {
       const position = state?.persister?.position
-      return position === undefined ? '' : `${number === firstShard ? '' : `${number}:`}${formatLogPosition(position)}`
+      return position === undefined ? '' : `${placePrefix(number)}${formatLogPosition(position)}`
     })
     return `\r\nHotcakes-Lag: ${(lagMs / 1_000).toFixed(3)}\r\nHotcakes-Position: ${positions.join(', ')}`
   }

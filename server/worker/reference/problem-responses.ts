@@ -1,4 +1,5 @@
-import { type ProblemCode, problemFacts, problemType } from '../http/problems.ts'
+import { problemUrn } from '../../../core/problem-type.ts'
+import { type ProblemCode, problemFacts } from '../http/problems.ts'
 
 type Json = Readonly<Record<string, unknown>>
 
@@ -49,5 +50,5 @@ function withHeaders(headers: Json): Json {
 
 function exampleOf(code: ProblemCode): Json {
   const { status, title, detail } = problemFacts(code)
-  return { type: problemType(code), title, status, code, detail }
+  return { type: problemUrn(code), title, status, code, detail }
 }

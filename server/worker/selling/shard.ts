@@ -20,7 +20,7 @@ import { ConnectionNews } from '../../../core/redis/connection-news.ts'
 import { ReplicaWaits } from '../../../core/redis/replica-waits.ts'
 import { type LogState, SaleStore } from '../../../core/redis/sale-store.ts'
 import type { ShardState } from '../../../core/shard-state.ts'
-import { firstShard } from '../../../core/shards.ts'
+import { placePrefix } from '../../../core/shards.ts'
 import type { ShedReason } from '../http/request-metrics.ts'
 import type { TurnClock } from '../http/turn-clock.ts'
 import { Batcher, type BatchReply } from './batcher.ts'
@@ -106,7 +106,7 @@ export class Shard {
     this.#namedLog = commonLog.child({ shard: number })
     const log = isOnly ? commonLog : this.#namedLog
     this.number = number
-    this.decisionHeaderStart = `\r\nHotcakes-Decision: ${number === firstShard ? '' : `${number}:`}`
+    this.decisionHeaderStart = `\r\nHotcakes-Decision: ${placePrefix(number)}`
     this.#log = log
     this.#news = new ConnectionNews(log, { up: 'Redis is up', down: 'Redis is away' })
     this.#metrics = metrics
