@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
+import { reloadProbeMsMax } from '../ops/limits.ts'
 import { runAuditJson } from './helpers/audit.ts'
 import { type Cluster, startCluster } from './helpers/cluster.ts'
 import { eventually } from './helpers/eventually.ts'
@@ -16,8 +17,6 @@ import type { Scope } from './helpers/scope.ts'
 
 const thirtyDays = { APP_SALE_INTERVAL_SECONDS: String(30 * 86_400) }
 const reloadTool = fileURLToPath(new URL('../ops/tools/reload/main.js', import.meta.url))
-/** Two workers, one after the other, each with its quiet time and its idle connections. */
-
 async function startWhole(scope: Scope, env: Record<string, string> = thirtyDays) {
   const cluster = await startCluster(scope, { env })
   const metrics = new HttpClient(scope, { baseUrl: cluster.metricsUrl })
@@ -37,11 +36,17 @@ function writeSettings(cluster: Cluster, text: string): void {
   writeFileSync(join(dirname(cluster.dataDir), '.env'), text)
 }
 
-function runReload(env: Readonly<Record<string, string>>): Promise<{ status: number | null; output: string }> {
+function runReload(
+  env: Readonly<Record<string, string>>,
+  onOutput?: (output: string) => void,
+): Promise<{ status: number | null; output: string }> {
   const child = spawn(process.execPath, [reloadTool], { cwd: '/', env: { ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
   let output = ''
   for (const stream of [child.stdout, child.stderr])
-    stream.setEncoding('utf8').on('data', (text: string) => (output += text))
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      output += text
+      onOutput?.(output)
+    })
   return new Promise((resolve, reject) => {
     child.on('error', reject)
     child.on('close', (status) => resolve({ status, output }))
@@ -127,4 +132,18 @@ test('settings that are not allowed change nothing, and npm run reload says that
 test('npm run reload without a server says where it looked', async () => {
   const { status, output } = await runReload({ APP_METRICS_PORT: '1' })
   assert.deepEqual([status, output], [1, 'hotcakes reload: no server answers at http://localhost:1/metrics\n'])
+})
+
+test('npm run reload goes on waiting for a server that is too busy to answer it', async (t) => {
+  const { cluster } = await startWhole(t)
+  let isStopped = false
+  const { status, output } = await runReload(cluster.env, () => {
+    if (isStopped) return
+    isStopped = true // it waits by now
+    process.kill(cluster.pid, 'SIGSTOP')
+    setTimeout(() => process.kill(cluster.pid, 'SIGCONT'), reloadProbeMsMax + 1_000)
+  })
+  assert.match(output, /^reloaded in /m)
+  assert.equal(status, 0)
+  assert.ok(isStopped)
 })

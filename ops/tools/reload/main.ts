@@ -54,12 +54,23 @@ async function reload(): Promise<string> {
   setTimeout(() => process.stderr.write(waiting), waitSayMs).unref()
   while (performance.now() - startedMs < reloadWaitMsMax) {
     await delay(reloadPollMs)
-    const now = await look(url)
+    const now = await lookAgain(url, before.primaryPid)
+    if (now === undefined) continue
     if (now.primaryPid !== before.primaryPid) throw new Error('the server was restarted meanwhile')
     if (now.failed > before.failed) throw new Error('the reload failed: the log of the server says why')
     if (now.done > before.done) return `reloaded in ${((performance.now() - startedMs) / 1_000).toFixed(1)} s`
   }
   throw new Error(`not done after ${reloadWaitMsMax / 1_000} s: the log of the server says what it waits for`)
+}
+
+/** `undefined`: it didn't answer in time. A server that is busy with starting workers is no server that is gone. */
+async function lookAgain(url: string, pid: number): Promise<ServerState | undefined> {
+  try {
+    return await look(url)
+  } catch (error) {
+    if (readCommand(pid) === '') throw error
+    return undefined
+  }
 }
 
 async function look(url: string): Promise<ServerState> {
