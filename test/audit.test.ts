@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { after, type TestContext, test } from 'node:test'
 
 import type { Postgres } from '../core/postgres/connection.ts'
@@ -8,6 +10,7 @@ import { breachesIn, runAudit, runAuditJson } from './helpers/audit.ts'
 import { eventually } from './helpers/eventually.ts'
 import { startPersister } from './helpers/persister.ts'
 import { newRecord } from './helpers/record.ts'
+import { temporaryFolder } from './helpers/scope.ts'
 import { servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
 import { openShop, Shop, sellSome } from './helpers/shop.ts'
 
@@ -250,3 +253,25 @@ test('what cannot be checked ends with status 3 and the code of the fault', asyn
   assert.equal(help.status, 0)
   assert.match(help.stdout, /--wait-seconds/)
 })
+
+test('a report in a file is whole or says why there is none, and a person still gets the text', async (t) => {
+  const { shop, drain, env } = await start(t)
+  await sellSome(shop)
+  await drain()
+  const file = join(temporaryFolder(t), 'report.json')
+  writeFileSync(file, '{"verdict":"passed of yesterday"}')
+  const passed = await runAudit(env, ['--out', file])
+  assert.deepEqual([passed.status, verdictIn(file)], [0, 'passed'])
+  assert.match(passed.stdout, /PASSED/)
+
+  const failed = await runAudit({ ...env, DB_NAME: 'nowhere' }, ['--out', file])
+  assert.deepEqual([failed.status, verdictIn(file)], [3, 'failed'])
+
+  const nowhere = await runAudit(env, ['--out', join(file, 'below-a-file.json')])
+  assert.equal(nowhere.status, 3)
+  assert.match(nowhere.stderr, /the report can't be written to .*ENOTDIR/)
+})
+
+function verdictIn(file: string): unknown {
+  return (JSON.parse(readFileSync(file, 'utf8')) as { verdict: unknown }).verdict
+}

@@ -23,13 +23,18 @@ function editDistance(from: string, to: string): number {
   return at(from.length, to.length)
 }
 
-/** The name that was probably meant: the nearest one, if it is near at all, or the only one that contains the text. */
-export function closestName(text: string, names: readonly string[]): string | undefined {
-  const near = names
+/** The name that is so near that a slip of the keyboard explains it. */
+export function nearestName(text: string, names: readonly string[]): string | undefined {
+  return names
     .map((name) => ({ name, edits: editDistance(text, name) }))
     .filter(({ edits }) => edits <= editsMaxOf(text))
-    .toSorted((a, b) => a.edits - b.edits)[0]
-  if (near !== undefined) return near.name
+    .toSorted((a, b) => a.edits - b.edits)[0]?.name
+}
+
+/** The name that was probably meant: the nearest one, if it is near at all, or the only one that contains the text. */
+export function closestName(text: string, names: readonly string[]): string | undefined {
+  const near = nearestName(text, names)
+  if (near !== undefined) return near
   const containing = names.filter((name) => name.startsWith(text) || text.startsWith(name))
   return containing.length === 1 ? containing[0] : undefined
 }

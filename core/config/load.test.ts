@@ -201,6 +201,17 @@ test('unknown names in the file are warned about, with the one that was probably
   ])
 })
 
+test('in the environment, which others use too, only what looks like a slip is warned about', () => {
+  const env = { APP_WORKER: '2', DB_PASSWORD_FLE: 'x', REDIS_HSOT: 'h', APP_FOREIGN: '1', DB_PASS: 'x', LOG_FILE: 'y' }
+  const ofService = { REDIS_PORT_6379_TCP: 'tcp://10.96.0.12:6379', REDIS_SERVICE_HOST: '10.96.0.12', APP_NAME: 'shop' }
+  const { warnings } = loadConfig({ env: { ...env, ...ofService } })
+  assert.deepEqual(warnings, [
+    'APP_WORKER in the environment is not a setting, did you mean APP_WORKERS?',
+    'DB_PASSWORD_FLE in the environment is not a setting, did you mean DB_PASSWORD_FILE?',
+    'REDIS_HSOT in the environment is not a setting, did you mean REDIS_HOST?',
+  ])
+})
+
 test('without a host, the settings of its connection are named as without effect, and no others', (t) => {
   const certificates = dotenvFile(t, '-----BEGIN CERTIFICATE-----\n')
   const postgres = {

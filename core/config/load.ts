@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import convict from 'convict'
 
 import { Fault } from '../faults.ts'
-import { closestName } from './closest.ts'
+import { closestName, nearestName } from './closest.ts'
 import { cpuQuota, usableCores } from './cores.ts'
 import { defaultWorkers } from './default-workers.ts'
 import { readDotenv } from './dotenv-file.mjs'
@@ -60,6 +60,7 @@ export function loadConfig(options: { env: Variables; dotenvFile?: string }): Re
 
   const warnings = [
     ...unknownNames(file, options.dotenvFile ?? ''),
+    ...misspeltNames(withoutEmpty(options.env)),
     ...settingsWithoutEffect(variables),
     ...oddSecrets(values),
     ...workersAboveQuota(values),
@@ -153,16 +154,28 @@ function workersAboveQuota({ app: { workers } }: SettingValues): string[] {
   return [`APP_WORKERS is ${workers}, but the CPU quota is that of ${quota} cores: busy workers will halt each other`]
 }
 
-/** Only the file is looked through: the environment holds variables of others, which may begin alike. */
-function unknownNames(file: Variables, path: string): string[] {
-  const names = settingPlaces.map(({ setting }) => setting.env)
-  const known = new Set([...names, ...secretFileNames])
-  const unknown = Object.keys(file).filter(
-    (name) => !known.has(name) && ourPrefixes.some((prefix) => name.startsWith(prefix)),
+const settingNames = settingPlaces.map(({ setting }) => setting.env)
+const knownNames: ReadonlySet<string> = new Set([...settingNames, ...secretFileNames])
+
+function unknownAmong(variables: Variables): string[] {
+  return Object.keys(variables).filter(
+    (name) => !knownNames.has(name) && ourPrefixes.some((prefix) => name.startsWith(prefix)),
   )
-  return unknown.map((name) => {
-    const meant = closestName(name, names)
+}
+
+/** The file is ours alone: each name in it that begins like one of ours should be one. */
+function unknownNames(file: Variables, path: string): string[] {
+  return unknownAmong(file).map((name) => {
+    const meant = closestName(name, settingNames)
     return `${path}: ${name} is not a setting${meant === undefined ? '' : `, did you mean ${meant}?`}`
+  })
+}
+
+/** The environment holds variables of others, which may begin alike: only what looks like a slip is told. */
+function misspeltNames(env: Variables): string[] {
+  return unknownAmong(env).flatMap((name) => {
+    const meant = nearestName(name, [...knownNames])
+    return meant === undefined ? [] : [`${name} in the environment is not a setting, did you mean ${meant}?`]
   })
 }
 

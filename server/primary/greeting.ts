@@ -19,6 +19,7 @@ export function greet(options: GreetingOptions): void {
   const { config, log, sale, tookMs } = options
   const { app } = config
   const api = localUrl(app.host, app.port)
+  const docs = `${api}/docs`
   const metrics = `${localUrl(app.metricsHost, app.metricsPort)}/metrics`
   const firstItem = sale && formatItemId(sale.sale, 1)
   const tryIt = firstItem && `curl -X POST '${api}/checkout?user_id=me&id=${firstItem}'`
@@ -27,6 +28,7 @@ export function greet(options: GreetingOptions): void {
     log.info(
       {
         api,
+        docs,
         metrics,
         workers: app.workers,
         cpuQuota: cpuQuota(),
@@ -44,6 +46,8 @@ export function greet(options: GreetingOptions): void {
   }
   const lines = [
     ['Listening', `${api} (${workersOf(app.workers)})`],
+    ['Board', api],
+    ['API', docs],
     ['Metrics', metrics],
     ['Data', dataOf(config)],
     ['Shards', severalOf(config.shardCount)?.toString()],

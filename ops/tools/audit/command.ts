@@ -16,7 +16,12 @@ export const auditCommand = {
       default: auditWaitSecondsDefault,
       doc: 'how long Postgres may take to get to where Redis was',
     },
-    json: { doc: 'a report for machines' },
+    json: { doc: 'a report for machines on standard output; npm writes there too, unless it is npm run --silent' },
+    out: {
+      value: 'FILE',
+      read: String,
+      doc: 'the report for machines goes there, once it is whole, in the place of what was there; people read theirs as ever',
+    },
   },
   exits: {
     0: 'everything was checked and holds',

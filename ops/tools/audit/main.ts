@@ -12,6 +12,7 @@ import { SaleStore } from '../../../core/redis/sale-store.ts'
 import { shardNumbers } from '../../../core/shards.ts'
 import { withServices } from '../../embedded/with-services.ts'
 import { auditRedisTimeoutMs, auditStatementTimeoutMs } from '../../limits.ts'
+import { WholeFile } from '../export/whole-files.ts'
 import { failureText } from '../failure-text.ts'
 import { audit } from './audit.ts'
 import { auditCommand } from './command.ts'
@@ -27,7 +28,7 @@ const exitStatus = { passed: 0, breached: 1, incomplete: 2, failed: 3 } as const
 
 const args = process.argv.slice(2)
 const status = await runCommand(auditCommand, args, main, ({ message }) => {
-  if (args.includes('--json')) tellFailure(null, message)
+  if (args.includes('--json')) process.stdout.write(failureAsJson(null, message))
 })
 // At once: a connection that was refused would keep a timer of its own alive for a while.
 process.exit(status)
@@ -37,17 +38,38 @@ async function main(asked: Asked): Promise<number> {
     const config = loadConfig({ env: process.env, dotenvFile: '.env' })
     const report = await withServices(config, say, (effective) => auditOnce(effective, asked))
     process.stdout.write(asked.json ? reportAsJson(report) : reportAsText(report))
-    return exitStatus[report.verdict]
+    return (await tryToWrite(asked.out, reportAsJson(report))) ? exitStatus[report.verdict] : exitStatus.failed
   } catch (error) {
     say(failureText(error))
-    if (asked.json) tellFailure(error instanceof Fault ? error.code : null, (error as Error).message)
+    const failure = failureAsJson(error instanceof Fault ? error.code : null, (error as Error).message)
+    if (asked.json) process.stdout.write(failure)
+    await tryToWrite(asked.out, failure)
     return exitStatus.failed
   }
 }
 
 /** For machines. */
-function tellFailure(code: string | null, message: string): void {
-  process.stdout.write(`${JSON.stringify({ verdict: 'failed', fault: { code, message } })}\n`)
+function failureAsJson(code: string | null, message: string): string {
+  return `${JSON.stringify({ verdict: 'failed', fault: { code, message } })}\n`
+}
+
+/** Whoever reads the file later must not take an older report for this one: that it could not be written is a failure. */
+async function tryToWrite(path: string | undefined, text: string): Promise<boolean> {
+  if (path === undefined) return true
+  try {
+    const file = await WholeFile.create(path)
+    try {
+      await file.write(text)
+      await file.finish({ replace: true })
+    } catch (error) {
+      await file.discard()
+      throw error
+    }
+    return true
+  } catch (error) {
+    say(`the report can't be written to ${path}: ${(error as Error).message}`)
+    return false
+  }
 }
 
 /** Progress and complaints go to stderr: stdout has the report and nothing else. */
