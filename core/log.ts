@@ -1,7 +1,9 @@
 import { type Logger, pino, stdTimeFunctions } from 'pino'
-import pretty from 'pino-pretty'
 
 export type Log = Logger
+
+/** Most processes write to a pipe or a file, and don't wait for it to be loaded. */
+const pretty = process.stdout.isTTY ? (await import('pino-pretty')).default : undefined
 
 /**
  * One line an event of the service's life, never one a request. JSON on stdout, or readable lines where stdout is a
@@ -19,7 +21,7 @@ export function createLog(options: { level: string; process: string }): Log {
     // The terminal was closed, or the reader of the pipe has ended: a server that stops in order needs nobody to listen.
     if (error.code !== 'EIO' && error.code !== 'EPIPE') throw error
   })
-  if (!process.stdout.isTTY) return pino(settings, destination)
+  if (pretty === undefined) return pino(settings, destination)
   const readable = { colorize: true, singleLine: true, ignore: 'pid', translateTime: 'SYS:HH:MM:ss.l' }
   return pino(settings, pretty({ ...readable, destination }))
 }

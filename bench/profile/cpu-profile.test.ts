@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type CpuProfile, selfTimes } from './cpu-profile.ts'
 
-const frame = (functionName: string, url = '', lineNumber = -1) => ({ functionName, url, lineNumber })
+const frame = (functionName: string, url = '', lineNumber = -1) => ({ functionName, url, lineNumber, columnNumber: 0 })
 const profile: CpuProfile = {
   startTime: 1_000,
   nodes: [

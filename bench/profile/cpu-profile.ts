@@ -8,9 +8,15 @@ export interface CpuProfile {
   readonly timeDeltas: readonly number[]
 }
 
-interface ProfileNode {
+export interface ProfileNode {
   readonly id: number
-  readonly callFrame: { readonly functionName: string; readonly url: string; readonly lineNumber: number }
+  /** Lines and columns count from 0. */
+  readonly callFrame: {
+    readonly functionName: string
+    readonly url: string
+    readonly lineNumber: number
+    readonly columnNumber: number
+  }
 }
 
 export interface FunctionTime {

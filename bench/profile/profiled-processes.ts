@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { type CpuProfile, type SelfTimes, selfTimes } from './cpu-profile.ts'
+import { inSources } from './source-places.ts'
 
 /** One thread's profile that is kept. */
 export interface ThreadProfile {
@@ -30,7 +31,7 @@ export function keepProfiles(
     const [, pid, thread] = namePattern.exec(name) ?? []
     if (pid === undefined) return []
     const profile = JSON.parse(readFileSync(join(folder, name), 'utf8')) as CpuProfile
-    return [{ name, pid: Number(pid), thread: Number(thread), times: selfTimes(profile, window) }]
+    return [{ name, pid: Number(pid), thread: Number(thread), times: selfTimes(inSources(profile), window) }]
   })
   const busiest = found
     .filter(({ pid, thread }) => thread === 0 && pids.httpWorkers.includes(pid))

@@ -1,5 +1,5 @@
-// Compiles the TypeScript sources into dist/ and copies the first-class SQL, Lua and ACL files, and the parts of a page, beside
-// the compiled code.
+// Compiles the TypeScript sources into dist/, copies the first-class SQL, Lua and ACL files, and the parts of a page, beside
+// the compiled code, and puts each of the server's programs into one file.
 // Nothing is done when no source changed since the last build: a warm `npm start` must not pay for the compiler.
 
 import { spawnSync } from 'node:child_process'
@@ -75,9 +75,9 @@ export function isBuilt() {
 
 /**
  * @param {{ out?: string, force?: boolean }} [options] `out`: another folder than dist/, relative to the root
- * @returns {boolean} whether anything had to be built
+ * @returns {Promise<boolean>} whether anything had to be built
  */
-export function build({ out = 'dist', force = false } = {}) {
+export async function build({ out = 'dist', force = false } = {}) {
   const target = join(root, out)
   const files = sourceFiles()
   const current = fingerprint(files)
@@ -95,6 +95,8 @@ export function build({ out = 'dist', force = false } = {}) {
   }
   if (status !== 0) throw new Error('the build failed: the compiler said why above')
   removeOrphans(target, files)
+  const { bundle } = await import('./bundle.mjs') // what asks whether all is built may run before npm ci
+  await bundle({ root, target })
   writeFileSync(join(target, stampName), current)
   return true
 }
@@ -111,9 +113,9 @@ const command = {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  process.exitCode = await runCommand(command, process.argv.slice(2), (options) => {
+  process.exitCode = await runCommand(command, process.argv.slice(2), async (options) => {
     try {
-      process.stderr.write(build(options) ? 'built\n' : 'nothing to build\n')
+      process.stderr.write((await build(options)) ? 'built\n' : 'nothing to build\n')
       return 0
     } catch (error) {
       process.stderr.write(`${error.message}\n`)

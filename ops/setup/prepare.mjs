@@ -79,12 +79,12 @@ export async function prepare({ redis, compile = true, tests = false }) {
 async function installAndBuild(compile) {
   const isReady = () => packagesAreCurrent() && (!compile || isBuilt())
   if (isReady()) return
-  await underLock(join(root, '.setup-lock'), () => {
+  await underLock(join(root, '.setup-lock'), async () => {
     if (!packagesAreCurrent()) installPackages()
     if (isReady()) return
     say('building')
     try {
-      build()
+      await build()
     } catch (error) {
       throw new SetupError(error.message)
     }
