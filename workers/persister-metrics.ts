@@ -1,6 +1,6 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { FaultCode } from '../core/faults.ts'
-import { registerProcessMetrics } from '../core/process-metrics.ts'
+import { processNumber, registerProcessMetrics } from '../core/process-metrics.ts'
 import { type PersisterStateName, persisterStates } from '../core/redis/persister-state.ts'
 import { type CopiedChunk, copiedTables } from './copied-chunk.ts'
 
@@ -64,7 +64,7 @@ export class PersisterMetrics {
       labelNames: ['code', 'shard'],
       registers,
     })
-    registerProcessMetrics(this.registry, 'persister')
+    registerProcessMetrics(this.registry, { process: 'persister', number: processNumber() })
   }
 
   ofShard(shard: number): ShardMetrics {

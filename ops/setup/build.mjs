@@ -63,6 +63,15 @@ function removeOrphans(out, files) {
   for (const folder of sourceFolders) if (existsSync(join(out, folder))) walk(folder)
 }
 
+/** What is built: HOTCAKES_COMMIT, where git isn't there to say (an image), or nothing. */
+function commitOf() {
+  const { stdout } = spawnSync('git', ['describe', '--always', '--dirty', '--abbrev=12'], {
+    cwd: root,
+    encoding: 'utf8',
+  })
+  return process.env.HOTCAKES_COMMIT || (stdout ?? '').trim()
+}
+
 function isCurrent(target, fingerprintNow) {
   const stampFile = join(target, stampName)
   return existsSync(stampFile) && readFileSync(stampFile, 'utf8') === fingerprintNow
@@ -97,6 +106,7 @@ export async function build({ out = 'dist', force = false } = {}) {
   removeOrphans(target, files)
   const { bundle } = await import('./bundle.mjs') // what asks whether all is built may run before npm ci
   await bundle({ root, target })
+  writeFileSync(join(target, 'commit'), commitOf())
   writeFileSync(join(target, stampName), current)
   return true
 }

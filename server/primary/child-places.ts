@@ -66,4 +66,12 @@ export class ChildPlaces {
     const all = places.flatMap((place) => [...this.#sets[place]])
     return kind === undefined ? all : all.filter((child) => child.kind === kind)
   }
+
+  /** The least number from 1 that no child of the kind has. */
+  freeNumber(kind: ChildKind): number {
+    const taken = new Set(this.in(childPlaces, kind).map(({ number }) => number))
+    let number = 1
+    while (taken.has(number)) number++
+    return number
+  }
 }

@@ -5,6 +5,8 @@ import type { ChildKind, FromChild, ToChild } from '../../core/ipc.ts'
 
 export interface ChildOptions {
   readonly kind: ChildKind
+  /** See ReportingProcess. */
+  readonly number: number
   readonly executable: string
   readonly env: Readonly<Record<string, string>>
   readonly onMessage: (child: Child, message: FromChild) => void
@@ -18,6 +20,7 @@ const withoutSecrets = Object.fromEntries(secretNames.map((name) => [name, '']))
 /** One forked process, from its fork to its end. The supervisor decides; this only tells and does. */
 export class Child {
   readonly kind: ChildKind
+  readonly number: number
   readonly pid: number
   /**
    * Since when (performance.now()) its patience runs: its fork or when it last said what it waits for, and once it is ready
@@ -42,7 +45,8 @@ export class Child {
   /** @throws what the operating system says when it can't fork */
   constructor(options: ChildOptions) {
     this.kind = options.kind
-    cluster.setupPrimary({ exec: options.executable, args: [] })
+    this.number = options.number
+    cluster.setupPrimary({ exec: options.executable, args: [String(options.number)] })
     this.#worker = cluster.fork({ ...withoutSecrets, ...options.env })
     this.pid = this.#worker.process.pid ?? 0
     const gone = once(() => options.onGone(this))

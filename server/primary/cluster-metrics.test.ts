@@ -19,14 +19,14 @@ class LocalChild implements ReportingChild {
   readonly seconds = new Histogram({ name: 'seconds', help: 's', buckets: [1, 2], registers: [this.registry] })
   readonly waiting = new Gauge({ name: 'waiting', help: 'w', registers: [this.registry] })
   readonly delay = new Gauge({ name: 'delay', help: 'd', registers: [this.registry] })
-  readonly pid: number
+  readonly number: number
   isHung = false
   onItsWay: Promise<void> | undefined
   asked = 0
   metrics: ClusterMetrics | undefined
 
-  constructor(pid: number) {
-    this.pid = pid
+  constructor(number: number) {
+    this.number = number
   }
 
   send(message: ToChild): void {
@@ -42,14 +42,14 @@ class LocalChild implements ReportingChild {
   }
 }
 
-function cluster(...pids: number[]) {
-  const children = pids.map((pid) => new LocalChild(pid))
-  let silentPids: number[] = []
+function cluster(...numbers: number[]) {
+  const children = numbers.map((number) => new LocalChild(number))
+  let silent: number[] = []
   const hooks = { whileOwnReport: () => undefined as void }
   const metrics = new ClusterMetrics({
     children: () => children,
-    ownReport: (silent) => {
-      silentPids = silent.map(({ pid }) => pid)
+    ownReport: (late) => {
+      silent = late.map(({ number }) => number)
       hooks.whileOwnReport()
       return Promise.resolve([])
     },
@@ -60,7 +60,7 @@ function cluster(...pids: number[]) {
     children.splice(children.indexOf(child), 1)
     metrics.retire(child)
   }
-  return { metrics, children, die, hooks, silentPids: () => silentPids }
+  return { metrics, children, die, hooks, silentNumbers: () => silent }
 }
 
 function value(text: string, series: string): number | undefined {
@@ -100,18 +100,18 @@ test('the dead keep their counts and lose their gauges', async () => {
 })
 
 test('a hung process is named and waited for once, and its last counts count on without its gauges', async () => {
-  const { metrics, children, die, silentPids } = cluster(1, 2)
+  const { metrics, children, die, silentNumbers } = cluster(1, 2)
   const [first, second] = children as [LocalChild, LocalChild]
   first.requests.inc({ route: 'sale' }, 2)
   first.waiting.set(4)
   second.requests.inc({ route: 'sale' }, 3)
   await metrics.scrape()
-  assert.deepEqual(silentPids(), [])
+  assert.deepEqual(silentNumbers(), [])
 
   first.isHung = true
   second.requests.inc({ route: 'sale' }, 1)
   const text = await metrics.scrape()
-  assert.deepEqual(silentPids(), [1])
+  assert.deepEqual(silentNumbers(), [1])
   assert.equal(value(text, 'requests_total{route="sale"}'), 6)
   assert.equal(value(text, 'waiting'), 0)
 
@@ -121,7 +121,7 @@ test('a hung process is named and waited for once, and its last counts count on 
 
   die(first)
   assert.equal(value(await metrics.scrape(), 'requests_total{route="sale"}'), 6)
-  assert.deepEqual(silentPids(), [])
+  assert.deepEqual(silentNumbers(), [])
 })
 
 test('scrapes that come while a round runs share the next one, which sees what they have seen', async () => {

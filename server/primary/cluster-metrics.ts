@@ -9,7 +9,7 @@ import { addCumulative, cumulativePart, keepPeaks, type Report } from './metric-
 /** What of a child is needed here. */
 export interface ReportingChild {
   readonly kind: ChildKind
-  readonly pid: number
+  readonly number: number
   send(message: ToChild): void
 }
 

@@ -1,6 +1,7 @@
 import { Counter, Gauge, Registry } from 'prom-client'
 
 import { auditVerdicts } from '../../core/audit-verdict.ts'
+import { builtCommit } from '../../core/built-commit.ts'
 import type { ChildKind } from '../../core/ipc.ts'
 import { metricsGatherMsMax } from '../../core/limits.ts'
 import { registerProcessMetrics } from '../../core/process-metrics.ts'
@@ -33,7 +34,7 @@ export class PrimaryMetrics {
   readonly #options: PrimaryMetricsOptions
   readonly #restarts: Counter<'kind'>
   readonly #reloads: Counter<'result'>
-  readonly #unresponsive: Gauge<'kind' | 'pid'>
+  readonly #unresponsive: Gauge<'kind' | 'number'>
   readonly #sound: Gauge<'shard'>
   readonly #recoveries: Counter<'shard'>
   readonly #backlog: Gauge<'shard'>
@@ -42,16 +43,16 @@ export class PrimaryMetrics {
   constructor(options: PrimaryMetricsOptions) {
     this.#options = options
     const registers = [this.#registry]
-    registerProcessMetrics(this.#registry, 'primary')
+    registerProcessMetrics(this.#registry, { process: 'primary', number: '1' })
     registerWorkers(this.#registry, options.supervisor)
     registerAudit(this.#registry, options.lastAudit)
     const build = new Gauge({
       name: 'hotcakes_build_info',
       help: 'The version that runs; the value is always 1.',
-      labelNames: ['version', 'node'] as const,
+      labelNames: ['version', 'commit', 'node'] as const,
       registers,
     })
-    build.set({ version: options.version, node: process.version }, 1)
+    build.set({ version: options.version, commit: builtCommit(), node: process.version }, 1)
     this.#restarts = new Counter({
       name: 'hotcakes_worker_restarts_total',
       help: 'Child processes that were started in place of one that died.',
@@ -69,7 +70,7 @@ export class PrimaryMetrics {
     this.#unresponsive = new Gauge({
       name: 'hotcakes_worker_unresponsive',
       help: 'Child processes that did not answer this scrape: their counters are their last known ones.',
-      labelNames: ['kind', 'pid'] as const,
+      labelNames: ['kind', 'number'] as const,
       registers,
     })
     registerDurability(this.#registry, options.shards)
@@ -122,7 +123,7 @@ export class PrimaryMetrics {
   /** See ClusterMetricsOptions.ownReport. */
   async report(silent: readonly ReportingChild[], current: readonly Report[]): Promise<Report> {
     this.#unresponsive.reset()
-    for (const { kind, pid } of silent) this.#unresponsive.set({ kind, pid: String(pid) }, 1)
+    for (const { kind, number } of silent) this.#unresponsive.set({ kind, number: String(number) }, 1)
 
     this.#backlog.reset()
     this.#lag.reset()

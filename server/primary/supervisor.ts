@@ -215,6 +215,7 @@ export class Supervisor {
     try {
       child = new Child({
         kind,
+        number: this.#places.freeNumber(kind),
         executable: this.#options.executables[kind],
         // uWebSockets.js reads it when it is loaded, before the worker has its configuration.
         env: { UWS_HTTP_MAX_HEADERS_SIZE: String(this.#config.app.headersBytesMax) },

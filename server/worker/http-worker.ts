@@ -6,7 +6,7 @@ import { type HealthRound, sendToPrimary, type WorkerHealth } from '../../core/i
 import { batchOverlapCommandsMin } from '../../core/limits.ts'
 import type { Log } from '../../core/log.ts'
 import { packageVersion } from '../../core/package-version.ts'
-import { registerProcessMetrics } from '../../core/process-metrics.ts'
+import { processNumber, registerProcessMetrics } from '../../core/process-metrics.ts'
 import type { ShardState } from '../../core/shard-state.ts'
 import { Board } from './board/board.ts'
 import { judgeHealth, judgeShards } from './health.ts'
@@ -97,7 +97,7 @@ export class HttpWorker {
     const requests = new RequestMetrics(registry, routeLabels(routes), count)
     const door = { connections, ...doorOf(app) }
     const server = new HttpServer({ routes, metrics: requests, clock: turnClock, phase, board, ...door })
-    registerProcessMetrics(registry, 'http')
+    registerProcessMetrics(registry, { process: 'http', number: processNumber() })
     registerWorkerGauges(registry, {
       shards: all,
       rightsSeekers: () => shards.rights.seekers,

@@ -67,17 +67,30 @@ export function registerWorkerGauges(registry: Registry, gauges: WorkerGauges): 
   })
   registry.registerMetric(
     new Gauge({
+      name: 'hotcakes_sale_size_items',
+      help: 'Items that the current sale began with: the sum of hotcakes_sale_items.',
+      aggregator: 'first',
+      registers: [],
+      collect() {
+        this.reset()
+        const items = gauges.saleItems()
+        if (items !== undefined) this.set(items.total)
+      },
+    }),
+  )
+  registry.registerMetric(
+    new Gauge({
       name: 'hotcakes_sale_items',
       help: 'Items of the current sale by state; held may lag by a second.',
       labelNames: ['state'] as const,
-      // Every worker reads the same sale. The first one's four numbers are of one moment; a maximum would mix moments.
+      // Every worker reads the same sale. The first one's numbers are of one moment; a maximum would mix moments.
       aggregator: 'first',
       registers: [],
       collect() {
         this.reset()
         const items = gauges.saleItems()
         if (items === undefined) return
-        for (const [state, count] of Object.entries(items)) this.set({ state }, count)
+        for (const state of ['available', 'held', 'sold'] as const) this.set({ state }, items[state])
       },
     }),
   )

@@ -28,11 +28,9 @@ export class Scrape {
 
   /** The pids that the processes of a kind report themselves with. */
   pids(process: 'http' | 'persister'): number[] {
-    const pattern = new RegExp(`^hotcakes_process_resident_memory_bytes\\{process="${process}",pid="(\\d+)"\\}$`)
-    return [...this.series.keys()].flatMap((key) => {
-      const pid = pattern.exec(key)?.[1]
-      return pid === undefined ? [] : [Number(pid)]
-    })
+    return [...this.series].flatMap(([key, pid]) =>
+      key.startsWith(`hotcakes_process_pid{process="${process}"`) ? [pid] : [],
+    )
   }
 
   ready(kind: 'http' | 'persister'): number | undefined {

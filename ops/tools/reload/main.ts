@@ -80,7 +80,9 @@ async function look(url: string): Promise<ServerState> {
   const text = await response.text()
   const number = (pattern: RegExp) => Number(pattern.exec(text)?.[1] ?? Number.NaN)
   const state = {
-    primaryPid: number(/^hotcakes_process_resident_memory_bytes\{process="primary",pid="(\d+)"\}/m),
+    primaryPid: number(
+      /^hotcakes_process_(?:pid\{process="primary",number="1"\} |resident_memory_bytes\{process="primary",pid=")(\d+)/m,
+    ),
     done: number(/^hotcakes_reloads_total\{result="done"\} (\d+)$/m),
     failed: number(/^hotcakes_reloads_total\{result="failed"\} (\d+)$/m),
   }

@@ -100,7 +100,7 @@ test('over several workers counts add up, and the sale is that of one of them', 
     'hotcakes_http_request_duration_seconds_bucket{le="0.001",route="/checkout"} 2',
     'hotcakes_commands_waiting 6',
     'hotcakes_http_connections 4',
-    'hotcakes_sale_items{state="total"} 100',
+    'hotcakes_sale_size_items 100',
     'hotcakes_sale_items{state="held"} 10',
     'hotcakes_sale_items{state="available"} 89',
   ]) {
