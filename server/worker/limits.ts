@@ -45,8 +45,10 @@ export const addressesCountedMax = 50_000
 /** Rows in one page of a list. A page of items is one HMGET, of records one walk along an index. */
 export const pageRowsMax = 100
 export const pageRowsDefault = 50
-/** Items that one page with a state asked for looks at: some 0.2 ms of Redis. */
+/** Items that are looked at in one call for a page with a state asked for: some 0.2 ms of Redis. */
 export const itemsScannedMax = 500
+/** Such calls for one page, while it has nothing and GET /sale counts an item in that state: a sale of 10,000 items is looked through. */
+export const itemScansMax = 20
 /**
  * Reads at once in one HTTP worker: from Redis, from Postgres, and pictures being drawn, some 0.1 ms each. With one, what
  * reading can take of Redis is bounded by the time that an answer travels, whatever comes.

@@ -65,6 +65,10 @@ export function registerWorkerGauges(registry: Registry, gauges: WorkerGauges): 
     help: 'Requests that were turned away and whose 503 is held back.',
     value: gauges.refusalsWaiting,
   })
+  registerSaleItems(registry, gauges)
+}
+
+function registerSaleItems(registry: Registry, gauges: Pick<WorkerGauges, 'saleItems'>): void {
   registry.registerMetric(
     new Gauge({
       name: 'hotcakes_sale_size_items',

@@ -10,7 +10,7 @@ import { problemReplies, problemReply } from '../http/problems.ts'
 import { idMax, pathWith, QueryParameters } from '../http/query-parameters.ts'
 import { okHead, replyHead } from '../http/replies.ts'
 import type { ShedReason } from '../http/request-metrics.ts'
-import { itemsScannedMax } from '../limits.ts'
+import { itemScansMax, itemsScannedMax } from '../limits.ts'
 import { itemName } from './item-name.ts'
 import { ItemPictures, type Picture } from './item-pictures.ts'
 import type { ReadGate, ReadReply } from './read-gate.ts'
@@ -33,7 +33,7 @@ const pictureHead = replyHead(200, `200 OK\r\n${pictureHeaders}`)
 const pictureKnownHead = replyHead(304, `304 Not Modified\r\n${pictureHeaders}`)
 
 export interface ItemRoutesOptions {
-  readonly sales: Pick<ShardedSales, 'someItems' | 'item' | 'isUp'>
+  readonly sales: Pick<ShardedSales, 'someItems' | 'state' | 'item' | 'isUp'>
   /** For reads of Redis. */
   readonly gate: ReadGate
   readonly pictureGate: ReadGate
@@ -41,6 +41,13 @@ export interface ItemRoutesOptions {
   readonly currentSale: () => number | undefined
   /** Why nothing is read in Redis at the moment: what it says of an item could be untrue. */
   readonly refusal: () => ShedReason | undefined
+}
+
+/** What one look at some items has found. */
+interface Scan {
+  readonly items: readonly ReturnType<typeof describe>[]
+  readonly after: number | undefined
+  readonly missingShards: readonly number[]
 }
 
 interface AskedPage {
@@ -81,12 +88,35 @@ export class ItemRoutes {
   }
 
   /**
-   * With a state asked for, a page looks at a bounded number of items: it may be short, and `next` leads on. Items of shards
-   * that can't be asked are left out.
+   * With a state asked for, a page looks at a bounded number of items: it may be short, and `next` leads on. It is only empty
+   * where so many more have been looked through, or none is counted in that state.
    */
-  async #page({ sale, state, after, limit }: AskedPage): Promise<ReadReply> {
+  async #page(asked: AskedPage): Promise<ReadReply> {
+    let page = await this.#scan(asked)
+    for (let scans = 1; scans < itemScansMax; scans++) {
+      if (page === undefined || page.items.length > 0 || page.after === undefined) break
+      if (scans === 1 && !(await this.#hasAny(asked))) break
+      page = await this.#scan({ ...asked, after: page.after })
+    }
+    if (page === undefined) return problemReplies.sale_unknown
+    const { sale, state, limit } = asked
+    const next = page.after === undefined ? null : pathWith('/items', { sale, state, after: page.after, limit })
+    const missing = page.missingShards.length > 0 && { missing_shards: page.missingShards }
+    return { head: okHead, body: JSON.stringify({ sale_id: sale, items: page.items, next, ...missing }) }
+  }
+
+  /** Whether the sale counts an item in the state that is asked for: one that has changed in the last second may be counted wrong. */
+  async #hasAny({ sale, state }: AskedPage): Promise<boolean> {
+    const found = await this.#options.sales.state(sale)
+    if (found === undefined || state === undefined) return false
+    const { items, held, sold } = found
+    return { available: items - held - sold, held, sold }[state] > 0
+  }
+
+  /** One look. `after`: where the next one goes on; `undefined` at the end of the sale. Items of shards that can't be asked are left out. */
+  async #scan({ sale, state, after, limit }: AskedPage): Promise<Scan | undefined> {
     const found = await this.#options.sales.someItems(sale, after + 1, state === undefined ? limit : itemsScannedMax)
-    if (found === undefined) return problemReplies.sale_unknown
+    if (found === undefined) return undefined
     const { terms, nowMs, missingShards } = found
     const items: ReturnType<typeof describe>[] = []
     let index = after
@@ -97,9 +127,7 @@ export class ItemRoutes {
       const described = describe({ terms, index, item, nowMs })
       if (state === undefined || described.state === state) items.push(described)
     }
-    const next = index < terms.items ? pathWith('/items', { sale, state, after: index, limit }) : null
-    const missing = missingShards.length > 0 && { missing_shards: missingShards }
-    return { head: okHead, body: JSON.stringify({ sale_id: sale, items, next, ...missing }) }
+    return { items, after: index < terms.items ? index : undefined, missingShards }
   }
 
   #item(exchange: Exchange): void {

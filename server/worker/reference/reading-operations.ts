@@ -28,7 +28,8 @@ export function itemPaths(sale: number): Record<string, object> {
         tags: ['Items'],
         summary: 'The items of a sale, in their order',
         description:
-          'With a state asked for, a page looks at a bounded number of items: it may be short or empty, and `next` leads on.',
+          'With a state asked for, a page looks at a bounded number of items: it may be short, and `next` leads on. It is empty ' +
+          'only if 10,000 were looked at, or `GET /sale` counts no item in that state.',
         parameters: [
           queryParameter('sale', number('Whose items; otherwise the current sale.')),
           queryParameter('state', { enum: ['available', 'held', 'sold'] }),
