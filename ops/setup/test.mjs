@@ -28,6 +28,9 @@ const toolsOfFiles = {
   proxies: ['nginx', 'haproxy', 'caddy'],
 }
 
+/** Test file -> an engine of test/engines that it runs. */
+const enginesOfFiles = { backup: 'postgresql-15', engines: 'redis-8' }
+
 const tools = join(root, '.tools')
 
 const isTest = (path) => path.endsWith('.test.js')
@@ -54,9 +57,9 @@ function testFiles(filters) {
 }
 
 /** Before the tests, because a slow mirror must not use up the time of one. Where it fails, that test says what is needed. */
-async function fetchRedis8() {
+async function fetchEngine(id) {
   const { provideEngine } = await importBuilt('test/engines/engines.js')
-  orSay(() => provideEngine('redis-8', { say }))
+  orSay(() => provideEngine(id, { say }))
 }
 
 /** What can't be fetched is named, and fails the tests that need it: all others run. */
@@ -86,7 +89,8 @@ await runCommandEntry(command, async (_, filters) => {
   for (const [part, names] of Object.entries(toolsOfFiles)) {
     if (files.some((path) => path.includes(part))) for (const name of names) orSay(() => ensureTool(name, tools))
   }
-  if (files.some((path) => path.endsWith('test/engines.test.js'))) await fetchRedis8()
+  for (const [file, id] of Object.entries(enginesOfFiles))
+    if (files.some((path) => path.endsWith(`test/${file}.test.js`))) await fetchEngine(id)
   process.chdir(root)
 
   let testCount = 0

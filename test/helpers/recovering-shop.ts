@@ -53,14 +53,20 @@ export async function startReplicated(t: TestContext) {
   return { main, replica, postgres, address, leader, follower, cluster: await startCluster(t, { env }) }
 }
 
-/** What two buyers were told, and is in Postgres: one item sold, two held. */
+/** What two buyers were told, and is in Postgres. */
 export async function sellSome(cluster: Cluster) {
+  const told = await tellSome(cluster)
+  await eventually(async () => (await backlogEntries(cluster)) === 0, { what: 'the drained log' })
+  return told
+}
+
+/** What two buyers were told: one item sold, two held. */
+export async function tellSome(cluster: Cluster) {
   const sale = await currentSale(cluster)
   const bought = await hold(cluster, 'ann', `${sale}-1`)
   const receipt = await purchase(cluster, bought)
   const held = await hold(cluster, 'ann', `${sale}-2`)
   const heldByBob = await hold(cluster, 'bob', `${sale}-3`)
-  await eventually(async () => (await backlogEntries(cluster)) === 0, { what: 'the drained log' })
   return { sale, bought, receipt, held, heldByBob }
 }
 
