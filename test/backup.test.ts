@@ -3,21 +3,22 @@
 // operator's own, of a version that Debian's pg_dump can read.
 
 import assert from 'node:assert/strict'
-import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 
-import { connectPostgres } from '../core/postgres/connection.ts'
 import { provideEngine } from './engines/engines.ts'
 import { runAuditJson } from './helpers/audit.ts'
 import { type Cluster, startCluster } from './helpers/cluster.ts'
 import { documentedCommands, runCommands, runDocumented } from './helpers/documented.ts'
 import { eventually } from './helpers/eventually.ts'
 import { assertProblem, checkout, currentSale, hold, purchase } from './helpers/items.ts'
+import { writePasswordFile } from './helpers/password-file.ts'
 import { assertAuditedAndStop, assertHonoured, sellSome, tellSome, untilRecovered } from './helpers/recovering-shop.ts'
 import { type RedisCluster, startRedisCluster } from './helpers/redis-cluster.ts'
 import { temporaryFolder } from './helpers/scope.ts'
 import { servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
+import { letSuperuserIn } from './helpers/superuser.ts'
 
 Object.assign(process.env, provideEngine('postgresql-15', { say: () => undefined }))
 const path = 'docs/OPERATING.md'
@@ -32,13 +33,7 @@ async function startServices(t: TestContext) {
     startPostgres(t, { folder: postgresFolder, durable: true }),
   ])
   const db = postgres.connection
-  const rules = ['host all postgres 127.0.0.1/32 trust', 'host all all 127.0.0.1/32 scram-sha-256']
-  appendFileSync(join(postgresFolder, 'postgres', 'pg_hba.conf'), `${rules.join('\n')}\n`)
-  process.kill(postgres.pid(), 'SIGHUP')
-  const superuser = { ...db, user: 'postgres', password: '', name: 'postgres' }
-  await eventually(() => connectPostgres(superuser, { applicationName: 'hotcakes test' }).close() ?? true)
-  const passwordFile = join(backup, 'pgpass')
-  writeFileSync(passwordFile, `*:*:*:${db.ownerUser}:${db.ownerPassword}\n`, { mode: 0o600 })
+  await letSuperuserIn(postgres, postgresFolder)
   const shell = {
     BACKUP: backup,
     REDIS_HOST: redis.connection.host,
@@ -47,13 +42,13 @@ async function startServices(t: TestContext) {
     REDIS_DIR: join(redisFolder, 'redis'),
     DB_HOST: db.host,
     DB_PORT: String(db.port),
-    PGPASSFILE: passwordFile,
+    PGPASSFILE: writePasswordFile(join(backup, 'pgpass'), db),
     HOTCAKES_OWNER_PASSWORD: db.ownerPassword,
     HOTCAKES_PASSWORD: db.password,
     HOTCAKES_AUDIT_PASSWORD: 'of-the-audit',
     HOTCAKES_READER_PASSWORD: 'of-the-reader',
   }
-  return { redis, shell, env: { ...shop, ...servicesEnv({ redis: redis.connection, db }) } }
+  return { redis, postgres, shell, env: { ...shop, ...servicesEnv({ redis: redis.connection, db }) } }
 }
 
 type Services = Awaited<ReturnType<typeof startServices>>
@@ -122,6 +117,30 @@ test('an older copy of Redis beside the Postgres of today is rebuilt: all that w
   await assertAuditedAndStop(again)
 })
 
+test('what Postgres had not got when the backup was made is in the copy of Redis', async (t) => {
+  const services = await openShop(t)
+  const { cluster, postgres, shell } = services
+  const told = await sellSome(cluster)
+  await postgres.stop()
+  const code = await hold(cluster, 'dora', `${told.sale}-8`)
+  const receipt = await purchase(cluster, code)
+  assert.equal(receipt.status, 200, receipt.text)
+  const commands = documentedCommands({ path, heading: 'Making a backup' }).trimEnd().split('\n')
+  await runCommands(commands.slice(0, -1).join('\n'), shell)
+  const late = await hold(cluster, 'late', `${told.sale}-9`)
+  process.kill(cluster.pid, 'SIGTERM')
+  process.kill(cluster.pid, 'SIGTERM') // it would wait for Postgres
+  await cluster.exited
+
+  await restoreRedis(services)
+  await postgres.start()
+  const again = await startCluster(t, { env: services.env })
+  assert.equal((await purchase(again, code)).text, receipt.text)
+  assert.equal((await purchase(again, told.bought)).text, told.receipt.text)
+  await assertGivenUp(again, told.sale, late)
+  await assertAuditedAndStop(again)
+})
+
 test('a Redis that is newer than the copy of Postgres is refused, until it is given up', async (t) => {
   const services = await openShop(t)
   const { cluster, shell } = services
@@ -184,7 +203,7 @@ test('a shop over three shards is restored from Postgres alone, into a cluster t
   for (const index of [1, 2, 3, 4, 5, 6]) codes.push(await hold(cluster, `user-${index % 2}`, `${sale}-${index}`))
   const receipts = await Promise.all(codes.slice(0, 3).map((code) => purchase(cluster, code)))
   await untilDrained(cluster)
-  const commands = documentedCommands(path, 'Making a backup').trimEnd().split('\n')
+  const commands = documentedCommands({ path, heading: 'Making a backup' }).trimEnd().split('\n')
   await runCommands(commands.at(-1) ?? '', services.shell)
   await hold(cluster, 'late', `${sale}-9`)
   assert.deepEqual(await cluster.stop(), orderly)

@@ -4,8 +4,13 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 
+interface Chapter {
+  readonly path: string
+  readonly heading: string
+}
+
 /** What stands under a heading, up to the next one of its level or above; a comment in a block of code is no heading. */
-function chapterOf(path: string, heading: string): readonly string[] {
+export function documentedChapter({ path, heading }: Chapter): readonly string[] {
   const lines = readFileSync(path, 'utf8').split('\n')
   let level = 0
   let isCode = false
@@ -22,14 +27,11 @@ function chapterOf(path: string, heading: string): readonly string[] {
 }
 
 /** The block of shell commands under a heading. @param block which one, from 0 */
-export function documentedCommands(path: string, heading: string, block = 0): string {
-  const blocks = [
-    ...chapterOf(path, heading)
-      .join('\n')
-      .matchAll(/^ *```sh\n(.*?)^ *```$/gms),
-  ]
+export function documentedCommands(chapter: Chapter, block = 0): string {
+  const text = documentedChapter(chapter).join('\n')
+  const blocks = [...text.matchAll(/^ *```sh\n(.*?)^ *```$/gms)]
   const commands = blocks[block]?.[1]
-  assert.ok(commands !== undefined, `${path} has ${block + 1} blocks of commands under ${heading}`)
+  assert.ok(commands !== undefined, `${chapter.path} has ${block + 1} blocks of commands under ${chapter.heading}`)
   return commands
 }
 
@@ -53,8 +55,8 @@ export async function runCommands(commands: string, env: Readonly<Record<string,
 
 /** As they stand in a document. */
 export async function runDocumented(
-  { path, heading, block }: { readonly path: string; readonly heading: string; readonly block?: number },
+  chapter: Chapter & { readonly block?: number },
   env: Readonly<Record<string, string>>,
 ): Promise<string> {
-  return await runCommands(documentedCommands(path, heading, block), env)
+  return await runCommands(documentedCommands(chapter, chapter.block), env)
 }
