@@ -125,6 +125,25 @@ test('the table of what can turn a request away names every reason and every pro
   assert.deepEqual(new Set(codes), new Set<string | undefined>(problemCodes))
 })
 
+test('every alert leads to a heading of its own, which says what to do', () => {
+  const { groups } = parse(readFileSync('ops/deploy/prometheus/alerting.rules.yml', 'utf8')) as { groups: AlertGroup[] }
+  const alerts = groups.flatMap(({ rules }) => rules)
+  assert.ok(alerts.length > 10)
+  const places = alerts.map(({ alert, annotations }) => ({ alert, place: annotations.runbook_url ?? '' }))
+  assert.deepEqual(
+    places.filter(({ alert, place }) => place !== `docs/OPERATING.md#${slug(alert)}`),
+    [],
+  )
+  assert.deepEqual(
+    places.flatMap(({ place }) => brokenLink('README.md', place) ?? []),
+    [],
+  )
+})
+
+interface AlertGroup {
+  readonly rules: readonly { readonly alert: string; readonly annotations: { readonly runbook_url?: string } }[]
+}
+
 interface Locked {
   readonly license?: string
   readonly dev?: boolean
