@@ -101,5 +101,5 @@ export const auditBreachRowsMax = 20
 export const exportRowsPerRead = 5_000
 /** Longest export: a sale of a million purchases takes some ten seconds, and its snapshot holds back what Postgres may clean up. */
 export const exportMsMax = 3_600_000
-/** How often it says how far it is. */
-export const exportSayMs = 1_000
+/** How often an export or an archive says how far it is. */
+export const progressSayMs = 1_000

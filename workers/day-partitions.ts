@@ -1,10 +1,7 @@
 import type { Postgres } from '../core/postgres/connection.ts'
+import { type DailyTable, dailyTables } from '../core/postgres/daily-tables.ts'
 import { PostgresFault } from '../core/postgres/postgres-fault.ts'
 import { isoTime, msPerDay } from '../core/time.ts'
-
-/** The tables of which a partition holds a day. */
-const dailyTables = ['checkout_attempts', 'purchase_attempts', 'right_transfers'] as const
-type DailyTable = (typeof dailyTables)[number]
 
 interface Partition {
   readonly parent: DailyTable

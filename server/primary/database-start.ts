@@ -4,10 +4,11 @@ import { postgresConnectionsBeside, postgresConnectionsPerWorker, proofMsMax } f
 import type { Log } from '../../core/log.ts'
 import { type AsyncConnection, connectAsync } from '../../core/postgres/async-connection.ts'
 import { shardCountOf, shardsText } from '../../core/postgres/log-offset.ts'
+import { asOwner } from '../../core/postgres/owner.ts'
 import { PostgresFault } from '../../core/postgres/postgres-fault.ts'
 import { LockWatch } from './lock-watch.ts'
 import { assertOwnSessions } from './pooling.ts'
-import { asOwner, migrate } from './schema.ts'
+import { migrate } from './schema.ts'
 import { proveWritable } from './write-proof.ts'
 
 export interface DatabaseStartOptions {

@@ -6,6 +6,7 @@ import { proofMsMax, schemaLockMsMax, schemaStatementTimeoutMs } from '../../cor
 import { partitionsLock, schemaLock } from '../../core/postgres/advisory-locks.ts'
 import { type AsyncConnection, connectAsync } from '../../core/postgres/async-connection.ts'
 import type { PostgresSettings } from '../../core/postgres/conninfo.ts'
+import { asOwner, type SchemaSettings } from '../../core/postgres/owner.ts'
 import { lockNotAvailable, PostgresFault } from '../../core/postgres/postgres-fault.ts'
 import { LockWatch } from './lock-watch.ts'
 import { addShards } from './shard-rows.ts'
@@ -31,18 +32,6 @@ export const migrationsTable = `
     applied_at timestamptz not null default now()
   );
   comment on table schema_migrations is 'The files of core/postgres/schema that were applied, with the SHA-256 of each.'`
-
-export interface SchemaSettings extends PostgresSettings {
-  /** Who owns the tables; '' when that is `user`. */
-  readonly ownerUser: string
-  readonly ownerPassword: string
-}
-
-/** To connect as the owner of the tables. */
-export function asOwner(settings: SchemaSettings): PostgresSettings {
-  const { ownerUser, ownerPassword } = settings
-  return ownerUser === '' ? settings : { ...settings, user: ownerUser, password: ownerPassword }
-}
 
 export interface MigrateOptions {
   /** How many shards the record must be of at least. */

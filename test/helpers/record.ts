@@ -3,8 +3,9 @@ import { readFileSync } from 'node:fs'
 
 import { outcomes } from '../../core/outcomes.ts'
 import { connectPostgres, type Postgres } from '../../core/postgres/connection.ts'
+import { asOwner, type SchemaSettings } from '../../core/postgres/owner.ts'
 import type { EmbeddedPostgres } from '../../ops/embedded/facts.ts'
-import { asOwner, migrate, migrationsTable, readMigrations, type SchemaSettings } from '../../server/primary/schema.ts'
+import { migrate, migrationsTable, readMigrations } from '../../server/primary/schema.ts'
 import type { Scope } from './scope.ts'
 
 /** Beside the compiled helper, where the build copies the SQL files to. */

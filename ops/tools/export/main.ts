@@ -12,11 +12,11 @@ import { toldColumns } from '../../../core/purchases/recorded-purchase.ts'
 import { withServices } from '../../embedded/with-services.ts'
 import { exportMsMax } from '../../limits.ts'
 import { failureText } from '../failure-text.ts'
+import { Progress } from '../progress.ts'
+import { FileExists, isThere, WholeFile } from '../whole-files.ts'
 import { exitStatus, exportCommand } from './command.ts'
 import { type ExportFormat, headOf, linesOf } from './formats.ts'
-import { Progress } from './progress.ts'
 import { type RecordedSale, readSale } from './recorded-sale.ts'
-import { FileExists, isThere, WholeFile } from './whole-files.ts'
 
 type Options = Values<typeof exportCommand.options>
 
@@ -94,7 +94,7 @@ async function exportSale(config: Config, asked: Asked): Promise<number> {
   try {
     const data = await create(path)
     await data.write(headOf(asked.format))
-    const progress = new Progress(say)
+    const progress = new Progress('purchases', say)
     const sale = await readSale(postgres, asked.sale, async (purchases, of) => {
       if (isInterrupted) throw new Interrupted()
       await data.write(linesOf(asked.format, purchases))

@@ -24,9 +24,9 @@ export class WholeFile {
     return new WholeFile(path, temporary, await open(temporary, 'wx'))
   }
 
-  async write(text: string): Promise<void> {
-    if (text === '') return
-    const data = Buffer.from(text)
+  async write(content: string | Buffer): Promise<void> {
+    const data = Buffer.from(content)
+    if (data.length === 0) return
     await this.#handle.writeFile(data)
     this.#hash.update(data)
     this.bytes += data.length
@@ -75,7 +75,7 @@ export async function isThere(path: string): Promise<boolean> {
 }
 
 /** Names are on disk when their folder is. */
-async function syncFolder(path: string): Promise<void> {
+export async function syncFolder(path: string): Promise<void> {
   const folder = await open(path)
   try {
     await folder.sync()
