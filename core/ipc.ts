@@ -21,6 +21,15 @@ export interface HealthRound {
   readonly accepting: readonly (WorkerHealth | null)[]
   /** How many HTTP workers there should be. */
   readonly wanted: number
+  /** Absent: nobody has said how many days the record should have at most; or the primary is of a version before. */
+  readonly recordDays?: RecordDaysCheck
+}
+
+/** How many days ago the oldest day is that has attempts on record; over: it is older than it should be. As `/readyz` shows it. */
+export interface RecordDaysCheck {
+  readonly status: 'within' | 'over'
+  readonly days: number
+  readonly days_max: number
 }
 
 /** Absent: the other side is of a version before, which knows only the first shard. */

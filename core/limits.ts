@@ -63,6 +63,8 @@ export const clusterLookSharedMs = 100
 
 // --- sales ---
 
+/** Longest hold that can be set: a day. */
+export const holdSecondsMax = 86_400
 /** After Redis did not open a sale, it is asked again this much later. */
 export const saleOpenRetryMs = 250
 /** The rotation looks at Redis' clock at least this often: timers end at 24 days, and clocks get stepped. */
@@ -302,6 +304,9 @@ export const dayIndexDelayMs = 1_800_000
 export const dayIndexLookMs = 600_000
 /** After the indexes of a day it rests so many times as long as they took: many days take a fifth of a core at most. */
 export const dayIndexRestRatio = 4
+
+/** How often the primary looks how old the oldest day on record is, with one query of the catalogue. */
+export const recordDaysLookMs = 60_000
 
 // --- GET /purchases, on the operators' port ---
 

@@ -1,4 +1,4 @@
-import { shardsMax, workersMax } from '../limits.ts'
+import { holdSecondsMax, shardsMax, workersMax } from '../limits.ts'
 import { host, path, port, secret } from './common-settings.ts'
 import type { Setting } from './kinds.ts'
 import { redisSettings } from './redis-settings.ts'
@@ -97,7 +97,7 @@ export const settings = {
       reload: true,
       default: 600,
       min: 1,
-      max: 86_400,
+      max: holdSecondsMax,
       unit: 'seconds',
       doc: 'How long a checkout holds its item.',
     },
@@ -217,6 +217,16 @@ export const settings = {
       max: 100_000_000,
       unit: 'log entries',
       doc: 'Decided batches not yet in Postgres above which selling stops for a while: Redis keeps them in its memory.',
+    },
+    recordDays: {
+      format: 'hotcakes-integer',
+      env: 'APP_RECORD_DAYS',
+      default: 0,
+      defaultMeans: 'any number',
+      min: 0,
+      max: 36_500,
+      unit: 'days',
+      doc: 'Days that attempts stay on record. Nothing is removed: while there are older ones, /readyz, a metric and the log say so, and npm run retire takes them out.',
     },
   },
   db: {

@@ -1,4 +1,4 @@
-import type { FromChild, ToChild, WorkerHealth } from '../../core/ipc.ts'
+import type { FromChild, RecordDaysCheck, ToChild, WorkerHealth } from '../../core/ipc.ts'
 import { healthGatherMsMax, healthRoundIntervalMs } from '../../core/limits.ts'
 
 /** What of an HTTP worker is needed here. */
@@ -13,6 +13,7 @@ export interface HealthRoundsOptions {
   readonly workers: () => readonly AskedWorker[]
   /** How many there should be. */
   readonly wanted: () => number
+  readonly recordDays?: () => RecordDaysCheck | undefined
   /** A monotonic clock, in ms. */
   readonly now: () => number
 }
@@ -99,7 +100,8 @@ export class HealthRounds {
     this.#round = undefined
     // Looked at only now: one says that it accepts before it says how it is.
     const accepting = [...round.asked].flatMap(([{ isAccepting }, health]) => (isAccepting ? [health ?? null] : []))
-    const answer = { accepting, wanted: this.#options.wanted() }
+    const recordDays = this.#options.recordDays?.()
+    const answer = { accepting, wanted: this.#options.wanted(), ...(recordDays && { recordDays }) }
     for (const { worker, id } of round.probes) worker.send({ type: 'probed', id, round: answer })
     this.#beginSoon()
   }

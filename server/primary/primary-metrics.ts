@@ -10,6 +10,7 @@ import type { LastAudit } from './audit-watch.ts'
 import type { ReportingChild } from './cluster-metrics.ts'
 import type { Report } from './metric-reports.ts'
 import type { PrimaryShard } from './primary-shard.ts'
+import type { RecordDays } from './record-days.ts'
 import type { ReloadResult } from './rolling-reload.ts'
 import { countedPlaces, type Supervisor } from './supervisor.ts'
 
@@ -26,6 +27,7 @@ export interface PrimaryMetricsOptions {
   /** Asked for their logs when no persister reports on them. */
   readonly shards: readonly Pick<PrimaryShard, 'number' | 'isDurable' | 'logStateWithin'>[]
   readonly lastAudit: () => LastAudit | undefined
+  readonly recordDays: Pick<RecordDays, 'days' | 'check'>
 }
 
 /** The primary's own numbers: on its children, and on the log while there is no persister to report on it. */
@@ -46,6 +48,7 @@ export class PrimaryMetrics {
     registerProcessMetrics(this.#registry, { process: 'primary', number: '1' })
     registerWorkers(this.#registry, options.supervisor)
     registerAudit(this.#registry, options.lastAudit)
+    registerRecordDays(this.#registry, options.recordDays)
     const build = new Gauge({
       name: 'hotcakes_build_info',
       help: 'The version that runs; the value is always 1.',
@@ -195,6 +198,28 @@ function registerAudit(registry: Registry, lastAudit: () => LastAudit | undefine
       const last = lastAudit()
       if (last === undefined) started.remove()
       else started.set(last.startedSeconds)
+    },
+  })
+}
+
+function registerRecordDays(registry: Registry, recordDays: PrimaryMetricsOptions['recordDays']): void {
+  const days = new Gauge({
+    name: 'hotcakes_record_days',
+    help: 'How many days ago (UTC) the oldest day is that has attempts on record; no series before Postgres was asked.',
+    labelNames: [] as const,
+    registers: [registry],
+    collect() {
+      if (recordDays.days === undefined) days.remove()
+      else days.set(recordDays.days)
+    },
+  })
+  const over = new Gauge({
+    name: 'hotcakes_record_days_over',
+    help: '1 while the record has older days than APP_RECORD_DAYS, otherwise 0, without that setting too.',
+    labelNames: [] as const,
+    registers: [registry],
+    collect() {
+      over.set(recordDays.check?.status === 'over' ? 1 : 0)
     },
   })
 }

@@ -22,6 +22,7 @@ import { PrimaryMetrics, peakGauges } from './primary-metrics.ts'
 import { PrimaryShard } from './primary-shard.ts'
 import { PurchaseFeed } from './purchases/feed.ts'
 import { PurchasesRoute } from './purchases/route.ts'
+import { RecordDays } from './record-days.ts'
 import { RollingReload } from './rolling-reload.ts'
 import { keepSaleInterval, sharedShards } from './sale-interval.ts'
 import type { Shutdown } from './shutdown.ts'
@@ -198,14 +199,21 @@ type WithShards = Opened<{ readonly shards: OpenShards }>
 /** The metrics of all processes, also of children to come, and the rounds that ask HTTP workers for their health. */
 async function openMetrics(options: WithShards & { readonly supervisor: Supervisor }): Promise<PrimaryMetrics> {
   const { config, log, shutdown, version, shards, supervisor } = options
-  const health = followHealth(supervisor)
   const database = new AsyncPostgres(config.db, { applicationName: 'hotcakes metrics', connectionsMax: 1 })
   const audits = new AuditWatch(database)
+  const recordDays = new RecordDays({
+    postgres: database,
+    log,
+    daysMax: config.app.recordDays,
+    now: () => performance.now(),
+  })
+  const health = followHealth(supervisor, recordDays)
   const metrics = new PrimaryMetrics({
     version,
     supervisor,
     shards,
     lastAudit: () => audits.last,
+    recordDays,
   })
   supervisor.onRestart((kind) => metrics.restarted(kind))
   const cluster = new ClusterMetrics({
@@ -227,11 +235,13 @@ async function openMetrics(options: WithShards & { readonly supervisor: Supervis
   })
   const refresh = setInterval(() => void cluster.gather(), metricsRefreshMs)
   void audits.run()
+  void recordDays.run()
   shutdown.opened({
     name: 'the metrics server',
     close: async () => {
       clearInterval(refresh)
       audits.stop()
+      recordDays.stop()
       health.close()
       supervisor.close()
       await Promise.all([server.close(), database.close(), record.close()])
@@ -241,10 +251,11 @@ async function openMetrics(options: WithShards & { readonly supervisor: Supervis
   return metrics
 }
 
-function followHealth(supervisor: Supervisor): HealthRounds {
+function followHealth(supervisor: Supervisor, recordDays: RecordDays): HealthRounds {
   const health = new HealthRounds({
     workers: () => supervisor.staying('http'),
     wanted: () => supervisor.wanted('http'),
+    recordDays: () => recordDays.check,
     now: () => performance.now(),
   })
   supervisor.onMessage('probe', (child, message) => health.heard(child, message))

@@ -1,8 +1,8 @@
-import type { HealthRound, WorkerHealth } from '../../core/ipc.ts'
+import type { HealthRound, RecordDaysCheck, WorkerHealth } from '../../core/ipc.ts'
 
 /** What `/readyz` answers. */
 export interface ServerHealth extends WorkerHealth {
-  readonly checks: WorkerHealth['checks'] & { readonly workers: WorkersCheck }
+  readonly checks: WorkerHealth['checks'] & { readonly workers: WorkersCheck; readonly record_days?: RecordDaysCheck }
 }
 
 /**
@@ -29,7 +29,9 @@ export function judgeServer(own: WorkerHealth, round: HealthRound | undefined): 
   const said = round?.accepting.filter((health) => health !== null) ?? []
   const worst = said.reduce((a, b) => (severity[b.status] > severity[a.status] ? b : a), own)
   const workers = workersCheck(round, said)
-  return { status: statusOf(worst, workers), checks: { ...worst.checks, workers } }
+  // A record that is too old is told of, and no reason to sell less.
+  const recordDays = round?.recordDays && { record_days: round.recordDays }
+  return { status: statusOf(worst, workers), checks: { ...worst.checks, workers, ...recordDays } }
 }
 
 function workersCheck(round: HealthRound | undefined, said: readonly WorkerHealth[]): WorkersCheck {

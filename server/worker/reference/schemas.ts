@@ -56,6 +56,20 @@ const workersCheck = {
   },
 }
 
+const recordDaysCheck = {
+  type: 'object',
+  required: ['status', 'days', 'days_max'],
+  description: 'Only with APP_RECORD_DAYS. No status of the server follows from it.',
+  properties: {
+    status: {
+      enum: ['within', 'over'],
+      description: 'over: the record has older days than it should; nothing removes them by itself.',
+    },
+    days: integer('How many days ago the oldest day is that has attempts on record.'),
+    days_max: integer('APP_RECORD_DAYS.', 1),
+  },
+}
+
 const replicasCheck = {
   type: 'object',
   required: ['status'],
@@ -254,7 +268,7 @@ export const schemas = {
           sale: check,
           workers: workersCheck,
         },
-        { shards: shardsCheck, replicas: replicasCheck },
+        { shards: shardsCheck, replicas: replicasCheck, record_days: recordDaysCheck },
       ),
       description: 'What it was judged by, each with a `status` in words: of the worker that is worst off.',
     },
