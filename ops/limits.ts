@@ -103,3 +103,22 @@ export const exportRowsPerRead = 5_000
 export const exportMsMax = 3_600_000
 /** How often an export or an archive says how far it is. */
 export const progressSayMs = 1_000
+
+// --- retired days ---
+
+/** Of the rows of a day in memory at once, before they are compressed: a few thousand rows, and gzip gains nothing from more. */
+export const archivePartBytes = 1_048_576
+/** Longest statement on a day that is retired: it is read and sorted on one core, some seconds for ten million rows. */
+export const retireStatementTimeoutMs = 3_600_000
+/**
+ * One try for the lock under which a day's partitions go. While it waits, whoever else wants the tables waits behind it, so it is
+ * far below the second after which a persister says that it is locked out; and it rests so long before the next one.
+ */
+export const retireLockMsMax = 100
+export const retireLockRestMs = 1_000
+/** Tries before it gives up: some ten minutes, which an audit of a large record may take. */
+export const retireLockTries = 540
+/** Longest wait for another run that was killed: Postgres notices it within a second, while no disk is slow. */
+export const retireTurnMsMax = 15_000
+/** How often it looks. */
+export const retireTurnPollMs = 200

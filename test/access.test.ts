@@ -21,6 +21,7 @@ import { checkoutPath, codeOf, currentSale, purchasePath } from './helpers/items
 import { listeningAddresses } from './helpers/listeners.ts'
 import { processTree } from './helpers/processes.ts'
 import { emptyDatabase, migrateNow, schemaFolder } from './helpers/record.ts'
+import { runRetire } from './helpers/retire.ts'
 import { createFolder, removeFolder, type Scope } from './helpers/scope.ts'
 import { openRedis, servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
 
@@ -123,6 +124,8 @@ test('with the documented users and roles the server sells, and the audit reads'
   const auditor = { REDIS_USER: 'hotcakes_audit', REDIS_PASSWORD: passwords.audit }
   const audit = { ...env, ...auditor, DB_USER: 'hotcakes_audit', DB_PASSWORD: passwords.audit }
   assert.equal((await runAuditJson(audit)).verdict, 'passed')
+  const retired = await runRetire(audit, ['--before', '2020-01-01', '--drop'])
+  assert.deepEqual([retired.stdout, retired.status], ['there is no such day on record\n', 0], retired.stderr)
   assert.equal((await second.stop()).code, 0)
 
   const turnedAway = (await admin.call('ACL', 'LOG')) as unknown[]
@@ -219,6 +222,20 @@ test('each command of the functions is one whose missing right is found', async 
   makeUsers()
 })
 
+const unchangeable = [
+  'purchases',
+  'checkout_attempts',
+  'purchase_attempts',
+  'right_transfers',
+  'log_epochs',
+  'audits',
+  'retired_days',
+  'retired_batches',
+  'retired_counts',
+  'outcomes',
+  'schema_migrations',
+]
+
 test('the service adds to the record and can change none of it; readers read', async (t) => {
   makeRoles()
   await migrateNow(db, schemaFolder)
@@ -226,16 +243,7 @@ test('the service adds to the record and can change none of it; readers read', a
   const reader = openAs(t, 'hotcakes_reader', passwords.reader)
   const auditor = openAs(t, 'hotcakes_audit', passwords.audit)
   const refused = { code: 'HC_POSTGRES_REFUSED', sqlState: '42501' }
-  const changes = [
-    'purchases',
-    'checkout_attempts',
-    'purchase_attempts',
-    'right_transfers',
-    'log_epochs',
-    'audits',
-    'outcomes',
-    'schema_migrations',
-  ].flatMap((table) => [
+  const changes = unchangeable.flatMap((table) => [
     `delete from ${table}`,
     `truncate ${table}`,
     `drop table ${table}`,
@@ -282,8 +290,8 @@ test('the service adds to the record and can change none of it; readers read', a
     assert.throws(() => service.query(statement), refused, statement)
   assert.throws(() => reader.query("insert into audits (verdict) values ('passed')"), refused)
   for (const postgres of [service, reader, auditor])
-    postgres.query(`select from attempts, attempts_partitions, right_transfers, purchases, sales, audits, log_offsets, log_epochs
-      where shard_of(1, 3::smallint, 1::smallint) = 0`)
+    postgres.query(`select from attempts, attempts_partitions, right_transfers, purchases, sales, audits, log_offsets, log_epochs,
+      retired_days, retired_batches, retired_counts where shard_of(1, 3::smallint, 1::smallint) = 0`)
   const mighty =
     "select from pg_roles where rolname ~ '^hotcakes' and (rolsuper or rolcreatedb or rolcreaterole or rolreplication)"
   assert.deepEqual(superuser.query(mighty), [])

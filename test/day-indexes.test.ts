@@ -134,7 +134,7 @@ test('a record of the version before keeps its rows, and gets the indexes of its
   const postgres = openPostgres(t, db)
   const folder = join(temporaryFolder(t), 'schema')
   cpSync(fileURLToPath(schemaFolder), folder, { recursive: true })
-  for (const file of ['008-day-indexes.sql', '009-purchases-in-order.sql', 'access/grants.sql'])
+  for (const file of ['008-day-indexes.sql', '009-purchases-in-order.sql', '010-retired-days.sql', 'access/grants.sql'])
     rmSync(join(folder, file))
   await migrateNow(db, pathToFileURL(`${folder}/`))
   const [today, old] = [dayAgo(postgres, 0), dayAgo(postgres, 2)]
@@ -146,7 +146,7 @@ test('a record of the version before keeps its rows, and gets the indexes of its
 
   const start = beginDatabaseStart(db)
   await start.done
-  assert.deepEqual(start.said, Array(2).fill('schema file applied'))
+  assert.deepEqual(start.said, Array(3).fill('schema file applied'))
   assert.deepEqual(postgres.query('select count(*)::int as count from attempts'), [{ count: 4 * rowsADay }])
   assert.deepEqual(indexed(postgres), [
     { day: today, buyers: false, ranges: true },

@@ -9,3 +9,5 @@ export const partitionsLock = [ours, 1] as const
 export const recoveryLock = [ours, 2] as const
 /** Whoever makes the indexes of a day that is over: index_attempts in core/postgres/schema/008-day-indexes.sql. */
 export const dayIndexLock = [ours, 3] as const
+/** Whoever takes days out of the record: `npm run retire`. */
+export const retireLock = [ours, 4] as const

@@ -78,7 +78,23 @@ export class Postgres {
     return this.#copiedRows()
   }
 
-  /** The result of a COPY whose data was sent. Every result has to be taken, or the next statement fails. */
+  /**
+   * COPY ... TO STDOUT in its text form: a row each, with its line feed. Whoever stops before the end has to close the
+   * connection.
+   * @throws PostgresFault
+   */
+  *copyOut(statement: string): Generator<Buffer, void> {
+    const { pq } = this.#client
+    pq.exec(statement)
+    if (pq.resultStatus() !== 'PGRES_COPY_OUT') throw this.#failure(`not a COPY TO STDOUT: ${pq.resultStatus()}`)
+    for (let row = pq.getCopyData(); row !== -1; row = pq.getCopyData()) {
+      if (typeof row === 'number') throw this.#failure('COPY data did not come')
+      yield row
+    }
+    this.#copiedRows()
+  }
+
+  /** The result of a COPY whose data was sent, or taken. Every result has to be taken, or the next statement fails. */
   #copiedRows(): number {
     const { pq } = this.#client
     let rows = 0

@@ -16,6 +16,8 @@ declare module 'pg-native' {
     /** 1 sent, 0 would block (never here: the connection blocks), -1 failed. */
     putCopyData(chunk: Buffer): number
     putCopyEnd(errorMessage?: string): number
+    /** A row of a COPY TO STDOUT with its line feed, blocking; -1: that was all, -2: failed. */
+    getCopyData(): Buffer | number
     /** false: there is no further result. */
     getResult(): boolean
     /** Forgets the last result. */

@@ -1,4 +1,5 @@
 import { outcomes, unlistedOutcomes } from '../outcomes.ts'
+import { attemptTables } from './daily-tables.ts'
 
 /** What is selected from `sales` to get rows of SaleTerms. */
 export const saleTermsColumns = `
@@ -13,11 +14,16 @@ export interface OutcomeCount {
 }
 
 const unlistedCodes = unlistedOutcomes.map((name) => outcomes[name].code).join(', ')
+const attemptTableNames = attemptTables.map((table) => `'${table}'`).join(', ')
 
-/** Rows of OutcomeCount for the sale $1, as Redis counts them: without those that it did not list. Reads all its attempts. */
+/**
+ * Rows of OutcomeCount for the sale $1, as Redis counts them: without those that it did not list. Reads all its attempts; of
+ * retired days there are the counts alone.
+ */
 export const outcomeCountsText = `
-  select outcome, count(*)::float8 as count
-  from (select outcome from checkout_attempts where sale_id = $1
-        union all select outcome from purchase_attempts where sale_id = $1) attempts
+  select outcome, sum(count)::float8 as count
+  from (${attemptTables.map((table) => `select outcome, 1 as count from ${table} where sale_id = $1`).join(' union all ')}
+        union all select outcome, rows from retired_counts
+        where sale_id = $1 and table_name in (${attemptTableNames})) attempts
   where outcome not in (${unlistedCodes})
   group by outcome`

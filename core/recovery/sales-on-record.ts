@@ -111,13 +111,21 @@ export interface DatedCount extends OutcomeCount {
   readonly newestMs: number
 }
 
-/** How often each outcome was decided in the part, as Redis counts them: without those that it did not list. */
+/**
+ * How often each outcome was decided in the part, as Redis counts them: without those that it did not list. No day of a live sale
+ * is retired, but one before it with attempts at the sale from a clock that was set back may be.
+ */
 export async function outcomeCounts(session: Queries, part: SalePartOnRecord): Promise<DatedCount[]> {
   const text = `
-    select outcome, count(*)::float8 as count, (extract(epoch from max(decided_at)) * 1000)::float8 as "newestMs"
-    from (select item_index, outcome, decided_at from checkout_attempts where sale_id = $1
-          union all select item_index, outcome, decided_at from purchase_attempts where sale_id = $1) attempts
-    where outcome not in (${unlistedCodes}) and ${isInPart}
+    select outcome, sum(count)::float8 as count, (extract(epoch from max(decided_at)) * 1000)::float8 as "newestMs"
+    from (select outcome, decided_at, 1 as count
+          from (select item_index, outcome, decided_at from checkout_attempts where sale_id = $1
+                union all select item_index, outcome, decided_at from purchase_attempts where sale_id = $1) attempts
+          where ${isInPart}
+          union all
+          select outcome, latest_at, rows from retired_counts
+          where sale_id = $1 and shard = $3 and table_name <> 'right_transfers') counted
+    where outcome not in (${unlistedCodes})
     group by outcome`
   return await session.query({ text }, parametersOf(part))
 }

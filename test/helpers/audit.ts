@@ -12,6 +12,7 @@ export interface AuditJson {
   /** Where there are several shards. */
   readonly logs?: readonly { readonly shard: number; readonly offset: string; readonly last: string }[]
   readonly attempts: number | null
+  readonly retired: { readonly days: number; readonly first: string; readonly attempts: number } | null
   readonly unlisted: { readonly redis: number; readonly postgres: number }
   readonly sales: readonly {
     readonly sale: number

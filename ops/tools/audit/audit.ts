@@ -75,6 +75,7 @@ export async function audit(sources: Sources, options: AuditOptions): Promise<Au
     sales: compared.sales,
     unlisted: compared.unlisted,
     rows: compared.rows,
+    retired: compared.retired,
     breaches,
     notChecked,
     wholeRecord: options.sale === undefined,

@@ -15,6 +15,7 @@ export const checks = {
   right_not_lent: 'every right that a shard has got was lent to it',
   rights_differ: 'what Redis knows of lent rights is on record',
   attempt_unlike_purchase: 'the accepted purchase attempts are the purchases',
+  retired_differs: 'what is kept of retired days fits the rest',
   holder_differs: 'every purchase is by who held the item, with the code of that hold, while it was alive',
   outside_sale: 'what was decided in a sale names a sale on record, and an item and a time of it',
   sale_forgotten: 'Redis knows every sale that is not over',

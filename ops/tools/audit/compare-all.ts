@@ -13,6 +13,7 @@ import {
   type Cuts,
   noAttempts,
   type PartMap,
+  type RetiredDays,
   recordChecks,
 } from './postgres-side.ts'
 import type { RedisSale, ShardSide } from './redis-side.ts'
@@ -34,6 +35,7 @@ export interface Compared {
   readonly unlisted: { readonly redis: number; readonly postgres: number }
   /** Attempts on record; undefined when only one sale was asked for. */
   readonly rows: number | undefined
+  readonly retired: RetiredDays | undefined
 }
 
 /** What Redis has said against one moment of Postgres. */
@@ -72,6 +74,7 @@ export function compareAll(options: CompareAllOptions): Compared {
     sales,
     unlisted: { redis: total(unlisted.redis), postgres: total(unlisted.postgres) },
     rows: places?.attempts,
+    retired: record.retired(),
   }
 }
 

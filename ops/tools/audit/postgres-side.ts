@@ -3,6 +3,7 @@ import type { SaleTerms } from '../../../core/decisions.ts'
 import type { LogPosition } from '../../../core/log-position.ts'
 import { outcomes, unlistedOutcomes } from '../../../core/outcomes.ts'
 import type { Postgres } from '../../../core/postgres/connection.ts'
+import { dailyTables } from '../../../core/postgres/daily-tables.ts'
 import type { BegunEpoch } from '../../../core/postgres/log-epochs.ts'
 import { shardCountOf, shardsText } from '../../../core/postgres/log-offset.ts'
 import { saleTermsColumns } from '../../../core/postgres/recorded-sales.ts'
@@ -17,6 +18,7 @@ export const recordChecks = [
   'sold_twice',
   'over_limit',
   'attempt_unlike_purchase',
+  'retired_differs',
   'holder_differs',
   'outside_sale',
 ] as const satisfies readonly Check[]
@@ -87,6 +89,14 @@ interface EpochRow {
   readonly begunAtMs: number
 }
 
+/** The days (UTC) whose attempts are no longer on record. */
+export interface RetiredDays {
+  readonly days: number
+  readonly first: string
+  readonly last: string
+  readonly attempts: number
+}
+
 /** What is on record of a user's rights between a shard and a peer, both counted from the beginning. */
 export interface RecordedRights {
   readonly user: string
@@ -113,10 +123,15 @@ export class AuditedRecord {
     this.shardCount = shardCountOf(postgres.query<{ shard: number }>(shardsText))
   }
 
-  /** Runs `work` on one state of the database. It may write nothing. @throws PostgresFault */
+  /**
+   * Runs `work` on one state of the database. It may write nothing. The lock comes before the state: no partition may go between
+   * the state, which lacks what is kept of it, and the statement that reads its rows.
+   * @throws PostgresFault
+   */
   inOneMoment<Result>(work: () => Result): Result {
     return this.#postgres.transaction(() => {
       this.#postgres.query('set transaction isolation level repeatable read, read only')
+      this.#postgres.query(`lock table ${dailyTables.map((table) => `only ${table}`).join(', ')} in access share mode`)
       this.#postgres.query(`set local timezone = 'UTC'; set local work_mem = '${auditSortMemory}'`)
       return work()
     })
@@ -220,6 +235,15 @@ export class AuditedRecord {
       attempts.set(row, { counts, latestMs: Math.max(before.latestMs, row.latestMs) })
     }
     return attempts
+  }
+
+  /** undefined: there are none. */
+  retired(): RetiredDays | undefined {
+    const [row] = this.#postgres.query<RetiredDays>(
+      `select count(distinct day)::float8 as days, min(day)::text as first, max(day)::text as last,
+              coalesce(sum(attempts), 0)::float8 as attempts from retired_days`,
+    )
+    return row === undefined || row.days === 0 ? undefined : row
   }
 
   /** Purchases by sale, all there are. */

@@ -4,6 +4,7 @@ import { formatLogPosition, type LogPosition } from '../../../core/log-position.
 import { textTable } from '../../../core/text-table.mjs'
 import { isoTime } from '../../../core/time.ts'
 import { type Breaches, type BreachRow, type Check, checks } from './breaches.ts'
+import type { RetiredDays } from './postgres-side.ts'
 
 export interface SaleReport {
   readonly sale: number
@@ -40,6 +41,8 @@ export interface AuditReport {
   readonly unlisted: { readonly redis: number; readonly postgres: number }
   /** Attempts in Postgres up to its offset; undefined when only one sale was asked for. */
   readonly rows: number | undefined
+  /** Of these days there are counts alone; they are in all numbers above. */
+  readonly retired: RetiredDays | undefined
   readonly breaches: Breaches
   /** Why the audit is incomplete. */
   readonly notChecked: readonly string[]
@@ -62,7 +65,7 @@ export function firstLog({ logs }: AuditReport): LogReport {
 
 /** For machines. Times are RFC 3339, `count` may be more than the rows that are given; `logs` are there with several shards. */
 export function reportAsJson(report: AuditReport): string {
-  const { verdict, logs, sales, unlisted, rows, notChecked, tookMs } = report
+  const { verdict, logs, sales, unlisted, rows, retired, notChecked, tookMs } = report
   const shown = {
     verdict,
     started_at: isoTime(report.startedAtMs),
@@ -70,6 +73,7 @@ export function reportAsJson(report: AuditReport): string {
     log: logAsJson(firstLog(report)),
     ...(logs.length > 1 && { logs: logs.map((log) => ({ shard: log.shard, ...logAsJson(log) })) }),
     attempts: rows ?? null,
+    retired: retired ?? null,
     unlisted,
     sales: sales.map((sale) => ({
       sale: sale.sale,
@@ -112,7 +116,7 @@ const saleHead = ['sale', 'opened', 'items', 'sold', 'purchases', 'held', 'attem
 
 /** For people. */
 export function reportAsText(report: AuditReport): string {
-  const { logs, sales, unlisted, rows, notChecked, tookMs } = report
+  const { logs, sales, unlisted, rows, retired, notChecked, tookMs } = report
   const lines = [
     ...logs.map((log) => logAsText(log, logs.length)),
     '',
@@ -122,6 +126,7 @@ export function reportAsText(report: AuditReport): string {
     lines.push(`attempts that named no listed sale: ${unlisted.redis}, recorded ${unlisted.postgres}`)
   }
   if (rows !== undefined) lines.push(`attempts on record: ${rows}`)
+  if (retired !== undefined) lines.push(retiredText(retired))
   lines.push('')
   for (const { holds, count, rows: breachRows } of checked(report)) {
     lines.push(
@@ -133,6 +138,11 @@ export function reportAsText(report: AuditReport): string {
   for (const sentence of notChecked) lines.push('', `not everything could be checked: ${sentence}`)
   lines.push('', `${verdicts[report.verdict]} (${(tookMs / 1_000).toFixed(1)} s)`)
   return `${lines.join('\n')}\n`
+}
+
+function retiredText({ days, first, last, attempts }: RetiredDays): string {
+  const which = days === 1 ? `the day ${first} is retired` : `${days} days are retired, from ${first} to ${last}`
+  return `${which}: the rows of ${attempts} of these attempts are gone, and the counts that were kept vouch for them`
 }
 
 const verdicts = {

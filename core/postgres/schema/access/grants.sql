@@ -11,6 +11,7 @@ begin
     grant select, insert, update on sales to hotcakes;
     grant select, update on log_offsets to hotcakes;
     grant select on outcomes, attempts, attempts_partitions, schema_migrations to hotcakes;
+    grant select on retired_days, retired_batches, retired_counts to hotcakes;
     grant execute on function ensure_attempts_partitions(date), index_attempts(date), shard_of(bigint, smallint, smallint)
       to hotcakes;
   end if;
@@ -18,6 +19,7 @@ begin
     execute format('grant usage on schema %I to hotcakes_reader', current_schema());
     grant select on checkout_attempts, purchase_attempts, right_transfers, purchases, sales, outcomes, attempts,
       attempts_partitions, audits, log_offsets, log_epochs, schema_migrations to hotcakes_reader;
+    grant select on retired_days, retired_batches, retired_counts to hotcakes_reader;
     grant execute on function shard_of(bigint, smallint, smallint) to hotcakes_reader;
   end if;
   if to_regrole('hotcakes_audit') <> current_user::regrole then

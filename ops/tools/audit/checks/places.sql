@@ -2,7 +2,7 @@
 -- One JSON object: `logs` [{shard, since: the epoch up to which it is known where each one ended, absent: how many entries
 -- have no row}], `attempts`: how many there are, and with the first $1 rows each: `absent` {rows [{shard, epoch, from, to}]}:
 -- entries without a row, which may be opened sales; `doubled` and `missing` {count, rows [{shard, epoch, batch, n, ...}]}:
--- places with more than one row and with none.
+-- places with more than one row and with none. Of retired days the entries are known, and how many attempts they had.
 with recursive chain as (
   select shard, epoch, seq as "end" from log_offsets
   union all
@@ -27,16 +27,24 @@ with recursive chain as (
          count(distinct n) as places, min(n) as first, max(n) as last
   from places
   group by shard, epoch, batch
-), ends as (
-  select shard, epoch, batch from batches
+), stretches as (
+  select shard, epoch, batch as first, batch as last from batches
   union all
-  select shard, epoch, "end" + 1 from chain
+  select shard, epoch, first_batch, last_batch from retired_batches
+), ends as (
+  select shard, epoch, first, last from stretches
+  union all
+  select shard, epoch, "end" + 1, "end" + 1 from chain
 ), absent as materialized (
   select shard, epoch, "from", "to"
-  from (select shard, epoch, coalesce(lag(batch) over (partition by shard, epoch order by batch), 0) + 1 as "from",
-               batch - 1 as "to"
-        from ends) gaps
+  from (select shard, epoch, coalesce(max(last) over before, 0) + 1 as "from", first - 1 as "to" from ends
+        window before as (partition by shard, epoch order by first rows between unbounded preceding and 1 preceding)) gaps
   where "from" <= "to"
+), again as materialized (
+  select shard, epoch, first
+  from (select shard, epoch, first, max(last) over before as reached from stretches
+        window before as (partition by shard, epoch order by first rows between unbounded preceding and 1 preceding)) ordered
+  where first <= reached
 ), broken as materialized (
   select shard, epoch, batch, first, last from batches where rows <> places or first <> 0 or last + 1 <> places
 ), found as materialized (
@@ -52,6 +60,8 @@ with recursive chain as (
 ), doubled as (
   select shard, epoch, batch, n, times, what from found where times > 1 or n < 0
   union all
+  select shard, epoch, first, 0, 2, 'a log entry of a retired day' from again
+  union all
   select shard, epoch, batch, n, count(*),
          format('right in sale %s of %s, %s shard %s', sale_id, user_id, case kind when 1 then 'to' else 'from' end, peer)
   from right_transfers
@@ -64,7 +74,8 @@ with recursive chain as (
     and not exists (select from moves m where m.shard = b.shard and m.epoch = b.epoch and m.batch = b.batch and m.n = place.n)
 )
 select json_build_object(
-  'attempts', (select coalesce(sum(attempts), 0)::bigint from batches),
+  'attempts', (select coalesce(sum(attempts), 0)::bigint
+               from (select attempts from batches union all select attempts from retired_batches) kept),
   'logs', (select json_agg(l) from (
     select shard, min(epoch) as since,
            (select coalesce(sum("to" - "from" + 1), 0)::bigint from absent a where a.shard = chain.shard) as absent

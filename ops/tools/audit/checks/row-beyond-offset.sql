@@ -16,3 +16,7 @@ union all
 select 'right_transfers', shard, sale_id, null, user_id, decided_at, r.epoch, batch, n
 from right_transfers r left join log_offsets o using (shard)
 where o.epoch is null or (r.epoch, r.batch) > (o.epoch, o.seq)
+union all
+select 'retired_batches', shard, null, null, null, null, b.epoch, last_batch, null
+from retired_batches b left join log_offsets o using (shard)
+where o.epoch is null or (b.epoch, b.last_batch) > (o.epoch, o.seq)
