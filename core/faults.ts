@@ -36,6 +36,7 @@ export const faultTitles = {
   HC_COMMIT_LATE: 'Postgres does not confirm purchases in time',
   HC_REPLICA_LATE: 'The replicas of a shard do not confirm decisions',
   HC_REPLICA_NONE: 'A shard has no replica that answers could wait for',
+  HC_TOKEN_KEYS: 'The keys that tokens are checked with cannot be read',
   HC_CRASH_BUDGET: 'A process died too often',
   HC_START_TIMEOUT: 'A process did not become ready in time',
   HC_SHUTDOWN_TIMEOUT: 'The shutdown did not finish before its deadline',

@@ -2,6 +2,7 @@ import type { Config } from './config/load.ts'
 import type { LogPosition } from './log-position.ts'
 import type { ShardState } from './shard-state.ts'
 import { firstShard } from './shards.ts'
+import type { TokenJwk } from './tokens/key-set.ts'
 
 /** What a primary and its children say to each other over the IPC channel. */
 
@@ -37,7 +38,23 @@ interface OfShard {
   readonly shard?: number
 }
 
+/**
+ * With APP_BUYERS=signed: the keys that tokens are checked with. HTTP workers get it after `start` and after every look at
+ * where they come from.
+ */
+export interface TokenKeysMessage {
+  readonly type: 'token_keys'
+  readonly keys: readonly TokenJwk[]
+  /** When they were last seen there (Date.now()). */
+  readonly seenMs: number
+  /** Another look may be asked for after so long. */
+  readonly againInMs: number
+  /** The last look failed. */
+  readonly isAway: boolean
+}
+
 export type ToChild =
+  | TokenKeysMessage
   /**
    * The answer to `listening`: the effective settings (embedded services included), over the channel and not the environment.
    * Without `answersProbes` the primary is of a version that doesn't know `probe`.
@@ -78,6 +95,8 @@ export type FromChild =
   | { readonly type: 'probe'; readonly id: number }
   /** The answer to `health`. */
   | { readonly type: 'health'; readonly id: number; readonly health: WorkerHealth }
+  /** A token names a key that the worker doesn't have: answered with `token_keys`. */
+  | { readonly type: 'key_unknown' }
   /** It lives. An HTTP worker sends one for each shard; `seen`: the newest log entry whose decisions it has answered. */
   | ({ readonly type: 'heartbeat'; readonly seen?: LogPosition | undefined } & OfShard)
   /** The answer to `seen`. */

@@ -267,6 +267,32 @@ export const watchIntervalMs = 500
  */
 export const watchGapMsMax = 2_000
 
+// --- the keys of signed buyers (APP_BUYERS=signed) ---
+
+/** Keys in a set: an issuer that rotates publishes two or three. Each costs every worker some trial checks. */
+export const tokenKeysMax = 32
+/** Of a file or an answer with keys: a set of so many with their certificates has a quarter of it. */
+export const keyTextBytesMax = 262_144
+/** Shorter RSA keys are not taken (RFC 7518, 3.3); jose refuses them too. */
+export const tokenRsaBitsMin = 2_048
+/** How often a URL is asked unasked: what an issuer withdraws is believed for so long, and each server asks so seldom. */
+export const keyUrlLookMs = 300_000
+/** How often the file is read, some KB: a new key counts so soon after it was put there. */
+export const keyFileLookMs = 5_000
+/** Least time between two looks at a file, when a token names a key that nobody knows. */
+export const keyFileRestMs = 1_000
+/**
+ * Least time between two questions to a URL, whatever tokens name: tokens with made-up key ids must not become requests to
+ * the issuer. Also the pause after a look that failed.
+ */
+export const keyLookRestMs = 10_000
+/** Longest wait for a URL's answer. */
+export const keyFetchMsMax = 5_000
+/** Keys that were last seen at their source so long ago are said to be stale: three looks at a URL have failed. */
+export const keysStaleMs = 900_000
+/** And after so long nothing is checked with them any more: a withdrawn key must not count for ever because its source is away. */
+export const keysUsableMsMax = 86_400_000
+
 // --- start and shutdown of the service ---
 
 /** So long after the last server a setting that all share stays: longer than a restart of Redis, shorter than a start waits. */

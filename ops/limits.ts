@@ -122,3 +122,9 @@ export const retireLockTries = 540
 export const retireTurnMsMax = 15_000
 /** How often it looks. */
 export const retireTurnPollMs = 200
+
+// --- npm run token ---
+
+/** How long a token of a developer counts: an afternoon's trial at first, a year at most. */
+export const tokenMinutesDefault = 60
+export const tokenMinutesMax = 525_600

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import convict from 'convict'
 
 import { Fault } from '../faults.ts'
+import { problemsOfBuyers, warningsOfBuyers } from './buyers.ts'
 import { closestName, nearestName } from './closest.ts'
 import { cpuQuota, usableCores } from './cores.ts'
 import { defaultWorkers } from './default-workers.ts'
@@ -64,6 +65,7 @@ export function loadConfig(options: { env: Variables; dotenvFile?: string }): Re
     ...settingsWithoutEffect(variables),
     ...oddSecrets(values),
     ...workersAboveQuota(values),
+    ...warningsOfBuyers(values.buyers, variables),
   ]
   return deepFreeze({
     ...values,
@@ -104,7 +106,7 @@ function withoutEmpty(variables: Variables): Record<string, string> {
 }
 
 /** Rules that concern more than one setting; each value by itself is allowed already. */
-function problemsBetween({ app, redis }: SettingValues): string[] {
+function problemsBetween({ app, buyers, redis }: SettingValues): string[] {
   const problems: string[] = []
   if (app.port === app.metricsPort) {
     problems.push(`APP_METRICS_PORT must differ from APP_PORT, both are ${app.port}`)
@@ -117,7 +119,7 @@ function problemsBetween({ app, redis }: SettingValues): string[] {
   if (redis.host !== '' && redis.cluster !== '') {
     problems.push('REDIS_HOST and REDIS_CLUSTER are both set: name one Redis server, or nodes of a cluster')
   }
-  problems.push(...problemsOfOrigins(app.allowedOrigins))
+  problems.push(...problemsOfOrigins(app.allowedOrigins), ...problemsOfBuyers(buyers))
   return problems
 }
 

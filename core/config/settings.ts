@@ -1,4 +1,5 @@
 import { holdSecondsMax, shardsMax, workersMax } from '../limits.ts'
+import { buyerSettings } from './buyer-settings.ts'
 import { host, path, port, secret } from './common-settings.ts'
 import type { Setting } from './kinds.ts'
 import { redisSettings } from './redis-settings.ts'
@@ -229,6 +230,7 @@ export const settings = {
       doc: 'Days that attempts stay on record. Nothing is removed: while there are older ones, /readyz, a metric and the log say so, and npm run retire takes them out.',
     },
   },
+  buyers: buyerSettings,
   db: {
     host: {
       ...host,

@@ -6,6 +6,7 @@ import { settingPlaces } from '../../core/config/settings.ts'
 
 const groupTitles: Readonly<Record<string, string>> = {
   app: 'The service',
+  buyers: 'Buyers: who they are',
   db: 'PostgreSQL: the permanent record',
   redis: 'Redis: what is held and sold now',
   log: 'Log',

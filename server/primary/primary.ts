@@ -16,6 +16,8 @@ import { whenAvailable } from './dependencies.ts'
 import { greet } from './greeting.ts'
 import { Guards } from './guards.ts'
 import { HealthRounds } from './health-rounds.ts'
+import { KeyKeeper } from './keys/key-keeper.ts'
+import { keySource } from './keys/key-source.ts'
 import { serveMetrics } from './metrics-server.ts'
 import { assertPortFree } from './port-check.ts'
 import { PrimaryMetrics, peakGauges } from './primary-metrics.ts'
@@ -89,6 +91,7 @@ export async function startPrimary(options: PrimaryOptions): Promise<RollingRelo
   })
   await sharedShards({ ...serving, store: first.store }).open()
   await keepSaleInterval({ ...serving, store: first.store })
+  const keys = await openKeys({ ...serving, supervisor })
   openChildren({ ...serving, supervisor, hasServices: services.areThere })
   guards.run((error) => shutdown.onFault(error))
   await supervisor.allReady(shutdown.signal)
@@ -100,7 +103,10 @@ export async function startPrimary(options: PrimaryOptions): Promise<RollingRelo
   return new RollingReload({
     supervisor,
     config,
-    readConfig: () => withoutOwner(options.readConfig()),
+    readConfig: () => {
+      keys?.want()
+      return withoutOwner(options.readConfig())
+    },
     log,
     signal: shutdown.signal,
     onEnd: (result) => metrics.reloaded(result),
@@ -275,6 +281,25 @@ function followSeen(supervisor: Supervisor, shards: OpenShards): void {
   supervisor.onGone((child) => {
     for (const { seen } of shards) seen.hasAnswered(child)
   })
+}
+
+/** With signed buyers: before the first worker, so that each has them from its start. */
+async function openKeys({ config, log, shutdown, supervisor }: PrimaryOptions & { readonly supervisor: Supervisor }) {
+  if (config.buyers.mode === 'open') return undefined
+  const source = keySource(config.buyers)
+  const keeper = new KeyKeeper({ source, log, onLooked: (held) => supervisor.reportKeys(held) })
+  shutdown.opened({
+    name: 'the keys of signed buyers',
+    close: async () => {
+      keeper.close()
+      return []
+    },
+  })
+  const { signal } = shutdown
+  const patience = { what: `the keys at ${source.place}`, unavailable: 'HC_TOKEN_KEYS', log, signal } as const
+  await whenAvailable(() => keeper.open(), patience)
+  supervisor.onMessage('key_unknown', () => keeper.want())
+  return keeper
 }
 
 /** What days that are over are indexed by: the sale needs none of it. */

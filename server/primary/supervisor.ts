@@ -1,6 +1,6 @@
 import type { Config } from '../../core/config/load.ts'
 import type { Fault } from '../../core/faults.ts'
-import type { ChildKind, FromChild } from '../../core/ipc.ts'
+import type { ChildKind, FromChild, TokenKeysMessage } from '../../core/ipc.ts'
 import { childStartMsMax, watchGapMsMax, watchIntervalMs } from '../../core/limits.ts'
 import type { Log } from '../../core/log.ts'
 import type { ShardState } from '../../core/shard-state.ts'
@@ -23,7 +23,7 @@ export interface SupervisorOptions {
 }
 
 /** What children say that the supervisor itself has no use for. */
-type HeardType = 'probe' | 'health' | 'metrics' | 'heartbeat' | 'seen'
+type HeardType = 'probe' | 'health' | 'metrics' | 'heartbeat' | 'seen' | 'key_unknown'
 type MessageListener<Type extends FromChild['type']> = (
   child: Child,
   message: FromChild & { readonly type: Type },
@@ -50,6 +50,7 @@ export class Supervisor {
   readonly #restartListeners: ((kind: ChildKind) => void)[] = []
   /** By the numbers of the shards. */
   readonly #states = new Map<number, ShardState>()
+  #tokenKeys: TokenKeysMessage | undefined
 
   constructor(options: SupervisorOptions) {
     this.#options = options
@@ -154,6 +155,12 @@ export class Supervisor {
     for (const child of this.#places.in(childPlaces, 'http')) this.#tellStates(child)
   }
 
+  /** Gives the HTTP workers, and all to come, the keys of signed buyers. */
+  reportKeys(keys: TokenKeysMessage): void {
+    this.#tokenKeys = keys
+    for (const child of this.#places.in(childPlaces, 'http')) if (child.isListening) child.send(keys)
+  }
+
   #tellStates(child: Child): void {
     if (!child.isListening) return
     for (const [shard, report] of this.#states) child.send({ type: 'record', shard, report })
@@ -238,6 +245,7 @@ export class Supervisor {
         if (child.kind === 'http' && this.#drains.has('http')) this.#drainChild(child, 'starting')
         else child.send({ type: 'start', config: this.#config, answersProbes: true })
         if (child.kind === 'http') this.#tellStates(child)
+        if (child.kind === 'http' && this.#tokenKeys !== undefined) child.send(this.#tokenKeys)
         break
       case 'accepting':
         child.isAccepting = true

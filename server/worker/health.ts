@@ -2,6 +2,7 @@ import type { WorkerHealth } from '../../core/ipc.ts'
 import type { PersisterTrouble } from '../../core/redis/persister-state.ts'
 import type { LogState } from '../../core/redis/sale-store.ts'
 import type { ShardState } from '../../core/shard-state.ts'
+import type { KeysFacts } from './buyers/token-keys.ts'
 import type { Exchange } from './http/exchange.ts'
 import { okHead } from './http/replies.ts'
 import type { ReplicaFacts } from './selling/replica-acks.ts'
@@ -16,6 +17,8 @@ export interface HealthFacts extends ShardFacts {
   /** The current sale's number, once Redis has told the time, and whether it is open in Redis. */
   readonly sale: number | undefined
   readonly isSaleOpen: boolean
+  /** With APP_BUYERS=signed. */
+  readonly keys?: KeysFacts | undefined
 }
 
 export interface HealthReport extends WorkerHealth {
@@ -23,6 +26,8 @@ export interface HealthReport extends WorkerHealth {
     Record<'server' | 'redis' | 'record' | 'postgres' | 'log' | 'sale', { readonly status: string }> & {
       /** With APP_ACK=replica. */
       readonly replicas?: ReplicaFacts
+      /** With APP_BUYERS=signed. */
+      readonly keys?: KeysFacts
     }
   >
 }
@@ -52,11 +57,14 @@ export function judgeHealth(facts: HealthFacts): HealthReport {
     },
     sale: { status: facts.isSaleOpen ? 'open' : 'opening', id: facts.sale },
     ...(facts.replicas && { replicas: facts.replicas }),
+    ...(facts.keys && { keys: facts.keys }),
   }
   const isKept = facts.replicas === undefined || facts.replicas.status === 'complete'
+  const keysAre = facts.keys?.status ?? 'fresh'
   const hasRecord = logState !== undefined && logLack === undefined && (isRecording || !facts.needsPostgres)
-  const sells = !facts.isDraining && facts.isRedisUp && facts.isSound && hasRecord && facts.isSaleOpen
-  return { status: sells ? (isRecording && isKept ? 'ready' : 'degraded') : 'not_ready', checks }
+  const sells =
+    !facts.isDraining && facts.isRedisUp && facts.isSound && hasRecord && facts.isSaleOpen && keysAre !== 'expired'
+  return { status: sells ? (isRecording && isKept && keysAre === 'fresh' ? 'ready' : 'degraded') : 'not_ready', checks }
 }
 
 /** The primary may not have told yet what it is about to find out. Of a Redis that was never looked at nothing is known. */
@@ -101,7 +109,7 @@ export interface FactsOfShard extends HealthFacts {
 }
 
 /** One shard alone, with the checks that it was judged by; what concerns the whole worker is left out. */
-interface ShardHealth extends Omit<HealthReport['checks'], 'server'> {
+interface ShardHealth extends Omit<HealthReport['checks'], 'server' | 'keys'> {
   readonly shard: number
   readonly status: WorkerHealth['status']
 }

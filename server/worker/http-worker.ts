@@ -2,13 +2,14 @@ import { Registry } from 'prom-client'
 
 import type { Config } from '../../core/config/load.ts'
 import { listedOrigins } from '../../core/config/origins.ts'
-import { type HealthRound, sendToPrimary, type WorkerHealth } from '../../core/ipc.ts'
+import { type HealthRound, sendToPrimary, type TokenKeysMessage, type WorkerHealth } from '../../core/ipc.ts'
 import { batchOverlapCommandsMin } from '../../core/limits.ts'
 import type { Log } from '../../core/log.ts'
 import { packageVersion } from '../../core/package-version.ts'
 import { processNumber, registerProcessMetrics } from '../../core/process-metrics.ts'
 import type { ShardState } from '../../core/shard-state.ts'
 import { Board } from './board/board.ts'
+import { SignedBuyers } from './buyers/signed-buyers.ts'
 import { judgeHealth, judgeShards } from './health.ts'
 import { boundConnections } from './http/connections.ts'
 import { Cors } from './http/cors.ts'
@@ -42,6 +43,7 @@ export class HttpWorker {
   readonly #reading: Reading
   readonly #readiness: Readiness
   readonly #server: HttpServer
+  readonly #buyers: SignedBuyers | undefined
   /** Shards that its start waits for. */
   #opening: readonly Shard[] = []
 
@@ -61,6 +63,7 @@ export class HttpWorker {
     const saleView = new SaleView({ sales, clock, intervalMs, onUnlisted })
     for (const shard of all) shard.onLooked(() => (shard === shards.reader ? saleView.refresh() : Promise.resolve()))
     const board = new Board({ shards: all, clock, intervalMs, registry })
+    this.#buyers = signedBuyers(config, registry)
     const reading = new Reading(config, {
       sales,
       shards: all,
@@ -80,28 +83,27 @@ export class HttpWorker {
       needsPostgres: app.ack === 'postgres',
       sale: rotation.current,
       isSaleOpen: rotation.isOpenAt(shard.number),
+      keys: this.#buyers?.keysFacts,
     })
     const judge = (): WorkerHealth =>
       shards.only === undefined ? judgeShards(all.map(factsOf)) : judgeHealth(factsOf(shards.only))
     const readiness = new Readiness({ health: judge, send: primaryAnswersProbes ? sendToPrimary : () => false })
 
-    const connections = boundConnections(registry, app, log)
-    const baseUrl = `http://localhost:${app.port}`
     const routes = [
       ...sellingRoutes({ shards, turnClock, metrics, onUnlisted }),
       ...statusRoutes({ refusal: shards.readRefusal, saleView, readiness }),
       ...reading.routes,
       ...board.routes,
-      ...referenceRoutes({ version: packageVersion(), baseUrl, sale: () => rotation.current }),
+      ...referenceRoutes({ ...referenceFacts(config), sale: () => rotation.current }),
     ]
     const requests = new RequestMetrics(registry, routeLabels(routes), count)
-    const door = { connections, ...doorOf(app) }
+    const door = { connections: boundConnections(registry, app, log), buyers: this.#buyers, ...doorOf(app) }
     const server = new HttpServer({ routes, metrics: requests, clock: turnClock, phase, board, ...door })
     registerProcessMetrics(registry, { process: 'http', number: processNumber() })
     registerWorkerGauges(registry, {
       shards: all,
       rightsSeekers: () => shards.rights.seekers,
-      connections: () => connections.open,
+      connections: () => door.connections.open,
       refusalsWaiting: () => server.refusalsWaiting,
       saleItems: () => saleView.items,
     })
@@ -134,6 +136,7 @@ export class HttpWorker {
     const isNoneThere = missing.length === all.length
     if (isNoneThere) this.#opening = missing
     else await this.#rotation.start()
+    await this.#buyers?.haveKeys
     if (this.#phase.isDraining) return
     onAccepting()
     await this.#server.listen(this.#config.app.host, this.#config.app.port)
@@ -169,6 +172,11 @@ export class HttpWorker {
     this.shards.all[shard]?.primarySays(state)
   }
 
+  /** The keys that tokens are checked with. */
+  takeKeys(message: TokenKeysMessage): void {
+    this.#buyers?.takeKeys(message)
+  }
+
   /** Finishes what was accepted, and closes. Everything is answered when it resolves. */
   drain(): Promise<void> {
     return this.#finish(() => this.#server.drain())
@@ -198,6 +206,7 @@ export class HttpWorker {
   }
 
   #close(): void {
+    this.#buyers?.close()
     this.shards.close()
     void this.#reading.close()
   }
@@ -206,7 +215,16 @@ export class HttpWorker {
 /** Whom the settings let in: how often an address may ask, and which pages may read the answers. */
 function doorOf({ rateLimitPerSecond, allowedOrigins }: Config['app']) {
   return {
-    rateLimit: rateLimitPerSecond === 0 ? undefined : new RateLimit(rateLimitPerSecond),
+    rateLimit: rateLimitPerSecond === 0 ? undefined : new RateLimit(rateLimitPerSecond, 'address'),
     cors: allowedOrigins === '' ? undefined : new Cors(listedOrigins(allowedOrigins)),
   }
+}
+
+function signedBuyers(config: Config, registry: Registry): SignedBuyers | undefined {
+  if (config.buyers.mode === 'open') return undefined
+  return new SignedBuyers({ config, registry, askForKeys: () => sendToPrimary({ type: 'key_unknown' }) })
+}
+
+function referenceFacts({ app, buyers }: Config) {
+  return { version: packageVersion(), baseUrl: `http://localhost:${app.port}`, isSigned: buyers.mode === 'signed' }
 }

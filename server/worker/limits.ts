@@ -138,3 +138,39 @@ export const boardIdleSecondsMax = 60
 export const boardItemsMax = 40_000
 /** What may wait for a slow viewer: a whole state and some ten seconds of changes at a usual pace. */
 export const boardBufferedBytesMax = 131_072
+
+// --- signed buyers (APP_BUYERS=signed) ---
+
+/** Of a token. Those of identity providers have some 1,000; above it nothing is decoded. */
+export const tokenLengthMax = 16_384
+/** Verified tokens that one HTTP worker remembers, and their characters: each is kept whole, at a byte a character. */
+export const tokensRememberedMax = 32_768
+export const tokenCharsRememberedMax = 33_554_432
+/**
+ * Signatures that one HTTP worker has checked at a time: they wait for threads of libuv, and each takes in what one turn of the
+ * event loop brought. Above it 503 at once.
+ */
+export const verificationsInFlightMax = 64
+/**
+ * Time that checking signatures may take of a core, for one HTTP worker, and how much of it may be saved up for a moment in
+ * which many new buyers come: some 3,000 of RS256 then, and as many a second. Above it 503 at once.
+ */
+export const verificationMsPerSecondMax = 400
+export const verificationBurstMs = 400
+/** Of it for addresses that have sent too many bad signatures: a fiftieth of a core. */
+export const suspectVerificationMsPerSecondMax = 20
+export const suspectVerificationBurstMs = 20
+/** Bad signatures of one address: who has a wrong key or a cut-off token repeats it a few times, a forger sends more. */
+export const badSignaturesMax = 8
+/** They are forgotten after this long at least, and twice as long at most. */
+export const badSignatureWindowMs = 30_000
+/** Addresses in each of the two generations that this is known of, at some 100 bytes each. */
+export const badAddressesMax = 50_000
+/** Keys that are tried for a token that names none, or whose keys have no names. */
+export const keysTriedMax = 4
+/** So often a key is tried when it comes, to know what a check costs: the least of it isn't disturbed by others. */
+export const keyTrials = 8
+/** Requests that wait until the keys were looked at again, because their tokens name an unknown one; above it 503 at once. */
+export const keyWaitersMax = 256
+/** Longest wait of them: a source that is asked over the network has answered, or been given up. */
+export const keyWaitMsMax = 6_000

@@ -38,6 +38,7 @@ process.on('message', (message: ToChild) => {
   else if (message.type === 'probed') worker?.probed(message.id, message.round)
   else if (message.type === 'retire') void end(() => worker?.retire())
   else if (message.type === 'record') worker?.primarySays(shardOfMessage(message), message.report)
+  else if (message.type === 'token_keys') worker?.takeKeys(message)
   // After the turn, in which the answers of a Redis that is gone by now may still lie unread.
   else if (message.type === 'seen') setImmediate(() => setImmediate(() => sendSeen(shardOfMessage(message))))
   else void end(() => worker?.drain())

@@ -22,8 +22,8 @@ export function sellingRoutes({ shards, turnClock, metrics, onUnlisted }: Sellin
   const selling = { shards, nonces: new NonceSource(), metrics, onUnlisted }
   const refusal = () => shards.refusal(turnClock.now())
   return [
-    { path: '/checkout', method: 'POST', handle: new CheckoutRoute(selling).handle, refusal },
-    { path: '/purchase', method: 'POST', handle: new PurchaseRoute(selling).handle, refusal },
+    { path: '/checkout', method: 'POST', handle: new CheckoutRoute(selling).handle, refusal, isOfBuyer: true },
+    { path: '/purchase', method: 'POST', handle: new PurchaseRoute(selling).handle, refusal, isOfBuyer: true },
   ]
 }
 

@@ -1,13 +1,16 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
-import { loadConfig } from '../../core/config/load.ts'
+import { type Config, loadConfig } from '../../core/config/load.ts'
 import { freePort } from '../../core/free-port.ts'
-import type { FromChild, ToChild } from '../../core/ipc.ts'
+import type { FromChild, ToChild, TokenKeysMessage } from '../../core/ipc.ts'
+import { createLog } from '../../core/log.ts'
 import type { RedisSettings } from '../../core/redis/connection.ts'
 import { SaleStore } from '../../core/redis/sale-store.ts'
 import { firstShard, shardNumbers } from '../../core/shards.ts'
 import { HealthRounds } from '../../server/primary/health-rounds.ts'
+import { KeyKeeper } from '../../server/primary/keys/key-keeper.ts'
+import { keySource } from '../../server/primary/keys/key-source.ts'
 import { eventually } from './eventually.ts'
 import { HttpClient } from './http-client.ts'
 import type { Scope } from './scope.ts'
@@ -85,13 +88,16 @@ export async function startHttpWorker(
   const stores = await openStores(scope, redis, { shardCount, isThere })
   const store = stores[firstShard] as SaleStore
 
+  const keys = await keepKeys(scope, config)
   const child = fork(executable, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   const messages: FromChild[] = []
   const send = (message: ToChild) => void child.send(message)
   answerProbes(scope, child, send)
   child.on('message', (message: FromChild) => {
     messages.push(message)
-    if (message.type === 'listening') send({ type: 'start', config, answersProbes: true })
+    if (message.type !== 'listening') return
+    send({ type: 'start', config, answersProbes: true })
+    keys?.serve(child)
   })
   const exited = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => {
     child.on('exit', (code, signal) => resolve({ code, signal }))
@@ -144,6 +150,31 @@ async function openStores(
     await store.claimEpoch(1)
   }
   return stores
+}
+
+/** As a primary does with signed buyers. */
+async function keepKeys({ after }: Scope, { buyers }: Config) {
+  if (buyers.mode === 'open') return undefined
+  const said: TokenKeysMessage[] = []
+  let child: ChildProcess | undefined
+  const keeper = new KeyKeeper({
+    source: keySource(buyers),
+    log: createLog({ level: 'silent', process: 'primary' }),
+    onLooked: (message) => {
+      said.push(message)
+      if (child?.connected === true) child.send(message)
+    },
+  })
+  after(() => keeper.close())
+  await keeper.open()
+  const serve = (worker: ChildProcess): void => {
+    child = worker
+    worker.send(said.at(-1) as TokenKeysMessage)
+    worker.on('message', ({ type }: FromChild) => {
+      if (type === 'key_unknown') keeper.want()
+    })
+  }
+  return { serve }
 }
 
 /** As a primary does that has this one worker. */

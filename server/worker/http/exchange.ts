@@ -1,3 +1,4 @@
+import type { Identity } from '../buyers/identity.ts'
 import { type ProblemCode, problemReplies } from './problems.ts'
 import type { Reply, ReplyHead } from './replies.ts'
 import type { ShedReason, Status } from './request-metrics.ts'
@@ -39,6 +40,8 @@ export class Exchange {
   parameter = ''
   /** What pages of other origins may do with the answer: headers, each with a line break before it. */
   cors = ''
+  /** Whom it acts for, where APP_BUYERS=signed and the route asks. */
+  identity: Identity | undefined = undefined
   readonly #host: ExchangeHost
   #res: HttpResponse | undefined
 
@@ -59,6 +62,11 @@ export class Exchange {
       this.#res = undefined
       host.left(this)
     })
+  }
+
+  /** It was answered, or its client is not there any more: nothing that is done for it reaches anybody. */
+  get isGone(): boolean {
+    return this.#res === undefined
   }
 
   /** `headers`: further ones, each with a line break before it. Must not hold what a client sent. */

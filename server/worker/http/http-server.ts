@@ -3,7 +3,10 @@ import { setTimeout as delay } from 'node:timers/promises'
 
 import { hostAndPort, listenHosts } from '../../../core/config/listen-hosts.ts'
 import { Fault } from '../../../core/faults.ts'
+import type { Identity } from '../buyers/identity.ts'
+import type { SignedBuyers } from '../buyers/signed-buyers.ts'
 import { drainCheckMs, drainIdleMs, retireIdleMs, retireListenMsMax, retireQuietMs } from '../limits.ts'
+import { addressKey } from './client-address.ts'
 import type { Connections } from './connections.ts'
 import type { Cors } from './cors.ts'
 import { Exchange, type ExchangeHost } from './exchange.ts'
@@ -37,6 +40,8 @@ export interface Route {
   readonly isTagged?: boolean
   /** For those who watch the server: the rate limit spares it. */
   readonly isProbe?: boolean
+  /** What it does or tells is a buyer's: with APP_BUYERS=signed it needs a token, and its exchanges have an identity. */
+  readonly isOfBuyer?: boolean
 }
 
 /** The label of requests that no route has. */
@@ -59,6 +64,8 @@ export interface HttpServerOptions {
   readonly rateLimit: RateLimit | undefined
   /** `undefined`: pages of other origins may not read the answers. */
   readonly cors: Cors | undefined
+  /** `undefined`: nobody is asked who he is. */
+  readonly buyers?: SignedBuyers | undefined
 }
 
 interface Registered extends Omit<Route, 'path' | 'method'> {
@@ -84,6 +91,7 @@ export class HttpServer implements ExchangeHost {
   readonly #connections: Connections
   readonly #rateLimit: RateLimit | undefined
   readonly #cors: Cors | undefined
+  readonly #buyers: SignedBuyers | undefined
   #listenSockets: us_listen_socket[] = []
   readonly #phase: Phase
   readonly #refusals: HeldRefusals
@@ -99,7 +107,7 @@ export class HttpServer implements ExchangeHost {
   #closes = false
   #isBodiless = false
 
-  constructor({ routes, metrics, clock, phase, connections, rateLimit, cors, board }: HttpServerOptions) {
+  constructor({ routes, metrics, clock, phase, connections, rateLimit, cors, board, buyers }: HttpServerOptions) {
     this.#app = App()
     this.#metrics = metrics
     this.#clock = clock
@@ -108,6 +116,7 @@ export class HttpServer implements ExchangeHost {
     this.#refusals = new HeldRefusals(() => clock.refresh())
     this.#rateLimit = rateLimit
     this.#cors = cors
+    this.#buyers = buyers
     this.#app.filter((res, change) => {
       if (change > 0) this.#lastConnectedMs = clock.now()
       if (change < 0) connections.closed()
@@ -243,14 +252,16 @@ export class HttpServer implements ExchangeHost {
     // part), and without its cork, answers to pipelined requests are written one by one: 31 us instead of 8, measured.
     const refuse = this.#admitted({ handle: (exchange) => exchange.reply(limit.reply), place, kind })
     return (res, req) => {
-      if (limit.takes(res.getRemoteAddress(), this.#clock.now())) enter(res, req)
+      if (limit.takes(addressOf(res), this.#clock.now())) enter(res, req)
       else refuse(res, req)
     }
   }
 
   /** Everything is read from `req` here: it is gone when this returns. */
-  #admitted({ handle, refusal, place, kind, allow, isTagged = false, hasParameter = false }: Registered): Entry {
+  #admitted(registered: Registered): Entry {
+    const { handle, refusal, place, kind, allow, isTagged = false, hasParameter = false } = registered
     const cors = this.#cors
+    const isSigned = this.#buyers !== undefined && registered.isOfBuyer === true
     // A HEAD is turned away by its handler: an answer without its body takes an exchange.
     const turnsAway = kind === 'head' ? undefined : refusal
     return (res, req) => {
@@ -276,8 +287,41 @@ export class HttpServer implements ExchangeHost {
       if (reason !== undefined) exchange.shed(reason)
       else if (exchange.closes && kind !== 'fallback') exchange.malformed('body')
       else if (this.#phase.name === 'stopping') exchange.shed('shutting_down')
+      else if (isSigned) this.#identify(exchange, registered, res, req)
       else handle(exchange)
     }
+  }
+
+  /** Whose token is remembered goes on in this turn; whose is not, when it was verified. */
+  #identify(exchange: Exchange, registered: Registered, res: HttpResponse, req: HttpRequest): void {
+    const buyers = this.#buyers as SignedBuyers
+    const authorization = req.getHeader('authorization')
+    const identity = buyers.known(authorization)
+    if (identity !== undefined) this.#serve(exchange, registered, identity)
+    else {
+      buyers.check({
+        exchange,
+        authorization,
+        isRepeated: isRepeated(req, 'authorization'),
+        address: addressOf(res),
+        onIdentity: (verified) => this.#serveVerified(exchange, registered, verified),
+      })
+    }
+  }
+
+  /** Some time has passed: whoever has gone needs nothing decided, and what would have turned it away is asked again. */
+  #serveVerified(exchange: Exchange, registered: Registered, identity: Identity): void {
+    if (exchange.isGone) return
+    const reason = this.#phase.name === 'stopping' ? 'shutting_down' : registered.refusal?.()
+    if (reason === undefined) this.#serve(exchange, registered, identity)
+    else exchange.shed(reason)
+  }
+
+  #serve(exchange: Exchange, { handle }: Registered, identity: Identity): void {
+    const refusal = this.#buyers?.refusal(identity, this.#clock.now())
+    exchange.identity = identity
+    if (refusal === undefined) handle(exchange)
+    else exchange.reply(refusal)
   }
 
   /** Nothing outlives this call, and uWebSockets.js has corked the connection for it: no exchange, no cork, no onAborted. */
@@ -303,6 +347,10 @@ export class HttpServer implements ExchangeHost {
     while (this.#pending > 0 || (this.#connections.open > 0 && !isSilent())) await delay(drainCheckMs)
     this.#app.close()
   }
+}
+
+function addressOf(res: HttpResponse): string {
+  return addressKey(new Uint8Array(res.getRemoteAddress()))
 }
 
 function answerUnknown(exchange: Exchange): void {

@@ -1,3 +1,4 @@
+import { userIdForm } from '../../../core/ids.ts'
 import type { Outcome } from '../../../core/outcomes.ts'
 import { problemUrn } from '../../../core/problem-type.ts'
 import { type Reply, replyHead } from './replies.ts'
@@ -41,9 +42,24 @@ const catalogue = {
     title: 'The hold of the code has expired',
     detail: 'The hold of this code has expired. Check the item out again.',
   },
+  unauthorized: {
+    status: 401,
+    title: 'The request has no token that counts',
+    detail: 'A token of the buyer is needed: the header Authorization with Bearer and the token.',
+  },
+  buyer_mismatch: {
+    status: 403,
+    title: 'The token is of another buyer',
+    detail: 'The token does not act for this user. A user_id may be left out: it is that of the token.',
+  },
+  no_buyer: {
+    status: 403,
+    title: 'The token names no buyer',
+    detail: `The token is genuine, but its claim that names the buyer is missing or is no user id: ${userIdForm}.`,
+  },
   rate_limited: {
     status: 429,
-    title: 'Too many requests came from this address',
+    title: 'Too many requests came from this address or buyer',
     detail: 'Too many requests came from this address; this one was not looked at. RateLimit-Policy says how many may.',
   },
   sale_unknown: {
@@ -85,6 +101,11 @@ const catalogue = {
     status: 503,
     title: 'The records cannot be read',
     detail: `Postgres did not answer. Selling goes on without it. ${retryIsSafe}`,
+  },
+  keys_unavailable: {
+    status: 503,
+    title: 'Tokens cannot be checked at the moment',
+    detail: `The keys that tokens are checked with cannot be looked up; the request was not looked at. ${retryIsSafe}`,
   },
   shutting_down: {
     status: 503,
@@ -130,6 +151,8 @@ export function problemFacts(code: ProblemCode): {
 const headers = 'Content-Type: application/problem+json\r\nCache-Control: no-store'
 const phrases = {
   400: 'Bad Request',
+  401: 'Unauthorized',
+  403: 'Forbidden',
   404: 'Not Found',
   405: 'Method Not Allowed',
   409: 'Conflict',

@@ -3,7 +3,7 @@ import { CountsByShard } from './counts-by-shard.ts'
 import { FlatHistogram } from './flat-histogram.ts'
 
 /** Every status that a route can answer; `499` is nothing that anybody was sent: the client left before its answer. */
-const statuses = [200, 204, 304, 400, 404, 405, 409, 410, 429, 499, 503] as const
+const statuses = [200, 204, 304, 400, 401, 403, 404, 405, 409, 410, 429, 499, 503] as const
 /** What has no place in the metrics can't be answered: it doesn't compile. */
 export type Status = (typeof statuses)[number]
 export const statusAborted = 499

@@ -77,8 +77,11 @@ export class RequestReader {
   item: ItemId = { sale: 0, index: '' }
   code: HoldCode = { sale: 0, index: '', nonce: '' }
 
-  /** user_id and id (or item_id, but not both): sets `user` and `item`, or says what is wrong. */
-  checkout(raw: string): Malformed | undefined {
+  /**
+   * user_id and id (or item_id, but not both): sets `user` and `item`, or says what is wrong.
+   * @param userDefault where user_id may be left out
+   */
+  checkout(raw: string, userDefault?: string): Malformed | undefined {
     if (raw.length > queryLengthMax) return 'query_length'
     const query = hasEscapes(raw) ? withoutEscapes(raw) : raw
     let user: string | undefined
@@ -96,6 +99,7 @@ export class RequestReader {
         id = query.slice(at + 8, end)
       }
     }
+    user ??= userDefault
     if (user === undefined) return 'user_id_missing'
     if (id === undefined) return 'id_missing'
     if (!isUserId(user)) return 'user_id_malformed'

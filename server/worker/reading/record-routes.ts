@@ -2,6 +2,7 @@ import type { Config } from '../../../core/config/load.ts'
 import { formatItemId, type HoldCode, isUserId, parseCode, parseItemId, userIdForm } from '../../../core/ids.ts'
 import type { ItemEntry } from '../../../core/redis/item-entry.ts'
 import { isoTime } from '../../../core/time.ts'
+import type { Identity } from '../buyers/identity.ts'
 import type { Exchange } from '../http/exchange.ts'
 import type { Route } from '../http/http-server.ts'
 import { problemReplies, problemReply } from '../http/problems.ts'
@@ -43,11 +44,12 @@ export class RecordRoutes {
   constructor(options: RecordRoutesOptions) {
     this.#options = options
     const { refusal } = options.gate
+    const buyers = { method: 'GET', refusal, isOfBuyer: true } as const
     this.routes = [
       { path: '/sales', method: 'GET', refusal, handle: (exchange) => this.#sales(exchange) },
       { path: '/sales/:id', method: 'GET', refusal, handle: (exchange) => this.#sale(exchange) },
-      { path: '/users/:user_id/purchases', method: 'GET', refusal, handle: (exchange) => this.#purchasesOf(exchange) },
-      { path: '/purchases/:code', method: 'GET', refusal, handle: (exchange) => this.#purchase(exchange) },
+      { ...buyers, path: '/users/:user_id/purchases', handle: (exchange) => this.#purchasesOf(exchange) },
+      { ...buyers, path: '/purchases/:code', handle: (exchange) => this.#purchase(exchange) },
     ]
   }
 
@@ -89,10 +91,12 @@ export class RecordRoutes {
 
   #purchasesOf(exchange: Exchange): void {
     const user = exchange.parameter
+    const { identity } = exchange
     const asked = new QueryParameters(exchange.query)
     const after = asked.parsed('after', 'the id of an item', parseItemId)
     const limit = asked.limit()
     if (!isUserId(user)) exchange.reply(userMalformed)
+    else if (identity?.actsFor(user) === false) exchange.reply(identity.mismatch)
     else if (asked.malformed !== undefined) exchange.reply(asked.malformed)
     else {
       const from = { sale: after?.sale ?? idMax, index: Number(after?.index ?? idMax) }
@@ -114,26 +118,33 @@ export class RecordRoutes {
 
   #purchase(exchange: Exchange): void {
     const code = parseCode(exchange.parameter)
-    if (code === undefined) exchange.reply(codeMalformed)
-    else this.#options.gate.offer(exchange, `code ${exchange.parameter}`, () => this.#purchaseBy(code))
+    if (code === undefined) {
+      exchange.reply(codeMalformed)
+      return
+    }
+    const { identity } = exchange
+    const key = `code ${exchange.parameter} ${identity?.buyer ?? ''}`
+    this.#options.gate.offer(exchange, key, () => this.#purchaseBy(code, identity))
   }
 
   /**
    * The body that the purchase was answered with. Redis knows it the moment it was made, Postgres for ever; where the
    * buyer isn't answered before Postgres has it, this doesn't tell of it any sooner. What Redis doesn't know may be
    * what it has forgotten.
+   * @param identity whose purchase alone is told, where there is one: another's isn't told from none
    */
-  async #purchaseBy(code: HoldCode): Promise<ReadReply> {
+  async #purchaseBy(code: HoldCode, identity: Identity | undefined): Promise<ReadReply> {
     const { record, ack } = this.#options
     const freshness = this.#freshness()
     const { sale, index } = code
     const item = ack === 'redis' ? await this.#itemInRedis(sale, Number(index)) : undefined
     if (item?.state === 'sold' && item.nonce === code.nonce) {
+      if (identity?.actsFor(item.user) === false) return problemReplies.purchase_unknown
       const purchasedAt = isoTime(item.atMs)
       return { head: okHead, body: purchaseBody({ sale, index, user: item.user, purchasedAt }), headers: upToDate }
     }
     const row = await record.purchase(code)
-    if (row === undefined) return problemReplies.purchase_unknown
+    if (row === undefined || identity?.actsFor(row.user) === false) return problemReplies.purchase_unknown
     const body = purchaseBody({ sale, index, user: row.user, purchasedAt: row.at.toISOString() })
     return { head: okHead, body, headers: freshness.headers }
   }

@@ -1,6 +1,6 @@
 import { formatItemId } from '../../../core/ids.ts'
 import { itemPaths, recordPaths } from './reading-operations.ts'
-import { headers, schemas } from './schemas.ts'
+import { headers, schemas, securitySchemes } from './schemas.ts'
 import { healthPaths, sellingPaths } from './selling-operations.ts'
 
 export interface DocumentFacts {
@@ -9,10 +9,12 @@ export interface DocumentFacts {
   readonly sale: number
   /** Of this server as a client on the same machine reaches it, for the examples. */
   readonly baseUrl: string
+  /** APP_BUYERS=signed. */
+  readonly isSigned: boolean
 }
 
 /** The description of the API, OpenAPI 3.1. `GET /openapi.json` is this text, and a test drives every operation by it. */
-export function openApiDocument({ version, sale, baseUrl }: DocumentFacts): string {
+export function openApiDocument({ version, sale, baseUrl, isSigned }: DocumentFacts): string {
   const itemId = formatItemId(sale, 1)
   return JSON.stringify({
     openapi: '3.1.1',
@@ -20,7 +22,7 @@ export function openApiDocument({ version, sale, baseUrl }: DocumentFacts): stri
       title: 'hotcakes',
       version,
       summary: 'A flash-sale server',
-      description: introduction({ itemId, baseUrl }),
+      description: `${introduction({ itemId, baseUrl, isSigned })}${isSigned ? signedNote : ''}`,
       license,
     },
     servers: [{ url: '/', description: 'The server that this description comes from' }],
@@ -34,20 +36,31 @@ export function openApiDocument({ version, sale, baseUrl }: DocumentFacts): stri
       },
       { name: 'Operating', description: 'For load balancers and process supervisors.' },
     ],
-    paths: { ...sellingPaths(itemId), ...itemPaths(sale), ...recordPaths(sale), ...healthPaths },
-    components: { schemas, headers },
+    paths: {
+      ...sellingPaths(itemId, isSigned),
+      ...itemPaths(sale),
+      ...recordPaths(sale, isSigned),
+      ...healthPaths,
+    },
+    components: { schemas, headers, ...(isSigned && { securitySchemes }) },
   })
 }
 
 const license = { name: 'MIT', identifier: 'MIT' }
 
-function introduction({ itemId, baseUrl }: { itemId: string; baseUrl: string }): string {
+const signedNote = `
+
+This server asks who the buyer is: checkout, purchase and what a buyer has purchased need \`Authorization: Bearer\` with a token
+(JWT). \`user_id\` may be left out; it is the token's.`
+
+function introduction({ itemId, baseUrl, isSigned }: { itemId: string; baseUrl: string; isSigned: boolean }): string {
+  const header = isSigned ? ` -H "Authorization: Bearer $TOKEN"` : ''
   return `Every hour a sale opens. A **checkout** holds an item for a short time and answers a code; with the code the item is
 **purchased**. Parameters go into the query string, and no request has a body.
 
 \`\`\`sh
-code=$(curl -s -X POST '${baseUrl}/checkout?user_id=me&id=${itemId}' | sed 's/.*"code":"\\([^"]*\\)".*/\\1/')
-curl -s -X POST "${baseUrl}/purchase?code=$code"
+code=$(curl -s -X POST${header} '${baseUrl}/checkout?user_id=me&id=${itemId}' | sed 's/.*"code":"\\([^"]*\\)".*/\\1/')
+curl -s -X POST${header} "${baseUrl}/purchase?code=$code"
 \`\`\`
 
 Errors are \`application/problem+json\` (RFC 9457) with a stable \`code\`. Both operations are idempotent, so a 503 may always be

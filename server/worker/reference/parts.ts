@@ -1,3 +1,5 @@
+import type { ProblemCode } from '../http/problems.ts'
+
 /** A reference to one of the components of the document. */
 export function ref(kind: 'schemas' | 'headers', name: string): object {
   return { $ref: `#/components/${kind}/${name}` }
@@ -21,4 +23,10 @@ export function queryParameter(name: string, schema: string | object, options: o
 export function pathParameter(name: string, schema: string, example?: string | number): object {
   const shown = example === undefined ? {} : { example }
   return { name, in: 'path', required: true, schema: ref('schemas', schema), ...shown }
+}
+
+/** What an operation has that is a buyer's: with signed buyers a token, and the answers to one that doesn't count. */
+export function buyersTerms(isSigned: boolean): { security: object; codes: readonly ProblemCode[] } {
+  if (!isSigned) return { security: {}, codes: [] }
+  return { security: { security: [{ buyer: [] }] }, codes: ['unauthorized', 'no_buyer', 'keys_unavailable'] }
 }

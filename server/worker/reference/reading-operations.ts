@@ -2,7 +2,7 @@ import { formatItemId } from '../../../core/ids.ts'
 import type { ProblemCode } from '../http/problems.ts'
 import { idMax } from '../http/query-parameters.ts'
 import { pageRowsDefault, pageRowsMax } from '../limits.ts'
-import { json, pathParameter, queryParameter, ref } from './parts.ts'
+import { buyersTerms, json, pathParameter, queryParameter, ref } from './parts.ts'
 import { problemResponses } from './problem-responses.ts'
 
 const turnedAway = ['rate_limited', 'overloaded', 'unavailable', 'shutting_down'] as const satisfies ProblemCode[]
@@ -75,8 +75,14 @@ export function itemPaths(sale: number): Record<string, object> {
   }
 }
 
-/** What is on record. @param sale that the examples name */
-export function recordPaths(sale: number): Record<string, object> {
+/**
+ * What is on record.
+ * @param sale that the examples name
+ * @param isSigned what a buyer has purchased needs a token
+ */
+export function recordPaths(sale: number, isSigned: boolean): Record<string, object> {
+  const { security, codes } = buyersTerms(isSigned)
+  const mismatch = isSigned ? (['buyer_mismatch'] as const) : []
   return {
     '/sales': {
       get: {
@@ -106,6 +112,7 @@ export function recordPaths(sale: number): Record<string, object> {
       get: {
         operationId: 'purchasesOfUser',
         tags: ['Records'],
+        ...security,
         summary: 'What a user has purchased, newest sale first',
         parameters: [
           pathParameter('user_id', 'UserId', 'me'),
@@ -114,7 +121,7 @@ export function recordPaths(sale: number): Record<string, object> {
         ],
         responses: {
           200: json('PurchasePage', 'A page of purchases.', stale),
-          ...problemResponses(['invalid_request', ...recordsAway]),
+          ...problemResponses(['invalid_request', ...recordsAway, ...codes, ...mismatch]),
         },
       },
     },
@@ -122,11 +129,12 @@ export function recordPaths(sale: number): Record<string, object> {
       get: {
         operationId: 'purchaseByCode',
         tags: ['Records'],
+        ...security,
         summary: 'The purchase that was made with a code',
         parameters: [pathParameter('code', 'HoldCode')],
         responses: {
           200: json('Purchase', 'The answer that the purchase had.', stale),
-          ...problemResponses(['invalid_request', 'purchase_unknown', ...recordsAway]),
+          ...problemResponses(['invalid_request', 'purchase_unknown', ...recordsAway, ...codes]),
         },
       },
     },

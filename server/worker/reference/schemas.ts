@@ -83,6 +83,21 @@ const replicasCheck = {
   },
 }
 
+const keysCheck = {
+  type: 'object',
+  required: ['status', 'keys', 'age_seconds'],
+  description: 'Only with APP_BUYERS=signed.',
+  properties: {
+    status: {
+      enum: ['fresh', 'stale', 'expired'],
+      description:
+        'stale: where the keys come from is away, and they still count; expired: for so long that no token is taken.',
+    },
+    keys: integer('Keys that tokens are checked with.'),
+    age_seconds: integer('Since when they were last seen there.'),
+  },
+}
+
 const shardsCheck = {
   type: 'object',
   required: ['status', 'ready', 'of', 'each'],
@@ -268,14 +283,28 @@ export const schemas = {
           sale: check,
           workers: workersCheck,
         },
-        { shards: shardsCheck, replicas: replicasCheck, record_days: recordDaysCheck },
+        { shards: shardsCheck, replicas: replicasCheck, record_days: recordDaysCheck, keys: keysCheck },
       ),
       description: 'What it was judged by, each with a `status` in words: of the worker that is worst off.',
     },
   }),
 } as const
 
+export const securitySchemes = {
+  buyer: {
+    type: 'http',
+    scheme: 'bearer',
+    bearerFormat: 'JWT',
+    description: 'A token of the buyer, or of a backend that may act for any.',
+  },
+} as const
+
 export const headers = {
+  Challenge: {
+    description: 'What was wrong with the token (RFC 6750): never the token itself.',
+    required: true,
+    schema: { type: 'string', pattern: '^Bearer realm="hotcakes"' },
+  },
   Decision: {
     description:
       'Place of the decision in the log, `<epoch>-<entry>-<n>`: the order in which all attempts were decided. Ordered by its three numbers. Every shard has a log of its own; but for the first one, `<shard>:` stands before the place.',
@@ -299,11 +328,11 @@ export const headers = {
   ETag: { description: 'For If-None-Match.', required: true, schema: { type: 'string' } },
   Allow: { description: 'The methods that the resource has.', required: true, schema: { type: 'string' } },
   RateLimit: {
-    description: 'What the address has left (draft-ietf-httpapi-ratelimit-headers).',
+    description: 'What the address or buyer has left (draft-ietf-httpapi-ratelimit-headers).',
     schema: { type: 'string' },
   },
   RateLimitPolicy: {
-    description: 'How many requests an address may send (draft-ietf-httpapi-ratelimit-headers).',
+    description: 'How many requests an address or a buyer may send (draft-ietf-httpapi-ratelimit-headers).',
     schema: { type: 'string' },
   },
 } as const

@@ -1,4 +1,4 @@
-import { json, queryParameter, ref } from './parts.ts'
+import { buyersTerms, json, queryParameter, ref } from './parts.ts'
 import { problemResponses } from './problem-responses.ts'
 
 const decided = { 'Hotcakes-Decision': ref('headers', 'Decision') }
@@ -7,18 +7,24 @@ const retry = { 'Retry-After': ref('headers', 'RetryAfter') }
 const turnedAway = ['rate_limited', 'overloaded', 'unavailable', 'shutting_down'] as const
 const notDecided = [...turnedAway, 'backlog_full', 'recovering'] as const
 
-/** What buyers do: the operations that are decided, each attempt on record. @param itemId an item that can be had */
-export function sellingPaths(itemId: string): Record<string, object> {
+/**
+ * What buyers do: the operations that are decided, each attempt on record.
+ * @param itemId an item that can be had
+ * @param isSigned they need a token
+ */
+export function sellingPaths(itemId: string, isSigned: boolean): Record<string, object> {
+  const { security, codes } = buyersTerms(isSigned)
   return {
     '/checkout': {
       post: {
         operationId: 'checkout',
         tags: ['Selling'],
+        ...security,
         summary: 'Hold an item for a short time',
         description:
           'The first rule that applies decides: no such item; its sale is over or not open yet; it is sold; this user holds it (the same code again); somebody else holds it; the user has as many as one user may; otherwise it is held. Repeating it is safe.',
         parameters: [
-          queryParameter('user_id', 'UserId', { required: true, example: 'me' }),
+          queryParameter('user_id', 'UserId', { required: !isSigned, example: 'me' }),
           queryParameter('id', 'ItemId', {
             required: true,
             example: itemId,
@@ -38,6 +44,8 @@ export function sellingPaths(itemId: string): Record<string, object> {
               'sale_closed',
               ...notDecided,
               'unrecorded',
+              ...codes,
+              ...(isSigned ? (['buyer_mismatch'] as const) : []),
             ],
             { 404: decided, 409: { ...decided, ...retry }, 410: decided },
           ),
@@ -48,15 +56,16 @@ export function sellingPaths(itemId: string): Record<string, object> {
       post: {
         operationId: 'purchase',
         tags: ['Selling'],
+        ...security,
         summary: 'Purchase the item that a code holds',
         description: 'Repeating it is safe: the same code is answered with the same purchase.',
         parameters: [queryParameter('code', 'HoldCode', { required: true })],
         responses: {
           200: json('Purchase', 'The item is purchased, or was already with this code.', decided),
-          ...problemResponses(['invalid_request', 'code_unknown', 'code_expired', ...notDecided, 'unrecorded'], {
-            404: decided,
-            410: decided,
-          }),
+          ...problemResponses(
+            ['invalid_request', 'code_unknown', 'code_expired', ...notDecided, 'unrecorded', ...codes],
+            { 404: decided, 410: decided },
+          ),
         },
       },
     },

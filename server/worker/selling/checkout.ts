@@ -19,9 +19,14 @@ export class CheckoutRoute {
   }
 
   readonly handle = (exchange: Exchange): void => {
-    const malformed = this.#reader.checkout(exchange.query)
+    const { identity } = exchange
+    const malformed = this.#reader.checkout(exchange.query, identity?.buyer)
     if (malformed !== undefined) {
       exchange.malformed(malformed)
+      return
+    }
+    if (identity?.actsFor(this.#reader.user) === false) {
+      exchange.reply(identity.mismatch)
       return
     }
     const shard = this.selling.shards.only ?? shardFor(this.selling, exchange, this.#reader.item)
