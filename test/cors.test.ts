@@ -32,7 +32,8 @@ function corsOf({ headers }: HttpReply): Record<string, unknown> {
   return Object.fromEntries(names.map((name) => [name, headers[name]]))
 }
 
-const exposed = 'Hotcakes-Decision, Hotcakes-Lag, Hotcakes-Position, Retry-After, ETag, RateLimit, RateLimit-Policy'
+const exposed =
+  'Hotcakes-Decision, Hotcakes-Lag, Hotcakes-Position, Retry-After, ETag, RateLimit, RateLimit-Policy, WWW-Authenticate'
 const readable = { 'access-control-allow-origin': shop, vary: 'Origin', 'access-control-expose-headers': exposed }
 
 test('every answer, refusals too, may be read by the pages of a named origin and by no others', async (t) => {

@@ -153,7 +153,7 @@ async function openStores(
 }
 
 /** As a primary does with signed buyers. */
-async function keepKeys({ after }: Scope, { buyers }: Config) {
+async function keepKeys(scope: Scope, { buyers }: Config) {
   if (buyers.mode === 'open') return undefined
   const said: TokenKeysMessage[] = []
   let child: ChildProcess | undefined
@@ -165,7 +165,7 @@ async function keepKeys({ after }: Scope, { buyers }: Config) {
       if (child?.connected === true) child.send(message)
     },
   })
-  after(() => keeper.close())
+  scope.after(() => keeper.close())
   await keeper.open()
   const serve = (worker: ChildProcess): void => {
     child = worker

@@ -45,6 +45,11 @@ export class SigningKey {
     return new SigningKey(alg, kid, { ...(await exportJWK(publicKey)), ...named, use: 'sig' }, privateKey)
   }
 
+  /** One that both sides share, named `shared`. @param k of 32 bytes, base64url */
+  static async secret(k: string): Promise<SigningKey> {
+    return new SigningKey('HS256', 'shared', { kty: 'oct', k }, Buffer.from(k, 'base64url'))
+  }
+
   /** @param head members of the header that are to be others */
   sign(claims: JWTPayload, head: { alg?: string; kid?: string } = {}): Promise<string> {
     const named = this.kid === undefined ? {} : { kid: this.kid }
