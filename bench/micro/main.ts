@@ -27,10 +27,12 @@ import { replyBuilding } from './reply-building.ts'
 import { caseText, headerText, type MicroReport } from './report.ts'
 import { requestParsing } from './request-parsing.ts'
 import type { Subject } from './subject.ts'
+import { tokenCheck } from './token-check.ts'
 
 /** In the order in which a command meets them. */
 const subjects: readonly Subject[] = [
   rateLimit,
+  tokenCheck,
   requestParsing,
   codeParse,
   codeIssue,
