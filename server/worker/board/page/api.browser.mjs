@@ -15,11 +15,50 @@ const noAnswer = {
   detail: 'Nothing is lost by trying again: the same request has the same effect as once.',
 }
 
+const tokenKey = 'hotcakes.token'
+let token = tokenInAddress() ?? rememberedToken()
+
+/** Of a server whose buyers are signed: from the page's address, /#token=..., which it doesn't stay in. */
+function tokenInAddress() {
+  const given = new URLSearchParams(location.hash.slice(1)).get('token')
+  if (given === null) return undefined
+  history.replaceState(null, '', location.pathname)
+  rememberToken(given)
+  return given
+}
+
+function rememberedToken() {
+  try {
+    return sessionStorage.getItem(tokenKey) ?? ''
+  } catch {
+    return '' // storage is off
+  }
+}
+
+function rememberToken(text) {
+  try {
+    sessionStorage.setItem(tokenKey, text)
+  } catch {
+    // Storage is off: the token lives as long as the page.
+  }
+}
+
+/** Whether requests carry a token: then it says who the buyer is. */
+export function hasToken() {
+  return token !== ''
+}
+
+export function useToken(text) {
+  token = text
+  rememberToken(text)
+}
+
 /** @throws Problem */
 async function send(method, path) {
   let reply
+  const headers = token === '' ? {} : { Authorization: `Bearer ${token}` }
   try {
-    reply = await fetch(path, { method, cache: 'no-store' })
+    reply = await fetch(path, { method, headers, cache: 'no-store' })
   } catch {
     throw new Problem(noAnswer) // the network's own message says nothing to people
   }
@@ -30,7 +69,7 @@ async function send(method, path) {
 
 /** @returns {Promise<{ code: string, item_id: string, expires_at: string }>} @throws Problem */
 export function checkOut(user, id) {
-  return send('POST', `/checkout?${new URLSearchParams({ user_id: user, id })}`)
+  return send('POST', `/checkout?${new URLSearchParams(hasToken() ? { id } : { user_id: user, id })}`)
 }
 
 /** @returns {Promise<{ item_id: string, purchased_at: string }>} @throws Problem */

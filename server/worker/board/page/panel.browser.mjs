@@ -1,6 +1,6 @@
 // What is picked, and the way from there to "yours".
 
-import { checkOut, describeItem, pictureUrl, purchase } from './api.browser.mjs'
+import { checkOut, describeItem, hasToken, pictureUrl, purchase, useToken } from './api.browser.mjs'
 import { rememberedUser, rememberUser } from './basket.browser.mjs'
 import { formatClock, formatNumber, formatTime, stateNames, stateWords } from './format.browser.mjs'
 
@@ -35,6 +35,11 @@ export class Panel extends EventTarget {
     this.#announce = announce
     byId('user').value = rememberedUser()
     byId('checkout').addEventListener('submit', (event) => void this.#checkOut(event))
+    byId('token').addEventListener('input', () => {
+      useToken(byId('token').value.trim())
+      this.#renderBuyer()
+    })
+    this.#renderBuyer()
     byId('purchase').addEventListener('click', () => void this.#purchase())
     byId('another').addEventListener('click', () => this.clear())
     byId('picture').addEventListener('error', () => (byId('picture').src = blank))
@@ -145,7 +150,8 @@ export class Panel extends EventTarget {
     const user = byId('user').value.trim()
     await this.#deal(id, async () => {
       const { code, expires_at: expiresAt } = await checkOut(user, id)
-      rememberUser(user)
+      if (!hasToken()) rememberUser(user)
+      byId('signing').hidden = true
       this.#basket.put(id, { code, expiresAtMs: Date.parse(expiresAt) })
       this.#announce(`Item ${this.#index} is held for you.`)
     })
@@ -186,7 +192,15 @@ export class Panel extends EventTarget {
     this.dispatchEvent(new Event('deal'))
   }
 
+  /** A token says who the buyer is; without one the buyer does. */
+  #renderBuyer() {
+    const isSigned = hasToken()
+    for (const id of ['user', 'user-label']) byId(id).hidden = isSigned
+    byId('user').disabled = isSigned
+  }
+
   #problem(problem) {
+    if (problem?.code === 'unauthorized' || problem?.code === 'no_buyer') byId('signing').hidden = false
     const element = byId('problem')
     element.hidden = problem === undefined
     if (problem === undefined) return
