@@ -16,7 +16,7 @@ const tailLength = 32
 
 /**
  * Tokens that were verified, until they expire. They are found by the end of their signature and compared as a whole, which
- * takes a tenth of the time that a hash of them would. Two generations, of which the older one is dropped as a whole, bound
+ * takes half of the time that a hash of them would. Two generations, of which the older one is dropped as a whole, bound
  * them: a token that is used is young again.
  */
 export class RememberedTokens {
