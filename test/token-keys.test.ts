@@ -40,7 +40,10 @@ async function isTaken(checkOut: (token: string) => Promise<HttpReply>, key: Sig
 }
 
 async function keysOf(worker: TestHttpWorker): Promise<{ status: string; keys: number }> {
-  return ((await worker.http.get('/readyz')).json?.['checks'] as { keys: { status: string; keys: number } }).keys
+  const { json, text } = await worker.http.get('/readyz')
+  const checks = json?.['checks'] as { keys: { status: string; keys: number } } | undefined
+  assert.ok(checks !== undefined, text)
+  return checks.keys
 }
 
 test('a token of a key that was just put into the file is taken at once, and one of a withdrawn key no more', async (t) => {

@@ -18,6 +18,8 @@ import { runTool } from './helpers/tool.ts'
 const program = fileURLToPath(new URL('../ops/tools/token/main.js', import.meta.url))
 const redis = await startRedis({ after })
 
+const authorized = (text: string) => ({ Authorization: `Bearer ${text}` })
+
 function settingsIn(text: string): Record<string, string> {
   return Object.fromEntries([...text.matchAll(/(APP_\w+)=(\S+)/g)].map(([, name = '', value = '']) => [name, value]))
 }
@@ -34,7 +36,6 @@ test('a server with the settings that it prints takes its token; every answer is
   const path = `/checkout?id=${await currentSale({ http })}-1`
   assert.ok(worker.port)
   const api = await describedApi(http)
-  const authorized = (text: string) => ({ Authorization: `Bearer ${text}` })
   const held = await api.send(http, 'POST', path, authorized(token))
   assert.equal(held.status, 200, held.text)
   assert.equal((await api.send(http, 'POST', `${path}&user_id=bob`, authorized(token))).status, 403)

@@ -17,7 +17,7 @@ const farMs = Number.MAX_SAFE_INTEGER
 
 interface Signed {
   readonly key: TokenKey
-  sign(claims: object): Promise<string>
+  readonly sign: (claims: object) => Promise<string>
 }
 
 async function signedWith(algorithm: Algorithm): Promise<Signed> {

@@ -53,8 +53,11 @@ function claimsOf(user: string): object {
   return { iss: issuer, aud: audience, sub: user, iat: now, exp: now + 86_400 }
 }
 
+function part(value: object): string {
+  return Buffer.from(JSON.stringify(value)).toString('base64url')
+}
+
 export function forgeryOf(kind: FloodKind): Forgery {
-  const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
   const kid = kind === 'unknown key' ? 'other' : 'key'
   const changes = { expired: { exp: 1 }, 'another issuer': { iss: 'other' } }[kind as string] ?? {}
   const start = `${part({ alg: algorithm, kid })}.${part({ ...claimsOf('victim'), ...changes })}`

@@ -137,16 +137,17 @@ async function measure(
 }
 
 function joined(a: FloodResult, b: FloodResult): FloodResult {
-  const sum = (x: Counts, y: Counts) =>
-    Object.fromEntries(
-      [...new Set([...Object.keys(x), ...Object.keys(y)])].map((key) => [key, (x[key] ?? 0) + (y[key] ?? 0)]),
-    )
   return {
     kind: a.kind,
     goodPerSecond: [...a.goodPerSecond, ...b.goodPerSecond],
     good: sum(a.good, b.good),
     flood: sum(a.flood, b.flood),
   }
+}
+
+function sum(a: Counts, b: Counts): Counts {
+  const names = [...new Set([...Object.keys(a), ...Object.keys(b)])]
+  return Object.fromEntries(names.map((name) => [name, (a[name] ?? 0) + (b[name] ?? 0)]))
 }
 
 /** Round by round to the flood without tokens: what disturbs the machine meets both. */

@@ -13,6 +13,8 @@ const pemOf = (key: typeof ec.publicKey) => key.export({ type: 'spki', format: '
 const own = { algorithms: ['ES256', 'RS256'], isOwn: true } as const
 const setOf = (...keys: object[]) => JSON.stringify({ keys })
 
+const secret = (bytes: number) => setOf({ kty: 'oct', k: Buffer.alloc(bytes, 1).toString('base64url') })
+
 function problemOf(text: string, reading: Parameters<typeof readKeys>[1] = own): string {
   const read = readKeys(text, reading)
   assert.ok('problem' in read, text)
@@ -70,7 +72,6 @@ test('what is no set of keys, or has none that can be used, says why', () => {
 
 test('a secret is taken of a file for the algorithm that names it, if it is long enough, and never of a published set', () => {
   const hmac = { algorithms: ['HS256', 'HS512'], isOwn: true } as const
-  const secret = (bytes: number) => setOf({ kty: 'oct', k: Buffer.alloc(bytes, 1).toString('base64url') })
   assert.equal(keysOf(secret(32), hmac).length, 1)
   assert.match(problemOf(secret(31), hmac), /shorter than the hash/)
   assert.match(problemOf(secret(32), { ...hmac, isOwn: false }), /no key/)
