@@ -36,17 +36,17 @@ async function buyMeanwhile(
   from: number,
   work: () => Promise<unknown>,
 ): Promise<number> {
-  let isOver = false
+  const over = new AbortController()
   let index = from
   const buying = (async () => {
-    while (!isOver) {
+    while (!over.signal.aborted) {
       const code = await hold(cluster, `buyer-${index}`, `${sale}-${index}`)
       const { status, text } = await purchase(cluster, code)
       assert.equal(status, 200, text)
       index += 1
     }
   })()
-  await Promise.all([work().finally(() => (isOver = true)), buying])
+  await Promise.all([work().finally(() => over.abort()), buying])
   assert.ok(index > from)
   return index
 }
