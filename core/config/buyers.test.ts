@@ -36,7 +36,7 @@ test('anybody may be any buyer unless buyers are signed, and settings without ef
 test('signed buyers need keys that can be used; each slip names its way out', () => {
   const secret = file('private.json', privateKey)
   for (const [env, problem] of [
-    [{}, /APP_BUYERS=signed needs APP_JWT_KEYS: .* npm run token/],
+    [{}, /APP_BUYERS=signed needs APP_JWT_KEYS: .*npm run token/],
     [{ APP_JWT_KEYS: join(folder, 'none.json') }, /APP_JWT_KEYS must be a file .* cannot be read \(ENOENT\)/],
     [{ APP_JWT_KEYS: folder }, /cannot be read \(EISDIR\)/],
     [{ APP_JWT_KEYS: secret }, /private key: give it public ones alone/],
