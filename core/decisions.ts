@@ -34,6 +34,20 @@ export function afterNonce(receipts: readonly Receipt[], { isLastWord = false } 
   return `${isLastWord ? '!' : ''}${texts.join('')}`
 }
 
+const releaseMark = '-'
+
+/**
+ * What goes behind the nonce of a code: '' to purchase it, without a buyer who has to be the one whose code it is.
+ */
+export function afterCode({ buyer, isRelease = false }: { buyer?: string | undefined; isRelease?: boolean }): string {
+  return `${isRelease ? releaseMark : ''}${buyer === undefined ? '' : `@${buyer}`}`
+}
+
+/** @param nonce of a command whose user is '' */
+export function isOfRelease(nonce: string): boolean {
+  return nonce.length > nonceLength && nonce.startsWith(releaseMark, nonceLength)
+}
+
 /** What one function call carries. */
 export interface EncodedBatch {
   /** As the log keeps it: for a BatchReader. */
@@ -44,7 +58,7 @@ export interface EncodedBatch {
   readonly sales: readonly number[]
 }
 
-type Kind = 'checkouts' | 'purchases' | 'sold'
+type Kind = 'checkouts' | 'purchases' | 'releases' | 'sold'
 
 /** Commands of one kind on one sale that stand together. */
 interface Run {
@@ -80,23 +94,29 @@ export class BatchWriter {
   }
 
   /**
-   * `user` '' makes it a purchase with the code's nonce; otherwise a checkout, and `nonce` is the one to issue, or a loan.
-   * In sales of several shards `nonce` may go on: see lendNonce and afterNonce.
+   * `user` '' makes it a purchase with the code's nonce, or its release: see afterCode. Otherwise it is a checkout, and `nonce`
+   * is the one to issue, or a loan; in sales of several shards it may go on: see lendNonce and afterNonce.
    */
   add(sale: number, index: string, nonce: string, user: string): void {
     this.#flat.push(sale, index, nonce, user)
-    const run = this.#runOf(sale, user === '' ? 'purchases' : 'checkouts')
-    run.count += 1
-    run.indexes.push(index)
-    if (user !== '') run.users.push(user)
-    if (nonce.length <= nonceLength) {
-      run.nonces += nonce
-      run.additions?.push('')
-    } else {
-      run.nonces += nonce.slice(0, nonceLength)
-      run.additions ??= Array.from({ length: run.count - 1 }, () => '')
-      run.additions.push(nonce.slice(nonceLength))
+    if (nonce.length > nonceLength) {
+      this.#addLong(sale, index, nonce, user)
+      return
     }
+    const run = this.#runOf(sale, user === '' ? 'purchases' : 'checkouts')
+    addTo(run, index, user)
+    run.nonces += nonce
+    run.additions?.push('')
+  }
+
+  #addLong(sale: number, index: string, nonce: string, user: string): void {
+    const isRelease = user === '' && isOfRelease(nonce)
+    const run = this.#runOf(sale, isRelease ? 'releases' : user === '' ? 'purchases' : 'checkouts')
+    addTo(run, index, user)
+    run.nonces += nonce.slice(0, nonceLength)
+    const addition = nonce.slice(nonceLength + (isRelease ? releaseMark.length : 0))
+    if (addition !== '') run.additions ??= Array.from({ length: run.count - 1 }, () => '')
+    run.additions?.push(addition)
   }
 
   /** A checkout that may be neither a loan nor have anything behind its nonce, of an item that was sold in that epoch. */
@@ -117,11 +137,20 @@ export class BatchWriter {
     const columns: unknown[] = [this.#intervalMs, this.#soldInEpoch]
     for (const { sale, kind, count, indexes, nonces, users, additions } of this.#runs) {
       if (kind === 'sold') columns.push(sale, count, '', '', '')
-      else columns.push(sale, indexes, nonces, kind === 'purchases' ? '' : users, additions ?? '')
+      else columns.push(sale, indexes, nonces, kind === 'checkouts' ? users : usersOfCodes[kind], additions ?? '')
     }
     const sales = new Set(this.#runs.map(({ sale }) => sale))
     return { entry: packr.pack(this.#flat), columns: packr.pack(columns), sales: [...sales] }
   }
+}
+
+/** In the place of users. */
+const usersOfCodes = { purchases: '', releases: releaseMark } as const
+
+function addTo(run: Run, index: string, user: string): void {
+  run.count += 1
+  run.indexes.push(index)
+  if (user !== '') run.users.push(user)
 }
 
 /** A cursor over the commands of a batch: `next()` moves to the first and then to each following one. */
@@ -132,6 +161,8 @@ export class BatchReader {
   index = ''
   nonce = ''
   user = ''
+  /** Of a command without a user: it is no purchase. */
+  isRelease = false
   readonly #flat: (number | string)[]
   #at = batchHeadLength
 
@@ -154,8 +185,10 @@ export class BatchReader {
     this.index = flat[this.#at + 1] as string
     const nonce = flat[this.#at + 2] as string
     // Whatever stands there, if somebody else wrote it: its reader looks at the type.
-    this.nonce = typeof nonce === 'string' && nonce.length > nonceLength ? nonce.slice(0, nonceLength) : nonce
+    const isLong = typeof nonce === 'string' && nonce.length > nonceLength
+    this.nonce = isLong ? nonce.slice(0, nonceLength) : nonce
     this.user = flat[this.#at + 3] as string
+    this.isRelease = isLong && this.user === '' && isOfRelease(nonce)
     this.#at += commandLength
     return true
   }
@@ -168,7 +201,7 @@ const nothingReceived: readonly Received[] = []
 const receivedCode = replies.received.code
 const lentCode = replies.lent.code
 const soldCodes: ReadonlySet<number> = new Set(
-  [outcomes.item_sold, outcomes.purchased, outcomes.purchased_again].map(({ code }) => code),
+  [outcomes.item_sold, outcomes.purchased, outcomes.purchased_again, outcomes.release_sold].map(({ code }) => code),
 )
 /** Below it are the codes of outcomes. */
 const firstReplyCode = lentCode
@@ -254,6 +287,10 @@ export class DecisionReader {
       case 'purchased':
         this.user = flat[this.#at++] as string
         this.purchasedAtMs = this.nowMs
+        break
+      case 'released':
+      case 'released_again':
+        this.user = flat[this.#at++] as string
         break
       case 'purchased_again':
         this.user = flat[this.#at++] as string

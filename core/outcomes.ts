@@ -19,6 +19,21 @@ export const outcomes = {
   /** A sale to come that Redis does not list yet: answered like sale_not_open. */
   sale_unlisted: { code: 10, operation: 'checkout', details: [] },
 
+  /** The hold of the code is given back. */
+  released: { code: 11, operation: 'release', details: ['user'] },
+  /** The same code again, and nobody has taken the item since. */
+  released_again: { code: 12, operation: 'release', details: ['user'] },
+  /** The code has bought its item. */
+  release_sold: { code: 13, operation: 'release', details: [] },
+  /** Answered like code_unknown. So is a code that was released, once its item is taken again. */
+  release_unknown: { code: 14, operation: 'release', details: [] },
+  /** Answered like code_expired. */
+  release_expired: { code: 15, operation: 'release', details: [] },
+  /** The code names a sale that Redis does not list: answered like code_unknown. */
+  release_unlisted: { code: 16, operation: 'release', details: [] },
+  /** Answered like code_of_another. */
+  release_of_another: { code: 17, operation: 'release', details: [] },
+
   purchased: { code: 21, operation: 'purchase', details: ['user'] },
   /** The same code again: the first answer again. */
   purchased_again: { code: 22, operation: 'purchase', details: ['user', 'purchased_ago_ms'] },
@@ -26,13 +41,15 @@ export const outcomes = {
   code_expired: { code: 24, operation: 'purchase', details: [] },
   /** The code names a sale that Redis does not list: answered like code_unknown. */
   code_unlisted: { code: 25, operation: 'purchase', details: [] },
+  /** The request came with its buyer, and the code is another one's. */
+  code_of_another: { code: 26, operation: 'purchase', details: [] },
 } as const satisfies Record<string, { code: number; operation: Operation; details: readonly string[] }>
 
-export type Operation = 'checkout' | 'purchase'
+export type Operation = 'checkout' | 'purchase' | 'release'
 export type Outcome = keyof typeof outcomes
 
 /** Outcomes that are counted without a sale, because Redis does not list the sale they name. */
-export const unlistedOutcomes: readonly Outcome[] = ['sale_gone', 'sale_unlisted', 'code_unlisted']
+export const unlistedOutcomes: readonly Outcome[] = ['sale_gone', 'sale_unlisted', 'code_unlisted', 'release_unlisted']
 
 export const outcomeNames = Object.keys(outcomes) as Outcome[]
 

@@ -9,7 +9,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import fc from 'fast-check'
-import { BatchWriter, DecisionReader, type SaleTerms } from '../core/decisions.ts'
+import { afterCode, BatchWriter, DecisionReader, type SaleTerms } from '../core/decisions.ts'
 import { nonceLength } from '../core/ids.ts'
 import { type Outcome, outcomes } from '../core/outcomes.ts'
 import { SaleStore } from '../core/redis/sale-store.ts'
@@ -54,11 +54,12 @@ const checkout = fc.record({
 })
 /** `pick` chooses among all nonces that any checkout offered so far, those of the same batch and of refused ones too. */
 const purchase = fc.record({
-  kind: fc.constant('purchase' as const),
+  kind: fc.constantFrom('purchase' as const, 'purchase' as const, 'release' as const),
   pick: fc.nat({ max: 1_000 }),
   guess: fc.oneof({ weight: 9, arbitrary: fc.constant(false) }, fc.constant(true)),
+  buyer: fc.option(fc.constantFrom(...users), { nil: undefined }),
 })
-const anyCommand = fc.oneof({ weight: 3, arbitrary: checkout }, { weight: 2, arbitrary: purchase })
+const anyCommand = fc.oneof({ weight: 3, arbitrary: checkout }, { weight: 3, arbitrary: purchase })
 const batch = fc.array(anyCommand, { minLength: 1, maxLength: 12 })
 const pauseMs = fc.oneof({ weight: 4, arbitrary: fc.constant(0) }, fc.integer({ min: 1, max: 40 }))
 const scenario = fc.array(fc.record({ batch, pauseMs }), { minLength: 1, maxLength: 12 })
@@ -93,7 +94,9 @@ function openTerms(nowMs: number, userLimit: number): Record<'open' | 'closing' 
 }
 
 function cutOffButAlive(shop: ReferenceShop, sale: number, nowMs: number): number {
-  const open = [...shop.latestHolds(sale).values()].filter((hold) => hold.purchasedAtMs === undefined)
+  const open = [...shop.latestHolds(sale).values()].filter(
+    (hold) => hold.purchasedAtMs === undefined && !hold.isReleased,
+  )
   const isCutOff = (hold: Hold) => !shop.buyers(sale).get(hold.user)?.ends.includes(hold.expiresAtMs)
   return open.filter((hold) => hold.expiresAtMs > nowMs && isCutOff(hold)).length
 }
@@ -116,8 +119,10 @@ class CommandSource {
       return command
     }
     const of = this.#offered[step.pick % Math.max(1, this.#offered.length)]
-    if (!of) return { sale: this.#sales['open'] as number, index: '1', nonce, user: '' }
-    return { ...of, nonce: step.guess ? nonce : of.nonce, user: '' }
+    const { buyer } = step
+    const common = { user: '', isRelease: step.kind === 'release', buyer }
+    if (!of) return { sale: this.#sales['open'] as number, index: '1', nonce, ...common }
+    return { ...of, nonce: step.guess ? nonce : of.nonce, ...common }
   }
 }
 
@@ -140,9 +145,9 @@ async function compare(
 ): Promise<{ purchases: Purchase[]; nowMs: number }> {
   const writer = new BatchWriter(intervalMs, sold.epoch)
   const areSold = commands.map(({ sale, index, user }, at) => user !== '' && at % 2 === 0 && sold.has(sale, index))
-  for (const [at, { sale, index, nonce, user }] of commands.entries()) {
+  for (const [at, { sale, index, nonce, user, buyer, isRelease = false }] of commands.entries()) {
     if (areSold[at] === true) writer.addSold(sale, index, nonce, user)
-    else writer.add(sale, index, nonce, user)
+    else writer.add(sale, index, user === '' ? nonce + afterCode({ buyer, isRelease }) : nonce, user)
   }
   const { results, id } = await store.decide(writer.encode())
   const reader = new DecisionReader(results)

@@ -1,6 +1,6 @@
-import type { Operation } from '../../core/outcomes.ts'
 import { formatCount } from '../report/format.ts'
 import type { LatencySummary } from '../report/latencies.ts'
+import type { LoadOperation } from '../report/load-operation.ts'
 import type { Run } from '../report/report.ts'
 import { answered, sum, unanswered } from '../report/tally.ts'
 
@@ -21,7 +21,7 @@ function rate(name: string, of: (run: Run) => number): Metric {
   return { name, unit: '/s', better: 'higher', of: (run) => of(run) / run.seconds, format: formatCount }
 }
 
-function latency(operation: Operation, name: string, of: (summary: LatencySummary) => number): Metric {
+function latency(operation: LoadOperation, name: string, of: (summary: LatencySummary) => number): Metric {
   return {
     name: `${operation} ${name}`,
     unit: 'ms',

@@ -1,5 +1,5 @@
-import type { Operation } from '../../core/outcomes.ts'
 import { mergeHistograms, percentileCurve } from '../report/latencies.ts'
+import type { LoadOperation } from '../report/load-operation.ts'
 import type { Report, Timeline } from '../report/report.ts'
 import type { Comparison } from './comparison.ts'
 import { spread } from './noise.ts'
@@ -21,7 +21,7 @@ export interface PageData {
   readonly reports: readonly {
     readonly title: string
     readonly runs: number
-    readonly curves: Readonly<Record<Operation, Curve>>
+    readonly curves: Readonly<Record<LoadOperation, Curve>>
     readonly timeline: { readonly seconds: number; readonly answered: Band; readonly good: Band; readonly p99Ms: Band }
   }[]
 }
@@ -43,7 +43,7 @@ export function pageData({ columns }: Comparison): PageData {
 }
 
 /** Of all repeats together. */
-function curve({ runs }: Report, operation: Operation): Curve {
+function curve({ runs }: Report, operation: LoadOperation): Curve {
   const { nines, us } = percentileCurve(mergeHistograms(runs.map(({ latency }) => latency[operation].histogram)))
   return { nines, ms: us.map((value) => value / 1_000) }
 }

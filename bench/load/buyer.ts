@@ -1,6 +1,6 @@
 import { formatCode, formatItemId, NonceSource } from '../../core/ids.ts'
-import type { Operation } from '../../core/outcomes.ts'
 import type { SeededRandom } from '../harness/seeded-random.ts'
+import type { LoadOperation } from '../report/load-operation.ts'
 import type { Recorder } from './recorder.ts'
 import { bodyOf, codeIn } from './reply.ts'
 import { type Mix, type Visit, visitNames } from './settings.ts'
@@ -25,7 +25,7 @@ const retriesMax = 3
 export class Buyer {
   readonly #options: BuyerOptions
   /** Of the request that was sent last. */
-  operation: Operation = 'checkout'
+  operation: LoadOperation = 'checkout'
   path = ''
   #visit: Visit = 'buy'
   /** Sends of the current request, of `copies`. */

@@ -1,9 +1,9 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Operation } from '../../core/outcomes.ts'
 import { firstMessage, loadedMsMax } from '../harness/first-message.ts'
 import { compiled } from '../harness/server-under-test.ts'
 import { type LatencySummary, mergeHistograms, summarize } from '../report/latencies.ts'
+import type { LoadOperation } from '../report/load-operation.ts'
 import type { Reading, Viewing } from '../report/report.ts'
 import { Companion } from './companion.ts'
 import type { Done, FromGenerator, Second, ToGenerator } from './generator-process.ts'
@@ -24,9 +24,9 @@ export interface CrewOptions {
 
 export interface Latencies {
   /** From when a request was due (open loop) or sent (closed loop). */
-  readonly latency: Readonly<Record<Operation, LatencySummary>>
+  readonly latency: Readonly<Record<LoadOperation, LatencySummary>>
   /** From when it was sent. */
-  readonly uncorrected: Readonly<Record<Operation, LatencySummary>>
+  readonly uncorrected: Readonly<Record<LoadOperation, LatencySummary>>
 }
 
 export interface CrewResult extends Latencies {
@@ -152,7 +152,7 @@ function whenDone(child: ChildProcess, onSecond: (second: Second) => void): Prom
 
 function merge(all: readonly Done[], besides: CrewResult['besides']): CrewResult {
   const merged = (of: 'latencies' | 'uncorrected') => {
-    const operation = (name: Operation) => summarize(mergeHistograms(all.map((done) => done[of][name])))
+    const operation = (name: LoadOperation) => summarize(mergeHistograms(all.map((done) => done[of][name])))
     return { checkout: operation('checkout'), purchase: operation('purchase') }
   }
   const total = (of: 'neverSent' | 'peakBytes') => all.reduce((sum, done) => sum + done[of], 0)

@@ -3,9 +3,9 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import autocannon from 'autocannon'
-import type { Operation } from '../../core/outcomes.ts'
 import { SeededRandom } from '../harness/seeded-random.ts'
 import { encodeHistogram } from '../report/latencies.ts'
+import type { LoadOperation } from '../report/load-operation.ts'
 import type { Tally } from '../report/tally.ts'
 import { attach, type Wire } from './autocannon-wire.ts'
 import { Buyer } from './buyer.ts'
@@ -41,8 +41,8 @@ export interface Second {
 
 export interface Done {
   readonly type: 'done'
-  readonly latencies: Readonly<Record<Operation, string>>
-  readonly uncorrected: Readonly<Record<Operation, string>>
+  readonly latencies: Readonly<Record<LoadOperation, string>>
+  readonly uncorrected: Readonly<Record<LoadOperation, string>>
   /** Since the measurement's start. */
   readonly cpuSeconds: number
   readonly peakBytes: number

@@ -1,6 +1,6 @@
 import type { Histogram } from 'hdr-histogram-js'
-import type { Operation } from '../../core/outcomes.ts'
 import { encodeHistogram, newHistogram } from '../report/latencies.ts'
+import type { LoadOperation } from '../report/load-operation.ts'
 import { count, newTally, type Tally } from '../report/tally.ts'
 import { bodyOf, codeIn } from './reply.ts'
 
@@ -14,7 +14,7 @@ export interface ErrorSample {
 }
 
 interface TurnedDown {
-  readonly operation: Operation
+  readonly operation: LoadOperation
   readonly path: string
   readonly status: number
   readonly reply: Buffer
@@ -25,7 +25,7 @@ const samplesPerKindMax = 10
 /** Characters of a body that are kept. */
 const sampleBodyMax = 2_000
 
-type Histograms = Readonly<Record<Operation, Histogram>>
+type Histograms = Readonly<Record<LoadOperation, Histogram>>
 
 /** What one generator's connections report to. `tally` and the second's latencies are those since the last `takeSecond`. */
 export class Recorder {
@@ -43,7 +43,7 @@ export class Recorder {
   readonly #sampled: Record<string, number> = {}
 
   /** Milliseconds from the moment it was due, and from the moment it was sent. */
-  measured(operation: Operation, sinceDueMs: number, sinceSentMs: number): void {
+  measured(operation: LoadOperation, sinceDueMs: number, sinceSentMs: number): void {
     const dueUs = Math.max(1, Math.round(sinceDueMs * 1_000))
     this.latencies[operation].recordValue(dueUs)
     this.#second.recordValue(dueUs)

@@ -1,7 +1,7 @@
 import type { AuditVerdict } from '../../core/audit-verdict.ts'
-import type { Operation } from '../../core/outcomes.ts'
 import type { Settings } from '../load/settings.ts'
 import type { LatencySummary } from './latencies.ts'
+import type { LoadOperation } from './load-operation.ts'
 import type { BenchedMachine } from './machine.ts'
 import type { Tally } from './tally.ts'
 
@@ -127,9 +127,9 @@ export interface Run {
   readonly achievedPerSecond: number
   readonly neverSent: number
   readonly latencyFrom: 'due' | 'sent'
-  readonly latency: Readonly<Record<Operation, LatencySummary>>
+  readonly latency: Readonly<Record<LoadOperation, LatencySummary>>
   /** From the sending; open loop only. */
-  readonly uncorrected?: Readonly<Record<Operation, LatencySummary>>
+  readonly uncorrected?: Readonly<Record<LoadOperation, LatencySummary>>
   readonly timeline: Timeline
   /** With `reads` alone. */
   readonly reading?: Reading

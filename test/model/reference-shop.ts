@@ -1,12 +1,15 @@
 import type { SaleTerms } from '../../core/decisions.ts'
 import type { Outcome } from '../../core/outcomes.ts'
 
-/** A command as the model sees it: a checkout names a user, a purchase has none. */
+/** A command as the model sees it: a checkout names a user, a purchase or a release has none. */
 export interface ModelCommand {
   readonly sale: number
   readonly index: string
   readonly nonce: string
   readonly user: string
+  readonly isRelease?: boolean
+  /** Whose the code has to be. */
+  readonly buyer?: string | undefined
 }
 
 /** What must follow the outcome in the results, where the outcome has details. */
@@ -24,6 +27,7 @@ export interface Hold {
   readonly user: string
   readonly expiresAtMs: number
   purchasedAtMs?: number
+  isReleased?: boolean
 }
 
 /** What takes up a buyer's limit. */
@@ -87,7 +91,7 @@ export class ReferenceShop {
 
   /** @param rights of the user, where not the whole limit is there */
   decide(command: ModelCommand, nowMs: number, rights?: number): ModelDecision {
-    const decision = command.user === '' ? this.#purchase(command, nowMs) : this.#checkout(command, nowMs, rights)
+    const decision = command.user === '' ? this.#redeem(command, nowMs) : this.#checkout(command, nowMs, rights)
     const counts = this.#sales.get(command.sale)?.counts ?? this.countsUnlisted
     counts.set(decision.outcome, (counts.get(decision.outcome) ?? 0) + 1)
     return decision
@@ -121,19 +125,30 @@ export class ReferenceShop {
     return { outcome: 'held', expiresAtMs }
   }
 
-  #purchase({ sale, index, nonce }: ModelCommand, nowMs: number): ModelDecision {
+  /** A released code is forgotten once its item is taken again: what it was is not told any more. */
+  #redeem({ sale, index, nonce, isRelease = false, buyer: asks }: ModelCommand, nowMs: number): ModelDecision {
     const listed = this.#sales.get(sale)
-    if (!listed) return { outcome: 'code_unlisted' }
-    const hold = listed.holds.get(index)?.find((one) => one.nonce === nonce)
-    if (!hold) return { outcome: 'code_unknown' }
+    if (!listed) return { outcome: isRelease ? 'release_unlisted' : 'code_unlisted' }
+    const ofItem = listed.holds.get(index) ?? []
+    const hold = ofItem.find((one) => one.nonce === nonce)
+    const isLatest = ofItem.at(-1) === hold
+    if (!hold || (hold.isReleased && !isLatest)) return { outcome: isRelease ? 'release_unknown' : 'code_unknown' }
+    if (isLatest && asks !== undefined && asks !== hold.user)
+      return { outcome: isRelease ? 'release_of_another' : 'code_of_another' }
     if (hold.purchasedAtMs !== undefined) {
+      if (isRelease) return { outcome: 'release_sold' }
       return { outcome: 'purchased_again', user: hold.user, purchasedAtMs: hold.purchasedAtMs }
     }
+    if (isRelease && hold.isReleased) return { outcome: 'released_again', user: hold.user }
     const buyer = listed.buyers.get(hold.user)
     const end = buyer?.ends.indexOf(hold.expiresAtMs) ?? -1
-    const isLatest = listed.holds.get(index)?.at(-1) === hold
-    if (!isLatest || !isLive(hold, nowMs) || !buyer || end < 0) return { outcome: 'code_expired' }
+    if (!isLatest || !isLive(hold, nowMs) || !buyer || end < 0)
+      return { outcome: isRelease ? 'release_expired' : 'code_expired' }
     buyer.ends.splice(end, 1)
+    if (isRelease) {
+      hold.isReleased = true
+      return { outcome: 'released', user: hold.user }
+    }
     buyer.bought += 1
     hold.purchasedAtMs = nowMs
     return { outcome: 'purchased', user: hold.user, purchasedAtMs: nowMs }
@@ -145,5 +160,5 @@ export class ReferenceShop {
 }
 
 function isLive(hold: Hold, nowMs: number): boolean {
-  return hold.purchasedAtMs === undefined && nowMs < hold.expiresAtMs
+  return hold.purchasedAtMs === undefined && !hold.isReleased && nowMs < hold.expiresAtMs
 }

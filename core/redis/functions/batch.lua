@@ -6,14 +6,15 @@ go to HMGET as they are, msgpack: [interval_ms, epoch, (sale, indexes, nonces, u
 commands of one kind on one sale that stand together in the batch.
   indexes    an array; or a number: so many checkouts of items that were sold in `epoch`, of which no more is needed
   nonces     all of them in one string, 16 bytes each
-  users      an array; or '': the run are purchases
-  additions  '', or an array of what follows the 16 bytes of each nonce: see decide.lua
+  users      an array; or '': the run are purchases; or '-': they are releases
+  additions  '', or an array of what follows the 16 bytes of each nonce: see decide.lua. Of releases without the '-'
 In another epoch than that one nothing is known to be sold: then ARGV 1 is read after all.
 ]]
 
 local NONCE_BYTES = 16
 local LOAN = '----------------' -- in the place of a nonce
 local LAST_WORD = 33 -- '!'
+local PURCHASES, RELEASES = '', '-' -- in the place of users
 local RUN_FIRST, RUN_FIELDS = 3, 5 -- of the runs in the columns
 local FIRST, FIELDS = 3, 4 -- of the commands in the batch as the log keeps it
 local FIRST_SALE_KEY, SALE_KEYS = 5, 6 -- of the keys of a call that names them all: see declaredKeys in keys.ts
@@ -31,15 +32,27 @@ local function is_addition(text)
   return rest == ''
 end
 
-local function are_additions(additions, count)
+-- Of a purchase or a release: '@' and the buyer.
+local function is_buyer(text)
+  return match(text, '^@.')
+end
+
+local function are_additions(additions, count, is_one)
   if #additions ~= count then return false end
   local known = { [''] = true } -- those that were looked at: many are the same
   for n = 1, count do
     local text = additions[n]
-    if not known[text] and not is_addition(text) then return false end
+    if not known[text] and not is_one(text) then return false end
     known[text] = true
   end
   return true
+end
+
+-- Whether the columns of users and additions may stand beside so many indexes.
+local function are_users(users, additions, count)
+  local is_of_codes = users == PURCHASES or users == RELEASES
+  if not is_of_codes and (#users ~= count or concat(users) == '') then return false end
+  return additions == '' or are_additions(additions, count, is_of_codes and is_buyer or is_addition)
 end
 
 -- The runs of a batch; nil: it isn't whole. Each column is looked at as one: a worker has parsed what stands in it, and columns
@@ -52,19 +65,16 @@ local function runs_of(columns)
     local number, indexes, nonces, users, additions = unpack_list(columns, at, at + RUN_FIELDS - 1)
     local run = {
       number = number, sale = false, indexes = indexes, nonces = nonces, users = users, additions = additions,
-      has_items = false, items = NONE, entries = NONE, rights = NONE, ends = NONE,
+      is_of_codes = false, has_items = false, items = NONE, entries = NONE, rights = NONE, ends = NONE,
     }
     if type_of(indexes) == 'number' then
       run.sold = indexes
     else
       local count = #indexes
-      if
-        #nonces ~= NONCE_BYTES * count or not match(concat(indexes), '^%d+$')
-        or users ~= '' and (#users ~= count or concat(users) == '')
-        or additions ~= '' and (users == '' or not are_additions(additions, count))
-      then
+      if #nonces ~= NONCE_BYTES * count or not match(concat(indexes), '^%d+$') or not are_users(users, additions, count) then
         return nil
       end
+      run.is_of_codes = users == PURCHASES or users == RELEASES
     end
     runs[#runs + 1] = run
   end
@@ -114,6 +124,7 @@ local function find_sales(keys, runs)
       sales[number] = is_declared(keys, key) and listed_sale(keys, key, field)
     end
     run.sale = sales[number]
+    if run.sale and run.users == RELEASES then run.sale.has_releases = true end
   end
   return sales, to_number(found[3] or 0), found[1], found[2]
 end
@@ -148,7 +159,8 @@ local function not_before_openings(runs, now)
   return now
 end
 
--- The holders of the items of a run of purchases. Where there is no item its entry is not looked at: any field will do.
+-- The holders of the items of a run of purchases or releases. Where there is no item its entry is not looked at: any field will
+-- do.
 local function holders_of(items)
   local holders = {}
   for n = 1, #items do holders[n] = items[n] and sub(items[n], 22) or '' end
@@ -156,7 +168,7 @@ local function holders_of(items)
 end
 
 -- Whose entries a run of checkouts needs, and for which of its commands: of those whose item may be had. The items of the
--- others are sold, or others hold them till a time (`ends`), and no command of this batch makes them free.
+-- others are sold, or others hold them till a time (`ends`), and no command of this batch makes them free: it has no releases.
 local function sort_out(items, users, now)
   local wanted, places, ends, count = {}, {}, {}, 0
   for n = 1, #users do
@@ -191,17 +203,17 @@ local function entries_at(places, key, wanted, count)
 end
 
 local function has_loans(run)
-  return run.users ~= '' and string.find(run.nonces, LOAN, 1, true)
+  return not run.is_of_codes and string.find(run.nonces, LOAN, 1, true)
 end
 
 -- Reads the users' entries that the commands may need: one call a run, or none.
 local function fetch_users(run)
   local sale = run.sale
   local key, count = sale.key .. 'users', #run.indexes
-  if run.users == '' then
+  if run.is_of_codes then
     run.holders = holders_of(run.items)
     if run.has_items then run.entries = call('HMGET', key, unpack_list(run.holders)) end
-  elseif run.has_items and run.additions == '' and not has_loans(run) then
+  elseif run.has_items and run.additions == '' and not has_loans(run) and not sale.has_releases then
     local wanted, places
     wanted, places, run.ends = sort_out(run.items, run.users, sale.now)
     run.entries = entries_at(places, key, wanted, count)

@@ -1,8 +1,8 @@
 --[[
 Decisions with their log entry, in one atomic step; and the opening of sales.
 
-decide ARGV: 1 a batch as the log keeps it, msgpack: [1, interval_ms, (sale, index, nonce, user)*], where user '' is a purchase,
-  else a checkout; 2 the same in columns: see batch.lua; 3 run.
+decide ARGV: 1 a batch as the log keeps it, msgpack: [1, interval_ms, (sale, index, nonce, user)*], where user '' is a purchase
+  or a release, else a checkout; 2 the same in columns: see batch.lua; 3 run.
   Returns {results, id}; results, msgpack: [now_ms, (outcome, details...)*] in the order of the commands; id of the log
   entry, '' where no command changed or decided anything: then there is none.
   outcome  name                details             (the sale that counts it: the listed one, or none where marked -)
@@ -16,13 +16,23 @@ decide ARGV: 1 a batch as the log keeps it, msgpack: [1, interval_ms, (sale, ind
     8      user_limit_reached
     9      sale_gone                               -
     10     sale_unlisted                           -
+    11     released            user
+    12     released_again      user
+    13     release_sold
+    14     release_unknown
+    15     release_expired
+    16     release_unlisted                        -
+    17     release_of_another
     21     purchased           user
     22     purchased_again     user purchased_ago_ms
     23     code_unknown
     24     code_expired
     25     code_unlisted                           -
-  In sales of several shards a nonce may go on after its 16 bytes: '!' makes a checkout's word the last one, and each
-  ;from,epoch,total is a receipt: shard `from` has said in its `epoch` that it lent this one so many of the user's rights.
+    26     code_of_another
+  Where user is '' a nonce may go on after its 16 bytes: '-' makes it a release, and '@' with the buyer behind it says whose
+  the code has to be: another's is told nothing else of it.
+  In sales of several shards a checkout's nonce may go on too: '!' makes its word the last one, and each ;from,epoch,total is a
+  receipt: shard `from` has said in its `epoch` that it lent this one so many of the user's rights.
   A nonce of 16 dashes makes it a loan: index is the number of the shard that asks for one of the user's rights.
   Replies that are no outcome of an attempt. The first two change something, the others nothing, not even the log. A
   command's place in the log entry is its number among those that have decided or changed something.
@@ -155,6 +165,7 @@ end
 -- As decide_checkouts: purchases of what is held are decided here, and what is not bought in rules.lua.
 local function decide_purchases(reply, sale, run)
   local indexes, nonces, items, entries, holders = run.indexes, run.nonces, run.items, run.entries, run.holders
+  local has_buyers = run.additions ~= ''
   local item_changed, item_writes = sale.item_changed, sale.item_writes
   local user_changed, user_writes = sale.user_changed, sale.user_writes
   local now, now4, unheld, ends = sale.now, sale.now4, sale.unheld, {}
@@ -167,7 +178,7 @@ local function decide_purchases(reply, sale, run)
       nonce, expiry4 = sub(nonces, NONCE_BYTES * at - NONCE_BYTES + 1, NONCE_BYTES * at), sub(item, 18, 21)
       local only = ends[expiry4]
       if only == nil then only = only_hold(ends, item, expiry4, now) end
-      if only and sub(item, 2, 17) == nonce then
+      if only and sub(item, 2, 17) == nonce and not (has_buyers and is_of_another(run, at, user)) then
         entry = user_changed[user] or entries[at]
         if entry == only then
           entry = ONE_BOUGHT
@@ -189,7 +200,7 @@ local function decide_purchases(reply, sale, run)
       n, values, purchased = n + 2, values + 2, purchased + 1
     else
       sale.at, sale.user_values, reply.parts, reply.values = at, sale.writes, n, values
-      local outcome, first, second = purchase(sale, run, index)
+      local outcome, first, second = redeem(sale, run, index, false)
       count(sale.counts, outcome, 1)
       add_reply(reply, outcome, first, second)
       n, values = reply.parts, reply.values
@@ -205,11 +216,11 @@ end
 local function reply_to(keys, sale, run, epoch)
   local at, shards = sale.at, sale.shards
   local index = run.indexes[at]
-  local user = run.users ~= '' and run.users[at]
+  local user = not run.is_of_codes and run.users[at]
   local is_loan = user and nonce_of(run, at) == LOAN
   if is_loan and not shards then return NOT_LISTED end
   if shards and not is_loan and (to_number(index) - 1) % shards ~= sale.shard then return MISPLACED, shards end
-  if not user then return purchase(sale, run, index) end
+  if not user then return redeem(sale, run, index, run.users == RELEASES) end
   local addition = run.additions ~= '' and run.additions[at] or ''
   local received
   if shards and addition ~= '' then received = receive(keys, sale, run, user, addition) end
@@ -240,11 +251,12 @@ end
 -- Of a run on a sale that is not listed here, or that the call may not touch: of that one, and of any but in the first shard,
 -- nothing is said. Nor of loans.
 local function decide_unlisted(keys, reply, counts, run, current)
-  local outcome = run.users == '' and not run.sold and CODE_UNLISTED or run.number < current and SALE_GONE or SALE_UNLISTED
+  local outcome = run.number < current and SALE_GONE or SALE_UNLISTED
+  if run.is_of_codes then outcome = run.users == RELEASES and RELEASE_UNLISTED or CODE_UNLISTED end
   if run.sale == false or shard_of(keys) ~= 0 then outcome = NOT_LISTED end
   if run.sold then return add_alike(reply, counts, outcome, run.sold) end
   for at = 1, #run.indexes do
-    local is_loan = run.users ~= '' and nonce_of(run, at) == LOAN
+    local is_loan = not run.is_of_codes and nonce_of(run, at) == LOAN
     add_alike(reply, counts, is_loan and NOT_LISTED or outcome, 1)
   end
 end
@@ -254,9 +266,9 @@ local function decide_run(keys, reply, run, epoch)
   if run.sold then
     -- Its items exist, so the sale was opened: see not_before_openings.
     add_alike(reply, sale.counts, sale.closed and SALE_CLOSED or ITEM_SOLD, run.sold)
-  elseif sale.shards or has_loans(run) then
+  elseif sale.shards or run.users == RELEASES or has_loans(run) then
     decide_each(keys, reply, sale, run, epoch)
-  elseif run.users == '' then
+  elseif run.is_of_codes then
     decide_purchases(reply, sale, run)
   else
     decide_checkouts(reply, sale, run)

@@ -52,7 +52,9 @@ local function take(sale, run, index, item, user, is_last_word)
   entry, refused = with_room(sale, run, user, entry, is_last_word)
   if refused then return refused end
 
-  if item then -- an expired hold is taken over: its code was real, and must be told from one that never was
+  -- An expired hold is taken over: its code was real, and must be told from one that never was. Not so a released one: whoever
+  -- takes and releases an item again and again would fill the memory with codes.
+  if item and time_of(item) ~= RELEASED_TIME then
     local old = sub(item, 2, 17)
     sale.lapsed[old] = true
     sale.lapsed_list[#sale.lapsed_list + 1] = old
@@ -75,27 +77,46 @@ local function checkout(sale, run, index, user, is_last_word)
   return take(sale, run, index, item, user, is_last_word)
 end
 
-local function purchase(sale, run, index)
-  local at = sale.at
+-- Whether the command comes with a buyer, and the code is another's.
+local function is_of_another(run, at, user)
+  local addition = run.additions[at]
+  return addition ~= '' and sub(addition, 2) ~= user
+end
+
+local OF_PURCHASES = { unknown = CODE_UNKNOWN, expired = CODE_EXPIRED, of_another = CODE_OF_ANOTHER }
+local OF_RELEASES = { unknown = RELEASE_UNKNOWN, expired = RELEASE_EXPIRED, of_another = RELEASE_OF_ANOTHER }
+
+-- A purchase or a release. What was released keeps its code in the item's entry until somebody takes the item.
+local function redeem(sale, run, index, is_release)
+  local at, rejected = sale.at, is_release and OF_RELEASES or OF_PURCHASES
   local changed = sale.item_changed[index]
   local item = changed or run.items[at]
-  if not item then return CODE_UNKNOWN end
+  if not item then return rejected.unknown end
   local nonce = nonce_of(run, at)
   if sub(item, 2, 17) ~= nonce then
-    if sale.lapsed[nonce] or call('SISMEMBER', sale.key .. 'lapsed', nonce) == 1 then return CODE_EXPIRED end
-    return CODE_UNKNOWN
+    if sale.lapsed[nonce] or call('SISMEMBER', sale.key .. 'lapsed', nonce) == 1 then return rejected.expired end
+    return rejected.unknown
   end
   local time, user, now = time_of(item), changed and sub(item, 22) or run.holders[at], sale.now
-  if byte(item) == SOLD then return PURCHASED_AGAIN, user, now - time end
-  if time <= now then return CODE_EXPIRED end
+  if run.additions ~= '' and is_of_another(run, at, user) then return rejected.of_another end
+  if byte(item) == SOLD then
+    if is_release then return RELEASE_SOLD end
+    return PURCHASED_AGAIN, user, now - time
+  end
+  if is_release and time == RELEASED_TIME then return RELEASED_AGAIN, user end
+  if time <= now then return rejected.expired end
 
   -- The holder's entry was read for this command, unless an earlier one of the batch changed both entries.
   local entry = sale.user_changed[user] or run.entries[at] or NO_HOLDS
   local expiry4 = sub(item, 18, 21)
   local place = find_hold(entry, expiry4)
-  if not place then return CODE_EXPIRED end
-  change(sale, run, index, 's' .. nonce .. sale.now4 .. user, user, with_purchase(entry, place))
+  if not place then return rejected.expired end
   sale.unheld[expiry4] = (sale.unheld[expiry4] or 0) + 1
+  if is_release then
+    change(sale, run, index, 'h' .. nonce .. RELEASED4 .. user, user, without_hold(entry, place))
+    return RELEASED, user
+  end
+  change(sale, run, index, 's' .. nonce .. sale.now4 .. user, user, with_purchase(entry, place))
   return PURCHASED, user
 end
 

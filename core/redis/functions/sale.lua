@@ -5,6 +5,7 @@ writes it at the end.
 
 local SOLD = 115 -- 's'
 local NO_HOLDS, ONE_BOUGHT = '\0\0', '\0\1'
+local RELEASED_TIME, RELEASED4 = 0, '\0\0\0\0' -- in the place of an expiry
 
 -- The field in the hash of sales that says that a sale of several shards had its first hold here: see is_torn.
 local function note_of(key)
@@ -28,7 +29,7 @@ local function listed_sale(keys, key, field)
     items_max = to_number(items), items_digits = #items, limit = to_number(limit), hold = to_number(hold),
     now = 0, now4 = '', expiry = 0, expiry4 = '',
     at = 0, item_changed = {}, item_writes = {}, user_changed = {}, user_writes = {}, writes = 0, user_values = 0,
-    counts = {}, held = 0, unheld = {}, lapsed = {}, lapsed_list = {},
+    counts = {}, held = 0, unheld = {}, lapsed = {}, lapsed_list = {}, has_releases = false,
   }
   if shards > 1 then
     sale.shards, sale.shard = shards, shard_of(keys)
@@ -83,6 +84,11 @@ local function find_hold(entry, expiry4)
   end
 end
 
+-- The user's entry without the hold at that place.
+local function without_hold(entry, at)
+  return sub(entry, 1, at - 1) .. sub(entry, at + 4)
+end
+
 -- The user's entry with the hold at that place purchased.
 local function with_purchase(entry, at)
   local high, low = byte(entry, 1, 2)
@@ -132,7 +138,7 @@ local function expiry_second(sale, expiry)
   return format('%d', floor((sale.opens + expiry) / 1000))
 end
 
--- Takes purchased holds off their seconds: one call a second, however many milliseconds in it they end in.
+-- Takes purchased and released holds off their seconds: one call a second, however many milliseconds in it they end in.
 local function write_unheld(sale)
   local seconds = {}
   for expiry4, number in pairs(sale.unheld) do
@@ -149,8 +155,12 @@ end
 local function note_changes(sale)
   local changes = {}
   for n = 1, sale.writes, 2 do
-    local sold = byte(sale.item_writes[n + 1]) == SOLD and 1 or 0
-    changes[#changes + 1] = struct_pack('>I4', sale.item_writes[n] * 2 + sold)
+    local item, change = sale.item_writes[n + 1], sale.item_writes[n] * 2
+    local is_sold = byte(item) == SOLD
+    local is_released = sale.has_releases and not is_sold and sub(item, 18, 21) == RELEASED4
+    -- As sold and then held: a worker of a version without releases shows it as held, until a hold would end.
+    if is_released then changes[#changes + 1] = struct_pack('>I4', change + 1) end
+    changes[#changes + 1] = struct_pack('>I4', change + (is_sold and 1 or 0))
   end
   local bytes, key = concat(changes), sale.key .. 'changes'
   if call('APPEND', key, bytes) == #bytes then call('EXPIREAT', key, sale.expire_at, 'NX') end

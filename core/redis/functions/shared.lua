@@ -29,9 +29,10 @@ keys are built from the prefix of KEYS[1] and sale numbers found *in* that hash,
   <prefix>sale:<sale>:items   hash    index -> the item's entry
   <prefix>sale:<sale>:users   hash    user -> the user's entry
   <prefix>sale:<sale>:counts  hash    outcome code -> how often it was decided
-  <prefix>sale:<sale>:holds   hash    second of expiry -> holds not purchased that expire in it
+  <prefix>sale:<sale>:holds   hash    second of expiry -> holds not purchased or released that expire in it
   <prefix>sale:<sale>:lapsed  set     nonces of holds that expired and whose item was taken over since
-  <prefix>sale:<sale>:changes string  while sales are watched: index * 2 (+ 1: sold, else held) of each change, 4 bytes each
+  <prefix>sale:<sale>:changes string  while sales are watched: index * 2 (+ 1: sold, else held) of each change, 4 bytes each; a
+                                      release is the item as sold and at once as held, which nothing else is
   <prefix>counts:unlisted     hash    outcome code -> count, for commands that named a sale not in the hash of sales
   <prefix>persister           hash    what the persister last said of itself: see persister-state.ts
 Keys of a sale expire at its expire_at_s.
@@ -39,6 +40,7 @@ Keys of a sale expire at its expire_at_s.
 Layouts, by the places of bytes, from 1. Numbers are big-endian; times are ms since the sale opened. item-entry.ts and
 user-entry.ts read and write the same.
   item entry   1 state: h held, s sold; 2-17 nonce; 18-21 time: expiry of the hold or moment of the purchase; 22- user
+               A hold that was released expires at 0, which no other does: whatever Redis' clock says, it is over.
   user entry   1-2 purchases; then 4 bytes each: the expiries of the user's holds, first to expire first.
                Purchases and holds together are never more than the limit: a hold that was cut off to make room has
                expired for good, whatever Redis' clock says later.
@@ -65,7 +67,9 @@ end
 
 local HELD, HELD_AGAIN, ITEM_UNKNOWN, SALE_CLOSED, SALE_NOT_OPEN = 1, 2, 3, 4, 5
 local ITEM_SOLD, ITEM_HELD, USER_LIMIT_REACHED, SALE_GONE, SALE_UNLISTED = 6, 7, 8, 9, 10
-local PURCHASED, PURCHASED_AGAIN, CODE_UNKNOWN, CODE_EXPIRED, CODE_UNLISTED = 21, 22, 23, 24, 25
+local RELEASED, RELEASED_AGAIN, RELEASE_SOLD, RELEASE_UNKNOWN, RELEASE_EXPIRED = 11, 12, 13, 14, 15
+local RELEASE_UNLISTED, RELEASE_OF_ANOTHER = 16, 17
+local PURCHASED, PURCHASED_AGAIN, CODE_UNKNOWN, CODE_EXPIRED, CODE_UNLISTED, CODE_OF_ANOTHER = 21, 22, 23, 24, 25, 26
 local LENT, RECEIVED = 31, 32
 local NOT_LENT, MISPLACED, RIGHTS_ELSEWHERE, NOT_LISTED = 41, 42, 43, 44
 

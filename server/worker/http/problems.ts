@@ -36,7 +36,7 @@ const catalogue = {
     detail:
       'The holds and purchases of this user in this sale have reached the limit. A hold that expires frees its slot.',
   },
-  code_unknown: { status: 404, title: 'There is no such code', detail: 'No hold has had this code.' },
+  code_unknown: { status: 404, title: 'There is no such code', detail: 'No hold has this code.' },
   code_expired: {
     status: 410,
     title: 'The hold of the code has expired',
@@ -56,6 +56,16 @@ const catalogue = {
     status: 403,
     title: 'The token names no buyer',
     detail: `The token is genuine, but its claim that names the buyer is missing or is no user id: ${userIdForm}.`,
+  },
+  code_of_another: {
+    status: 403,
+    title: 'The code is of another user',
+    detail: 'The hold or the purchase of this code is of another user than the one who asks.',
+  },
+  item_purchased: {
+    status: 409,
+    title: 'The item is purchased with this code',
+    detail: 'The item was purchased with this code. A purchase can not be released.',
   },
   rate_limited: {
     status: 429,
@@ -132,11 +142,19 @@ export const problemByOutcome = {
   user_limit_reached: 'user_limit_reached',
   sale_gone: 'sale_closed',
   sale_unlisted: 'sale_not_open',
+  released: undefined,
+  released_again: undefined,
+  release_sold: 'item_purchased',
+  release_unknown: 'code_unknown',
+  release_expired: 'code_expired',
+  release_unlisted: 'code_unknown',
+  release_of_another: 'code_of_another',
   purchased: undefined,
   purchased_again: undefined,
   code_unknown: 'code_unknown',
   code_expired: 'code_expired',
   code_unlisted: 'code_unknown',
+  code_of_another: 'code_of_another',
 } as const satisfies Record<Outcome, ProblemCode | undefined>
 
 /** What the catalogue says of a code. */

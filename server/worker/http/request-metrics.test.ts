@@ -51,7 +51,7 @@ test('requests, outcomes, faults and shed requests appear under their labels', a
 test('each status counts as itself', async () => {
   const registry = new Registry()
   const metrics = new RequestMetrics(registry, routes)
-  const statuses = [200, 204, 304, 400, 404, 405, 409, 410, 429, 499, 503] as const
+  const statuses = [200, 204, 304, 400, 403, 404, 405, 409, 410, 429, 499, 503] as const
   for (const status of statuses) metrics.answered(1, status, 0.001)
   const text = await registry.metrics()
   const counted = [...text.matchAll(/requests_total\{route="\/purchase",status="(\d+)"\} 1$/gm)].map(([, status]) =>

@@ -110,7 +110,7 @@ export class RequestReader {
     return undefined
   }
 
-  /** Sets `code`, or says what is wrong. */
+  /** Of a release too. Sets `code`, or says what is wrong. */
   purchase(raw: string): Malformed | undefined {
     if (raw.length > queryLengthMax) return 'query_length'
     const query = hasEscapes(raw) ? withoutEscapes(raw) : raw

@@ -88,7 +88,7 @@ export function describeSale({ sale, opensAtMs, closesAtMs, items, userLimit, ho
 
 /** `repeats` were answered as the first time, and `rejections` with the problem of that code. */
 function summarise(counts: Counts) {
-  const summary = { attempts: 0, holds: 0, purchases: 0, repeats: 0 }
+  const summary = { attempts: 0, holds: 0, releases: 0, purchases: 0, repeats: 0 }
   const rejections: Record<string, number> = {}
   for (const [code, count] of counts) {
     const outcome = outcomeByCode[code]
@@ -104,6 +104,8 @@ type Success = { [Name in Outcome]: (typeof problemByOutcome)[Name] extends unde
 const successes = {
   held: 'holds',
   held_again: 'repeats',
+  released: 'releases',
+  released_again: 'repeats',
   purchased: 'purchases',
   purchased_again: 'repeats',
 } as const satisfies Record<Success, string>

@@ -167,7 +167,8 @@ export const schemas = {
   HoldCode: {
     type: 'string',
     pattern: `^${number}-${number}-[A-Za-z0-9_-]{${nonceLength}}$`,
-    description: 'What a checkout answers and a purchase takes. Whoever has it can purchase: keep it secret.',
+    description:
+      'What a checkout answers, and what a purchase or a release takes. Whoever has it can purchase: keep it secret.',
     examples: ['498732-1-Zk3vQ0mX9a_bTr2L'],
   },
   UserId: {
@@ -200,6 +201,12 @@ export const schemas = {
     sale_id: ref('SaleId'),
     user_id: ref('UserId'),
     purchased_at: time('When it was decided; the same for each repetition.'),
+  }),
+  Release: record({
+    status: { const: 'released' },
+    item_id: ref('ItemId'),
+    sale_id: ref('SaleId'),
+    user_id: ref('UserId'),
   }),
   Sale: record(
     {
@@ -234,8 +241,9 @@ export const schemas = {
   SalePage: record({ sales: { type: 'array', items: ref('SaleTerms') }, next: nextPage }),
   SaleRecord: record({
     ...saleTerms,
-    attempts: integer('Decided checkouts and purchases, accepted or not.'),
+    attempts: integer('Decided checkouts, purchases and releases, accepted or not.'),
     holds: integer('Checkouts that got an item.'),
+    releases: integer('Holds that were given back.'),
     purchases: integer('Items that were sold.'),
     repeats: integer('Attempts that were answered as the first time.'),
     rejections: {

@@ -1,4 +1,4 @@
-import { lendNonce } from '../../../core/decisions.ts'
+import { isOfRelease, lendNonce } from '../../../core/decisions.ts'
 import { nonceLength } from '../../../core/ids.ts'
 import type { PendingCommand } from './batcher.ts'
 import type { SoldItems } from './sold-items.ts'
@@ -21,8 +21,8 @@ export function inRuns(batch: readonly PendingCommand[], sold: SoldItems): Arran
   let last: PendingCommand[] = []
   for (const command of batch) {
     const isSold = isKnownSold(command, sold)
-    // A sale's number has 15 digits at most: twice that is exact. -1 to tell the sold ones from the others.
-    const key = isSold ? -1 - command.sale : command.sale * 2 + (command.user === '' ? 1 : 0)
+    // A sale's number has 15 digits at most: four times that is exact. -1 to tell the sold ones from the others.
+    const key = isSold ? -1 - command.sale : command.sale * 4 + kindOf(command)
     if (key !== lastKey) {
       lastKey = key
       last = runOf(isSold ? soldRuns : runs, key)
@@ -35,6 +35,11 @@ export function inRuns(batch: readonly PendingCommand[], sold: SoldItems): Arran
   const soldFrom = commands.length
   for (const run of soldRuns.values()) commands.push(...run)
   return { commands, soldFrom }
+}
+
+function kindOf({ user, nonce }: PendingCommand): number {
+  if (user !== '') return 0
+  return isOfRelease(nonce) ? 2 : 1
 }
 
 function runOf(runs: Map<number, PendingCommand[]>, key: number): PendingCommand[] {

@@ -13,9 +13,9 @@ import type { SoldItems } from './sold-items.ts'
 export interface PendingCommand {
   readonly sale: number
   readonly index: string
-  /** Checkout: the nonce to issue; purchase: the nonce of the code. */
+  /** Checkout: the nonce to issue; purchase and release: the nonce of the code, and what goes behind it. */
   readonly nonce: string
-  /** '' makes it a purchase. */
+  /** '' makes it a purchase or a release. */
   readonly user: string
   /** On the batcher's clock. */
   readonly arrivedMs: number

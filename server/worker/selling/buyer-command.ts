@@ -9,7 +9,7 @@ export interface SellingShard {
   readonly batcher: Pick<Batcher, 'offerAgain'>
 }
 
-/** A checkout or purchase of a client. It is answered once: by a decision, or by one of the others. */
+/** A checkout, purchase or release of a client. It is answered once: by a decision, or by one of the others. */
 export interface BuyerCommand<Shard extends SellingShard = SellingShard> extends PendingCommand {
   /** The shard that it was offered to. */
   shard: Shard

@@ -1,4 +1,4 @@
-import type { DecisionReader } from '../../../core/decisions.ts'
+import { afterCode, type DecisionReader } from '../../../core/decisions.ts'
 import type { Fault } from '../../../core/faults.ts'
 import type { HoldCode } from '../../../core/ids.ts'
 import type { Exchange } from '../http/exchange.ts'
@@ -28,8 +28,15 @@ export class PurchaseRoute {
     const { code } = this.#reader
     const shard = this.selling.shards.only ?? shardFor(this.selling, exchange, code)
     if (shard?.uncommitted?.isFull === true) exchange.shed('overloaded', shard.number)
-    else shard?.batcher.offer(new Purchase(this, exchange, shard, code))
+    else shard?.batcher.offer(new Purchase(this, exchange, { shard, code, buyer: undefined }))
   }
+}
+
+interface PurchaseOptions {
+  readonly shard: Shard
+  readonly code: HoldCode
+  /** Whose the code has to be; undefined: whoever has it may purchase. */
+  readonly buyer: string | undefined
 }
 
 class Purchase implements BuyerCommand<Shard> {
@@ -43,10 +50,10 @@ class Purchase implements BuyerCommand<Shard> {
   readonly #route: PurchaseRoute
   readonly #exchange: Exchange
 
-  constructor(route: PurchaseRoute, exchange: Exchange, shard: Shard, code: HoldCode) {
+  constructor(route: PurchaseRoute, exchange: Exchange, { shard, code, buyer }: PurchaseOptions) {
     this.sale = code.sale
     this.index = code.index
-    this.nonce = code.nonce
+    this.nonce = buyer === undefined ? code.nonce : code.nonce + afterCode({ buyer })
     this.arrivedMs = exchange.startedMs
     this.shard = shard
     this.#route = route

@@ -88,7 +88,7 @@ export class SellingMetrics {
   }
 
   /**
-   * Not by shard: items are dealt out one by one, so each shard has the same share of each outcome, at twelve series a shard.
+   * Not by shard: items are dealt out one by one, so each shard has the same share of each outcome, at 23 series a shard.
    * How much each decides hotcakes_batch_commands says.
    */
   #publishOutcomes(registry: Registry): void {

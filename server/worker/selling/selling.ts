@@ -9,7 +9,7 @@ import type { SellingMetrics } from './selling-metrics.ts'
 import type { Shard } from './shard.ts'
 import type { Shards } from './shards.ts'
 
-/** What checkout and purchase need of the worker. */
+/** What checkout, purchase and release need of the worker. */
 export interface Selling {
   readonly shards: Pick<Shards, 'only' | 'of' | 'rights' | 'sendOn'>
   readonly nonces: NonceSource
