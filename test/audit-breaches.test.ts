@@ -21,12 +21,21 @@ const store = new SaleStore(redis, { shard: firstShard, name: 'hotcakes test' })
 after(() => store.close())
 await store.connect()
 
-// Entries 1 to 6 of the log: the opening, then batches of 8, 3, 6, 1 and 3 attempts.
+// Entries 1 to 8 of the log: the opening, then batches of 8, 3, 6, 1, 3, 2 and 3 attempts.
 const shop = await openShop(store)
 const { sale } = shop
 await sellSome(shop)
+{
+  const [first = '', second = ''] = (await shop.decide([15, 16].map((item) => ({ item, user: 'gail' })))).nonces
+  const { outcomes } = await shop.decide([
+    { item: 15, nonce: first, isRelease: true },
+    { item: 15, user: 'hal' },
+    { item: 16, nonce: second, isRelease: true },
+  ])
+  assert.deepEqual(outcomes, ['released', 'held', 'released'])
+}
 
-const tables = ['sales', 'checkout_attempts', 'purchase_attempts', 'purchases', 'log_offsets']
+const tables = ['sales', 'checkout_attempts', 'purchase_attempts', 'release_attempts', 'purchases', 'log_offsets']
 
 {
   const postgres = newRecord({ after }, db)
@@ -98,7 +107,7 @@ const inPostgres: readonly Planted[] = [
     plant: 'delete from checkout_attempts where batch = 5',
     finds: {
       log_entry_missing: { entries_without_attempts_from: '1-5', to: '1-5' },
-      attempts_differ: { outcome: 'held', redis: 8, postgres: 7 },
+      attempts_differ: { outcome: 'held', redis: 11, postgres: 10 },
     },
   },
   {
@@ -155,6 +164,40 @@ const inPostgres: readonly Planted[] = [
     finds: { holder_differs: { problem: 'the hold had expired', item: 1, buyer: 'ann' } },
   },
   {
+    name: 'a purchase after the release of its hold',
+    plant: `insert into release_attempts select purchased_at, epoch, batch, sale_id, item_index, 3, 11, nonce, user_id
+      from purchases where item_index = 1`,
+    finds: {
+      release_differs: { problem: 'it was purchased', item: 1, user: 'ann' },
+      attempts_differ: { outcome: 'released', redis: 2, postgres: 3 },
+    },
+  },
+  {
+    name: 'a second release with one code',
+    plant: `insert into release_attempts select decided_at, epoch, batch, sale_id, item_index, 3, outcome, nonce, user_id
+      from release_attempts where item_index = 16`,
+    finds: { release_differs: { problem: 'it was released before', item: 16, user: 'gail' } },
+  },
+  {
+    name: "a release of somebody else's hold",
+    plant: `update release_attempts set user_id = 'eve' where item_index = 15`,
+    finds: { release_differs: { problem: 'the hold is of another user', item: 15, user: 'eve', holder: 'gail' } },
+  },
+  {
+    name: 'a release that Redis knows nothing of',
+    plant: `insert into release_attempts select decided_at, epoch, batch, sale_id, item_index, 2, 11, nonce, user_id
+      from checkout_attempts where item_index = 9 and outcome = 1`,
+    finds: { release_differs: { problem: 'Redis has not given the hold back', item: 9, user: 'dora' } },
+  },
+  {
+    name: 'a lost release',
+    plant: 'delete from release_attempts where item_index = 16',
+    finds: {
+      release_differs: { problem: 'the release is not on record', item: 16, user: 'gail' },
+      attempts_differ: { outcome: 'released', redis: 2, postgres: 1 },
+    },
+  },
+  {
     name: 'a buyer above the limit',
     plant: `insert into purchases select sale_id, g, purchased_at, epoch, batch, n, 'ann', 'EEEEEEEEEEEEEEE' || g - 10
       from purchases, generate_series(11, 12) g where item_index = 1`,
@@ -185,13 +228,13 @@ const inPostgres: readonly Planted[] = [
   },
   {
     name: 'an offset ahead of the log',
-    plant: 'update log_offsets set seq = 9',
-    finds: { offset_ahead: { offset: '1-9', log_ends_at: '1-6' }, log_entry_missing: { to: '1-9' } },
+    plant: 'update log_offsets set seq = 11',
+    finds: { offset_ahead: { offset: '1-11', log_ends_at: '1-8' }, log_entry_missing: { to: '1-11' } },
   },
   {
     name: 'an offset behind what is recorded, with a log that was trimmed',
     plant: 'update log_offsets set seq = 4',
-    finds: { row_beyond_offset: { batch: 5, user: 'dora' }, log_gap: { from: '1-5', to: '1-6' } },
+    finds: { row_beyond_offset: { batch: 5, user: 'dora' }, log_gap: { from: '1-5', to: '1-8' } },
   },
 ]
 
@@ -279,11 +322,28 @@ const inRedis: readonly {
     finds: { user_record_differs: { user: 'dora', what: 'live holds', in_user_record: '' } },
   },
   {
+    name: 'a release that has left its slot taken',
+    hash: 'users',
+    field: 'gail',
+    change: (entry) => Buffer.concat([entry, Buffer.from([127, 0, 0, 0])]),
+    finds: { user_record_differs: { user: 'gail', what: 'live holds', in_item_records: '' } },
+  },
+  {
+    name: "a release that has freed somebody else's hold",
+    hash: 'items',
+    field: '15',
+    change: (entry) => entry.fill(0, 17, 21),
+    finds: {
+      release_differs: { problem: 'the release is not on record', item: 15, user: 'hal' },
+      user_record_differs: { user: 'hal', what: 'live holds', in_item_records: '' },
+    },
+  },
+  {
     name: 'an attempt that was counted twice',
     hash: 'counts',
     field: '1',
     change: () => Buffer.from('9'),
-    finds: { attempts_differ: { outcome: 'held', redis: 9, postgres: 8 } },
+    finds: { attempts_differ: { outcome: 'held', redis: 9, postgres: 11 } },
   },
 ]
 

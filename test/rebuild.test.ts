@@ -8,6 +8,7 @@ import assert from 'node:assert/strict'
 import { after, type TestContext, test } from 'node:test'
 import type { Redis } from 'ioredis'
 import { SeededRandom } from '../bench/harness/seeded-random.ts'
+import { outcomes } from '../core/outcomes.ts'
 import { AsyncPostgres } from '../core/postgres/async-postgres.ts'
 import { type Admission, admitShards } from '../core/recovery/admission.ts'
 import { SaleStore } from '../core/redis/sale-store.ts'
@@ -56,7 +57,7 @@ async function sellAtRandom(shop: Shop, random: SeededRandom, clock: RedisClockS
   for (let n = 0; n < batches; n++) {
     await clock.set(random.between(-40, 40))
     const commands = Array.from({ length: random.between(1, 6) }, () => {
-      if (offered.length > 0 && random.chance(0.3)) return random.pick(offered)
+      if (offered.length > 0 && random.chance(0.4)) return { ...random.pick(offered), isRelease: random.chance(0.4) }
       return { item: random.between(0, items), user: `user-${random.below(6)}` }
     })
     const { nonces } = await shop.decide(commands)
@@ -101,6 +102,8 @@ test(`what is rebuilt is what was there (SEED=${seed})`, async (t) => {
   const clock = await stepRedisClock(admin)
   const random = new SeededRandom(seed)
   for (const shop of shops) await sellAtRandom(shop, random, clock)
+  const released = (await store.snapshot(2)).counts.get(outcomes.released.code) ?? 0
+  assert.ok(released > 0, 'the workload must release holds')
   await shops[0]?.decide([{ item: 1, sale: 3, user: 'ann' }])
   assert.equal((await (await startPersister(t, { db, redis: redis.connection })).drain()).code, 0)
   // All short holds have ended in a second before this one.

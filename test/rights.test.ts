@@ -87,6 +87,7 @@ const everyReply = [
   'refused',
   'refusedAfterRound',
 ]
+const everyRelease = ['released', 'released_again', 'release_sold', 'release_unknown', 'release_expired']
 const repliesInFewRuns = ['held', 'purchased', 'user_limit_reached', 'lent', 'received', 'rights_elsewhere', 'refused']
 
 test(`by the model nobody has more than the limit, and whoever waits has what its buyers have (SEED=${seed})`, async (t) => {
@@ -96,8 +97,17 @@ test(`by the model nobody has more than the limit, and whoever waits has what it
 })
 
 test(`by the model nobody has more than the limit where the clock steps back too (SEED=${seed})`, async (t) => {
-  const scenario = rightsScenario({ stepsBack: true, stepsMax: 120 })
-  await assertHolds(t, scenario, { protocol: 'whole', numRuns: runsOfModel, reaches: everyReply })
+  const scenario = rightsScenario({ stepsBack: true, stepsMax: 120, releases: true })
+  const reaches = [...everyReply, ...everyRelease]
+  await assertHolds(t, scenario, { protocol: 'whole', numRuns: runsOfModel, reaches })
+})
+
+test(`by the model nobody has more than the limit where releases are forgotten (SEED=${seed})`, async (t) => {
+  const scenario = revivingScenario({ losses: false, ended: 'by releases' })
+  await assertHolds(t, scenario, { protocol: 'whole', numRuns: runsOfModel, reaches: ['released', 'short', 'cut'] })
+  const withLosses = revivingScenario({ losses: true, ended: 'by releases' })
+  const reaches = ['released', 'short', 'cut', 'declared lost', 'disk lost']
+  await assertHolds(t, withLosses, { protocol: 'whole', drains: true, numRuns: runsOfModel, reaches })
 })
 
 test(`by the model nobody has more than the limit where disks are lost and shards declared lost (SEED=${seed})`, async (t) => {
@@ -124,8 +134,9 @@ test(`Redis' shards decide like those of the model, and nobody has more than the
 })
 
 test(`Redis' shards decide like the model where the clock steps back too (SEED=${seed})`, async (t) => {
-  const scenario = rightsScenario({ stepsBack: true, stepsMax: 60 })
-  await assertHolds(t, scenario, { protocol: 'whole', real, numRuns: runs, reaches: repliesInFewRuns })
+  const scenario = rightsScenario({ stepsBack: true, stepsMax: 60, releases: true })
+  const reaches = [...repliesInFewRuns, 'released', 'released_again']
+  await assertHolds(t, scenario, { protocol: 'whole', real, numRuns: runs, reaches })
 })
 
 test(`Redis' shards decide like the model where a clock brings holds to life whose rights went on (SEED=${seed})`, async (t) => {
@@ -232,6 +243,32 @@ test('a hold whose right went elsewhere is cut off, where its shard forgot that 
   const tally = new Tally()
   await play(scenario, { protocol: 'whole', real, tally })
   assert.deepEqual([tally.all['cut'], tally.all['code_expired'], tally.all['held']], [1, 1, 2])
+  const message = 'ann has 2 of 1'
+  await assert.rejects(play(scenario, { protocol: 'unsettled', real }), { name: 'AssertionError', message })
+})
+
+test('a hold that was released is cut off, where its shard forgot that and its right went elsewhere', async () => {
+  const steps: readonly RightsStep[] = [
+    { kind: 'batch', shard: 0, commands: [{ kind: 'checkout', ...ann, messages: [] }] },
+    { kind: 'save', shard: 0 },
+    {
+      kind: 'batch',
+      shard: 0,
+      commands: [
+        { kind: 'release', offer: 0 },
+        { kind: 'lend', user: 0, to: 1, messages: [] },
+      ],
+    },
+    { kind: 'batch', shard: 1, commands: [{ kind: 'checkout', ...ann, messages: [0] }] },
+    { kind: 'lose', shards: [0] },
+    { kind: 'finish' },
+    { kind: 'batch', shard: 0, commands: [{ kind: 'purchase', offer: 0 }] },
+  ]
+  const scenario = { shards: 3, limit: 1, steps }
+  const tally = new Tally()
+  await play(scenario, { protocol: 'whole', real, tally })
+  const { released, cut, held, code_expired } = tally.all
+  assert.deepEqual({ released, cut, held, code_expired }, { released: 1, cut: 1, held: 2, code_expired: 1 })
   const message = 'ann has 2 of 1'
   await assert.rejects(play(scenario, { protocol: 'unsettled', real }), { name: 'AssertionError', message })
 })

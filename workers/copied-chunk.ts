@@ -1,6 +1,13 @@
 import type { LogPosition } from '../core/log-position.ts'
 
-export const copiedTables = ['sales', 'checkout_attempts', 'purchase_attempts', 'purchases', 'right_transfers'] as const
+export const copiedTables = [
+  'sales',
+  'checkout_attempts',
+  'purchase_attempts',
+  'release_attempts',
+  'purchases',
+  'right_transfers',
+] as const
 export type CopiedTable = (typeof copiedTables)[number]
 
 /** What one transaction of the copy thread wrote. */

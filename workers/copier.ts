@@ -10,6 +10,7 @@ import {
   checkoutColumns,
   purchaseAttemptColumns,
   purchaseColumns,
+  releaseAttemptColumns,
   saleColumns,
   transferColumns,
 } from '../core/postgres/record-columns.ts'
@@ -83,6 +84,9 @@ export class Copier {
         partitions.into('purchase_attempts', (table) =>
           copyTable(postgres, `${table} (${purchaseAttemptColumns})`, rows.purchaseAttempts),
         )
+        partitions.into('release_attempts', (table) =>
+          copyTable(postgres, `${table} (${releaseAttemptColumns})`, rows.releaseAttempts),
+        )
         copyTable(postgres, `purchases (${purchaseColumns})`, rows.purchases)
         partitions.into('right_transfers', (table) =>
           copyTable(postgres, `${table} (${transferColumns})`, rows.transfers),
@@ -99,6 +103,7 @@ export class Copier {
           sales: rows.openedSales.length,
           checkout_attempts: rows.checkouts.rowCount,
           purchase_attempts: rows.purchaseAttempts.rowCount,
+          release_attempts: rows.releaseAttempts.rowCount,
           purchases: rows.purchases.rowCount,
           right_transfers: rows.transfers.rowCount,
         },

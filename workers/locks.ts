@@ -14,7 +14,14 @@ export function isLockTimeout(error: unknown): boolean {
  * @param partitions those that are written to
  */
 export function lockTables(postgres: Postgres, partitions: readonly string[]): void {
-  const tables = ['only checkout_attempts', 'only purchase_attempts', 'only right_transfers', 'sales', 'purchases']
+  const tables = [
+    'only checkout_attempts',
+    'only purchase_attempts',
+    'only release_attempts',
+    'only right_transfers',
+    'sales',
+    'purchases',
+  ]
   postgres.query(`lock table ${[...tables, ...partitions].join(', ')} in row exclusive mode`)
 }
 
@@ -41,7 +48,8 @@ function describeHolders(postgres: Postgres): string {
 const holdersQuery = `
   with tables as (
     select to_regclass(name)::oid as id
-    from unnest(array['sales', 'checkout_attempts', 'purchase_attempts', 'right_transfers', 'purchases', 'log_offsets']) name
+    from unnest(array['sales', 'checkout_attempts', 'purchase_attempts', 'release_attempts', 'right_transfers', 'purchases',
+                      'log_offsets']) name
   )
   select distinct pid, coalesce(nullif(application_name, ''), 'without a name') as name
   from pg_locks join pg_stat_activity using (pid)

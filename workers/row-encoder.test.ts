@@ -85,6 +85,39 @@ test('each purchase is a row, and one that sold is a purchase besides', () => {
   assert.deepEqual(lines(rows.purchases.text), [`${now}\t3\t1\t0\t7\t1\t${nonce}\tann`])
 })
 
+test('each release is a row of its own table, whoever the code has to be of', () => {
+  const { released, released_again, release_sold, release_of_another, purchased, code_of_another } = outcomes
+  const commands = [
+    [7, '1', `${nonce}-`, ''],
+    [7, '2', `${nonce}-@bob`, ''],
+    [7, '3', `${nonce}@ann`, ''],
+    [7, '4', `${nonce}-`, ''],
+    [7, '5', `${nonce}-@eve`, ''],
+    [7, '6', `${nonce}@eve`, ''],
+  ] as const
+  const decisions = [[released.code, 'ann'], [released_again.code, 'bob'], [purchased.code, 'ann'], [release_sold.code]]
+  const results = [nowMs, ...decisions.flat(), release_of_another.code, code_of_another.code]
+  const rows = encoded(batch(1, commands, results))
+  assert.deepEqual(lines(rows.releaseAttempts.text), [
+    `${now}\t3\t1\t0\t7\t1\t${nonce}\t11\tann`,
+    `${now}\t3\t1\t1\t7\t2\t${nonce}\t12\tbob`,
+    `${now}\t3\t1\t3\t7\t4\t${nonce}\t13\t\\N`,
+    `${now}\t3\t1\t4\t7\t5\t${nonce}\t17\t\\N`,
+  ])
+  assert.deepEqual(lines(rows.purchaseAttempts.text), [
+    `${now}\t3\t1\t2\t7\t3\t${nonce}\t21\tann`,
+    `${now}\t3\t1\t5\t7\t6\t${nonce}\t26\t\\N`,
+  ])
+  assert.equal(rows.purchases.rowCount, 1)
+})
+
+test('a release that was decided as a purchase can not be read, nor a purchase that was released', () => {
+  const malformed = { code: 'HC_LOG_MALFORMED' }
+  const { purchased, released } = outcomes
+  assert.throws(() => encoded(batch(1, [[7, '1', `${nonce}-`, '']], [nowMs, purchased.code, 'ann'])), malformed)
+  assert.throws(() => encoded(batch(1, [[7, '1', nonce, '']], [nowMs, released.code, 'ann'])), malformed)
+})
+
 test('purchases of a chunk stand in the order of their primary key, whole batches of it', () => {
   const { purchased } = outcomes
   const sold = (seq: number, items: readonly (readonly [sale: number, index: string])[]) =>

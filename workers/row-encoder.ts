@@ -1,15 +1,15 @@
 import { BatchReader, DecisionReader, decodeOpenedSale, type SaleTerms } from '../core/decisions.ts'
 import { Fault } from '../core/faults.ts'
 import type { LogPosition } from '../core/log-position.ts'
-import { outcomes } from '../core/outcomes.ts'
+import { type Outcome, outcomes } from '../core/outcomes.ts'
 import { transferKinds } from '../core/postgres/record-columns.ts'
 import { msPerDay } from '../core/time.ts'
 import { CopyText, copyField, copyNull, copyTime } from './copy-text.ts'
 import { ChunkReader, type LogChunk } from './log-chunk.ts'
 
 const textBytesInitial = 2 * 1024 * 1024
-/** Few rights move, and in sales of one shard none. */
-const transfersBytesInitial = 64 * 1024
+/** Few holds are given back, few rights move, and in sales of one shard none. */
+const fewBytesInitial = 64 * 1024
 /** The first moment of the year 10,000, which ISO 8601 writes in another way. */
 const momentMsMax = Date.UTC(10_000)
 
@@ -21,9 +21,10 @@ const momentMsMax = Date.UTC(10_000)
 export class RowEncoder {
   readonly checkouts = new CopyText(textBytesInitial)
   readonly purchaseAttempts = new CopyText(textBytesInitial)
+  readonly releaseAttempts = new CopyText(fewBytesInitial)
   /** In the order of the primary key, whose pages are then gone through once: half of what an index entry costs otherwise. */
   readonly purchases = new CopyText(textBytesInitial)
-  readonly transfers = new CopyText(transfersBytesInitial)
+  readonly transfers = new CopyText(fewBytesInitial)
   /** In the order in which they were opened. */
   openedSales: SaleTerms[] = []
   /** Days since 1970 (UTC) that the attempts fall on. */
@@ -38,6 +39,7 @@ export class RowEncoder {
   encode(chunk: LogChunk): { readonly through: LogPosition; readonly entries: number } {
     this.checkouts.clear()
     this.purchaseAttempts.clear()
+    this.releaseAttempts.clear()
     this.purchases.clear()
     this.transfers.clear()
     this.openedSales = []
@@ -78,6 +80,7 @@ export class RowEncoder {
     let checkoutCount = 0
     let attempts = ''
     let attemptCount = 0
+    const releases: string[] = []
     const sold: SoldRow[] = []
     let expiresAtMs = 0
     let expiresAt = ''
@@ -94,8 +97,7 @@ export class RowEncoder {
       read++
       if (!decisions.isDecided || decisions.received.length > 0) {
         if (!decisions.isPlaced) continue
-        const of = `${time}\t${shard}\t${entry.epoch}\t${entry.seq}\t${n}`
-        transfers.push(...movedRights(commands, decisions, of))
+        transfers.push(...movedRights(commands, decisions, `${time}\t${shard}\t${entry.epoch}\t${entry.seq}\t${n}`))
         if (!decisions.isDecided) {
           n++
           continue
@@ -106,10 +108,8 @@ export class RowEncoder {
       if (commands.user !== '') {
         let hold = `${copyNull}\t${copyNull}\n`
         if (outcome === 'held' || outcome === 'held_again') {
-          if (decisions.expiresAtMs !== expiresAtMs) {
-            expiresAtMs = decisions.expiresAtMs
-            expiresAt = copyTime(expiresAtMs)
-          }
+          if (decisions.expiresAtMs !== expiresAtMs) expiresAt = copyTime(decisions.expiresAtMs)
+          expiresAtMs = decisions.expiresAtMs
           hold = `${copyField(outcome === 'held' ? commands.nonce : decisions.nonce)}\t${expiresAt}\n`
         }
         checkouts += `${place}${copyField(commands.user)}\t${outcomes[outcome].code}\t${hold}`
@@ -117,18 +117,21 @@ export class RowEncoder {
         continue
       }
       const nonce = copyField(commands.nonce)
-      const known = outcome === 'purchased' || outcome === 'purchased_again'
-      const user = known ? copyField(decisions.user) : copyNull
-      attempts += `${place}${nonce}\t${outcomes[outcome].code}\t${user}\n`
-      attemptCount++
-      if (outcome === 'purchased') {
-        sold.push({ sale, index: Number(index), row: `${place}${nonce}\t${user}\n` })
+      const user = isKnownWhose(outcome) ? copyField(decisions.user) : copyNull
+      const attempt = `${place}${nonce}\t${outcomes[outcome].code}\t${user}\n`
+      if (commands.isRelease) {
+        releases.push(attempt)
+        continue
       }
+      attempts += attempt
+      attemptCount++
+      if (outcome === 'purchased') sold.push({ sale, index: Number(index), row: `${place}${nonce}\t${user}\n` })
     }
     if (decisions.next()) throw malformed(`${read} commands have more replies`)
     this.days.add(Math.floor(nowMs / msPerDay))
     this.checkouts.add(checkouts, checkoutCount)
     this.purchaseAttempts.add(attempts, attemptCount)
+    this.releaseAttempts.add(releases.join(''), releases.length)
     this.#sold.push(...sold)
     this.transfers.add(transfers.join(''), transfers.length)
   }
@@ -139,6 +142,19 @@ interface SoldRow {
   readonly sale: number
   readonly index: number
   readonly row: string
+}
+
+/** Of a code's purchase or release: whether the decision says whose it is. */
+function isKnownWhose(outcome: Outcome): boolean {
+  switch (outcome) {
+    case 'purchased':
+    case 'purchased_again':
+    case 'released':
+    case 'released_again':
+      return true
+    default:
+      return false
+  }
 }
 
 /** Rows of what a command's receipts brought, and of what a loan gave away. `of`: when and where that was decided. */
@@ -163,9 +179,11 @@ function openedSale({ message }: ChunkReader): SaleTerms {
 }
 
 /** The log is not only ours to write, and msgpack holds anything. */
-function isWellTyped({ sale, index, nonce, user }: BatchReader, decisions: DecisionReader): boolean {
+function isWellTyped(commands: BatchReader, decisions: DecisionReader): boolean {
+  const { sale, index, nonce, user } = commands
   if (!Number.isSafeInteger(sale) || typeof index !== 'string' || typeof nonce !== 'string' || typeof user !== 'string')
     return false
+  if (decisions.isDecided && commands.isRelease !== (outcomes[decisions.outcome].operation === 'release')) return false
   switch (decisions.reply) {
     case 'held':
       return isMoment(decisions.expiresAtMs)
@@ -173,6 +191,8 @@ function isWellTyped({ sale, index, nonce, user }: BatchReader, decisions: Decis
       return isMoment(decisions.expiresAtMs) && typeof decisions.nonce === 'string'
     case 'purchased':
     case 'purchased_again':
+    case 'released':
+    case 'released_again':
       return typeof decisions.user === 'string'
     case 'lent':
       return user !== '' && /^\d{1,2}$/.test(index) && decisions.lent[Number(index)] !== undefined

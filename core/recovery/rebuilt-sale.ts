@@ -1,15 +1,16 @@
 import type { SaleTerms } from '../decisions.ts'
-import { encodeItemEntry, type ItemEntry } from '../redis/item-entry.ts'
+import { encodeItemEntry, encodeReleasedItem, type ItemEntry } from '../redis/item-entry.ts'
 import type { RebuildWriter, SalePart } from '../redis/rebuild-writer.ts'
 import { encodeUserEntry } from '../redis/user-entry.ts'
 import type { Queries } from './record-head.ts'
 import {
+  type HeldRow,
   heldItems,
-  type ItemRow,
   lapsedNonces,
   outcomeCounts,
   type SalePartOnRecord,
   type SlotRow,
+  type SoldRow,
   slotsInOrder,
   soldItems,
 } from './sales-on-record.ts'
@@ -72,18 +73,19 @@ export class RebuiltSale {
     )
   }
 
-  readonly #soldItem = ({ item, user, nonce, atMs }: ItemRow): [string, Buffer] => {
+  readonly #soldItem = ({ item, user, nonce, atMs }: SoldRow): [string, Buffer] => {
     this.sold += 1
     return [item, this.#itemEntry({ state: 'sold', nonce, user, atMs })]
   }
 
-  readonly #heldItem = ({ item, user, nonce, atMs }: ItemRow): [string, Buffer] => {
-    if (atMs > this.#nowMs) {
+  readonly #heldItem = ({ item, user, nonce, endMs }: HeldRow): [string, Buffer] => {
+    if (endMs === null) return [item, encodeReleasedItem({ nonce, user })]
+    if (endMs > this.#nowMs) {
       this.held += 1
-      const second = Math.floor(atMs / 1_000)
+      const second = Math.floor(endMs / 1_000)
       this.#holds.set(second, (this.#holds.get(second) ?? 0) + 1)
     }
-    return [item, this.#itemEntry({ state: 'held', nonce, user, atMs })]
+    return [item, this.#itemEntry({ state: 'held', nonce, user, atMs: endMs })]
   }
 
   readonly #takeSlot = (row: SlotRow): void => this.#slotsOf(row.user).take(row)

@@ -7,6 +7,7 @@ import { type OutcomeCount, saleTermsColumns } from '../postgres/recorded-sales.
 import type { Queries } from './record-head.ts'
 
 const held = outcomes.held.code
+const released = outcomes.released.code
 
 /** A sale's part in one shard: what stands in that shard's log. */
 export interface SalePartOnRecord {
@@ -19,13 +20,21 @@ export interface SalePartOnRecord {
 /** The part of the sale $1 of $2 shards that is in the shard $3: a condition on item_index, as the SQL function shard_of has it. */
 const isInPart = '(item_index - 1 + $2::int) % $2::int = $3::int'
 
-/** A purchase, or the newest hold of an item that was not purchased. Times in ms since the epoch. */
-export interface ItemRow {
+interface ItemRow {
   readonly item: string
   readonly user: string
   readonly nonce: string
-  /** Of the purchase; of a hold its end. */
+}
+
+export interface SoldRow extends ItemRow {
+  /** Ms since the epoch. */
   readonly atMs: number
+}
+
+/** The newest hold of an item that was not purchased. */
+export interface HeldRow extends ItemRow {
+  /** Ms since the epoch; null: it was released. */
+  readonly endMs: number | null
 }
 
 /**
@@ -42,7 +51,7 @@ export async function liveSales(session: Queries, shard: number, nowMs: number):
 }
 
 /** What was sold of the part. */
-export function soldItems(session: Queries, part: SalePartOnRecord): AsyncIterable<ItemRow[]> {
+export function soldItems(session: Queries, part: SalePartOnRecord): AsyncIterable<SoldRow[]> {
   const text = `
     select item_index::text as item, user_id as user, nonce, (extract(epoch from purchased_at) * 1000)::float8 as "atMs"
     from purchases where sale_id = $1 and ${isInPart}`
@@ -50,21 +59,24 @@ export function soldItems(session: Queries, part: SalePartOnRecord): AsyncIterab
 }
 
 /** The newest hold of every item of the part that was not sold, oldest first. It may have ended. */
-export function heldItems(session: Queries, part: SalePartOnRecord): AsyncIterable<ItemRow[]> {
+export function heldItems(session: Queries, part: SalePartOnRecord): AsyncIterable<HeldRow[]> {
   const text = `
-    select item_index::text as item, user_id as user, nonce, (extract(epoch from expires_at) * 1000)::float8 as "atMs"
+    select item_index::text as item, user_id as user, nonce,
+           case when is_released then null else (extract(epoch from expires_at) * 1000)::float8 end as "endMs"
     from (select distinct on (item_index) item_index, user_id, nonce, expires_at, epoch, batch, n
           from checkout_attempts where sale_id = $1 and outcome = ${held} and ${isInPart}
           order by item_index, epoch desc, batch desc, n desc) newest
+    left join (select distinct item_index, nonce, true as is_released
+               from release_attempts where sale_id = $1 and outcome = ${released}) released using (item_index, nonce)
     where not exists (select from purchases p where p.sale_id = $1 and p.item_index = newest.item_index)
     order by epoch, batch, n`
   return pages(session, 'held_items', text, part)
 }
 
-/** What changed a user's entry: a hold, the purchase of one, or a right that went or came. Times in ms since the epoch. */
+/** What changed a user's entry: a hold, the purchase or release of one, or a right that went or came. Times in ms since the epoch. */
 export interface SlotRow {
   readonly user: string
-  readonly what: 'held' | 'purchased' | 'lent' | 'got'
+  readonly what: 'held' | 'purchased' | 'released' | 'lent' | 'got'
   readonly atMs: number
   /** End of the hold; null for a right. */
   readonly endMs: number | null
@@ -87,6 +99,9 @@ export function slotsInOrder(session: Queries, part: SalePartOnRecord): AsyncIte
           select p.user_id, 'purchased', purchased_at, expires_at, null, null, p.epoch, p.batch, p.n
           from purchases p join held using (nonce) where p.sale_id = $1
           union all
+          select held.user_id, 'released', r.decided_at, expires_at, null, null, r.epoch, r.batch, r.n
+          from release_attempts r join held using (nonce) where r.sale_id = $1 and r.outcome = ${released}
+          union all
           select user_id, case kind when ${transferKinds.got} then 'got' else 'lent' end, decided_at, null, peer, total,
                  epoch, batch, n
           from right_transfers where sale_id = $1 and shard = $3) slots
@@ -94,13 +109,14 @@ export function slotsInOrder(session: Queries, part: SalePartOnRecord): AsyncIte
   return pages(session, 'slots', text, part)
 }
 
-/** The nonces of holds of the part whose item was taken over after they had ended. */
+/** The nonces of holds of the part whose item was taken over after they had ended. Codes that were released are forgotten. */
 export function lapsedNonces(session: Queries, part: SalePartOnRecord): AsyncIterable<{ nonce: string }[]> {
   const text = `
     select nonce
     from (select nonce, row_number() over (partition by item_index order by epoch desc, batch desc, n desc) as age
           from checkout_attempts where sale_id = $1 and outcome = ${held} and ${isInPart}) holds
-    where age > 1`
+    where age > 1 and not exists (
+      select from release_attempts r where r.sale_id = $1 and r.outcome = ${released} and r.nonce = holds.nonce)`
   return pages(session, 'lapsed_nonces', text, part)
 }
 
@@ -120,7 +136,8 @@ export async function outcomeCounts(session: Queries, part: SalePartOnRecord): P
     select outcome, sum(count)::float8 as count, (extract(epoch from max(decided_at)) * 1000)::float8 as "newestMs"
     from (select outcome, decided_at, 1 as count
           from (select item_index, outcome, decided_at from checkout_attempts where sale_id = $1
-                union all select item_index, outcome, decided_at from purchase_attempts where sale_id = $1) attempts
+                union all select item_index, outcome, decided_at from purchase_attempts where sale_id = $1
+                union all select item_index, outcome, decided_at from release_attempts where sale_id = $1) attempts
           where ${isInPart}
           union all
           select outcome, latest_at, rows from retired_counts

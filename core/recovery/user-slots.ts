@@ -41,6 +41,9 @@ export class UserSlots {
       case 'purchased':
         this.purchased(endMs ?? 0)
         break
+      case 'released':
+        this.released(endMs ?? 0)
+        break
       case 'lent':
         this.lent(peer ?? 0, { total: total ?? 0, atMs })
         break
@@ -66,6 +69,10 @@ export class UserSlots {
 
   purchased(endMs: number): void {
     this.#purchases += 1
+    this.released(endMs)
+  }
+
+  released(endMs: number): void {
     const at = this.#ends.indexOf(endMs)
     if (at >= 0) this.#ends.splice(at, 1)
   }

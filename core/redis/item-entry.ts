@@ -2,7 +2,7 @@ import { nonceLength } from '../ids.ts'
 
 /** What Redis has of an item that somebody has touched. */
 export interface ItemEntry {
-  /** held: the latest hold, which may have expired. */
+  /** held: the latest hold, which may have expired, or was released: see encodeReleasedItem. */
   readonly state: 'held' | 'sold'
   /** Last part of the code of that hold, which for a sold item is the one that bought it: a secret of its buyer's. */
   readonly nonce: string
@@ -23,6 +23,11 @@ export function encodeItemEntry({ state, nonce, user, atMs }: ItemEntry, opensAt
   const entry = Buffer.from(`${letters[state]}${nonce}\0\0\0\0${user}`)
   entry.writeUInt32BE(atMs - opensAtMs, timeAt)
   return entry
+}
+
+/** Of a hold that was released: it ends at the sale's opening, before which nobody has held anything. */
+export function encodeReleasedItem({ nonce, user }: Pick<ItemEntry, 'nonce' | 'user'>): Buffer {
+  return encodeItemEntry({ state: 'held', nonce, user, atMs: 0 }, 0)
 }
 
 /** undefined when the entry has no known form. */

@@ -8,6 +8,7 @@ import {
   checkoutColumns,
   purchaseAttemptColumns,
   purchaseColumns,
+  releaseAttemptColumns,
   saleColumns,
   transferColumns,
   transferKinds,
@@ -46,6 +47,12 @@ export function proofSteps(nowMs: number): ProofStep[] {
     step(
       'a row of purchase_attempts',
       `insert into purchase_attempts (${purchaseAttemptColumns})
+       values ($1, 0, 0, 0, $2, 1, $3, 0, null)`,
+      [time, sale, nonce],
+    ),
+    step(
+      'a row of release_attempts',
+      `insert into release_attempts (${releaseAttemptColumns})
        values ($1, 0, 0, 0, $2, 1, $3, 0, null)`,
       [time, sale, nonce],
     ),

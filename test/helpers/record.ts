@@ -72,6 +72,8 @@ export function recordedAttempts(postgres: Postgres): RecordedAttempt[] {
       select epoch, batch, n, outcome, sale_id, item_index, user_id, nonce from checkout_attempts
       union all
       select epoch, batch, n, outcome, sale_id, item_index, user_id, nonce from purchase_attempts
+      union all
+      select epoch, batch, n, outcome, sale_id, item_index, user_id, nonce from release_attempts
     ) attempts
     order by epoch, batch, n`)
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import {
+  afterCode,
   afterNonce,
   BatchWriter,
   DecisionReader,
@@ -29,6 +30,7 @@ export type RightsCommand =
       readonly isLastWord?: boolean
     }
   | { readonly kind: 'purchase'; readonly index: number; readonly nonce: string }
+  | { readonly kind: 'release'; readonly index: number; readonly nonce: string }
   | { readonly kind: 'lend'; readonly to: number; readonly user: string; readonly receipts?: readonly Receipt[] }
 
 /** What a command gets, with those details that the reply has. Times in ms since the epoch. */
@@ -116,8 +118,11 @@ function addTo(writer: BatchWriter, sale: number, command: RightsCommand): void 
       break
     }
     case 'purchase':
-      writer.add(sale, String(command.index), command.nonce, '')
+    case 'release': {
+      const isRelease = command.kind === 'release'
+      writer.add(sale, String(command.index), command.nonce + afterCode({ isRelease }), '')
       break
+    }
     case 'lend':
       writer.add(sale, String(command.to), lendNonce + afterNonce(command.receipts ?? []), command.user)
   }
@@ -141,7 +146,7 @@ function replyOf(reader: DecisionReader): RightsReply {
     ...(details.includes('nonce') ? { nonce } : {}),
     ...(details.includes('user') ? { user } : {}),
     ...(details.some((name) => name === 'hold_ms' || name === 'expires_in_ms') ? { expiresAtMs } : {}),
-    ...(details.includes('user') ? { purchasedAtMs } : {}),
+    ...(reply === 'purchased' || reply === 'purchased_again' ? { purchasedAtMs } : {}),
     ...(details.includes('shards') ? { shards } : {}),
     ...(details.includes('rows') ? { epoch, lent, got } : {}),
   }

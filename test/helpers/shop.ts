@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 
-import { BatchWriter, DecisionReader } from '../../core/decisions.ts'
+import { afterCode, BatchWriter, DecisionReader } from '../../core/decisions.ts'
 import { NonceSource } from '../../core/ids.ts'
 import type { Outcome } from '../../core/outcomes.ts'
 import type { SaleStore } from '../../core/redis/sale-store.ts'
@@ -10,8 +10,11 @@ const ttlSeconds = 86_400
 
 interface Command {
   readonly item: number
-  /** Without one it is a purchase. */
+  /** Without one it is a purchase, or a release. */
   readonly user?: string
+  readonly isRelease?: boolean
+  /** Whose the code has to be. */
+  readonly buyer?: string
   readonly nonce?: string
   /** Another than the shop's. */
   readonly sale?: number
@@ -33,7 +36,9 @@ export class Shop {
     const batch = new BatchWriter(intervalMs)
     const nonces = commands.map(({ nonce }) => nonce ?? this.#nonces.next())
     for (const [n, command] of commands.entries()) {
-      batch.add(command.sale ?? this.sale, String(command.item), nonces[n] ?? '', command.user ?? '')
+      const { sale = this.sale, item, user = '', buyer, isRelease = false } = command
+      const addition = user === '' ? afterCode({ buyer, isRelease }) : ''
+      batch.add(sale, String(item), `${nonces[n] ?? ''}${addition}`, user)
     }
     const { results } = await this.#store.decide(batch.encode())
     const decision = new DecisionReader(results)

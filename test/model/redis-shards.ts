@@ -125,13 +125,22 @@ export class RedisShards implements RealShards {
       assert.deepEqual(users, entriesOf(model), `users of shard ${number}`)
       const named = [...counts].map(([code, count]) => [replyByCode[code], count] as const)
       assert.deepEqual(new Map(named), model.counts, `counts of shard ${number}`)
-      assert.deepEqual(new Map<number, object>([...sold, ...held]), itemsOf(model), `items of shard ${number}`)
+      assert.deepEqual(new Map<number, object>([...sold, ...held]), this.#itemsOf(model), `items of shard ${number}`)
     }
     this.#assertWithinLimit(
       found,
       shards.map(({ isAdmitted }) => isAdmitted),
       nowMs,
     )
+  }
+
+  #itemsOf({ items }: ModelShard): Map<number, object> {
+    const opensAtMs = this.#startMs - openMs
+    const entries = [...items].map(([index, { nonce, user, expiresAtMs, purchasedAtMs, isReleased }]) => {
+      const end = { expiresAtMs: isReleased ? opensAtMs : expiresAtMs }
+      return [index, { user, nonce, ...(purchasedAtMs === undefined ? end : { purchasedAtMs }) }] as const
+    })
+    return new Map(entries)
   }
 
   /** By what Redis has alone, once by what takes up the limit, once by the items that were sold. */
@@ -184,14 +193,6 @@ function entriesOf({ buyers }: ModelShard): Map<string, UserEntry> {
     const moved = rights.filter((each) => each.lent > 0 || each.got > 0)
     const holdsExpireAtMs = ends.toSorted((a, b) => a - b)
     return [user, { purchases: bought, holdsExpireAtMs, rights: moved }] as const
-  })
-  return new Map(entries)
-}
-
-function itemsOf({ items }: ModelShard): Map<number, object> {
-  const entries = [...items].map(([index, { nonce, user, expiresAtMs, purchasedAtMs }]) => {
-    const time = purchasedAtMs === undefined ? { expiresAtMs } : { purchasedAtMs }
-    return [index, { user, nonce, ...time }] as const
   })
   return new Map(entries)
 }

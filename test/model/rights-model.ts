@@ -18,6 +18,7 @@ interface Hold {
   readonly user: string
   readonly expiresAtMs: number
   purchasedAtMs?: number
+  isReleased?: boolean
 }
 
 /** What a shard knows of a user. */
@@ -52,6 +53,8 @@ interface ShardState {
 
 /** A state that can be put back, and neither read nor changed. */
 export type ShardCopy = Readonly<ShardState> & { readonly isCopy: true }
+
+type CodeCommand = Extract<RightsCommand, { kind: 'purchase' | 'release' }>
 
 const undecided: ReadonlySet<Reply> = new Set<Reply>([
   'lent',
@@ -127,6 +130,7 @@ export class ModelShard {
     if (command.kind !== 'lend' && (command.index - 1) % shards !== this.number)
       return { reply: 'misplaced', shards, received: [] }
     if (command.kind === 'purchase') return { ...this.#purchase(command, nowMs), received: [] }
+    if (command.kind === 'release') return { ...this.#release(command, nowMs), received: [] }
     const received = this.#receive(command.user, command.receipts ?? [])
     const reply = command.kind === 'lend' ? this.#lend(command, nowMs) : this.#checkout(command, nowMs)
     return { ...reply, received }
@@ -139,7 +143,7 @@ export class ModelShard {
     const latest = this.#state.items.get(index)
     if (latest?.purchasedAtMs !== undefined) return { reply: 'item_sold' }
     const buyer = this.#buyer(user)
-    const live = latest !== undefined && nowMs < latest.expiresAtMs ? latest : undefined
+    const live = latest !== undefined && !latest.isReleased && nowMs < latest.expiresAtMs ? latest : undefined
     if (live && live.user !== user) return { reply: 'item_held', expiresAtMs: live.expiresAtMs }
     if (live && buyer.ends.includes(live.expiresAtMs))
       return { reply: 'held_again', nonce: live.nonce, expiresAtMs: live.expiresAtMs }
@@ -155,25 +159,43 @@ export class ModelShard {
     buyer.ends.push(expiresAtMs)
     this.#recordHold(user, buyer, { nowMs, expiresAtMs })
     this.#state.buyers.set(user, buyer)
-    if (latest) this.#state.lapsed.add(latest.nonce)
+    if (latest && !latest.isReleased) this.#state.lapsed.add(latest.nonce)
     this.#state.items.set(index, { nonce, user, expiresAtMs })
     return { reply: 'held', expiresAtMs }
   }
 
-  #purchase({ index, nonce }: RightsCommand & { kind: 'purchase' }, nowMs: number): Omit<RightsReply, 'received'> {
+  #purchase({ index, nonce }: CodeCommand, nowMs: number): Omit<RightsReply, 'received'> {
     const hold = this.#state.items.get(index)
     if (hold?.nonce !== nonce) return { reply: hold && this.#state.lapsed.has(nonce) ? 'code_expired' : 'code_unknown' }
-    const { user, expiresAtMs, purchasedAtMs } = hold
+    const { user, purchasedAtMs } = hold
     if (purchasedAtMs !== undefined) return { reply: 'purchased_again', user, purchasedAtMs }
+    if (!this.#endHold(hold, nowMs)) return { reply: 'code_expired' }
+    this.#buyer(user).bought += 1
+    hold.purchasedAtMs = nowMs
+    return { reply: 'purchased', user, purchasedAtMs: nowMs }
+  }
+
+  #release({ index, nonce }: CodeCommand, nowMs: number): Omit<RightsReply, 'received'> {
+    const hold = this.#state.items.get(index)
+    if (hold?.nonce !== nonce)
+      return { reply: hold && this.#state.lapsed.has(nonce) ? 'release_expired' : 'release_unknown' }
+    const { user } = hold
+    if (hold.purchasedAtMs !== undefined) return { reply: 'release_sold' }
+    if (hold.isReleased) return { reply: 'released_again', user }
+    if (!this.#endHold(hold, nowMs)) return { reply: 'release_expired' }
+    hold.isReleased = true
+    return { reply: 'released', user }
+  }
+
+  /** Takes a live hold from its user's. @returns whether it was alive */
+  #endHold({ user, expiresAtMs, isReleased }: Hold, nowMs: number): boolean {
     const buyer = this.#buyer(user)
     const end = buyer.ends.indexOf(expiresAtMs)
-    if (nowMs >= expiresAtMs || end < 0) return { reply: 'code_expired' }
+    if (isReleased || nowMs >= expiresAtMs || end < 0) return false
     buyer.ends.splice(end, 1)
     const recorded = buyer.onRecord.ends.indexOf(expiresAtMs)
     if (recorded >= 0) buyer.onRecord.ends.splice(recorded, 1)
-    buyer.bought += 1
-    hold.purchasedAtMs = nowMs
-    return { reply: 'purchased', user, purchasedAtMs: nowMs }
+    return true
   }
 
   /** What has ended is cut off before it is counted: its right may go elsewhere, and a clock must not bring it back. */

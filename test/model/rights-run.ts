@@ -32,7 +32,7 @@ export type SymbolicCommand =
       readonly messages: readonly number[]
       readonly isLastWord: boolean
     }
-  | { readonly kind: 'purchase'; readonly offer: number }
+  | { readonly kind: 'purchase' | 'release'; readonly offer: number }
   | { readonly kind: 'lend'; readonly user: number; readonly to: number; readonly messages: readonly number[] }
 
 export const users = ['ann', 'bob:1'] as const
@@ -228,10 +228,11 @@ export class RightsRun {
         const index = number + 1 + (command.item % itemsPerShard) * shards + (command.isStray ? 1 : 0)
         return { kind: 'checkout', index, nonce: this.#offer(index), user, receipts, isLastWord: command.isLastWord }
       }
-      case 'purchase': {
+      case 'purchase':
+      case 'release': {
         const here = this.#offers.filter(({ index }) => (index - 1) % shards === number)
         const { index, nonce } = here[command.offer % Math.max(1, here.length)] ?? { index: number + 1, nonce: noOffer }
-        return { kind: 'purchase', index, nonce }
+        return { kind: command.kind, index, nonce }
       }
       case 'lend': {
         const user = users[command.user % users.length] as string

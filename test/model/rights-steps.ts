@@ -15,21 +15,23 @@ const rarely = fc.oneof({ weight: 12, arbitrary: fc.constant(false) }, { weight:
 const user = fc.nat({ max: 1 })
 const few = fc.nat({ max: 59 })
 
-const command: fc.Arbitrary<SymbolicCommand> = fc.oneof(
-  {
-    weight: 5,
-    arbitrary: fc.record({
-      kind: fc.constant('checkout' as const),
-      user,
-      item: few,
-      isStray: rarely,
-      messages,
-      isLastWord: rarely,
-    }),
-  },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('purchase' as const), offer: pick }) },
-  { weight: 3, arbitrary: fc.record({ kind: fc.constant('lend' as const), user, to: few, messages }) },
-)
+const commandOf = (releases: boolean): fc.Arbitrary<SymbolicCommand> =>
+  fc.oneof(
+    { weight: releases ? 2 : 0, arbitrary: fc.record({ kind: fc.constant('release' as const), offer: pick }) },
+    {
+      weight: 5,
+      arbitrary: fc.record({
+        kind: fc.constant('checkout' as const),
+        user,
+        item: few,
+        isStray: rarely,
+        messages,
+        isLastWord: rarely,
+      }),
+    },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant('purchase' as const), offer: pick }) },
+    { weight: 3, arbitrary: fc.record({ kind: fc.constant('lend' as const), user, to: few, messages }) },
+  )
 
 const forwards = fc.integer({ min: 1, max: holdMs })
 const anywhere = fc.integer({ min: -holdMs - 2_000, max: holdMs + 2_000 })
@@ -42,7 +44,10 @@ const lossOf: fc.Arbitrary<RightsStep> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('rebuild' as const), shard: few }) },
 )
 
-function stepOf(clock: fc.Arbitrary<number>, losses: boolean): fc.Arbitrary<RightsStep> {
+function stepOf(
+  clock: fc.Arbitrary<number>,
+  { losses, releases }: { losses: boolean; releases: boolean },
+): fc.Arbitrary<RightsStep> {
   return fc.oneof(
     { weight: losses ? 8 : 0, arbitrary: lossOf },
 
@@ -51,7 +56,7 @@ function stepOf(clock: fc.Arbitrary<number>, losses: boolean): fc.Arbitrary<Righ
       arbitrary: fc.record({
         kind: fc.constant('batch' as const),
         shard: few,
-        commands: fc.array(command, { minLength: 1, maxLength: 4 }),
+        commands: fc.array(commandOf(releases), { minLength: 1, maxLength: 4 }),
       }),
     },
     { weight: 3, arbitrary: fc.record({ kind: fc.constant('round' as const), user, item: few }) },
@@ -79,14 +84,16 @@ export interface RightsScenario {
 /**
  * @param options.stepsBack whether the clock does
  * @param options.losses whether shards lose what Postgres doesn't have, and are declared lost
+ * @param options.releases whether holds are given back: a shard that forgets that is like one whose clock stepped back
  */
 export function rightsScenario(options: {
   stepsBack: boolean
   stepsMax: number
   losses?: boolean
+  releases?: boolean
 }): fc.Arbitrary<RightsScenario> {
-  const { stepsBack, stepsMax, losses = false } = options
-  const step = stepOf(stepsBack ? anywhere : forwards, losses)
+  const { stepsBack, stepsMax, losses = false, releases = false } = options
+  const step = stepOf(stepsBack ? anywhere : forwards, { losses, releases })
   return fc.record({
     shards: fc.oneof(
       { weight: 1, arbitrary: fc.constant(1) },
@@ -127,11 +134,25 @@ function clockBy(...stepsMs: number[]): fc.Arbitrary<RightsStep> {
   return fc.record({ kind: fc.constant('clock' as const), stepMs: fc.constantFrom(...stepsMs) })
 }
 
+/** Of a shard: so many of the codes that were offered there. */
+function releasesAt(shard: number): RightsStep {
+  const commands = Array.from({ length: 6 }, (_, offer) => ({ kind: 'release' as const, offer }))
+  return { kind: 'batch', shard, commands }
+}
+
 /**
- * Worlds in which all holds of a buyer have ended when its few rights go on, and a clock that steps back brings to life what
- * shards have that forget that.
+ * Worlds in which all holds of a buyer have ended when its few rights go on, and what shards have that forget that comes to
+ * life: by a clock that steps back, or because the holds were released.
  */
-export function revivingScenario({ losses }: { losses: boolean }): fc.Arbitrary<RightsScenario> {
+export function revivingScenario({
+  losses,
+  ended = 'by the clock',
+}: {
+  losses: boolean
+  ended?: 'by the clock' | 'by releases'
+}): fc.Arbitrary<RightsScenario> {
+  const isReleased = ended === 'by releases'
+  const releases = fc.constant([0, 1, 2, 3].map(releasesAt))
   const loss = fc.array(losses ? fc.oneof(lostTogether, lossOf) : lostTogether, {
     minLength: 1,
     maxLength: losses ? 4 : 1,
@@ -139,10 +160,10 @@ export function revivingScenario({ losses }: { losses: boolean }): fc.Arbitrary<
   const part = fc
     .tuple(
       moves,
-      clockBy(holdMs),
+      isReleased ? releases : clockBy(holdMs),
       moves,
       loss,
-      clockBy(0, -1, -holdMs),
+      clockBy(...(isReleased ? [0] : [0, -1, -holdMs])),
       moves,
       fc.constant<RightsStep>({ kind: 'finish' }),
     )

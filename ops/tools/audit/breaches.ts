@@ -17,6 +17,7 @@ export const checks = {
   attempt_unlike_purchase: 'the accepted purchase attempts are the purchases',
   retired_differs: 'what is kept of retired days fits the rest',
   holder_differs: 'every purchase is by who held the item, with the code of that hold, while it was alive',
+  release_differs: 'every release is of a live hold, with its code, once; and Redis has those on record and no others',
   outside_sale: 'what was decided in a sale names a sale on record, and an item and a time of it',
   sale_forgotten: 'Redis knows every sale that is not over',
   terms_differ: 'a sale has the same terms in Redis and in Postgres',

@@ -158,6 +158,7 @@ function comparePart(redis: RedisSale, context: SaleContext): PartReport {
   const onRecord = {
     terms: recorded.get(sale),
     purchases,
+    released: record.released({ sale, shard, shards }, position),
     counts,
     latestMs: Math.max(latestMs, movedMs),
     rights,

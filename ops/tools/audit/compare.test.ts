@@ -37,6 +37,7 @@ const redis: RedisSale = {
 const recorded: RecordedSale = {
   terms,
   purchases: redis.sold,
+  released: new Set<string>(),
   counts: redis.counts,
   latestMs: 990,
   rights: [],
@@ -63,6 +64,17 @@ function breachesOf(changed: Changed) {
 
 test('equal sides are no breach, and a hold that expires at this moment takes no slot', () => {
   assert.deepEqual(breachesOf({}), {})
+})
+
+test('what was released is over in Redis and on record, and a release that Postgres has not yet is no breach', () => {
+  const [ofBob, ofCarl] = ['BBBBBBBBBBBBBBBB', 'CCCCCCCCCCCCCCCC']
+  const held = new Map([...redis.held, [3, { user: 'carl', nonce: ofCarl, expiresAtMs: terms.opensAtMs }]])
+  assert.deepEqual(breachesOf({ redis: { held }, recorded: { released: new Set([ofCarl]) } }), {})
+  assert.deepEqual(breachesOf({ redis: { held }, isComplete: false }), {})
+  const of = (item: number, user: string, problem: string) => ({ release_differs: [{ problem, sale: 7, item, user }] })
+  assert.deepEqual(breachesOf({ redis: { held } }), of(3, 'carl', 'the release is not on record'))
+  const kept = { recorded: { released: new Set([ofBob]) }, isComplete: false }
+  assert.deepEqual(breachesOf(kept), of(2, 'bob', 'Redis has not given the hold back'))
 })
 
 test("a hold that lives on in one entry alone is a breach, unless it had ended before Redis' clock stepped back", () => {

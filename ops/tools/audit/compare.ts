@@ -13,6 +13,8 @@ export interface RecordedSale {
   readonly terms: SaleTerms | undefined
   /** Item index -> purchase. */
   readonly purchases: ReadonlyMap<number, Purchase>
+  /** Nonces of holds that were given back. */
+  readonly released: ReadonlySet<string>
   /** Outcome code -> attempts. */
   readonly counts: ReadonlyMap<number, number>
   /** When the last attempt was decided by Redis' clock, or the last right moved: it may have been set back since. */
@@ -41,6 +43,7 @@ export function compareSale(redis: RedisSale, recorded: RecordedSale, options: C
   compareUsers({ ...redis, nowMs: Math.max(redis.nowMs, recorded.latestMs) }, options.breaches)
   compareTerms(redis, recorded.terms, options)
   comparePurchases(redis, recorded, options)
+  compareReleases(redis, recorded, options)
   compareBuyers(redis, recorded, options)
   compareCounts({ of: part, redis: redis.counts, postgres: recorded.counts }, options)
   compareRights(redis, recorded, options)
@@ -105,6 +108,19 @@ function shownValue(purchase: Purchase, name: keyof Purchase): string {
 
 function shown({ user, purchasedAtMs }: Purchase): { user: string; purchased_at: string } {
   return { user, purchased_at: isoTime(purchasedAtMs) }
+}
+
+/** Of the latest holds alone: an item that somebody has taken since keeps nothing of the hold before. */
+function compareReleases(redisSale: RedisSale, { released }: RecordedSale, options: CompareOptions): void {
+  const { terms, held } = redisSale
+  const { breaches, isComplete } = options
+  for (const [item, { user, nonce, expiresAtMs }] of held) {
+    const inRedis = expiresAtMs === terms.opensAtMs
+    const inPostgres = released.has(nonce)
+    if (inRedis === inPostgres || (!isComplete && inRedis)) continue
+    const problem = inRedis ? 'the release is not on record' : 'Redis has not given the hold back'
+    breaches.add('release_differs', { problem, ...partOf(redisSale), item, user })
+  }
 }
 
 /** By the count that Redis keeps of each user, which is what its limit goes by. */

@@ -20,6 +20,7 @@ export const recordChecks = [
   'attempt_unlike_purchase',
   'retired_differs',
   'holder_differs',
+  'release_differs',
   'outside_sale',
 ] as const satisfies readonly Check[]
 
@@ -150,7 +151,8 @@ export class AuditedRecord {
     if (shard === firstShard) return true
     const isOfShard = `sale_id = $1 and shard_of(item_index, $2::smallint, outcome) = $3`
     const found = this.#postgres.query(
-      `select from checkout_attempts where ${isOfShard} union all select from purchase_attempts where ${isOfShard} limit 1`,
+      `select from checkout_attempts where ${isOfShard} union all select from purchase_attempts where ${isOfShard}
+       union all select from release_attempts where ${isOfShard} limit 1`,
       [sale, shards, shard],
     )
     return found.length > 0
@@ -276,6 +278,18 @@ export class AuditedRecord {
       if (last === undefined || rows.length < auditPurchasesPerRead) return purchases
       after = last.item
     }
+  }
+
+  /** The nonces of codes that were released, of the items of one shard, up to a place in its log. */
+  released(part: { sale: number; shard: number; shards: number }, upTo: LogPosition): Set<string> {
+    const { sale, shard, shards } = part
+    const rows = this.#postgres.query<{ nonce: string }>(
+      `select nonce from release_attempts
+       where sale_id = $1 and outcome = ${outcomes.released.code} and (epoch, batch) <= ($2::bigint, $3::bigint)
+         and shard_of(item_index, $4::smallint, outcome) = $5`,
+      [sale, upTo.epoch, upTo.seq, shards, shard],
+    )
+    return new Set(rows.map(({ nonce }) => nonce))
   }
 
   /** Of one sale in one shard, up to a place in its log. */

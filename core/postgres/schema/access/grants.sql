@@ -6,8 +6,8 @@ do $$
 begin
   if to_regrole('hotcakes') <> current_user::regrole then
     execute format('grant usage on schema %I to hotcakes', current_schema());
-    grant select, insert on checkout_attempts, purchase_attempts, right_transfers, purchases, log_epochs, audits
-      to hotcakes;
+    grant select, insert on checkout_attempts, purchase_attempts, release_attempts, right_transfers, purchases, log_epochs,
+      audits to hotcakes;
     grant select, insert, update on sales to hotcakes;
     grant select, update on log_offsets to hotcakes;
     grant select on outcomes, attempts, attempts_partitions, schema_migrations to hotcakes;
@@ -17,8 +17,8 @@ begin
   end if;
   if to_regrole('hotcakes_reader') <> current_user::regrole then
     execute format('grant usage on schema %I to hotcakes_reader', current_schema());
-    grant select on checkout_attempts, purchase_attempts, right_transfers, purchases, sales, outcomes, attempts,
-      attempts_partitions, audits, log_offsets, log_epochs, schema_migrations to hotcakes_reader;
+    grant select on checkout_attempts, purchase_attempts, release_attempts, right_transfers, purchases, sales, outcomes,
+      attempts, attempts_partitions, audits, log_offsets, log_epochs, schema_migrations to hotcakes_reader;
     grant select on retired_days, retired_batches, retired_counts to hotcakes_reader;
     grant execute on function shard_of(bigint, smallint, smallint) to hotcakes_reader;
   end if;

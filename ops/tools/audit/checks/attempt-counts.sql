@@ -12,6 +12,8 @@ from (
     select sale_id, shard, outcome, epoch, batch, decided_at from checkouts
     union all
     select sale_id, shard, outcome, epoch, batch, decided_at from tries
+    union all
+    select sale_id, shard, outcome, epoch, batch, decided_at from releases
   ) a
   where sale_id = $10::bigint or $10 is null
   union all

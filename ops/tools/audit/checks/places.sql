@@ -20,6 +20,9 @@ with recursive chain as (
   select shard, t.epoch, batch, n, true
   from tries t join log_offsets o using (shard) where (t.epoch, batch) <= (o.epoch, seq)
   union all
+  select shard, r.epoch, batch, n, true
+  from releases r join log_offsets o using (shard) where (r.epoch, batch) <= (o.epoch, seq)
+  union all
   select distinct shard, epoch, batch, n, false from moves m
   where not exists (select from checkouts c where c.shard = m.shard and c.epoch = m.epoch and c.batch = m.batch and c.n = m.n)
 ), batches as materialized (
@@ -55,6 +58,9 @@ with recursive chain as (
     union all
     select shard, epoch, batch, n, format('purchase of %s-%s, outcome %s', sale_id, item_index, outcome)
     from tries where (shard, epoch, batch) in (select shard, epoch, batch from broken)
+    union all
+    select shard, epoch, batch, n, format('release of %s-%s, outcome %s', sale_id, item_index, outcome)
+    from releases where (shard, epoch, batch) in (select shard, epoch, batch from broken)
   ) rows
   group by shard, epoch, batch, n
 ), doubled as (

@@ -9,6 +9,10 @@ select 'purchase_attempts', shard, sale_id, item_index, user_id, decided_at, t.e
 from tries t left join log_offsets o using (shard)
 where o.epoch is null or (t.epoch, t.batch) > (o.epoch, o.seq)
 union all
+select 'release_attempts', shard, sale_id, item_index, user_id, decided_at, r.epoch, batch, n
+from releases r left join log_offsets o using (shard)
+where o.epoch is null or (r.epoch, r.batch) > (o.epoch, o.seq)
+union all
 select 'purchases', shard, sale_id, item_index, user_id, purchased_at, b.epoch, batch, n
 from bought b left join log_offsets o using (shard)
 where o.epoch is null or (b.epoch, b.batch) > (o.epoch, o.seq)
