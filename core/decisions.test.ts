@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { pack } from 'msgpackr'
-import { BatchReader, BatchWriter, DecisionReader, decodeOpenedSale } from './decisions.ts'
+import { pack, unpack } from 'msgpackr'
+import { afterCode, BatchReader, BatchWriter, DecisionReader, decodeOpenedSale } from './decisions.ts'
 import { Fault } from './faults.ts'
 
 function isMalformed(error: unknown): boolean {
@@ -25,6 +25,28 @@ test('a batch is read as it was written', () => {
     assert.deepEqual([reader.sale, reader.index, reader.nonce, reader.user], command)
   }
   assert.ok(!reader.next())
+})
+
+test('what stands behind a code is not of it, and gives the batch a version that older readers refuse', () => {
+  const nonce = 'n'.repeat(16)
+  const versionOf = (behind: string, user = '') => {
+    const writer = new BatchWriter(3_600_000)
+    writer.add(7, '1', nonce + behind, user)
+    const { entry } = writer.encode()
+    const reader = new BatchReader(entry)
+    assert.ok(reader.next())
+    assert.deepEqual([reader.nonce, reader.isRelease], [nonce, behind.startsWith('-')])
+    return (unpack(entry) as unknown[])[0]
+  }
+  const ofAnn = { buyer: 'ann' }
+  const behind = [{}, ofAnn, { isRelease: true }, { ...ofAnn, isRelease: true }].map((one) => afterCode(one))
+  assert.deepEqual(behind, ['', '@ann', '-', '-@ann'])
+  assert.deepEqual(
+    behind.map((text) => versionOf(text)),
+    [1, 2, 2, 2],
+  )
+  assert.equal(versionOf(';1,2,3', 'ann'), 1, 'a checkout that brings a right')
+  assert.throws(() => new BatchReader(pack([3, 3_600_000, 7, '1', nonce, ''])), isMalformed)
 })
 
 test('decisions carry the details of their outcomes, as absolute times', () => {

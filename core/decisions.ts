@@ -14,6 +14,8 @@ const packr = new Packr({ useRecords: false })
 const unpackr = new Unpackr({ useRecords: false, int64AsType: 'number' })
 
 const batchVersion = 1
+/** Something stands behind a code: an older reader would take it for a part of the code, and has to stop. */
+const codesVersion = 2
 const batchHeadLength = 2
 const commandLength = 4
 
@@ -110,6 +112,7 @@ export class BatchWriter {
   }
 
   #addLong(sale: number, index: string, nonce: string, user: string): void {
+    if (user === '') this.#flat[0] = codesVersion
     const isRelease = user === '' && isOfRelease(nonce)
     const run = this.#runOf(sale, isRelease ? 'releases' : user === '' ? 'purchases' : 'checkouts')
     addTo(run, index, user)
@@ -170,11 +173,9 @@ export class BatchReader {
   constructor(encoded: Uint8Array) {
     this.#flat = unpackFlat(encoded)
     this.commandCount = (this.#flat.length - batchHeadLength) / commandLength
-    if (this.#flat[0] !== batchVersion || !Number.isInteger(this.commandCount)) {
-      throw new Fault(
-        'HC_LOG_MALFORMED',
-        `a batch has version ${numberOnly(this.#flat[0])} and ${this.#flat.length} values`,
-      )
+    const [version] = this.#flat
+    if ((version !== batchVersion && version !== codesVersion) || !Number.isInteger(this.commandCount)) {
+      throw new Fault('HC_LOG_MALFORMED', `a batch has version ${numberOnly(version)} and ${this.#flat.length} values`)
     }
   }
 

@@ -13,7 +13,7 @@ import { admitRun } from './helpers/admit-run.ts'
 import { BoardView } from './helpers/board.ts'
 import { eventually } from './helpers/eventually.ts'
 import { metricValue, startHttpWorker } from './helpers/http-worker.ts'
-import { checkout, currentSale, hold, purchase } from './helpers/items.ts'
+import { checkout, currentSale, hold, purchase, release } from './helpers/items.ts'
 import { startRedis } from './helpers/services.ts'
 
 const redis = await startRedis({ after })
@@ -60,6 +60,21 @@ test('a hold that runs out frees its item on the board, though nothing happens i
   await hold(worker, 'bob', `${sale}-7`)
   await eventually(() => view.state(7) === 'held')
   await eventually(() => view.state(7) === 'available')
+})
+
+test('a hold that is given back frees its item on the board as a change, and is no purchase', async (t) => {
+  const worker = await startHttpWorker(t, redis, { env })
+  const sale = await currentSale(worker)
+  const view = await BoardView.open(t, worker.baseUrl)
+  await eventually(() => view.last)
+  const code = await hold(worker, 'gail', `${sale}-50`)
+  await eventually(() => view.state(50) === 'held')
+  const sold = view.last?.sold
+  assert.equal((await release(worker, code)).status, 200)
+  await eventually(() => view.state(50) === 'available')
+  await hold(worker, 'hal', `${sale}-50`)
+  await eventually(() => view.state(50) === 'held')
+  assert.deepEqual([view.count('state'), view.last?.sold], [1, sold], 'it came as changes')
 })
 
 test('with nobody looking, Redis notes nothing', async (t) => {

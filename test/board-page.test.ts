@@ -45,6 +45,36 @@ test('a purchase goes from a click on the griddle to "yours"', async (t) => {
   board.assertNoComplaints()
 })
 
+test('whoever picks another gives the held item back; a look at other items does not', async (t) => {
+  const shop = await startShop(t, { APP_USER_LIMIT: '1' })
+  const sale = await currentSale(shop)
+  const board = await BoardPage.open(t, { browser, baseUrl: shop.baseUrl })
+  const { page } = board
+  const go = async (item: string) => {
+    await page.getByLabel('Item', { exact: true }).fill(item)
+    await board.button('Go').click()
+  }
+  await go('3')
+  await page.getByLabel('Your user id').fill('ann')
+  await board.button('Check out').click()
+  await page.getByText('It is held for you.').waitFor()
+  await go('4')
+  await board.button('Pick another').click()
+  await eventually(async () => (await board.count('held')) === 1)
+  assert.equal((await checkout(shop, 'bob', `${sale}-3`)).json?.['code'], 'item_held')
+
+  await board.button('Item 3, held').click()
+  await board.button('Pick another').click()
+  await eventually(async () => (await board.count('held')) === 0, { what: 'the item on sale again' })
+  assert.match((await page.locator('#announcer').textContent()) ?? '', /Item 3 is given back/)
+  assert.equal(await board.button('Item 3, held').count(), 0)
+  assert.equal((await checkout(shop, 'bob', `${sale}-3`)).status, 200)
+  await go('4')
+  await board.button('Check out').click()
+  await page.getByText('It is held for you.').waitFor()
+  board.assertNoComplaints()
+})
+
 test('with the keyboard alone: to the griddle, along it, and through the purchase', async (t) => {
   const shop = await startShop(t)
   const board = await BoardPage.open(t, { browser, baseUrl: shop.baseUrl })

@@ -1,5 +1,5 @@
 /** The tables of attempts: their rows have an outcome, and name an item of a sale. */
-export const attemptTables = ['checkout_attempts', 'purchase_attempts'] as const
+export const attemptTables = ['checkout_attempts', 'purchase_attempts', 'release_attempts'] as const
 
 /** The tables of which a partition holds a day (UTC). */
 export const dailyTables = [...attemptTables, 'right_transfers'] as const

@@ -7,6 +7,7 @@ import type { Readiness } from './readiness.ts'
 import type { SaleView } from './reading/sale-view.ts'
 import { CheckoutRoute } from './selling/checkout.ts'
 import { PurchaseRoute } from './selling/purchase.ts'
+import { ReleaseRoute } from './selling/release.ts'
 import type { SellingMetrics } from './selling/selling-metrics.ts'
 import type { Shards } from './selling/shards.ts'
 
@@ -17,13 +18,14 @@ export interface SellingRoutesOptions {
   readonly onUnlisted: (sale: number, shard: number) => void
 }
 
-/** Checkout and purchase, past the shards' admission. */
+/** Checkout, purchase and release, past the shards' admission. */
 export function sellingRoutes({ shards, turnClock, metrics, onUnlisted }: SellingRoutesOptions): Route[] {
   const selling = { shards, nonces: new NonceSource(), metrics, onUnlisted }
   const refusal = () => shards.refusal(turnClock.now())
   return [
     { path: '/checkout', method: 'POST', handle: new CheckoutRoute(selling).handle, refusal, isOfBuyer: true },
     { path: '/purchase', method: 'POST', handle: new PurchaseRoute(selling).handle, refusal, isOfBuyer: true },
+    { path: '/release', method: 'POST', handle: new ReleaseRoute(selling).handle, refusal, isOfBuyer: true },
   ]
 }
 

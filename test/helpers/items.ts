@@ -15,12 +15,20 @@ export function purchasePath(code: string): string {
   return `/purchase?code=${encodeURIComponent(code)}`
 }
 
+export function releasePath(code: string): string {
+  return `/release?code=${encodeURIComponent(code)}`
+}
+
 export function checkout(worker: Server, user: string, item: string): Promise<HttpReply> {
   return worker.http.post(checkoutPath(user, item))
 }
 
 export function purchase(worker: Server, code: string): Promise<HttpReply> {
   return worker.http.post(purchasePath(code))
+}
+
+export function release(worker: Server, code: string): Promise<HttpReply> {
+  return worker.http.post(releasePath(code))
 }
 
 /** The code of a checkout that must have succeeded. */

@@ -29,8 +29,8 @@ decide ARGV: 1 a batch as the log keeps it, msgpack: [1, interval_ms, (sale, ind
     24     code_expired
     25     code_unlisted                           -
     26     code_of_another
-  Where user is '' a nonce may go on after its 16 bytes: '-' makes it a release, and '@' with the buyer behind it says whose
-  the code has to be: another's is told nothing else of it.
+  Where user is '' a nonce may go on after its 16 bytes, and the batch begins with 2 then: '-' makes it a release, and '@' with
+  the buyer behind it says whose the code has to be: another's is told nothing else of it.
   In sales of several shards a checkout's nonce may go on too: '!' makes its word the last one, and each ;from,epoch,total is a
   receipt: shard `from` has said in its `epoch` that it lent this one so many of the user's rights.
   A nonce of 16 dashes makes it a loan: index is the number of the shard that asks for one of the user's rights.

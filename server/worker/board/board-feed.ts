@@ -304,11 +304,13 @@ async function readItems(
   } while (cursor !== '0')
 }
 
-function apply(shown: Shown, place: Place, { terms, changes, nowMs }: WatchedSale): void {
+function apply(shown: Shown, place: Place, { terms, changes, end, nowMs }: WatchedSale): void {
   // A tick after the hold was taken at the most, so it is shown for as much longer than it lasts.
   const expiryMs = nowMs - terms.opensAtMs + terms.holdMs
-  visitItemChanges(changes, (index, isSold) => {
-    if (isSold) {
+  const hasMore = place.offset + changes.length < end
+  place.offset += visitItemChanges(changes, { hasMore }, (index, change) => {
+    if (change === 'released') shown.states.release(index)
+    else if (change === 'sold') {
       shown.states.sell(index)
       shown.purchases += 1
     } else {
@@ -316,7 +318,6 @@ function apply(shown: Shown, place: Place, { terms, changes, nowMs }: WatchedSal
       shown.holds += 1
     }
   })
-  place.offset += changes.length
   if (place === shown.places[0]) shown.nowMs = nowMs
 }
 

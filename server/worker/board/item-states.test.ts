@@ -24,6 +24,15 @@ test('what is held is available again at its expiry, and what is sold stays so',
   assert.deepEqual([...states.pack()], [2])
 })
 
+test('what is released is available at once', () => {
+  const states = new ItemStates(4)
+  states.hold(2, 100)
+  states.takeChanges()
+  states.release(2)
+  assert.deepEqual([states.held, states.sold], [0, 0])
+  assert.deepEqual([...states.takeChanges()], [2 * 4])
+})
+
 test('items beyond those shown count and are not told of', () => {
   const states = new ItemStates(10, 4)
   states.hold(4, 100)

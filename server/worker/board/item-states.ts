@@ -41,6 +41,11 @@ export class ItemStates {
     this.#set(index - 1, stateBits.sold)
   }
 
+  /** @param index from 1 */
+  release(index: number): void {
+    this.#set(index - 1, stateBits.available)
+  }
+
   /**
    * Frees what is held no longer: nothing in Redis changes when a hold expires. Some 4 ms for a million items.
    * @param nowMs since the sale opened

@@ -87,6 +87,11 @@ export interface PurchasedItem {
   readonly purchasedAt: string
 }
 
+/** `{status, item_id, sale_id, user_id}` */
+export function releaseBody({ sale, index, user }: Omit<PurchasedItem, 'purchasedAt'>): string {
+  return `{"status":"released","item_id":"${formatItemId(sale, index)}","sale_id":${sale},"user_id":"${user}"}`
+}
+
 /** `{status, item_id, sale_id, user_id, purchased_at}` */
 export function purchaseBody({ sale, index, user, purchasedAt }: PurchasedItem): string {
   return `{"status":"purchased","item_id":"${formatItemId(sale, index)}","sale_id":${sale},"user_id":"${user}","purchased_at":"${purchasedAt}"}`

@@ -77,6 +77,11 @@ export function purchase(code) {
   return send('POST', `/purchase?${new URLSearchParams({ code })}`)
 }
 
+/** @returns {Promise<{ item_id: string }>} @throws Problem */
+export function release(code) {
+  return send('POST', `/release?${new URLSearchParams({ code })}`)
+}
+
 /** @returns {Promise<{ name?: string }>} @throws Problem */
 export function describeItem(id) {
   return send('GET', `/items/${encodeURIComponent(id)}`)

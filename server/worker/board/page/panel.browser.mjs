@@ -1,6 +1,6 @@
 // What is picked, and the way from there to "yours".
 
-import { checkOut, describeItem, hasToken, pictureUrl, purchase, useToken } from './api.browser.mjs'
+import { checkOut, describeItem, hasToken, pictureUrl, purchase, release, useToken } from './api.browser.mjs'
 import { rememberedUser, rememberUser } from './basket.browser.mjs'
 import { formatClock, formatNumber, formatTime, stateNames, stateWords } from './format.browser.mjs'
 
@@ -41,7 +41,7 @@ export class Panel extends EventTarget {
     })
     this.#renderBuyer()
     byId('purchase').addEventListener('click', () => void this.#purchase())
-    byId('another').addEventListener('click', () => this.clear())
+    byId('another').addEventListener('click', () => void this.#another())
     byId('picture').addEventListener('error', () => (byId('picture').src = blank))
     setInterval(() => this.render(), 250)
   }
@@ -167,6 +167,23 @@ export class Panel extends EventTarget {
       this.#announce(`Item ${this.#index} is yours.`)
     })
     if (this.#id === id && this.#basket.get(id)?.purchasedAtMs) byId('name').focus({ preventScroll: true })
+  }
+
+  /** What is held is given back first: whoever picks another has made up their mind. */
+  async #another() {
+    const id = this.#id
+    const index = this.#index
+    const deal = this.#basket.get(id)
+    if (deal?.expiresAtMs > this.#feed.now() && deal.purchasedAtMs === undefined) {
+      await this.#deal(id, async () => {
+        await release(deal.code)
+        this.#basket.remove(id)
+        this.#wasHeld = false // it did not run out
+        this.#announce(`Item ${index} is given back.`)
+      })
+      if (this.#basket.get(id) === deal) return // it is still held, and why is shown
+    }
+    if (this.#id === id) this.clear()
   }
 
   /** One request at a time; what the API refuses is shown in its words. */

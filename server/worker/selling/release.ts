@@ -1,0 +1,96 @@
+import { afterCode, type DecisionReader } from '../../../core/decisions.ts'
+import type { Fault } from '../../../core/faults.ts'
+import type { HoldCode } from '../../../core/ids.ts'
+import type { Exchange } from '../http/exchange.ts'
+import { okHead, releaseBody } from '../http/replies.ts'
+import type { ShedReason } from '../http/request-metrics.ts'
+import { RequestReader } from '../http/requests.ts'
+import type { BuyerCommand } from './buyer-command.ts'
+import { answerFailed, answerRejected, decisionHeader, type Selling, shardFor } from './selling.ts'
+import type { Shard } from './shard.ts'
+
+/**
+ * `POST /release?code=`. With APP_ACK=postgres its answer waits for no commit: a release that gets lost with Redis' disk leaves
+ * the hold to its end.
+ */
+export class ReleaseRoute {
+  readonly selling: Selling
+  readonly #reader = new RequestReader()
+
+  constructor(selling: Selling) {
+    this.selling = selling
+  }
+
+  readonly handle = (exchange: Exchange): void => {
+    const malformed = this.#reader.purchase(exchange.query)
+    if (malformed !== undefined) {
+      exchange.malformed(malformed)
+      return
+    }
+    const { code } = this.#reader
+    const shard = this.selling.shards.only ?? shardFor(this.selling, exchange, code)
+    shard?.batcher.offer(new Release(this.selling, exchange, { shard, code, buyer: undefined }))
+  }
+}
+
+interface ReleaseOptions {
+  readonly shard: Shard
+  readonly code: HoldCode
+  /** Whose the code has to be; undefined: whoever has it may release. */
+  readonly buyer: string | undefined
+}
+
+class Release implements BuyerCommand<Shard> {
+  readonly sale: number
+  readonly index: string
+  readonly nonce: string
+  /** Redis knows who holds the code. */
+  readonly user = ''
+  readonly arrivedMs: number
+  shard: Shard
+  readonly #selling: Selling
+  readonly #exchange: Exchange
+
+  constructor(selling: Selling, exchange: Exchange, { shard, code, buyer }: ReleaseOptions) {
+    this.sale = code.sale
+    this.index = code.index
+    this.nonce = code.nonce + afterCode({ buyer, isRelease: true })
+    this.arrivedMs = exchange.startedMs
+    this.shard = shard
+    this.#selling = selling
+    this.#exchange = exchange
+  }
+
+  decided(decision: DecisionReader, logId: string, n: number): void {
+    const { metrics, shards } = this.#selling
+    if (!decision.isDecided) {
+      shards.sendOn(this, decision)
+      return
+    }
+    const { outcome } = decision
+    metrics.decided(outcome)
+    const headers = decisionHeader(this.shard, logId, n)
+    if (outcome === 'released' || outcome === 'released_again') {
+      const { sale, index } = this
+      this.#exchange.answer(okHead, releaseBody({ sale, index, user: decision.user }), headers)
+      return
+    }
+    answerRejected(this.#exchange, outcome, headers)
+  }
+
+  failed(fault: Fault): void {
+    answerFailed(this.#exchange, fault)
+  }
+
+  late(): void {
+    this.#exchange.shed('late', this.shard.number)
+  }
+
+  shed(reason: ShedReason, shard?: number): void {
+    this.#exchange.shed(reason, shard)
+  }
+
+  unavailable(): void {
+    this.#exchange.unavailable()
+  }
+}
