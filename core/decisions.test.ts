@@ -90,7 +90,7 @@ test('an opened sale is seven numbers, and eight of several shards', () => {
 })
 
 test('what is not of the format is a coded fault', () => {
-  assert.throws(() => new BatchReader(pack([2, 1])), isMalformed)
+  assert.throws(() => new BatchReader(pack([3, 1])), isMalformed)
   assert.throws(() => new BatchReader(pack([1, 1, 5, '1'])), isMalformed)
   assert.throws(() => new BatchReader(Buffer.from([0xc1])), isMalformed)
   assert.throws(() => new BatchReader(pack({ a: 1 })), isMalformed)

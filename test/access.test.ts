@@ -290,7 +290,7 @@ test('the service adds to the record and can change none of it; readers read', a
     assert.throws(() => service.query(statement), refused, statement)
   assert.throws(() => reader.query("insert into audits (verdict) values ('passed')"), refused)
   for (const postgres of [service, reader, auditor])
-    postgres.query(`select from attempts, attempts_partitions, right_transfers, purchases, sales, audits, log_offsets, log_epochs,
+    postgres.query(`select from attempts, attempts_partitions, release_attempts, right_transfers, purchases, sales, audits, log_offsets, log_epochs,
       retired_days, retired_batches, retired_counts where shard_of(1, 3::smallint, 1::smallint) = 0`)
   const mighty =
     "select from pg_roles where rolname ~ '^hotcakes' and (rolsuper or rolcreatedb or rolcreaterole or rolreplication)"

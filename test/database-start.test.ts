@@ -78,7 +78,8 @@ test('an installation that could record nothing, because its tables are not in p
     '007-shards.sql',
     '008-day-indexes.sql',
     '009-purchases-in-order.sql',
-    '010-retired-days.sql',
+    '010-releases.sql',
+    '011-retired-days.sql',
     'access/grants.sql',
   ])
   const before = beginDatabaseStart(one, { folder })
@@ -100,7 +101,8 @@ test('a record of one log becomes one of shards: its rows are of the first, and 
       '007-shards.sql',
       '008-day-indexes.sql',
       '009-purchases-in-order.sql',
-      '010-retired-days.sql',
+      '010-releases.sql',
+      '011-retired-days.sql',
       'access/grants.sql',
     ]),
   )
@@ -121,7 +123,12 @@ test('a record of one log becomes one of shards: its rows are of the first, and 
     where relkind = 'r' order by 1`
   assert.deepEqual(
     owner.query<{ name: string }>(partitions).map(({ name }) => name),
-    ['checkout_attempts_20260201', 'purchase_attempts_20260201', 'right_transfers_20260201'],
+    [
+      'checkout_attempts_20260201',
+      'purchase_attempts_20260201',
+      'release_attempts_20260201',
+      'right_transfers_20260201',
+    ],
   )
 })
 
@@ -142,6 +149,7 @@ test('a row that cannot be written ends the start, with its table and the reason
     ['insert on purchases', /a row of purchases .*permission denied for table purchases.*grants\.sql/],
     ['insert on checkout_attempts', /a row of checkout_attempts .*permission denied/],
     ['insert on purchase_attempts', /a row of purchase_attempts .*permission denied/],
+    ['insert on release_attempts', /a row of release_attempts .*permission denied/],
     ['update on sales', /a row of sales .*permission denied/],
     ['insert on right_transfers', /a row of right_transfers .*permission denied/],
     ['insert on log_epochs', /a row of log_epochs .*permission denied/],

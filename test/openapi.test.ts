@@ -9,7 +9,7 @@ import { type ApiDescription, describedApi } from './helpers/api-description.ts'
 import { startCluster } from './helpers/cluster.ts'
 import { eventually } from './helpers/eventually.ts'
 import { HttpClient } from './helpers/http-client.ts'
-import { checkoutPath, codeOf, currentSale, purchasePath } from './helpers/items.ts'
+import { checkoutPath, codeOf, currentSale, purchasePath, releasePath } from './helpers/items.ts'
 import { servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
 
 // Method: every answer that this file gets is held against the server's own description, and at the end every answer
@@ -22,6 +22,7 @@ const seenElsewhere: Readonly<Record<string, string>> = {
   unrecorded: 'test/strictest-ack.test.ts',
   shutting_down: 'test/http-worker.test.ts',
   recovering: 'test/redis-away.test.ts',
+  code_of_another: 'test/release.test.ts',
 }
 
 const [redis, postgres] = await Promise.all([startRedis({ after }), startPostgres({ after })])
@@ -96,6 +97,21 @@ test('every answer to a purchase is described', async () => {
   assert.equal(await answers(api, '/purchase?code=none'), '400 invalid_request')
 })
 
+test('every answer to a release is described', async () => {
+  const code = codeOf(await checkOut('hal', 12))
+  const released = await api.send(http, 'POST', releasePath(code))
+  assert.equal(released.status, 200, released.text)
+  assert.equal((await api.send(http, 'POST', releasePath(code))).text, released.text)
+  const bought = codeOf(await checkOut('hal', 12))
+  assert.equal((await api.send(http, 'POST', purchasePath(bought))).status, 200)
+  assert.equal(await answers(api, releasePath(bought)), '409 item_purchased')
+  assert.equal(await answers(api, releasePath(code)), '404 code_unknown')
+  const late = codeOf(await checkOut('hal', 13))
+  await eventually(async () => (await checkOut('ida', 13)).status === 200, { what: 'the end of the hold' })
+  assert.equal(await answers(api, releasePath(late)), '410 code_expired')
+  assert.equal(await answers(api, '/release?code=none'), '400 invalid_request')
+})
+
 test('what shows the sale and the health of the server is as described', async () => {
   for (const path of ['/sale', '/readyz', '/health', '/livez']) {
     await eventually(async () => (await api.send(http, 'GET', path)).status === 200)
@@ -152,6 +168,7 @@ test('who asks too often is told so as described', async (t) => {
   }
   await limited('POST', checkoutPath('eve', `${sale}-7`))
   await limited('POST', purchasePath(`${sale}-7-${neverGiven}`))
+  await limited('POST', releasePath(`${sale}-7-${neverGiven}`))
   for (const path of readPaths) await limited('GET', path)
   assert.deepEqual(await slowed.stop(), { code: 0, signal: null })
 })
@@ -163,6 +180,7 @@ test('what is answered without Redis is described', async () => {
   assert.equal((await api.send(http, 'GET', '/health')).status, 503)
   assert.equal((await checkOut('ann', 8)).json?.['code'], 'unavailable')
   assert.equal(await answers(api, purchasePath(`${sale}-8-${neverGiven}`)), '503 unavailable')
+  assert.equal(await answers(api, releasePath(`${sale}-8-${neverGiven}`)), '503 unavailable')
   for (const path of ['/sale', '/items', `/items/${sale}-1`]) {
     assert.equal(await answers(api, path, 'GET'), '503 unavailable')
   }

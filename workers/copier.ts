@@ -8,9 +8,8 @@ import type { PostgresSettings } from '../core/postgres/conninfo.ts'
 import type { LogHead } from '../core/postgres/log-epochs.ts'
 import {
   checkoutColumns,
-  purchaseAttemptColumns,
+  codeAttemptColumns,
   purchaseColumns,
-  releaseAttemptColumns,
   saleColumns,
   transferColumns,
 } from '../core/postgres/record-columns.ts'
@@ -82,10 +81,10 @@ export class Copier {
           copyTable(postgres, `${table} (${checkoutColumns})`, rows.checkouts),
         )
         partitions.into('purchase_attempts', (table) =>
-          copyTable(postgres, `${table} (${purchaseAttemptColumns})`, rows.purchaseAttempts),
+          copyTable(postgres, `${table} (${codeAttemptColumns})`, rows.purchaseAttempts),
         )
         partitions.into('release_attempts', (table) =>
-          copyTable(postgres, `${table} (${releaseAttemptColumns})`, rows.releaseAttempts),
+          copyTable(postgres, `${table} (${codeAttemptColumns})`, rows.releaseAttempts),
         )
         copyTable(postgres, `purchases (${purchaseColumns})`, rows.purchases)
         partitions.into('right_transfers', (table) =>

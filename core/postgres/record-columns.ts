@@ -2,8 +2,8 @@
 
 export const saleColumns = 'sale_id, opens_at, closes_at, items, user_limit, hold_seconds, shards'
 export const checkoutColumns = 'decided_at, epoch, batch, n, sale_id, item_index, user_id, outcome, nonce, expires_at'
-export const purchaseAttemptColumns = 'decided_at, epoch, batch, n, sale_id, item_index, nonce, outcome, user_id'
-export const releaseAttemptColumns = purchaseAttemptColumns
+/** Of purchase_attempts and release_attempts. */
+export const codeAttemptColumns = 'decided_at, epoch, batch, n, sale_id, item_index, nonce, outcome, user_id'
 export const purchaseColumns = 'purchased_at, epoch, batch, n, sale_id, item_index, nonce, user_id'
 export const transferColumns = 'decided_at, shard, epoch, batch, n, sale_id, user_id, peer, kind, total'
 

@@ -6,9 +6,8 @@ import type { Parameter } from '../../core/postgres/parameter.ts'
 import { diskFull, isPassingState, lockNotAvailable, PostgresFault } from '../../core/postgres/postgres-fault.ts'
 import {
   checkoutColumns,
-  purchaseAttemptColumns,
+  codeAttemptColumns,
   purchaseColumns,
-  releaseAttemptColumns,
   saleColumns,
   transferColumns,
   transferKinds,
@@ -46,13 +45,13 @@ export function proofSteps(nowMs: number): ProofStep[] {
     ),
     step(
       'a row of purchase_attempts',
-      `insert into purchase_attempts (${purchaseAttemptColumns})
+      `insert into purchase_attempts (${codeAttemptColumns})
        values ($1, 0, 0, 0, $2, 1, $3, 0, null)`,
       [time, sale, nonce],
     ),
     step(
       'a row of release_attempts',
-      `insert into release_attempts (${releaseAttemptColumns})
+      `insert into release_attempts (${codeAttemptColumns})
        values ($1, 0, 0, 0, $2, 1, $3, 0, null)`,
       [time, sale, nonce],
     ),

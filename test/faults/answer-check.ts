@@ -73,6 +73,7 @@ function toldText(request: AnsweredRequest): string {
   const { verdict, nonce = '', user = '', atMs = 0 } = request.answer
   const asked = requestKey(request)
   if (verdict !== 'accepted') return `${asked}: ${verdict}`
+  if (request.operation === 'release') return `${asked}: ${user}'s`
   return request.operation === 'checkout' ? `${asked}: held ${nonce} until ${atMs}` : `${asked}: ${user}'s at ${atMs}`
 }
 
@@ -80,6 +81,7 @@ function rowText(row: AttemptRow, boughtAtMs: number | undefined): string {
   const asked = requestKey({ ...row, user: row.user ?? '', nonce: row.nonce ?? '' })
   const problem = problemByOutcome[row.outcome]
   if (problem !== undefined) return `${asked}: ${problem}`
+  if (row.operation === 'release') return `${asked}: ${row.user}'s`
   return row.operation === 'checkout'
     ? `${asked}: held ${row.nonce} until ${row.expiresAtMs}`
     : `${asked}: ${row.user}'s at ${boughtAtMs}`

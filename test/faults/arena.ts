@@ -59,7 +59,7 @@ interface ArenaParts {
   readonly clockFile: string
   readonly stores: readonly SaleStore[]
   readonly database: AsyncPostgres
-  readonly sale: { readonly id: number; readonly items: number }
+  readonly sale: Shoppers['sale']
   readonly seed: number
   readonly ack: Evidence['ack']
 }
@@ -112,7 +112,7 @@ export class Arena {
       deadlineMs: recoveryMsMax,
     })
     scope.after(() => database.close())
-    const sale = { id: await currentSale(cluster), items }
+    const sale = { id: await currentSale(cluster), items, shards }
     const arena = new Arena(scope, { services, cluster, clockFile, stores, database, sale, seed, ack })
     await arena.masters?.replaced([])
     return arena

@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 
+import { seed } from '../helpers/seed.ts'
 import { judge } from './checker.ts'
 import { comparePlaces, type Evidence, isAnswered } from './evidence.ts'
 import { intervalMs, items, RecordedRun } from './recorded-run.ts'
@@ -22,6 +23,8 @@ test('a right run breaks no promise, and has a bit of everything', () => {
   for (const outcome of ['held', 'held_again', 'item_sold', 'item_held', 'user_limit_reached', 'item_unknown'] as const)
     assert.ok(outcomes.has(outcome), outcome)
   for (const outcome of ['purchased', 'purchased_again', 'code_unknown'] as const)
+    assert.ok(outcomes.has(outcome), outcome)
+  for (const outcome of ['released', 'released_again', 'release_sold', 'release_unknown'] as const)
     assert.ok(outcomes.has(outcome), outcome)
 })
 
@@ -168,6 +171,59 @@ test('an order violation is found, also by a request whose answer was lost', () 
   const longAfter = (right.history.at(-1)?.sentMs ?? 0) + 60_000
   run.assertBroken('order_broken', { history: run.historyWith(request, { sentMs: longAfter }) })
   run.assertBroken('order_broken', { history: run.historyWith(request, { sentMs: longAfter, answer: 'unknown' }) })
+})
+
+test('a release that leaves the slot taken is found', () => {
+  const [sale] = right.redis
+  const { row } = run.answered('released')
+  assert.ok(sale && row.user !== null)
+  const entry = sale.users.get(row.user)
+  assert.ok(entry)
+  const holdsExpireAtMs = [...entry.holdsExpireAtMs, sale.nowMs + 1_000]
+  run.assertBroken('redis_differs', {
+    redis: [{ ...sale, users: new Map([...sale.users, [row.user, { ...entry, holdsExpireAtMs }]]) }],
+  })
+  const taken = right.attempts.filter((one) => one.sale === row.sale && one.outcome === 'held')
+  const next = taken.find((one) => one.user === row.user && comparePlaces(one, row) > 0)
+  assert.ok(next, `whoever gave back took something else (SEED=${seed})`)
+  const attempts = run.rowsWith(next, (found) => {
+    return [{ ...found, outcome: 'user_limit_reached', nonce: null, expiresAtMs: null }]
+  })
+  run.assertBroken('rules_broken', { attempts })
+})
+
+test("a release that frees somebody else's hold is found, and one that frees nothing", () => {
+  const { request, row } = run.answered('release_unknown')
+  const freed = { ...row, outcome: 'released', user: 'somebody' } as const
+  const answer = { ...request.answer, verdict: 'accepted', user: 'somebody' } as const
+  run.assertBroken('rules_broken', {
+    history: run.historyWith(request, { answer }),
+    attempts: run.rowsWith(row, () => [freed]),
+  })
+  const [sale] = right.redis
+  assert.ok(sale)
+  const [index, held] = [...sale.held].find(([, { expiresAtMs }]) => expiresAtMs !== sale.terms.opensAtMs) ?? []
+  assert.ok(index !== undefined && held !== undefined)
+  const over = { ...held, expiresAtMs: sale.terms.opensAtMs }
+  run.assertBroken('redis_differs', { redis: [{ ...sale, held: new Map([...sale.held, [index, over]]) }] })
+})
+
+test('a purchase after a release is found', () => {
+  const { request, row } = run.answered('released')
+  const { row: later } = run.answeredWhere((one) => comparePlaces(one, row) > 0 && one.outcome === 'item_held', 'later')
+  const bought = {
+    ...row,
+    epoch: later.epoch,
+    seq: later.seq,
+    n: later.n,
+    outcome: 'purchased',
+    operation: 'purchase',
+  } as const
+  const purchase = { ...bought, user: row.user ?? '', nonce: request.nonce, purchasedAtMs: later.decidedAtMs }
+  run.assertBroken('rules_broken', {
+    attempts: run.rowsWith(later, () => [{ ...bought, decidedAtMs: later.decidedAtMs }]),
+    purchases: [...right.purchases, purchase],
+  })
 })
 
 test('a Redis that differs from its record is found', () => {

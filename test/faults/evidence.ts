@@ -30,7 +30,7 @@ export interface SentRequest {
   readonly operation: Operation
   readonly sale: number
   readonly index: string
-  /** '' in a purchase. */
+  /** '' in a purchase or a release. */
   readonly user: string
   /** The code's; '' in a checkout. */
   readonly nonce: string
@@ -50,7 +50,7 @@ export interface Look {
   readonly state: 'available' | 'held' | 'sold'
 }
 
-/** A row of one of the two tables of attempts. */
+/** A row of one of the tables of attempts. */
 export interface AttemptRow extends Place {
   readonly outcome: Outcome
   readonly operation: Operation

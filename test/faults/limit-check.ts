@@ -5,7 +5,7 @@ import type { Findings } from './findings.ts'
 /** Of a client's clock and Redis' clock on one machine: what their roundings differ by. */
 const clockMsMax = 2
 
-/** What takes up one of a user's rights: from its decision, until its hold ends; for ever when that was purchased. */
+/** What takes up one of a user's rights: from its decision, until its hold ends or is released; for ever when it was purchased. */
 interface Use {
   readonly fromMs: number
   readonly untilMs: number
@@ -32,10 +32,13 @@ export function checkLimit(evidence: Evidence, lost: ReadonlySet<AnsweredRequest
 
 function usesOnRecord({ attempts, purchases }: Evidence, { sale }: SaleTerms): Map<string, Use[]> {
   const bought = new Set(purchases.filter((row) => row.sale === sale).map(({ nonce }) => nonce))
+  const released = new Map(
+    attempts.filter(({ outcome }) => outcome === 'released').map(({ nonce, decidedAtMs }) => [nonce, decidedAtMs]),
+  )
   const uses = new Map<string, Use[]>()
   for (const { sale: of, outcome, user, nonce, decidedAtMs, expiresAtMs } of attempts) {
     if (of !== sale || outcome !== 'held' || user === null || expiresAtMs === null) continue
-    const untilMs = nonce !== null && bought.has(nonce) ? Infinity : expiresAtMs
+    const untilMs = nonce !== null && bought.has(nonce) ? Infinity : (released.get(nonce) ?? expiresAtMs)
     addTo(uses, user, { fromMs: decidedAtMs, untilMs })
   }
   return uses

@@ -4,7 +4,7 @@ import { Agent, request as httpRequest, type IncomingMessage } from 'node:http'
 import { formatCode, formatItemId, type HoldCode, parseCode } from '../../core/ids.ts'
 import type { Operation } from '../../core/outcomes.ts'
 import { firstShard } from '../../core/shards.ts'
-import { checkoutPath, purchasePath } from '../helpers/items.ts'
+import { checkoutPath, purchasePath, releasePath } from '../helpers/items.ts'
 import type { Scope } from '../helpers/scope.ts'
 import type { Answer, Look, Place, SentRequest } from './evidence.ts'
 
@@ -43,6 +43,13 @@ export class RecordedClient {
     return this.#send(
       { operation: 'purchase', sale, index, user: '', nonce },
       purchasePath(formatCode(sale, index, nonce)),
+    )
+  }
+
+  release({ sale, index, nonce }: HoldCode): Promise<SentRequest> {
+    return this.#send(
+      { operation: 'release', sale, index, user: '', nonce },
+      releasePath(formatCode(sale, index, nonce)),
     )
   }
 
@@ -107,6 +114,7 @@ function readAnswer(operation: Operation, response: IncomingMessage, text: strin
   const verdict = 'accepted'
   if (operation === 'purchase')
     return { ...answer, verdict, user: String(body['user_id']), atMs: Date.parse(String(body['purchased_at'])) }
+  if (operation === 'release') return { ...answer, verdict, user: String(body['user_id']) }
   const nonce = parseCode(String(body['code']))?.nonce
   assert.ok(nonce !== undefined, text)
   return { ...answer, verdict, nonce, atMs: Date.parse(String(body['expires_at'])) }

@@ -54,7 +54,7 @@ export class RecordedRun {
     }
     const cluster = await startCluster(scope, { env })
     const client = new RecordedClient(scope, { baseUrl: cluster.baseUrl, connections: 16 })
-    const sale = { id: await currentSale(cluster), items }
+    const sale = { id: await currentSale(cluster), items, shards: options.shards }
     const shoppers = new Shoppers({ client, sale, users: options.users, seed })
     const shopping = shoppers.start(16)
     await eventually(() => client.history.length >= 2_000, { what: '2,000 requests' })

@@ -31,7 +31,8 @@ function replay(shop: ReferenceShop, row: AttemptRow, rights: RightsOnRecord | u
   rights?.goOnTo(row, decidedAtMs)
   const bounds = rights?.bounds(user)
   const limit = row.outcome === 'user_limit_reached' ? bounds?.least : bounds?.most
-  const decision = shop.decide({ sale, index, nonce: row.nonce ?? '', user }, decidedAtMs, limit)
+  const isRelease = operation === 'release'
+  const decision = shop.decide({ sale, index, nonce: row.nonce ?? '', user, isRelease }, decidedAtMs, limit)
   const nonce = operation === 'checkout' && decision.outcome === 'held' ? row.nonce : (decision.nonce ?? null)
   const expected =
     operation === 'checkout'
@@ -48,15 +49,14 @@ function replay(shop: ReferenceShop, row: AttemptRow, rights: RightsOnRecord | u
 }
 
 function compareWithRedis(shop: ReferenceShop, redis: RedisSale, findings: Findings): void {
-  const { sale } = redis.terms
+  const { sale, opensAtMs } = redis.terms
   const differs = (detail: string) => findings.add('redis_differs', `sale ${sale}: ${detail}`)
   const holds = shop.latestHolds(sale)
   const expectedItems = new Map(
-    [...holds].map(([index, { nonce, user, expiresAtMs, purchasedAtMs }]) => {
-      return [
-        Number(index),
-        `${purchasedAtMs === undefined ? 'held' : 'sold'} ${nonce} ${user} ${purchasedAtMs ?? expiresAtMs}`,
-      ]
+    [...holds].map(([index, { nonce, user, expiresAtMs, purchasedAtMs, isReleased }]) => {
+      const state = purchasedAtMs === undefined ? 'held' : 'sold'
+      const atMs = isReleased ? opensAtMs : (purchasedAtMs ?? expiresAtMs)
+      return [Number(index), `${state} ${nonce} ${user} ${atMs}`]
     }),
   )
   const items = new Map(

@@ -14,14 +14,15 @@ const greedyUsers = 40
 
 export interface ShoppersOptions {
   readonly client: RecordedClient
-  readonly sale: { readonly id: number; readonly items: number }
+  readonly sale: { readonly id: number; readonly items: number; readonly shards: number }
   readonly users: number
   readonly seed: number
 }
 
 /**
  * Buyers without manners: they want hot items, items that are gone and items that never were, in the name of any user;
- * they click twice, come back with old codes and make codes up. Whatever stays open is asked again until it is decided.
+ * they click twice, come back with old codes, make codes up, and give back what they hold. Whatever stays open is asked again
+ * until it is decided.
  */
 export class Shoppers {
   readonly sale: ShoppersOptions['sale']
@@ -31,6 +32,7 @@ export class Shoppers {
   /** Requests that got a code which was not redeemed; some have expired. */
   readonly #unredeemed: SentRequest[] = []
   #freshIndex = 1
+  #givers = 0
   #isOver = false
 
   constructor(options: ShoppersOptions) {
@@ -79,10 +81,12 @@ export class Shoppers {
     const random = this.#random
     const mood = random.next()
     if (mood < 0.08) {
-      await this.#redeem(this.#oldCode())
+      const old = this.#oldCode()
+      await (this.sale.shards === 1 && random.chance(0.3) ? this.#giveBack(old) : this.#redeem(old))
       return
     }
     if (mood < 0.12) return await this.#options.client.look(this.sale.id, this.#wish())
+    if (mood > 0.92) return await this.#changeMind(mood > 0.95)
     const user = `user-${random.below(random.chance(0.2) ? greedyUsers : this.#options.users)}`
     const held = await this.#untilDecided(this.#checkout(user, this.#wish()))
     if (held === undefined || !isHeld(held)) return
@@ -91,7 +95,7 @@ export class Shoppers {
     else {
       if (mood < 0.4) await this.#untilDecided(this.#checkout(held.user, held.index))
       await this.#redeem(held)
-      if (mood > 0.9) await this.#redeem(held)
+      if (mood > 0.85) await this.#redeem(held)
       if (mood > 0.8) await this.#options.client.look(this.sale.id, held.index)
     }
   }
@@ -103,6 +107,28 @@ export class Shoppers {
   async #redeem(held: SentRequest): Promise<SentRequest | undefined> {
     const nonce = (isAnswered(held) && held.answer.nonce) || this.#nonces.next()
     return await this.#untilDecided(() => this.#options.client.purchase({ sale: held.sale, index: held.index, nonce }))
+  }
+
+  /**
+   * Of several shards one may forget in a failover that somebody has given a hold back. If the right has gone to another shard by
+   * then, a hold is cut off, and no row says which. So whoever gives back there wants nothing else.
+   */
+  async #changeMind(isRace: boolean): Promise<void> {
+    const random = this.#random
+    const { shards } = this.sale
+    const user = shards === 1 ? `user-${random.below(greedyUsers)}` : `giver-${++this.#givers}`
+    const held = await this.#untilDecided(this.#checkout(user, this.#wish()))
+    if (held === undefined || !isHeld(held)) return
+    if (isRace) await Promise.all([this.#giveBack(held), this.#redeem(held), this.#giveBack(held)])
+    else await this.#giveBack(held)
+    if (random.chance(0.3)) await this.#redeem(held)
+    if (random.chance(0.3)) await this.#giveBack(held)
+  }
+
+  async #giveBack(held: SentRequest): Promise<SentRequest | undefined> {
+    const { sale, index } = held
+    const nonce = (isAnswered(held) && held.answer.nonce) || this.#nonces.next()
+    return await this.#untilDecided(() => this.#options.client.release({ sale, index, nonce }))
   }
 
   /** Undefined when it is over before there is a decision. */

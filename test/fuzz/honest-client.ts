@@ -1,7 +1,7 @@
 import type { HttpClient } from '../helpers/http-client.ts'
-import { checkoutPath, purchasePath } from '../helpers/items.ts'
+import { checkoutPath, purchasePath, releasePath } from '../helpers/items.ts'
 
-/** An ordinary buyer beside the hostile ones: gets everything that it asks for. */
+/** An ordinary buyer beside the hostile ones, who sometimes thinks twice: gets everything that it asks for. */
 export class HonestClient {
   requests = 0
   readonly failures: string[] = []
@@ -31,7 +31,12 @@ export class HonestClient {
   async #buy(): Promise<void> {
     while (!this.#isDone && this.failures.length < 10) {
       const item = this.#item++
-      const held = await this.#ask(checkoutPath(`honest-${item}`, `${this.#sale}-${item}`))
+      const checkout = checkoutPath(`honest-${item}`, `${this.#sale}-${item}`)
+      let held = await this.#ask(checkout)
+      if (item % 3 === 0 && typeof held?.['code'] === 'string') {
+        await this.#ask(releasePath(held['code']))
+        held = await this.#ask(checkout)
+      }
       const code = held?.['code']
       if (typeof code === 'string') await this.#ask(purchasePath(code))
     }

@@ -36,6 +36,7 @@ const lines: readonly ((random: SeededRandom, sale: number) => Line)[] = [
   (random, sale) => ['POST', checkoutTarget(random, sale), [200, 409]],
   (random, sale) => ['POST', checkoutTarget(random, sale), [200, 409]],
   (random, sale) => ['POST', `/purchase?code=${sale}-${item(random)}-${nonce(random)}`, [404]],
+  (random, sale) => ['POST', `/release?code=${sale}-${item(random)}-${nonce(random)}`, [404]],
   () => ['GET', '/sale', [200]],
   () => ['HEAD', '/sale', [200]],
   (random, sale) => ['GET', `/items/${sale}-${item(random)}`, [200]],
@@ -48,6 +49,7 @@ const lines: readonly ((random: SeededRandom, sale: number) => Line)[] = [
   () => ['OPTIONS', '/checkout', [204]],
   () => ['DELETE', '/sale', [405]],
   () => ['GET', '/purchase', [405]],
+  () => ['PUT', '/release', [405]],
   () => ['GET', '/there/is/nothing', [404]],
 ]
 

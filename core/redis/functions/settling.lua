@@ -3,9 +3,10 @@ What is left to settle before shards that have forgotten something are admitted.
 they know of its rights. But where two have forgotten a transfer between them, and one of them has passed the right on to a
 third that remembers, then that one has fewer rights than purchases and holds, or than none; the other one has its right
 again, and would grant what somebody has already. Those that wait have enough between them: what their purchases and live
-holds take up now was theirs before. So who is short is given what is free at another that waits. Only a clock that has
-stepped back leaves somebody short: it has brought holds to life that a right had left behind when it went on, perhaps in
-another shard than the one that is short. They are the first to expire, and are cut off.
+holds take up now was theirs before. So who is short is given what is free at another that waits. Only two things leave
+somebody short. A clock that has stepped back has brought holds to life that a right had left behind when it went on, perhaps in
+another shard than the one that is short: they are the first to expire, and are cut off. Or a release was forgotten, and its hold
+is alive again: nobody knows which that is, and those that expire first are cut off as well.
 
 rights_short ARGV: run, sale, cursor, count. Cuts off what has expired where it takes up more than the user's rights here.
   Returns {cursor, (user, how many rights are still missing)*} for some users at a time, as HSCAN does.

@@ -71,10 +71,11 @@ test('what was released is over in Redis and on record, and a release that Postg
   const held = new Map([...redis.held, [3, { user: 'carl', nonce: ofCarl, expiresAtMs: terms.opensAtMs }]])
   assert.deepEqual(breachesOf({ redis: { held }, recorded: { released: new Set([ofCarl]) } }), {})
   assert.deepEqual(breachesOf({ redis: { held }, isComplete: false }), {})
-  const of = (item: number, user: string, problem: string) => ({ release_differs: [{ problem, sale: 7, item, user }] })
-  assert.deepEqual(breachesOf({ redis: { held } }), of(3, 'carl', 'the release is not on record'))
+  const unrecorded = { problem: 'the release is not on record', sale: 7, item: 3, user: 'carl' }
+  assert.deepEqual(breachesOf({ redis: { held } }), { release_differs: [unrecorded] })
   const kept = { recorded: { released: new Set([ofBob]) }, isComplete: false }
-  assert.deepEqual(breachesOf(kept), of(2, 'bob', 'Redis has not given the hold back'))
+  const unreleased = { problem: 'Redis has not given the hold back', sale: 7, item: 2, user: 'bob' }
+  assert.deepEqual(breachesOf(kept), { release_differs: [unreleased] })
 })
 
 test("a hold that lives on in one entry alone is a breach, unless it had ended before Redis' clock stepped back", () => {
@@ -166,6 +167,16 @@ function reminded(row: Partial<typeof spreadRow>, completePeers: readonly number
   const recordedRights = { rights: [{ ...spreadRow, ...row }], isReminded: true }
   return Object.keys(spreadBreaches({ recorded: recordedRights, completePeers }))
 }
+
+test('a hold that its user lost may be cut off, where a shard may have forgotten something', () => {
+  const held = new Map([[4, { user: 'fay', nonce: 'FFFFFFFFFFFFFFFF', expiresAtMs: 1_400 }]])
+  const found = (isReminded: boolean) => Object.keys(spreadBreaches({ redis: { held }, recorded: { isReminded } }))
+  assert.deepEqual(found(true), [])
+  assert.deepEqual(found(false), ['over_rights', 'user_record_differs'])
+  const users = new Map([['fay', { purchases: 0, holdsExpireAtMs: [1_500], rights: [] }]])
+  const more = { redis: { held: new Map(), users }, recorded: { isReminded: true, rights: [] } }
+  assert.deepEqual(Object.keys(spreadBreaches(more)), ['user_record_differs'], 'what no item has')
+})
 
 test('rights that were moved are on record as Redis has them', () => {
   assert.deepEqual([homeShard('fay', 3), spreadBreaches({})], [2, {}])
