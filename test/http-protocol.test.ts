@@ -12,7 +12,7 @@ import { startRedis } from './helpers/services.ts'
 const redis = await startRedis({ after })
 const worker = await startHttpWorker({ after }, redis, { env: { APP_SALE_INTERVAL_SECONDS: String(30 * 86_400) } })
 const sale = await currentSale(worker)
-const paths = { POST: ['/checkout', '/purchase'], GET: ['/sale', '/livez', '/readyz', '/health'] }
+const paths = { POST: ['/checkout', '/purchase', '/release'], GET: ['/sale', '/livez', '/readyz', '/health'] }
 
 test('a request with a body or a transfer encoding is refused and its connection closed', async (t) => {
   const path = checkoutPath('smuggler', `${sale}-1`)

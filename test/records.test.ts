@@ -7,7 +7,7 @@ import { runAudit } from './helpers/audit.ts'
 import { eventually } from './helpers/eventually.ts'
 import type { HttpReply } from './helpers/http-client.ts'
 import { startHttpWorker } from './helpers/http-worker.ts'
-import { assertProblem, checkout, currentSale, hold, purchase } from './helpers/items.ts'
+import { assertProblem, checkout, currentSale, hold, purchase, release } from './helpers/items.ts'
 import { startPersister } from './helpers/persister.ts'
 import { newRecord, openPostgres } from './helpers/record.ts'
 import { servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
@@ -50,10 +50,13 @@ test('a sale is listed, and its counts are exact, before Postgres has any of it'
   await checkout(worker, 'bob', `${sale}-99`)
   await hold(worker, 'bob', `${sale}-2`)
   await hold(worker, 'bob', `${sale}-2`)
+  const given = await hold(worker, 'bob', `${sale}-8`)
+  assert.equal((await release(worker, given)).status, 200)
   assert.deepEqual((await ok(`/sales/${sale}`)).json, {
     ...first,
-    attempts: 7,
-    holds: 2,
+    attempts: 9,
+    holds: 3,
+    releases: 1,
     purchases: 1,
     repeats: 2,
     rejections: { item_sold: 1, item_unknown: 1 },
@@ -158,12 +161,17 @@ test('of a sale that Redis has dropped the record remains', async (t) => {
     [sale],
   )
   record.query(
+    `insert into release_attempts select decided_at, epoch, batch + 1000, sale_id - 7, item_index, n, outcome,
+    nonce, user_id from release_attempts where sale_id = $1`,
+    [sale],
+  )
+  record.query(
     `insert into purchases select sale_id - 7, item_index, purchased_at - interval '210 days', epoch,
     batch + 1000, n, user_id, nonce || '!' from purchases where sale_id = $1`,
     [sale],
   )
   const { json } = await ok(`/sales/${sale - 7}`)
-  const fields = ['items', 'attempts', 'holds', 'purchases', 'repeats', 'rejections']
+  const fields = ['items', 'attempts', 'holds', 'releases', 'purchases', 'repeats', 'rejections']
   for (const field of fields) assert.deepEqual(json[field], before[field], field)
   assert.equal(json['state'], 'closed')
   assert.notEqual(json['sold_out_at'], null)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { afterNonce, lendNonce } from '../../../core/decisions.ts'
+import { afterCode, afterNonce, lendNonce } from '../../../core/decisions.ts'
 import { inRuns } from './batch-runs.ts'
 import type { PendingCommand } from './batcher.ts'
 import { SoldItems } from './sold-items.ts'
@@ -30,6 +30,23 @@ test('commands of one kind on one sale stand together, each run in the order of 
   ]
   const { commands, soldFrom } = inRuns(batch, new SoldItems())
   assert.deepEqual([commands.map(({ index }) => index), soldFrom], [['1', '4', '2', '6', '3', '5'], 6])
+})
+
+test('releases stand apart from purchases, with and without a buyer behind the code', () => {
+  const [plain, bought] = [nonce, nonce + afterCode({ buyer: 'ann' })]
+  const [given, givenByAnn] = [{}, { buyer: 'ann' }].map((one) => nonce + afterCode({ ...one, isRelease: true }))
+  const batch = [
+    command(7, '1', '', plain),
+    command(7, '2', '', given),
+    command(7, '3', '', bought),
+    command(7, '4', '', givenByAnn),
+    command(7, '5', 'ann'),
+  ]
+  const { commands } = inRuns(batch, soldOnes('2'))
+  assert.deepEqual(
+    commands.map(({ index }) => index),
+    ['1', '3', '2', '4', '5'],
+  )
 })
 
 test('checkouts of items that are known to be sold come last', () => {
