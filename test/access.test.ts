@@ -226,6 +226,7 @@ const unchangeable = [
   'purchases',
   'checkout_attempts',
   'purchase_attempts',
+  'release_attempts',
   'right_transfers',
   'log_epochs',
   'audits',

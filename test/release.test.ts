@@ -163,17 +163,24 @@ test('a hold may be given back as long as it may be purchased, also when the sal
 
 test('in one batch a release frees the item and the slot for what comes after it, in the order of the batch', async () => {
   const shop = new Shop(worker.store, sale)
-  const [ann, bob, first, second, third] = [newUser(), newUser(), newItem(), newItem(), newItem()].map((id) =>
-    id.startsWith('user') ? id : Number(id.split('-')[1]),
-  ) as [string, string, number, number, number]
-  const [nonce = ''] = (await shop.decide([{ item: first, user: ann }])).nonces
+  const [ann, bob, cid] = [newUser(), newUser(), newUser()]
+  const [first, second, third] = [newItem(), newItem(), newItem()].map((id) => Number(id.split('-')[1])) as [
+    number,
+    number,
+    number,
+  ]
+  const held = await shop.decide([
+    { item: first, user: ann },
+    { item: third, user: cid },
+  ])
+  const [nonce = ''] = held.nonces
   const { outcomes, nonces: issued } = await shop.decide([
     { item: first, user: bob },
     { item: second, user: ann },
     { item: first, nonce, isRelease: true },
+    { item: first, user: cid },
     { item: first, user: bob },
     { item: second, user: ann },
-    { item: third, user: bob },
     { item: first, nonce, isRelease: true },
     { item: first, nonce },
   ])
@@ -181,13 +188,13 @@ test('in one batch a release frees the item and the slot for what comes after it
     'item_held',
     'user_limit_reached',
     'released',
-    'held',
-    'held',
     'user_limit_reached',
+    'held',
+    'held',
     'release_unknown',
     'code_unknown',
   ])
-  const bought = await shop.decide([{ item: first, nonce: issued[3] ?? '' }])
+  const bought = await shop.decide([{ item: first, nonce: issued[4] ?? '' }])
   assert.deepEqual(bought.outcomes, ['purchased'])
 })
 
