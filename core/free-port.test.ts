@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { test } from 'node:test'
+import { promisify } from 'node:util'
 
 import { freePort } from './free-port.ts'
 
@@ -20,4 +22,12 @@ test('the port that was asked for is taken while it is free, and another one oth
   await once(server, 'listening')
   assert.notEqual(await freePort(preferred), preferred)
   server.close()
+})
+
+test('a port that a process was given is given to no other while it lives, though nobody listens yet', async () => {
+  const port = await freePort()
+  const asked = `import { freePort } from '${new URL('./free-port.js', import.meta.url).href}'; console.log(await freePort(${port}))`
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', asked])
+  assert.match(stdout, /^\d+\n$/)
+  assert.notEqual(Number(stdout), port)
 })

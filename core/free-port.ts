@@ -1,4 +1,6 @@
 import { randomInt } from 'node:crypto'
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 
@@ -14,16 +16,17 @@ const defaultFirstOfConnections = 32_768
 const attemptsMax = 100
 
 /**
- * A port of 127.0.0.1 that was free a moment ago, for a server. Another server may take it first.
+ * A port of 127.0.0.1 that was free a moment ago, for a server. Nobody else who asks here is given it while this process lives:
+ * on a busy machine seconds pass until its server listens. Another server may still take it first.
  * @param preferred taken if it is free
  */
 export async function freePort(preferred?: number): Promise<number> {
-  if (preferred !== undefined && (await isFree(preferred))) return preferred
+  if (preferred !== undefined && (await isFree(preferred)) && (await claim(preferred))) return preferred
   const max = firstOfConnections()
   const attempts = max > portMin ? attemptsMax : 0
   for (let attempt = 1; attempt <= attempts; attempt++) {
     const port = randomInt(portMin, max)
-    if (await isFree(port)) return port
+    if (!claimed.has(port) && (await isFree(port)) && (await claim(port))) return port
   }
   return await listenOnce(0)
 }
@@ -36,6 +39,24 @@ function firstOfConnections(): number {
   } catch {
     return defaultFirstOfConnections
   }
+}
+
+/** By this process. */
+const claimed = new Set<number>()
+
+/** By a UDP socket on the same number, which nothing of ours uses: the kernel gives it to one process, and takes it from a dead one. */
+async function claim(port: number): Promise<boolean> {
+  if (claimed.has(port)) return true
+  const socket = createSocket('udp4')
+  try {
+    socket.bind({ port, address: '127.0.0.1', exclusive: true })
+    await once(socket, 'listening')
+  } catch {
+    return false // somebody else's
+  }
+  socket.unref()
+  claimed.add(port)
+  return true
 }
 
 function isFree(port: number): Promise<boolean> {

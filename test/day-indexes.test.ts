@@ -134,7 +134,13 @@ test('a record of the version before keeps its rows, and gets the indexes of its
   const postgres = openPostgres(t, db)
   const folder = join(temporaryFolder(t), 'schema')
   cpSync(fileURLToPath(schemaFolder), folder, { recursive: true })
-  for (const file of ['008-day-indexes.sql', '009-purchases-in-order.sql', '010-releases.sql', '011-retired-days.sql', 'access/grants.sql'])
+  for (const file of [
+    '008-day-indexes.sql',
+    '009-purchases-in-order.sql',
+    '010-releases.sql',
+    '011-retired-days.sql',
+    'access/grants.sql',
+  ])
     rmSync(join(folder, file))
   await migrateNow(db, pathToFileURL(`${folder}/`))
   const [today, old] = [dayAgo(postgres, 0), dayAgo(postgres, 2)]

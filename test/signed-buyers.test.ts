@@ -92,11 +92,31 @@ test('a token is verified once, and remembered for the next requests', async () 
   assert.equal((await counted('remembered')) - remembered, 4)
 })
 
+test('a code is redeemed and given back by its buyer and by the backend, and by nobody else', async () => {
+  const [ann, eve] = [await ec.token('ann'), await ec.token('eve')]
+  const backend = await ec.token('the shop', { scope: 'shop:backend' })
+  const [bought, given, left] = [freeItem(), freeItem(), freeItem()]
+  const codes = await Promise.all([bought, given, left].map(async (item) => codeOf(await checkOut(ann, item))))
+  const [purchased = '', released = '', byBackend = ''] = codes
+  const release = (code: string, token: string) => http.post(`/release?code=${code}`, bearer(token))
+  for (const code of codes) {
+    assertProblem(await http.post(purchasePath(code), bearer(eve)), 403, 'code_of_another')
+    assertProblem(await release(code, eve), 403, 'code_of_another')
+    assertProblem(await http.post(`/release?code=${code}`), 401, 'unauthorized')
+  }
+  assert.equal((await http.post(purchasePath(purchased), bearer(ann))).status, 200)
+  assertProblem(await http.post(purchasePath(purchased), bearer(eve)), 403, 'code_of_another')
+  assert.equal((await release(released, ann)).status, 200)
+  assert.equal((await checkOut(eve, given)).status, 200)
+  assert.equal((await http.post(purchasePath(byBackend), bearer(backend))).status, 200)
+})
+
 test('without a token nobody holds, purchases or reads what a buyer has; everybody sees the sale', async () => {
   const item = freeItem()
   for (const [method, path] of [
     ['POST', checkoutPath('ann', item)],
     ['POST', purchasePath(`${item}-AAAAAAAAAAAAAAAA`)],
+    ['POST', `/release?code=${item}-AAAAAAAAAAAAAAAA`],
     ['GET', '/users/ann/purchases'],
     ['GET', `/purchases/${item}-AAAAAAAAAAAAAAAA`],
     // Nothing is said of a malformed request before it is known who asks.

@@ -140,12 +140,12 @@ function joined(a: FloodResult, b: FloodResult): FloodResult {
   return {
     kind: a.kind,
     goodPerSecond: [...a.goodPerSecond, ...b.goodPerSecond],
-    good: sum(a.good, b.good),
-    flood: sum(a.flood, b.flood),
+    good: added(a.good, b.good),
+    flood: added(a.flood, b.flood),
   }
 }
 
-function sum(a: Counts, b: Counts): Counts {
+function added(a: Counts, b: Counts): Counts {
   const names = [...new Set([...Object.keys(a), ...Object.keys(b)])]
   return Object.fromEntries(names.map((name) => [name, (a[name] ?? 0) + (b[name] ?? 0)]))
 }

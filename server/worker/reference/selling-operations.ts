@@ -9,32 +9,32 @@ const notDecided = [...turnedAway, 'backlog_full', 'recovering'] as const
 
 function releasePath({ security, codes }: ReturnType<typeof buyersTerms>): object {
   return {
-  post: {
-    operationId: 'release',
-    tags: ['Selling'],
-    ...security,
-    summary: 'Give the hold of a code back',
-    description:
-      'The item is on sale again and the slot of its user free, in one step. Possible as long as the code can be purchased. Repeating it is safe: the same code is answered the same until somebody holds the item again; then it is unknown. It never ends another hold of the item.',
-    parameters: [queryParameter('code', 'HoldCode', { required: true })],
-    responses: {
-      200: json('Release', 'The hold is given back, or was already with this code.', decided),
-      ...problemResponses(
-        [
-          'invalid_request',
-          'code_of_another',
-          'code_unknown',
-          'item_purchased',
-          'code_expired',
-          ...notDecided,
-          'unrecorded',
-          ...codes,
-        ],
-        { 403: decided, 404: decided, 409: decided, 410: decided },
-      ),
+    post: {
+      operationId: 'release',
+      tags: ['Selling'],
+      ...security,
+      summary: 'Give the hold of a code back',
+      description:
+        'The item is on sale again and the slot of its user free, in one step. Possible as long as the code can be purchased. Repeating it is safe: the same code is answered the same until somebody holds the item again; then it is unknown. It never ends another hold of the item.',
+      parameters: [queryParameter('code', 'HoldCode', { required: true })],
+      responses: {
+        200: json('Release', 'The hold is given back, or was already with this code.', decided),
+        ...problemResponses(
+          [
+            'invalid_request',
+            'code_of_another',
+            'code_unknown',
+            'item_purchased',
+            'code_expired',
+            ...notDecided,
+            'unrecorded',
+            ...codes,
+          ],
+          { 403: decided, 404: decided, 409: decided, 410: decided },
+        ),
+      },
     },
-  },
-}
+  }
 }
 
 /**
@@ -93,7 +93,15 @@ export function sellingPaths(itemId: string, isSigned: boolean): Record<string, 
         responses: {
           200: json('Purchase', 'The item is purchased, or was already with this code.', decided),
           ...problemResponses(
-            ['invalid_request', 'code_of_another', 'code_unknown', 'code_expired', ...notDecided, 'unrecorded', ...codes],
+            [
+              'invalid_request',
+              'code_of_another',
+              'code_unknown',
+              'code_expired',
+              ...notDecided,
+              'unrecorded',
+              ...codes,
+            ],
             { 403: decided, 404: decided, 410: decided },
           ),
         },

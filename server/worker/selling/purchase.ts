@@ -28,7 +28,7 @@ export class PurchaseRoute {
     const { code } = this.#reader
     const shard = this.selling.shards.only ?? shardFor(this.selling, exchange, code)
     if (shard?.uncommitted?.isFull === true) exchange.shed('overloaded', shard.number)
-    else shard?.batcher.offer(new Purchase(this, exchange, { shard, code, buyer: undefined }))
+    else shard?.batcher.offer(new Purchase(this, exchange, { shard, code, buyer: exchange.identity?.buyer }))
   }
 }
 

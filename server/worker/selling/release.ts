@@ -29,7 +29,7 @@ export class ReleaseRoute {
     }
     const { code } = this.#reader
     const shard = this.selling.shards.only ?? shardFor(this.selling, exchange, code)
-    shard?.batcher.offer(new Release(this.selling, exchange, { shard, code, buyer: undefined }))
+    shard?.batcher.offer(new Release(this.selling, exchange, { shard, code, buyer: exchange.identity?.buyer }))
   }
 }
 
