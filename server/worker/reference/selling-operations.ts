@@ -7,7 +7,29 @@ const retry = { 'Retry-After': ref('headers', 'RetryAfter') }
 const turnedAway = ['rate_limited', 'overloaded', 'unavailable', 'shutting_down'] as const
 const notDecided = [...turnedAway, 'backlog_full', 'recovering'] as const
 
-function releasePath({ security, codes }: ReturnType<typeof buyersTerms>): object {
+type Terms = ReturnType<typeof buyersTerms>
+
+function purchasePath({ security, codes }: Terms): object {
+  return {
+    post: {
+      operationId: 'purchase',
+      tags: ['Selling'],
+      ...security,
+      summary: 'Purchase the item that a code holds',
+      description: 'Repeating it is safe: the same code is answered with the same purchase.',
+      parameters: [queryParameter('code', 'HoldCode', { required: true })],
+      responses: {
+        200: json('Purchase', 'The item is purchased, or was already with this code.', decided),
+        ...problemResponses(
+          ['invalid_request', 'code_of_another', 'code_unknown', 'code_expired', ...notDecided, 'unrecorded', ...codes],
+          { 403: decided, 404: decided, 410: decided },
+        ),
+      },
+    },
+  }
+}
+
+function releasePath({ security, codes }: Terms): object {
   return {
     post: {
       operationId: 'release',
@@ -43,7 +65,8 @@ function releasePath({ security, codes }: ReturnType<typeof buyersTerms>): objec
  * @param isSigned they need a token
  */
 export function sellingPaths(itemId: string, isSigned: boolean): Record<string, object> {
-  const { security, codes } = buyersTerms(isSigned)
+  const terms = buyersTerms(isSigned)
+  const { security, codes } = terms
   return {
     '/checkout': {
       post: {
@@ -82,32 +105,8 @@ export function sellingPaths(itemId: string, isSigned: boolean): Record<string, 
         },
       },
     },
-    '/purchase': {
-      post: {
-        operationId: 'purchase',
-        tags: ['Selling'],
-        ...security,
-        summary: 'Purchase the item that a code holds',
-        description: 'Repeating it is safe: the same code is answered with the same purchase.',
-        parameters: [queryParameter('code', 'HoldCode', { required: true })],
-        responses: {
-          200: json('Purchase', 'The item is purchased, or was already with this code.', decided),
-          ...problemResponses(
-            [
-              'invalid_request',
-              'code_of_another',
-              'code_unknown',
-              'code_expired',
-              ...notDecided,
-              'unrecorded',
-              ...codes,
-            ],
-            { 403: decided, 404: decided, 410: decided },
-          ),
-        },
-      },
-    },
-    '/release': releasePath({ security, codes }),
+    '/purchase': purchasePath(terms),
+    '/release': releasePath(terms),
     '/sale': {
       get: {
         operationId: 'currentSale',
