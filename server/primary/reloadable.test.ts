@@ -6,6 +6,13 @@ import { type Config, loadConfig } from '../../core/config/load.ts'
 import { settingPlaces } from '../../core/config/settings.ts'
 import { reloadable } from './reloadable.ts'
 
+/** Where not every text is allowed. */
+const otherTexts: Readonly<Record<string, string>> = {
+  APP_ALLOWED_ORIGINS: 'https://shop.example',
+  APP_JWT_KEYS: 'https://keys.example/jwks',
+  APP_JWT_ALGORITHMS: 'ES256',
+}
+
 /** A value that is allowed and is not the default. */
 function otherValue(setting: Setting): string {
   switch (setting.format) {
@@ -16,7 +23,7 @@ function otherValue(setting: Setting): string {
     case 'hotcakes-choice':
       return setting.choices.find((choice) => choice !== setting.default) ?? ''
     case 'hotcakes-text':
-      return setting.env === 'APP_ALLOWED_ORIGINS' ? 'https://shop.example' : 'other'
+      return otherTexts[setting.env] ?? 'other'
     case 'hotcakes-host':
       return 'other.example'
     case 'hotcakes-nodes':
