@@ -152,7 +152,7 @@ test('a record of the version before keeps its rows, and gets the indexes of its
 
   const start = beginDatabaseStart(db)
   await start.done
-  assert.deepEqual(start.said, Array(3).fill('schema file applied'))
+  assert.deepEqual(start.said, Array(4).fill('schema file applied'))
   assert.deepEqual(postgres.query('select count(*)::int as count from attempts'), [{ count: 4 * rowsADay }])
   assert.deepEqual(indexed(postgres), [
     { day: today, buyers: false, ranges: true },

@@ -299,7 +299,7 @@ test('a bug of the persister process is logged with its stack, and ends it', asy
   persister.send(null as unknown as ToChild)
   assert.deepEqual(await persister.exited, { code: 1, signal: null })
   const bug = persister.logLines().find(({ msg }) => msg === 'a bug') as { err?: { stack?: string } } | undefined
-  assert.match(bug?.err?.stack ?? '', /persister-process/)
+  assert.match(bug?.err?.stack ?? '', /workers\/persister-main\.js/)
   assert.ok(persister.messages.some((message) => message.type === 'failed' && message.code === 'bug'))
 })
 

@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
-
 import { AsyncPostgres } from '../core/postgres/async-postgres.ts'
+import { attemptTables, dailyTables } from '../core/postgres/daily-tables.ts'
 import { msPerDay } from '../core/time.ts'
 import { RecordDays } from '../server/primary/record-days.ts'
 import { startCluster } from './helpers/cluster.ts'
@@ -47,7 +47,7 @@ test('older days are warned of once a day, for as long as they are there', async
   await unset.look()
   assert.deepEqual([unset.days, unset.check, warned.length], [8, undefined, 2])
   const suffix = dayAgo(8).replaceAll('-', '')
-  postgres.query(`drop table checkout_attempts_${suffix}, purchase_attempts_${suffix}, right_transfers_${suffix}`)
+  postgres.query(`drop table ${dailyTables.map((table) => `${table}_${suffix}`).join()}`)
   await days.look()
   assert.equal(days.check?.status, 'within')
 })
@@ -65,9 +65,12 @@ test('/readyz, a metric and the log of a server tell of it, and the server is re
   })
   assert.deepEqual(recordDays, { status: 'over', days: 9, days_max: 3 })
   const metrics = await new HttpClient(t, { baseUrl: cluster.metricsUrl }).get('/metrics')
-  assert.match(metrics.text, /^hotcakes_record_days 9$/m)
-  assert.match(metrics.text, /^hotcakes_record_days_over 1$/m)
+  assert.match(metrics.text, /^hotcakes_record_age_seconds 777600$/m)
+  assert.match(metrics.text, /^hotcakes_record_too_old 1$/m)
   assert.equal(cluster.logLines().filter((line) => line.includes('APP_RECORD_DAYS')).length, 1)
   assert.deepEqual(await cluster.stop(), { code: 0, signal: null })
-  assert.equal(postgres.query(`select from attempts_partitions where day = '${dayAgo(9)}'`).length, 2)
+  assert.equal(
+    postgres.query(`select from attempts_partitions where day = '${dayAgo(9)}'`).length,
+    attemptTables.length,
+  )
 })

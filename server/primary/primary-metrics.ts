@@ -6,6 +6,7 @@ import type { ChildKind } from '../../core/ipc.ts'
 import { metricsGatherMsMax } from '../../core/limits.ts'
 import { registerProcessMetrics } from '../../core/process-metrics.ts'
 import { firstShard } from '../../core/shards.ts'
+import { msPerDay } from '../../core/time.ts'
 import type { LastAudit } from './audit-watch.ts'
 import type { ReportingChild } from './cluster-metrics.ts'
 import type { Report } from './metric-reports.ts'
@@ -204,17 +205,17 @@ function registerAudit(registry: Registry, lastAudit: () => LastAudit | undefine
 
 function registerRecordDays(registry: Registry, recordDays: PrimaryMetricsOptions['recordDays']): void {
   const days = new Gauge({
-    name: 'hotcakes_record_days',
-    help: 'How many days ago (UTC) the oldest day is that has attempts on record; no series before Postgres was asked.',
+    name: 'hotcakes_record_age_seconds',
+    help: 'How many days ago (UTC) the oldest day is that has attempts on record, in seconds; no series before Postgres was asked.',
     labelNames: [] as const,
     registers: [registry],
     collect() {
       if (recordDays.days === undefined) days.remove()
-      else days.set(recordDays.days)
+      else days.set((recordDays.days * msPerDay) / 1_000)
     },
   })
   const over = new Gauge({
-    name: 'hotcakes_record_days_over',
+    name: 'hotcakes_record_too_old',
     help: '1 while the record has older days than APP_RECORD_DAYS, otherwise 0, without that setting too.',
     labelNames: [] as const,
     registers: [registry],

@@ -202,10 +202,11 @@ test("a release that frees somebody else's hold is found, and one that frees not
   })
   const [sale] = right.redis
   assert.ok(sale)
-  const [index, held] = [...sale.held].find(([, { expiresAtMs }]) => expiresAtMs !== sale.terms.opensAtMs) ?? []
-  assert.ok(index !== undefined && held !== undefined)
-  const over = { ...held, expiresAtMs: sale.terms.opensAtMs }
-  run.assertBroken('redis_differs', { redis: [{ ...sale, held: new Map([...sale.held, [index, over]]) }] })
+  const [[index, sold] = [], ...others] = sale.sold
+  assert.ok(index !== undefined && sold !== undefined)
+  const freedItem = { user: sold.user, nonce: sold.nonce, expiresAtMs: sale.terms.opensAtMs }
+  const held = new Map([...sale.held, [index, freedItem]])
+  run.assertBroken('redis_differs', { redis: [{ ...sale, held, sold: new Map(others) }] })
 })
 
 test('a purchase after a release is found', () => {
