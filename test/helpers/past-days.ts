@@ -112,6 +112,7 @@ class PastLog {
     )
     this.#decide(boughtMs + 1_000, [
       of('purchased_again', 1, 'user-0'),
+      of('released', 4, 'user-3'),
       of('code_unknown', 4),
       of('item_sold', 3, 'user-8'),
     ])
@@ -190,7 +191,7 @@ class PastLog {
       return
     }
     this.#postgres.query(
-      `insert into purchase_attempts (decided_at, epoch, batch, n, sale_id, item_index, nonce, outcome, user_id)
+      `insert into ${operation}_attempts (decided_at, epoch, batch, n, sale_id, item_index, nonce, outcome, user_id)
        values ($1, 1, $2, $3, $4, $5, $6, $7, $8)`,
       [at, batch, n, sale, item, nonce, code, user ?? null],
     )
