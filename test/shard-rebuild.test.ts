@@ -130,6 +130,10 @@ for (const lost of numbers) {
         await clock.set(random.between(-40, 40))
         await buyers.batch(random.below(shards))
       }
+      // Whatever was given back at random, some holds of the sale that goes on are to be rebuilt.
+      const held = `${shardKeys(lost).prefix}sale:${sale.sale}:holds`
+      const hasHold = async () => (await installation.admin.hvals(held)).some((count) => count !== '0')
+      for (let more = 0; sale === sales[1] && more < 100 && !(await hasHold()); more++) await buyers.batch(lost)
       await buyers.deliverAll()
     }
     await installation.drain()
