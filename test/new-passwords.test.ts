@@ -51,6 +51,15 @@ async function buyMeanwhile(
   return index
 }
 
+/** One that has lost its connection to Postgres gets no other: what it leaves is put on record by the others, as the audit shows. */
+async function stopOld(cluster: Cluster): Promise<void> {
+  const { code } = await cluster.stop()
+  const hasLeft = cluster
+    .logLines()
+    .some((line) => line.includes('log entries are not in Postgres yet: Redis keeps them'))
+  assert.equal(code, hasLeft ? 1 : 0)
+}
+
 test('passwords are changed at two servers, one after the other, and every buyer gets his item', async (t) => {
   const { redis, db } = await startServices(t)
   const env = { ...shop, ...servicesEnv({ redis: redis.connection, db }) }
@@ -72,12 +81,12 @@ test('passwords are changed at two servers, one after the other, and every buyer
   const started: Cluster[] = []
   const next = await buyMeanwhile(other, sale, 1, async () => {
     await runDocumented(chapter, shell)
-    assert.deepEqual(await one.stop(), orderly)
+    await stopOld(one)
     started.push(await startCluster(t, { env: newEnv }))
   })
   const [first = assert.fail()] = started
   await buyMeanwhile(first, sale, next, async () => {
-    assert.deepEqual(await other.stop(), orderly)
+    await stopOld(other)
     started.push(await startCluster(t, { env: newEnv }))
     await runDocumented({ ...chapter, block: 1 }, shell)
   })
