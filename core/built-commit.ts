@@ -1,10 +1,9 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
+
+import { nearestFile } from './nearest-file.ts'
 
 /** The commit that the compiled code was built from, `-dirty` with changes; 'unknown' where the build was not told. */
 export function builtCommit(): string {
-  for (let folder = new URL('./', import.meta.url); folder.pathname !== '/'; folder = new URL('../', folder)) {
-    const file = new URL('commit', folder)
-    if (existsSync(file)) return readFileSync(file, 'utf8') || 'unknown'
-  }
-  return 'unknown'
+  const file = nearestFile('commit')
+  return file === undefined ? 'unknown' : readFileSync(file, 'utf8') || 'unknown'
 }

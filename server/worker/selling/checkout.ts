@@ -1,11 +1,9 @@
 import type { DecisionReader } from '../../../core/decisions.ts'
-import type { Fault } from '../../../core/faults.ts'
 import type { Exchange } from '../http/exchange.ts'
 import { checkoutBody, okHead, retryAfterHeader, Timestamps } from '../http/replies.ts'
-import type { ShedReason } from '../http/request-metrics.ts'
 import { RequestReader } from '../http/requests.ts'
-import type { BuyerCommand } from './buyer-command.ts'
-import { answerFailed, answerRejected, decisionHeader, type Selling, shardFor } from './selling.ts'
+import { AnsweredCommand } from './answered-command.ts'
+import { answerRejected, decisionHeader, type Selling, shardFor } from './selling.ts'
 import type { Shard } from './shard.ts'
 
 /** `POST /checkout?user_id=&id=` */
@@ -34,25 +32,20 @@ export class CheckoutRoute {
   }
 }
 
-class Checkout implements BuyerCommand<Shard> {
+class Checkout extends AnsweredCommand {
   readonly sale: number
   readonly index: string
   readonly nonce: string
   readonly user: string
-  readonly arrivedMs: number
-  shard: Shard
   readonly #route: CheckoutRoute
-  readonly #exchange: Exchange
 
   constructor(route: CheckoutRoute, exchange: Exchange, shard: Shard, { item, user }: RequestReader) {
+    super(exchange, shard)
     this.sale = item.sale
     this.index = item.index
     this.nonce = route.selling.nonces.next()
     this.user = user
-    this.arrivedMs = exchange.startedMs
-    this.shard = shard
     this.#route = route
-    this.#exchange = exchange
   }
 
   decided(decision: DecisionReader, logId: string, n: number): void {
@@ -68,27 +61,11 @@ class Checkout implements BuyerCommand<Shard> {
     if (outcome === 'held' || outcome === 'held_again') {
       const expiresAt = this.#route.timestamps.format(decision.expiresAtMs)
       const nonce = outcome === 'held' ? this.nonce : decision.nonce
-      this.#exchange.answer(okHead, checkoutBody({ sale: this.sale, index: this.index, nonce, expiresAt }), headers)
+      this.exchange.answer(okHead, checkoutBody({ sale: this.sale, index: this.index, nonce, expiresAt }), headers)
       return
     }
     if (outcome === 'sale_unlisted') onUnlisted(this.sale, this.shard.number)
     if (outcome === 'item_held') headers += retryAfterHeader(decision.expiresAtMs - decision.nowMs)
-    answerRejected(this.#exchange, outcome, headers)
-  }
-
-  failed(fault: Fault): void {
-    answerFailed(this.#exchange, fault)
-  }
-
-  late(): void {
-    this.#exchange.shed('late', this.shard.number)
-  }
-
-  shed(reason: ShedReason, shard?: number): void {
-    this.#exchange.shed(reason, shard)
-  }
-
-  unavailable(): void {
-    this.#exchange.unavailable()
+    answerRejected(this.exchange, outcome, headers)
   }
 }

@@ -1,12 +1,10 @@
 import { afterCode, type DecisionReader } from '../../../core/decisions.ts'
-import type { Fault } from '../../../core/faults.ts'
 import type { HoldCode } from '../../../core/ids.ts'
 import type { Exchange } from '../http/exchange.ts'
 import { okHead, purchaseBody, Timestamps } from '../http/replies.ts'
-import type { ShedReason } from '../http/request-metrics.ts'
 import { RequestReader } from '../http/requests.ts'
-import type { BuyerCommand } from './buyer-command.ts'
-import { answerFailed, answerRejected, decisionHeader, type Selling, shardFor } from './selling.ts'
+import { AnsweredCommand } from './answered-command.ts'
+import { answerRejected, decisionHeader, type Selling, shardFor } from './selling.ts'
 import type { Shard } from './shard.ts'
 
 /** `POST /purchase?code=` */
@@ -39,25 +37,20 @@ interface PurchaseOptions {
   readonly buyer: string | undefined
 }
 
-class Purchase implements BuyerCommand<Shard> {
+class Purchase extends AnsweredCommand {
   readonly sale: number
   readonly index: string
   readonly nonce: string
   /** Redis knows who holds the code. */
   readonly user = ''
-  readonly arrivedMs: number
-  shard: Shard
   readonly #route: PurchaseRoute
-  readonly #exchange: Exchange
 
   constructor(route: PurchaseRoute, exchange: Exchange, { shard, code, buyer }: PurchaseOptions) {
+    super(exchange, shard)
     this.sale = code.sale
     this.index = code.index
     this.nonce = buyer === undefined ? code.nonce : code.nonce + afterCode({ buyer })
-    this.arrivedMs = exchange.startedMs
-    this.shard = shard
     this.#route = route
-    this.#exchange = exchange
   }
 
   decided(decision: DecisionReader, logId: string, n: number): void {
@@ -74,26 +67,10 @@ class Purchase implements BuyerCommand<Shard> {
       const { sale, index } = this
       const body = purchaseBody({ sale, index, user: decision.user, purchasedAt })
       const { uncommitted } = this.shard
-      if (uncommitted === undefined) this.#exchange.answer(okHead, body, headers)
-      else uncommitted.add(logId, { exchange: this.#exchange, body, headers })
+      if (uncommitted === undefined) this.exchange.answer(okHead, body, headers)
+      else uncommitted.add(logId, { exchange: this.exchange, body, headers })
       return
     }
-    answerRejected(this.#exchange, outcome, headers)
-  }
-
-  failed(fault: Fault): void {
-    answerFailed(this.#exchange, fault)
-  }
-
-  late(): void {
-    this.#exchange.shed('late', this.shard.number)
-  }
-
-  shed(reason: ShedReason, shard?: number): void {
-    this.#exchange.shed(reason, shard)
-  }
-
-  unavailable(): void {
-    this.#exchange.unavailable()
+    answerRejected(this.exchange, outcome, headers)
   }
 }

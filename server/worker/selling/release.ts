@@ -1,12 +1,10 @@
 import { afterCode, type DecisionReader } from '../../../core/decisions.ts'
-import type { Fault } from '../../../core/faults.ts'
 import type { HoldCode } from '../../../core/ids.ts'
 import type { Exchange } from '../http/exchange.ts'
 import { okHead, releaseBody } from '../http/replies.ts'
-import type { ShedReason } from '../http/request-metrics.ts'
 import { RequestReader } from '../http/requests.ts'
-import type { BuyerCommand } from './buyer-command.ts'
-import { answerFailed, answerRejected, decisionHeader, type Selling, shardFor } from './selling.ts'
+import { AnsweredCommand } from './answered-command.ts'
+import { answerRejected, decisionHeader, type Selling, shardFor } from './selling.ts'
 import type { Shard } from './shard.ts'
 
 /**
@@ -40,25 +38,20 @@ interface ReleaseOptions {
   readonly buyer: string | undefined
 }
 
-class Release implements BuyerCommand<Shard> {
+class Release extends AnsweredCommand {
   readonly sale: number
   readonly index: string
   readonly nonce: string
   /** Redis knows who holds the code. */
   readonly user = ''
-  readonly arrivedMs: number
-  shard: Shard
   readonly #selling: Selling
-  readonly #exchange: Exchange
 
   constructor(selling: Selling, exchange: Exchange, { shard, code, buyer }: ReleaseOptions) {
+    super(exchange, shard)
     this.sale = code.sale
     this.index = code.index
     this.nonce = code.nonce + afterCode({ buyer, isRelease: true })
-    this.arrivedMs = exchange.startedMs
-    this.shard = shard
     this.#selling = selling
-    this.#exchange = exchange
   }
 
   decided(decision: DecisionReader, logId: string, n: number): void {
@@ -72,25 +65,9 @@ class Release implements BuyerCommand<Shard> {
     const headers = decisionHeader(this.shard, logId, n)
     if (outcome === 'released' || outcome === 'released_again') {
       const { sale, index } = this
-      this.#exchange.answer(okHead, releaseBody({ sale, index, user: decision.user }), headers)
+      this.exchange.answer(okHead, releaseBody({ sale, index, user: decision.user }), headers)
       return
     }
-    answerRejected(this.#exchange, outcome, headers)
-  }
-
-  failed(fault: Fault): void {
-    answerFailed(this.#exchange, fault)
-  }
-
-  late(): void {
-    this.#exchange.shed('late', this.shard.number)
-  }
-
-  shed(reason: ShedReason, shard?: number): void {
-    this.#exchange.shed(reason, shard)
-  }
-
-  unavailable(): void {
-    this.#exchange.unavailable()
+    answerRejected(this.exchange, outcome, headers)
   }
 }
