@@ -52,7 +52,8 @@ export function registerProcessMetrics(registry: Registry, { process: kind, numb
       delay.reset()
     },
   })
-  const cpu = { user: 0, system: 0 }
+  /** What the counter has, in µs. */
+  const counted = { user: 0, system: 0 }
   const cpuCounter = new Counter({
     name: 'hotcakes_process_cpu_seconds_total',
     help: 'CPU time that processes of this kind and number have used, by mode. Of one that ended it counts on.',
@@ -61,8 +62,8 @@ export function registerProcessMetrics(registry: Registry, { process: kind, numb
     collect() {
       const used = process.cpuUsage()
       for (const mode of ['user', 'system'] as const) {
-        cpuCounter.inc({ ...labels, mode }, (used[mode] - cpu[mode]) / usPerSecond)
-        cpu[mode] = used[mode]
+        cpuCounter.inc({ ...labels, mode }, (used[mode] - counted[mode]) / usPerSecond)
+        counted[mode] = used[mode]
       }
     },
   })
@@ -72,7 +73,9 @@ export function registerProcessMetrics(registry: Registry, { process: kind, numb
     labelNames: [...labelNames, 'mode'] as const,
     registers,
     collect() {
-      for (const mode of ['user', 'system'] as const) cpuGauge.set({ ...labels, mode }, cpu[mode] / usPerSecond)
+      const { user, system } = process.cpuUsage()
+      cpuGauge.set({ ...labels, mode: 'user' }, user / usPerSecond)
+      cpuGauge.set({ ...labels, mode: 'system' }, system / usPerSecond)
     },
   })
   const memoryGauge = new Gauge({

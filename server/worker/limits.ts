@@ -73,10 +73,11 @@ export const saleCountsDeadlineMs = 15_000
 export const saleCountsKeptMax = 1_000
 export const saleCountsFreshMs = 10_000
 /**
- * Addresses in each of the two generations that the rate limit knows, at some 100 bytes each. When more than these ask
- * within a second, the ones that asked first are forgotten, and may ask anew: memory is bounded before the rate is.
+ * Addresses, or buyers, in each of the two generations that a rate limit knows, at some 100 bytes each, and a buyer's id of up to
+ * 255 more. When more than these ask within a second, the ones that asked first are forgotten, and may ask anew: memory is bounded
+ * before the rate is.
  */
-export const rateLimitAddressesMax = 50_000
+export const rateLimitKeysMax = 50_000
 /** How long a browser may go without asking again what another origin may do: the most that Chromium takes. */
 export const preflightSecondsMax = 7_200
 /** File descriptors of a worker that are not for clients: its own files, Redis, Postgres, and those just being accepted. */

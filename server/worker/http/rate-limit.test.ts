@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { rateLimitAddressesMax } from '../limits.ts'
+import { rateLimitKeysMax } from '../limits.ts'
 import { RateLimit } from './rate-limit.ts'
 
 const mine = 'mine'
@@ -37,6 +37,6 @@ test('over a long time an address gets its rate, however often it asks', () => {
 
 test('more addresses than are kept do not stop it, and the latest ones stay limited', () => {
   const limit = new RateLimit(1, 'address')
-  for (let n = 0; n < rateLimitAddressesMax * 3; n++) assert.equal(limit.takes(addressOf(n), 0), true)
-  assert.equal(limit.takes(addressOf(rateLimitAddressesMax * 3 - 1), 0), false)
+  for (let n = 0; n < rateLimitKeysMax * 3; n++) assert.equal(limit.takes(addressOf(n), 0), true)
+  assert.equal(limit.takes(addressOf(rateLimitKeysMax * 3 - 1), 0), false)
 })

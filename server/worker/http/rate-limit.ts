@@ -1,4 +1,4 @@
-import { rateLimitAddressesMax } from '../limits.ts'
+import { rateLimitKeysMax } from '../limits.ts'
 import { problemReply } from './problems.ts'
 import type { Reply } from './replies.ts'
 
@@ -36,7 +36,7 @@ export class RateLimit {
 
   /** Takes a request, or says `false`: too many. @param nowMs of a clock that never goes back */
   takes(key: string, nowMs: number): boolean {
-    if (nowMs - this.#bornMs >= windowMs || this.#young.size >= rateLimitAddressesMax) this.#age(nowMs)
+    if (nowMs - this.#bornMs >= windowMs || this.#young.size >= rateLimitKeysMax) this.#age(nowMs)
     const fullMs = Math.max(nowMs, this.#young.get(key) ?? this.#old.get(key) ?? nowMs) + this.#requestMs
     if (fullMs - nowMs > windowMs) return false
     this.#young.set(key, fullMs)
