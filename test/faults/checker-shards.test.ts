@@ -30,6 +30,11 @@ function transfer(kind: TransferRow['kind']): TransferRow {
   return found
 }
 
+/** Whether it may be of the right that was got there. */
+function isLoanOf(row: TransferRow, got: TransferRow): boolean {
+  return row.kind === 'lent' && row.user === got.user && row.shard === got.peer && row.peer === got.shard
+}
+
 /** Redis with other rights of one user at one shard. */
 function redisWith({ shard, user, peer }: TransferRow, change: (totals: { lent: number; got: number }) => object) {
   return right.redis.map((part): RedisPart => {
@@ -79,8 +84,6 @@ test('a right that is received and was never lent is found, and one that was len
   // A row that was the last of its entry leaves no gap there: how many an entry had is on no record.
   const hasFollower = ({ shard, epoch, seq, n }: TransferRow) =>
     right.attempts.some((row) => row.shard === shard && row.epoch === epoch && row.seq === seq && row.n > n)
-  const isLoanOf = (row: TransferRow, got: TransferRow) =>
-    row.kind === 'lent' && row.user === got.user && row.shard === got.peer && row.peer === got.shard
   const got = right.transfers.find((one) => {
     return one.kind === 'got' && right.transfers.some((row) => isLoanOf(row, one) && hasFollower(row))
   })
