@@ -112,8 +112,9 @@ test('a sell-out is watched live, from the first hold to the countdown of the ne
   await board.page.getByRole('heading', { name: 'Sold out', exact: true }).waitFor()
   assert.equal(await board.count('sold'), 24)
   assert.match((await board.page.locator('#curve').getAttribute('aria-label')) ?? '', /^24 of 24 sold within/)
-  await board.button('When is the next sale?').click()
-  assert.match((await board.page.locator('#next-in').textContent()) ?? '', /\d/)
+  assert.match((await board.page.locator('#next-in').textContent()) ?? '', /^\d+ d \d+ h$/)
+  const past = await board.page.getByRole('link', { name: 'How it went' }).getAttribute('href')
+  assert.equal(past, `/past-sales/${sale}`)
   board.assertNoComplaints()
 })
 

@@ -47,6 +47,7 @@ const readPaths = [
   `/items/${sale}-1/picture.svg`,
   '/sales',
   `/sales/${sale}`,
+  `/sales/${sale}/curve`,
   '/users/ann/purchases',
   `/purchases/${sale}-1-${neverGiven}`,
 ]
@@ -57,7 +58,7 @@ function checkOut(user: string, item: number | string) {
 
 /** Whether other tests show it, or it is a race. */
 function isExcused(answer: string): boolean {
-  const isRace = /^(sales|saleRecord|purchasesOfUser|purchaseByCode) 503 unavailable$/.test(answer)
+  const isRace = /^(sales|saleRecord|saleCurve|purchasesOfUser|purchaseByCode) 503 unavailable$/.test(answer)
   return isRace || (answer.split(' ')[2] ?? '') in seenElsewhere
 }
 
@@ -142,12 +143,14 @@ test('every answer about what is on record is described', async () => {
     const { json } = await api.send(http, 'GET', '/users/gus/purchases?limit=1')
     return (json?.['purchases'] as object[] | undefined)?.length === 1
   })
-  for (const path of ['/sales?limit=1', `/sales/${sale}`]) {
+  for (const path of ['/sales?limit=1', `/sales/${sale}`, `/sales/${sale}/curve`]) {
     assert.equal((await api.send(http, 'GET', path)).status, 200)
   }
   assert.equal(await answers(api, '/sales?after=x', 'GET'), '400 invalid_request')
   assert.equal(await answers(api, '/sales/x', 'GET'), '400 invalid_request')
   assert.equal(await answers(api, '/sales/1', 'GET'), '404 sale_unknown')
+  assert.equal(await answers(api, '/sales/x/curve', 'GET'), '400 invalid_request')
+  assert.equal(await answers(api, '/sales/1/curve', 'GET'), '404 sale_unknown')
   assert.equal(await answers(api, '/users/a%20b/purchases', 'GET'), '400 invalid_request')
   assert.equal(await answers(api, '/purchases/none', 'GET'), '400 invalid_request')
   assert.equal(await answers(api, `/purchases/${sale}-11-${neverGiven}`, 'GET'), '404 purchase_unknown')

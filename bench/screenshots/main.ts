@@ -12,9 +12,12 @@ import { Crowd } from './crowd.ts'
 
 const desk = { viewport: { width: 1440, height: 900 } }
 const phone = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true }
+/** A phone on its side. */
+const low = { ...phone, viewport: { width: 740, height: 360 } }
 const looks = {
   'desk-light': { ...desk, colorScheme: 'light' },
   'desk-dark': { ...desk, colorScheme: 'dark' },
+  'low-light': { ...low, colorScheme: 'light' },
   'phone-light': { ...phone, colorScheme: 'light' },
   'phone-dark': { ...phone, colorScheme: 'dark' },
 } as const
@@ -121,12 +124,12 @@ async function soldOut(studio: Studio, items: number): Promise<void> {
     await crowd.buy({ count: items / 2, perSecond: 40, purchased: 0.7 })
     await shoot(studio, pages, '7-small')
     await crowd.buy({ count: items / 2, perSecond: 40, purchased: 1 })
+    for (const page of pages.values()) await page.getByRole('button', { name: 'Tell me when one is free' }).click()
+    await shoot(studio, pages, '8-all-taken')
     await crowd.makeUpItsMind()
     for (const page of pages.values()) await page.locator('.view-sold-out').waitFor()
     await delay(1_000)
-    await shoot(studio, pages, '8-sold-out')
-    for (const page of pages.values()) await page.getByRole('button', { name: 'When is the next sale?' }).click()
-    await shoot(studio, pages, '9-next-sale')
+    await shoot(studio, pages, '9-sold-out')
     for (const page of pages.values()) await page.context().close()
   } finally {
     await server.stop()

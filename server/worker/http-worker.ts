@@ -62,7 +62,7 @@ export class HttpWorker {
     const sales = new ShardedSales({ shards: all, directory, onUnlisted })
     const saleView = new SaleView({ sales, clock, intervalMs, onUnlisted })
     for (const shard of all) shard.onLooked(() => (shard === shards.reader ? saleView.refresh() : Promise.resolve()))
-    const board = new Board({ shards: all, clock, intervalMs, registry })
+    const board = new Board({ shards: all, clock, intervalMs, refusal: shards.readRefusal, registry })
     this.#buyers = signedBuyers(config, registry)
     const reading = new Reading(config, {
       sales,

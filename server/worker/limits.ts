@@ -72,6 +72,8 @@ export const saleCountsDeadlineMs = 15_000
 /** Such counts that are kept, at some 200 bytes each; and for how long when they may still change (Redis is away). */
 export const saleCountsKeptMax = 1_000
 export const saleCountsFreshMs = 10_000
+/** Curves of sales that are kept, at some 10 KB each. */
+export const saleCurvesKeptMax = 100
 /**
  * Addresses, or buyers, in each of the two generations that a rate limit knows, at some 100 bytes each, and a buyer's id of up to
  * 255 more. When more than these ask within a second, the ones that asked first are forgotten, and may ask anew: memory is bounded
@@ -102,6 +104,8 @@ export const retireIdleMs = 5_000
 export const largeFileBytesMin = 64 * 1024
 export const largeFileBurstBytes = 40 * 1024 * 1024
 export const largeFileBytesPerSecond = 5 * 1024 * 1024
+/** Texts below it are sent as they are: the headers of their answer are as long. */
+export const compressedBytesMin = 512
 /** How often a draining worker looks whether it is done: each look is a few comparisons. */
 export const drainCheckMs = 20
 /** A worker whose primary is gone may take this long to finish what it accepted. */
@@ -139,6 +143,16 @@ export const boardIdleSecondsMax = 60
 export const boardItemsMax = 40_000
 /** What may wait for a slow viewer: a whole state and some ten seconds of changes at a usual pace. */
 export const boardBufferedBytesMax = 131_072
+
+/**
+ * A page whose WebSocket is blocked asks for the whole state every two to three seconds. The worker follows the sale for so
+ * long after the last question, so that the next one finds it in its memory.
+ */
+export const boardPollLeaseMs = 10_000
+/** Such answers of one worker: each is up to 13 KB, so all of them 2.6 MB a second. Above it 503, and the page asks later. */
+export const boardPollsPerSecondMax = 200
+/** Of them those that wait for the sale to be read, which takes some milliseconds. */
+export const boardPollsWaitingMax = 256
 
 // --- signed buyers (APP_BUYERS=signed) ---
 

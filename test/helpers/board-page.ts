@@ -21,18 +21,18 @@ export class BoardPage {
 
   static async open(
     scope: Scope,
-    options: { browser: Browser; baseUrl: string; look?: BrowserContextOptions },
+    options: { browser: Browser; baseUrl: string; look?: BrowserContextOptions; link?: 'live' | 'polling' },
   ): Promise<BoardPage> {
     const context = await options.browser.newContext({ reducedMotion: 'reduce', ...options.look })
     context.setDefaultTimeout(waitMsMax)
     scope.after(() => context.close())
     const board = new BoardPage(await context.newPage())
     await board.page.goto(options.baseUrl)
-    await board.linked('live')
+    await board.linked(options.link ?? 'live')
     return board
   }
 
-  async linked(link: 'live' | 'stale'): Promise<void> {
+  async linked(link: 'live' | 'polling' | 'stale'): Promise<void> {
     await this.page.locator(`html[data-link="${link}"]`).waitFor({ state: 'attached' })
   }
 

@@ -4,11 +4,12 @@ import type { SaleTerms } from '../../../core/decisions.ts'
 import { Fault, undefinedForFault } from '../../../core/faults.ts'
 import { visitItemChanges } from '../../../core/redis/item-changes.ts'
 import type { SaleStore, WatchedSale } from '../../../core/redis/sale-store.ts'
-import { shardNumbers } from '../../../core/shards.ts'
+import { itemsOfShard, shardNumbers } from '../../../core/shards.ts'
 import {
   boardChangesBytesMax,
   boardItemsMax,
   boardMessagesPerSecond,
+  boardPollLeaseMs,
   boardRateWindowMs,
   boardScanItems,
   boardSilenceMs,
@@ -38,6 +39,8 @@ export interface BoardFeedOptions {
   readonly intervalMs: number
   /** For all viewers, at most once a tick. */
   readonly publish: (message: Buffer) => void
+  /** It has looked, and shows what there is to show. */
+  readonly onLooked: () => void
 }
 
 /** Up to where what a shard noted is in the states. */
@@ -56,6 +59,7 @@ interface Shown {
   readonly places: readonly Place[]
   /** The other shards of the sale, by their numbers: what became of their items is not known. */
   readonly missingShards: readonly number[]
+  readonly missingItems: number
   nowMs: number
   holds: number
   purchases: number
@@ -74,6 +78,8 @@ const nowhere = { sinceMs: 0, offset: 0, bytesMax: boardChangesBytesMax }
  * Follows the current sale while somebody looks at it, and tells the viewers what changed, a message a tick. With no
  * viewers it does nothing at all, and Redis notes nothing.
  *
+ * A page that can't keep a connection polls: the feed goes on for a while after each time.
+ *
  * A message is the length of its head (4 bytes, little-endian), the head (JSON) and a payload: with `state` all items
  * (ItemStates.pack), with `tick` those that changed (ItemStates.takeChanges). A viewer that has had every message since
  * a `state` knows all; there is no other way to miss one than to lose the connection.
@@ -88,6 +94,7 @@ export class BoardFeed {
   #marks: Mark[] = []
   #saidMs = 0
   #isRunning = false
+  #polledMs = Number.NEGATIVE_INFINITY
 
   constructor(options: BoardFeedOptions) {
     this.#options = options
@@ -101,7 +108,23 @@ export class BoardFeed {
   join(): Buffer | undefined {
     this.#viewers += 1
     if (!this.#isRunning) void this.#run()
+    return this.state
+  }
+
+  /** For a page that asks again and again. The state as of the last look; `undefined`: there is one after the next. */
+  poll(): Buffer | undefined {
+    this.#polledMs = performance.now()
+    if (!this.#isRunning) void this.#run()
+    return this.state
+  }
+
+  get state(): Buffer | undefined {
     return this.#shown && this.#stateMessage(this.#shown)
+  }
+
+  /** No page is awaited any more. */
+  endPolls(): void {
+    this.#polledMs = Number.NEGATIVE_INFINITY
   }
 
   leave(): void {
@@ -116,16 +139,21 @@ export class BoardFeed {
   /** Rejects with what is a bug, which ends the process. */
   async #run(): Promise<void> {
     this.#isRunning = true
-    while (this.#viewers > 0) {
+    while (this.#isWatched) {
       const startedMs = performance.now()
       // Without Redis there is nothing to say, and the viewers will notice.
       const isWell = !this.#options.shards.some(({ store }) => store.isUp) || (await this.#tryTick())
+      this.#options.onLooked()
       // After a fault all of the sale may have to be read anew, which a Redis in trouble can't do at each tick.
       const pauseMs = isWell ? this.#tickMs() : boardSilenceMs
       await delay(Math.max(0, startedMs + pauseMs - performance.now()))
     }
     this.#isRunning = false
     this.#shown = undefined
+  }
+
+  get #isWatched(): boolean {
+    return this.#viewers > 0 || performance.now() - this.#polledMs < boardPollLeaseMs
   }
 
   /** Whether Redis gave what was asked for. */
@@ -241,7 +269,8 @@ export class BoardFeed {
     const missingShards = shardNumbers(terms.shards).filter((number) => {
       return !places.some(({ shard }) => shard.number === number)
     })
-    return { terms, states, curve, places, missingShards, nowMs, holds: 0, purchases: 0 }
+    const missingItems = missingShards.reduce((sum, shard) => sum + itemsOfShard(shard, terms), 0)
+    return { terms, states, curve, places, missingShards, missingItems, nowMs, holds: 0, purchases: 0 }
   }
 
   #show(shown: Shown): void {
@@ -321,8 +350,11 @@ function apply(shown: Shown, place: Place, { terms, changes, end, nowMs }: Watch
   if (place === shown.places[0]) shown.nowMs = nowMs
 }
 
-function numbers({ nowMs, states }: Shown): { now: number; held: number; sold: number } {
-  return { now: nowMs, held: states.held, sold: states.sold }
+/** `holdEndsAt` where there is nothing to be had but what a hold gives back. */
+function numbers({ nowMs, states, terms, missingItems }: Shown) {
+  const { held, sold, firstExpiryMs } = states
+  const isAllTaken = held + sold + missingItems >= terms.items && firstExpiryMs !== undefined
+  return { now: nowMs, held, sold, ...(isAllTaken && { holdEndsAt: terms.opensAtMs + firstExpiryMs }) }
 }
 
 function message(head: object, payload: Buffer): Buffer {

@@ -1,8 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { extname } from 'node:path'
 
+import type { Exchange } from '../http/exchange.ts'
 import type { Route } from '../http/http-server.ts'
 import { staticFile } from '../http/static-file.ts'
+import { HashedFiles } from './hashed-files.ts'
 
 /** Beside the compiled file as beside this one: the build copies it. */
 const folder = new URL('page/', import.meta.url)
@@ -28,18 +30,33 @@ const contentSecurityPolicy = [
   "frame-ancestors 'none'",
 ].join('; ')
 
-/** The files of the board's page, read once: `/` is its document, the others are `/board/<name>`. */
+/** Path -> the document there. The one of past sales asks for the sale that its own address names. */
+const documents = { '/': 'index.html', '/past-sales': 'past.html', '/past-sales/:id': 'past.html' } as const
+
+type Answer = (exchange: Exchange) => void
+
+/** The board's pages and their parts, read once: the parts are `/board/<name>`, where the name has their content's hash in it. */
 export function boardRoutes(): Route[] {
-  return readdirSync(folder)
-    .filter((name) => extname(name) in mediaTypes)
-    .toSorted((a, b) => (a < b ? -1 : 1))
-    .map((name) => ({
-      path: name === 'index.html' ? '/' : `/board/${name}`,
-      method: 'GET',
-      isTagged: true,
-      handle: staticFile(readFileSync(new URL(name, folder)), {
-        mediaType: mediaTypes[extname(name)] ?? '',
-        contentSecurityPolicy,
-      }),
-    }))
+  const names = readdirSync(folder).filter((name) => extname(name) in mediaTypes)
+  const files = new HashedFiles(new Map(names.map((name) => [name, readFileSync(new URL(name, folder))])))
+  const answerOf = (name: string, isImmutable: boolean): Answer => {
+    const mediaType = mediaTypes[extname(name)] ?? ''
+    return staticFile(files.bytes(name), { mediaType, contentSecurityPolicy, isImmutable })
+  }
+  const answers = new Map<string, { readonly current: Answer; readonly other: Answer; readonly hashed: string }>()
+  for (const name of names) {
+    const hashed = files.hashedName(name)
+    answers.set(name, { hashed, current: answerOf(name, true), other: answerOf(name, false) })
+  }
+  // In a reload a page of one version may ask a worker of the other for its parts: it gets those that there are.
+  const answerPart = (exchange: Exchange): void => {
+    const part = answers.get(HashedFiles.nameOf(exchange.parameter))
+    if (part === undefined || exchange.parameter.endsWith('.html')) exchange.problem('route_unknown')
+    else if (exchange.parameter === part.hashed) part.current(exchange)
+    else part.other(exchange)
+  }
+  const pages = Object.entries(documents).map(([path, name]): Route => {
+    return { path, method: 'GET', isTagged: true, handle: answerOf(name, false) }
+  })
+  return [...pages, { path: '/board/:file', method: 'GET', isTagged: true, handle: answerPart }]
 }

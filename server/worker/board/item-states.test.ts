@@ -17,11 +17,12 @@ test('what is held is available again at its expiry, and what is sold stays so',
   for (const index of [1, 2, 3]) states.hold(index, 10 * index)
   states.sell(1)
   states.expire(19)
-  assert.deepEqual([states.held, states.sold], [2, 1])
+  assert.deepEqual([states.held, states.sold, states.firstExpiryMs], [2, 1, 20])
   states.expire(20)
   assert.deepEqual([...states.pack()], [2 | (0 << 2) | (1 << 4)])
   states.expire(30)
   assert.deepEqual([...states.pack()], [2])
+  assert.equal(states.firstExpiryMs, undefined)
 })
 
 test('what is released is available at once', () => {

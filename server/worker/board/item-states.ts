@@ -11,6 +11,8 @@ export class ItemStates {
   readonly shown: number
   held = 0
   sold = 0
+  /** When the first hold of those at the last `expire` ends, ms since the sale opened. */
+  firstExpiryMs: number | undefined
   /** By index - 1, like all of these. */
   readonly #states: Uint8Array
   /** When a held item's hold expires, ms since the sale opened: below 2^32, as in Redis' item entries. */
@@ -51,11 +53,14 @@ export class ItemStates {
    * @param nowMs since the sale opened
    */
   expire(nowMs: number): void {
-    if (this.held === 0) return
-    for (let at = 0; at < this.count; at++) {
-      if (this.#states[at] === stateBits.held && (this.#expiries[at] as number) <= nowMs)
-        this.#set(at, stateBits.available)
+    let first = Number.POSITIVE_INFINITY
+    for (let at = 0; this.held > 0 && at < this.count; at++) {
+      if (this.#states[at] !== stateBits.held) continue
+      const expiryMs = this.#expiries[at] as number
+      if (expiryMs <= nowMs) this.#set(at, stateBits.available)
+      else if (expiryMs < first) first = expiryMs
     }
+    this.firstExpiryMs = first === Number.POSITIVE_INFINITY ? undefined : first
   }
 
   /** The shown states, two bits each, the first item in the lowest bits of the first byte. Kept until one changes. */

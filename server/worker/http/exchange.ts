@@ -36,6 +36,8 @@ export class Exchange {
   closes = false
   /** The header, for routes that ask for it. */
   ifNoneMatch = ''
+  /** The header, for the same routes. */
+  acceptEncoding = ''
   /** What stands in the path for the parameter of the route's, without escapes; anything that a client may send. */
   parameter = ''
   /** What pages of other origins may do with the answer: headers, each with a line break before it. */

@@ -36,7 +36,7 @@ export interface Route {
   readonly handle: (exchange: Exchange) => void
   /** Asked before anything else is done for a request, but for HEAD. A reason turns it away. */
   readonly refusal?: () => ShedReason | undefined
-  /** Its answers have an ETag, and its exchanges `ifNoneMatch`. */
+  /** Its answers have an ETag, and its exchanges `ifNoneMatch` and `acceptEncoding`. */
   readonly isTagged?: boolean
   /** For those who watch the server: the rate limit spares it. */
   readonly isProbe?: boolean
@@ -278,7 +278,10 @@ export class HttpServer implements ExchangeHost {
       const exchange = new Exchange(this, res, { query, route: place, startedMs, isHead })
       if (cors !== undefined)
         exchange.cors = allow === undefined ? cors.headers(req) : cors.preflightHeaders(req, allow)
-      if (isTagged) exchange.ifNoneMatch = req.getHeader('if-none-match')
+      if (isTagged) {
+        exchange.ifNoneMatch = req.getHeader('if-none-match')
+        exchange.acceptEncoding = req.getHeader('accept-encoding')
+      }
       if (hasParameter) exchange.parameter = percentDecoded(req.getParameter(0) ?? '')
       this.#pending += 1
       this.#lastRequestMs = startedMs

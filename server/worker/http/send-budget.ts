@@ -7,17 +7,15 @@ const burstMs = (largeFileBurstBytes / largeFileBytesPerSecond) * 1_000
  * their connections are closed, and all sockets of the machine share that memory.
  */
 export class SendBudget {
-  readonly #costMs: number
   /** When all of the burst is there again. */
   #fullMs = Number.NEGATIVE_INFINITY
 
-  constructor(fileBytes: number) {
-    this.#costMs = (fileBytes / largeFileBytesPerSecond) * 1_000
-  }
-
-  /** @param nowMs of a clock that never goes back */
-  takes(nowMs: number): boolean {
-    const fullMs = Math.max(nowMs, this.#fullMs) + this.#costMs
+  /**
+   * @param nowMs of a clock that never goes back
+   * @param bytes that are sent: a file has several lengths, compressed and not
+   */
+  takes(nowMs: number, bytes: number): boolean {
+    const fullMs = Math.max(nowMs, this.#fullMs) + (bytes / largeFileBytesPerSecond) * 1_000
     if (fullMs - nowMs > burstMs) return false
     this.#fullMs = fullMs
     return true

@@ -1,8 +1,8 @@
-import { createAvatar } from '@dicebear/core'
-import * as shapes from '@dicebear/shapes'
+import type { ItemId } from '../../../core/ids.ts'
 import { entityTag } from '../http/entity-tag.ts'
 import { LastKept } from '../last-kept.ts'
 import { picturesKeptMax } from '../limits.ts'
+import { drawItem } from './item-drawing.ts'
 
 export interface Picture {
   readonly svg: string
@@ -19,9 +19,8 @@ export class ItemPictures {
     return picture
   }
 
-  /** Takes some 0.1 ms. */
-  draw(id: string): Picture {
-    const svg = createAvatar(shapes, { seed: id, size: 256 }).toString()
+  draw(id: string, { sale, index }: ItemId): Picture {
+    const svg = drawItem(sale, Number(index))
     const picture = { svg, tag: entityTag(svg) }
     this.#kept.keep(id, picture)
     return picture

@@ -150,12 +150,14 @@ export class ItemRoutes {
   /** Every id has its picture, whether its sale has come, has gone or will never be: nobody needs to be asked. */
   #picture(exchange: Exchange): void {
     const id = exchange.parameter
-    if (parseItemId(id) === undefined) {
+    const parts = parseItemId(id)
+    if (parts === undefined) {
       exchange.reply(idMalformed)
       return
     }
     const kept = this.#pictures.kept(id)
-    if (kept === undefined) this.#options.pictureGate.offer(exchange, id, () => pictureReply(this.#pictures.draw(id)))
+    if (kept === undefined)
+      this.#options.pictureGate.offer(exchange, id, () => pictureReply(this.#pictures.draw(id, parts)))
     else if (namesTag(exchange.ifNoneMatch, kept.tag)) exchange.answer(pictureKnownHead, '', tagHeader(kept))
     else exchange.answer(pictureHead, kept.svg, tagHeader(kept))
   }

@@ -19,6 +19,7 @@ import { ItemRoutes } from './item-routes.ts'
 import { ReadGate } from './read-gate.ts'
 import { RecordReader } from './record-reader.ts'
 import { RecordRoutes } from './record-routes.ts'
+import { SaleCurves } from './sale-curves.ts'
 import { SaleSummaries } from './sale-summaries.ts'
 import type { ShardedSales } from './sharded-sales.ts'
 
@@ -60,7 +61,8 @@ export class Reading {
     const items = new ItemRoutes({ sales, gate: gates.redis, pictureGate: gates.pictures, currentSale, refusal })
     const gateOfRecords = gates.postgres
     const records = new RecordRoutes({ sales, shards, record, summaries, gate: gateOfRecords, ack, clock, currentSale })
-    this.routes = [...items.routes, ...records.routes]
+    const curves = new SaleCurves({ sales, shards, record, gate: gateOfRecords, clock, currentSale })
+    this.routes = [...items.routes, ...records.routes, ...curves.routes]
   }
 
   async close(): Promise<void> {

@@ -12,6 +12,12 @@ export interface RecordedPurchase {
   readonly at: Date
 }
 
+/** So many items had been purchased by then. */
+export interface CurvePoint {
+  readonly at: Date
+  readonly sold: number
+}
+
 /** `position` is how far Postgres had the log. */
 export interface RecordedAudit {
   readonly verdict: AuditVerdict
@@ -22,7 +28,7 @@ export interface RecordedAudit {
 const purchaseFields = 'sale_id::float8 as sale, item_index::float8 as index, user_id as user, purchased_at as at'
 const auditFields = `audit_id, verdict, started_at as at, epoch || '-' || seq as position`
 
-/** Each is an index lookup or a short walk along an index, but for `outcomeCounts`, which reads all rows of a sale. */
+/** Each is an index lookup or a short walk along an index, but for `outcomeCounts` and `purchaseCurve`, which read all rows of a sale. */
 const statements = {
   sales: {
     name: 'sales',
@@ -40,6 +46,17 @@ const statements = {
         union all
         (select ${auditFields} from audits where sale_id is null order by audit_id desc limit 1)
       ) latest where at >= $2 order by audit_id desc limit 1`,
+  },
+  // Spans of equal length between the first purchase and the last: a sale that was over in seconds has as many points.
+  purchaseCurve: {
+    name: 'purchase_curve',
+    text: `select at, (sum(count) over (order by at))::float8 as sold from (
+        select max(purchased_at) as at, count(*) as count from purchases,
+          (select min(purchased_at) as first, max(purchased_at) as last from purchases where sale_id = $1) ends
+        where sale_id = $1
+        group by floor(extract(epoch from purchased_at - first) * ($2::integer - 1)
+          / greatest(extract(epoch from last - first), 0.001))
+      ) spans order by at`,
   },
   outcomeCounts: { name: 'outcome_counts', text: outcomeCountsText },
   purchasesOf: {
@@ -90,6 +107,11 @@ export class RecordReader {
   async outcomeCounts(sale: number): Promise<ReadonlyMap<number, number>> {
     const rows = await this.#slow.query<OutcomeCount>(statements.outcomeCounts, [sale])
     return new Map(rows.map(({ outcome, count }) => [outcome, count]))
+  }
+
+  /** In order, at most `pointsMax`: the first is soon after the first purchase, the last one is the last purchase. */
+  purchaseCurve(sale: number, pointsMax: number): Promise<CurvePoint[]> {
+    return this.#slow.query(statements.purchaseCurve, [sale, pointsMax])
   }
 
   /** Of one user, newest sale first, those after `after`. */

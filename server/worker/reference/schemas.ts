@@ -1,7 +1,7 @@
 import { auditVerdicts } from '../../../core/audit-verdict.ts'
 import { idDigitsMax, nonceLength, userIdChars, userIdLengthMax } from '../../../core/ids.ts'
 import { problemCodes } from '../http/problems.ts'
-import { retryAfterSecondsMax, retryAfterSecondsMin } from '../limits.ts'
+import { boardCurvePointsMax, retryAfterSecondsMax, retryAfterSecondsMin } from '../limits.ts'
 
 const integer = (description: string, minimum = 0) => ({ type: 'integer', minimum, description })
 const time = (description: string) => ({
@@ -263,6 +263,14 @@ export const schemas = {
           position: { type: 'string', description: 'How far Postgres had the log.' },
         }),
       ],
+    },
+  }),
+  SaleCurve: record({
+    sale_id: ref('SaleId'),
+    points: {
+      type: 'array',
+      maxItems: boardCurvePointsMax,
+      items: record({ at: time('A moment.'), sold: integer('Items that had been purchased by then.', 1) }),
     },
   }),
   PurchasePage: record({

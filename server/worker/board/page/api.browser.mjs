@@ -87,6 +87,12 @@ export function describeItem(id) {
   return send('GET', `/items/${encodeURIComponent(id)}`)
 }
 
+/** Of the items that the page doesn't show as well. @returns {Promise<string | undefined>} its id @throws Problem */
+export async function findAvailable() {
+  const { items } = await send('GET', '/items?state=available&limit=1')
+  return items[0]?.id
+}
+
 export function pictureUrl(id) {
   return `/items/${encodeURIComponent(id)}/picture.svg`
 }

@@ -1,8 +1,11 @@
 // The sale as the server tells it: see BoardFeed for the messages. Comes back by itself when the connection is lost.
 
 import { stateNames } from './format.browser.mjs'
+import { Polls } from './polls.browser.mjs'
 
 const staleMs = 3_000 // the server says something every second
+const polledStaleMs = 12_000 // a poll and a half, and what it may take
+const missesMax = 2 // connections in a row that brought nothing: then something on the way blocks them
 const deadMs = 10_000 // an open connection that brings nothing for so long is given up
 const driftMs = 2 // a message
 const missingState = stateNames.indexOf('missing')
@@ -17,11 +20,12 @@ export class Feed extends EventTarget {
   /** State of each item that is shown, which are the first ones: the place of its name in `stateNames`. */
   states = new Uint8Array(0)
   /** The numbers of the last message. */
-  moment = { now: 0, held: 0, sold: 0, holdsPerSecond: 0, purchasesPerSecond: 0 }
+  moment = { now: 0, held: 0, sold: 0, holdsPerSecond: 0, purchasesPerSecond: 0, holdEndsAt: undefined }
   /** Items whose state can't be known at the moment; they are in none of the counts. */
   missing = 0
   /** ms since the sale opened and items sold, in turn. */
   curve = []
+  /** @type {'connecting' | 'live' | 'polling' | 'stale'} */
   link = 'connecting'
   /** Shards of the sale that can't be asked. @type {number[]} */
   #missingShards = []
@@ -30,18 +34,29 @@ export class Feed extends EventTarget {
   #retryMs = retryMsMin
   /** @type {WebSocket | undefined} */
   #socket
+  #socketHeardMs = 0
+  #misses = 0
   #retry
+  #polls = new Polls((state) => this.#take(state, true))
 
   start() {
     this.#connect()
     setInterval(() => this.#look(), 500)
     addEventListener('online', () => this.#again(0))
-    document.addEventListener('visibilitychange', () => document.hidden || this.link === 'live' || this.#again(0))
+    document.addEventListener(
+      'visibilitychange',
+      () => document.hidden || this.link === 'live' || this.link === 'polling' || this.#again(0),
+    )
   }
 
   /** The server's time, ms of the Unix epoch; this machine's clock does not matter. */
   now() {
     return performance.now() + this.#offsetMs
+  }
+
+  /** Items that can be had; without those that can't be asked. */
+  get available() {
+    return this.terms === undefined ? 0 : this.terms.items - this.moment.held - this.moment.sold - this.missing
   }
 
   /** Seconds since the last message. */
@@ -61,9 +76,11 @@ export class Feed extends EventTarget {
     socket.addEventListener('message', ({ data }) => socket === this.#socket && this.#take(data))
     socket.addEventListener('close', () => socket === this.#socket && this.#lost())
     this.#socket = socket
+    this.#socketHeardMs = performance.now()
   }
 
   #lost() {
+    this.#miss()
     if (this.link === 'live') this.#set('stale')
     this.#again(this.#retryMs * (0.5 + Math.random())) // the pages that lost the same server don't return at once
     this.#retryMs = Math.min(this.#retryMs * 2, retryMsMax)
@@ -81,49 +98,74 @@ export class Feed extends EventTarget {
   }
 
   #look() {
-    const silentMs = performance.now() - this.#heardMs
-    if (this.link === 'live' && silentMs > staleMs) this.#set('stale')
-    if (silentMs > deadMs && this.#socket?.readyState === WebSocket.OPEN) {
-      this.#heardMs = performance.now() - staleMs // give the next one its time
-      this.#again(0)
+    const nowMs = performance.now()
+    const patienceMs = { live: staleMs, polling: polledStaleMs }[this.link] ?? Number.POSITIVE_INFINITY
+    if (nowMs - this.#heardMs > patienceMs) this.#set('stale')
+    if (nowMs - this.#socketHeardMs > deadMs && this.#socket?.readyState <= WebSocket.OPEN) {
+      this.#socketHeardMs = nowMs
+      this.#miss()
+      this.#again(this.link === 'polling' ? this.#retryMs : 0)
     }
   }
 
+  /** A connection has brought nothing, or nothing more. Plain requests get through where an upgrade is blocked. */
+  #miss() {
+    this.#misses += 1
+    if (this.#misses >= missesMax) this.#polls.start()
+  }
+
   #set(link) {
+    if (this.link === link) return
     this.link = link
     this.dispatchEvent(new Event('link'))
   }
 
-  #take(/** @type {ArrayBuffer} */ data) {
+  #take(/** @type {ArrayBuffer} */ data, isPolled = false) {
+    if (!isPolled) this.#heardSocket()
     const headLength = new DataView(data).getUint32(0, true)
     const head = JSON.parse(new TextDecoder().decode(new Uint8Array(data, 4, headLength)))
     const payload = new Uint8Array(data, 4 + headLength)
     this.#heardMs = performance.now()
     // A message that was long on its way makes the clock late, so the quickest counts; less and less, for clocks drift.
     const offsetMs = head.now - this.#heardMs
-    this.#offsetMs = head.type === 'state' ? offsetMs : Math.max(offsetMs, this.#offsetMs - driftMs)
-    this.#retryMs = retryMsMin
-    const { now, held, sold, holdsPerSecond, purchasesPerSecond } = head
-    this.moment = { now, held, sold, holdsPerSecond, purchasesPerSecond }
-    if (head.type === 'state') this.#takeState(head, payload)
+    const isFirst = head.type === 'state' && !isPolled
+    this.#offsetMs = isFirst || this.terms === undefined ? offsetMs : Math.max(offsetMs, this.#offsetMs - driftMs)
+    const { now, held, sold, holdsPerSecond, purchasesPerSecond, holdEndsAt } = head
+    this.moment = { now, held, sold, holdsPerSecond, purchasesPerSecond, holdEndsAt }
+    if (head.type === 'state') this.#takeState(head, payload, isPolled)
     else {
       const changed = applied(payload, this.states)
       if (sold > (this.curve.at(-1) ?? 0)) this.#extend(now - this.terms.opensAtMs, sold)
       if (changed.length > 0) this.dispatchEvent(new CustomEvent('changes', { detail: changed }))
     }
-    if (this.link !== 'live') this.#set('live')
+    const wasStale = this.link === 'stale'
+    if (isPolled) this.#set('polling')
+    else if (this.link !== 'live') this.#set('live')
     this.dispatchEvent(new Event('moment'))
+    if (isPolled && wasStale) this.#again(0) // the server is back, and the connection may be as well
   }
 
-  #takeState({ terms, curve, missingShards = [] }, payload) {
+  #heardSocket() {
+    this.#socketHeardMs = performance.now()
+    this.#misses = 0
+    this.#retryMs = retryMsMin
+    this.#polls.stop()
+  }
+
+  #takeState({ terms, curve, missingShards = [] }, payload, isPolled) {
     const isNew = this.terms?.sale !== terms.sale
+    const before = this.states
+    const isSame = !isNew && before.length > 0 && missingShards.join() === this.#missingShards.join()
     this.terms = terms
     this.curve = curve
     this.states = unpacked(payload, terms.items)
     this.#missingShards = missingShards
     for (const place of this.states.keys()) if (this.isMissing(place)) this.states[place] = missingState
     this.missing = missingShards.reduce((sum, shard) => sum + Math.ceil((terms.items - shard) / terms.shards), 0)
-    this.dispatchEvent(new CustomEvent('state', { detail: { isNew } }))
+    if (isPolled && isSame) {
+      const changed = [...this.states.keys()].filter((place) => this.states[place] !== before[place])
+      this.dispatchEvent(new CustomEvent('changes', { detail: changed }))
+    } else this.dispatchEvent(new CustomEvent('state', { detail: { isNew } }))
   }
 
   #extend(ms, sold) {

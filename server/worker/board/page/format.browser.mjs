@@ -29,6 +29,20 @@ export function formatSpan(ms) {
   return hours % 24 > 0 ? `${Math.floor(hours / 24)} d ${hours % 24} h` : `${hours / 24} d`
 }
 
+/** As on a clock at the wall: with seconds where the span that it is of is short. */
+export function formatMoment(ms, spanMs) {
+  const isShort = spanMs < 600_000
+  return new Date(ms).toLocaleTimeString([], {
+    hour: 'numeric',
+    minute: '2-digit',
+    ...(isShort && { second: '2-digit' }),
+  })
+}
+
+export function formatDay(ms) {
+  return new Date(ms).toLocaleString([], { dateStyle: 'medium', timeStyle: 'short' })
+}
+
 export function formatTime(ms) {
   return new Date(ms).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit', second: '2-digit' })
 }

@@ -1,7 +1,8 @@
 // All items of the sale on one canvas, with the semantics of a grid beside it: the item that the keyboard is at exists as
 // a gridcell, which is also the ring that is drawn around it.
 
-import { stateWords } from './format.browser.mjs'
+import { formatNumber, stateWords } from './format.browser.mjs'
+import { Loupe } from './loupe.browser.mjs'
 import { frames, Sprites } from './sprites.browser.mjs'
 
 const cellMin = 5
@@ -30,6 +31,9 @@ export class Grid extends EventTarget {
   #changedMs = 0
   #isDrawing = false
   #sprites
+  /** Place under the loupe, -1 for none. */
+  #looked = -1
+  #loupe
   #calm = matchMedia('(prefers-reduced-motion: reduce)')
 
   constructor(/** @type {HTMLElement} */ element, isMine) {
@@ -39,11 +43,14 @@ export class Grid extends EventTarget {
     this.#canvas = element.querySelector('canvas')
     this.#context = this.#canvas.getContext('2d')
     this.#cells = [...element.querySelectorAll('[role="gridcell"]')]
+    this.#loupe = new Loupe(element)
     new ResizeObserver(() => this.#layOut()).observe(element)
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.#layOut())
     element.addEventListener('click', (event) => this.#pickNear(event))
     element.addEventListener('pointermove', (event) => this.#point(event))
     element.addEventListener('keydown', (event) => this.#key(event))
+    element.addEventListener('pointerleave', () => this.#look(-1))
+    element.addEventListener('blur', () => this.#look(-1))
     element.addEventListener('focus', () => this.#moveTo(this.#at))
   }
 
@@ -65,6 +72,7 @@ export class Grid extends EventTarget {
     this.#changedMs = startMs
     for (const place of places) this.#changing.set(place, startMs + Math.random() * spread)
     if (places.includes(this.#at)) this.#describe()
+    if (places.includes(this.#looked)) this.#look(this.#looked)
     if (!this.#isDrawing) this.#draw()
   }
 
@@ -95,6 +103,7 @@ export class Grid extends EventTarget {
     this.#element.setAttribute('aria-colcount', this.#columns)
     this.#sprites = new Sprites(cell)
     this.redraw()
+    this.#look(-1)
     this.#moveTo(Math.min(this.#at, this.#shown - 1))
   }
 
@@ -174,8 +183,21 @@ export class Grid extends EventTarget {
   }
 
   #point(event) {
-    const place = event.pointerType === 'mouse' ? this.#placeAt(event) : -1
-    if (place >= 0) this.dispatchEvent(new CustomEvent('point', { detail: place }))
+    if (event.pointerType === 'mouse') this.#look(this.#placeAt(event))
+  }
+
+  /** Says which item that is, where it is; -1 for none. */
+  #look(place) {
+    this.#looked = place
+    if (place < 0) {
+      this.#loupe.hide()
+      return
+    }
+    const x = this.#canvas.offsetLeft + ((place % this.#columns) + 0.5) * this.#cell
+    const y = (Math.floor(place / this.#columns) + 0.5) * this.#cell
+    const state = this.#states[place]
+    const text = `Item ${formatNumber(place + 1)}, ${this.#isMine(place) ? 'yours' : stateWords[state]}`
+    this.#loupe.show({ x, y, side: this.#cell }, { text, state })
   }
 
   #key(event) {
@@ -192,6 +214,7 @@ export class Grid extends EventTarget {
     }
     const step = steps[event.key]
     if (event.key === 'Enter' || event.key === ' ') this.#choose(this.#at)
+    else if (event.key === 'Escape') this.#look(-1)
     else if (step === undefined || event.altKey || event.metaKey) return
     else this.#moveTo(Math.min(this.#shown - 1, Math.max(0, this.#at + step)))
     event.preventDefault()
@@ -217,7 +240,7 @@ export class Grid extends EventTarget {
     this.#describe()
     if (document.activeElement === this.#element) {
       cell.scrollIntoView({ block: 'nearest', behavior: this.#calm.matches ? 'auto' : 'smooth' })
-      this.dispatchEvent(new CustomEvent('point', { detail: place }))
+      this.#look(place)
     }
   }
 

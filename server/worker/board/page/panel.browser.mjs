@@ -27,12 +27,14 @@ export class Panel extends EventTarget {
   #isBusy = false
   #wasHeld = false
   #announce
+  #toast
 
-  constructor({ feed, basket, announce }) {
+  constructor({ feed, basket, announce, toast }) {
     super()
     this.#feed = feed
     this.#basket = basket
     this.#announce = announce
+    this.#toast = toast
     byId('user').value = rememberedUser()
     byId('checkout').addEventListener('submit', (event) => void this.#checkOut(event))
     byId('token').addEventListener('input', () => {
@@ -51,6 +53,11 @@ export class Panel extends EventTarget {
     return this.#id
   }
 
+  /** Whether what is shown is held for this buyer. */
+  get isHolding() {
+    return this.#element.dataset.deal === 'held'
+  }
+
   /** `index`: its number in the sale, from 1 */
   pick(id, index) {
     this.#id = id
@@ -63,7 +70,7 @@ export class Panel extends EventTarget {
     byId('picture').src = pictureUrl(id)
     void this.#name(id)
     this.render()
-    byId('name').focus({ preventScroll: true })
+    byId('name').focus({ preventScroll: !isStatic(this.#element) })
   }
 
   clear() {
@@ -76,7 +83,9 @@ export class Panel extends EventTarget {
   render() {
     const { terms, moment } = this.#feed
     const isSoldOut = terms !== undefined && moment.sold >= terms.items
-    this.#element.dataset.view = this.#id !== undefined ? 'item' : isSoldOut ? 'sold-out' : 'empty'
+    const isTaken = !isSoldOut && terms !== undefined && this.#feed.available <= 0 && moment.held > 0
+    const rest = isSoldOut ? 'sold-out' : isTaken ? 'taken' : 'empty'
+    this.#element.dataset.view = this.#id !== undefined ? 'item' : rest
     this.#renderMine()
     if (this.#id === undefined) {
       this.#element.dataset.deal = 'none'
@@ -148,23 +157,25 @@ export class Panel extends EventTarget {
     event.preventDefault()
     const id = this.#id
     const user = byId('user').value.trim()
+    const index = this.#index
     await this.#deal(id, async () => {
       const { code, expires_at: expiresAt } = await checkOut(user, id)
       if (!hasToken()) rememberUser(user)
       byId('signing').hidden = true
       this.#basket.put(id, { code, expiresAtMs: Date.parse(expiresAt) })
-      this.#announce(`Item ${this.#index} is held for you.`)
+      this.#say(id, `Item ${formatNumber(index)} is held for you.`)
     })
     if (this.#id === id && this.#basket.get(id)) byId('purchase').focus({ preventScroll: true })
   }
 
   async #purchase() {
     const id = this.#id
+    const index = this.#index
     const deal = this.#basket.get(id)
     await this.#deal(id, async () => {
       const { purchased_at: purchasedAt } = await purchase(deal.code)
       this.#basket.put(id, { ...deal, purchasedAtMs: Date.parse(purchasedAt) })
-      this.#announce(`Item ${this.#index} is yours.`)
+      this.#say(id, `Item ${formatNumber(index)} is yours.`)
     })
     if (this.#id === id && this.#basket.get(id)?.purchasedAtMs) byId('name').focus({ preventScroll: true })
   }
@@ -179,7 +190,7 @@ export class Panel extends EventTarget {
         await release(deal.code)
         this.#basket.remove(id)
         this.#wasHeld = false // it did not run out
-        this.#announce(`Item ${index} is given back.`)
+        this.#toast.tell(`Item ${formatNumber(index)} is given back.`)
       })
       if (this.#basket.get(id) === deal) return // it is still held, and why is shown
     }
@@ -197,10 +208,17 @@ export class Panel extends EventTarget {
     } catch (problem) {
       if (['code_expired', 'code_unknown'].includes(problem.code)) this.#basket.remove(id)
       if (this.#id === id) this.#problem(problem)
+      else this.#toast.fail(`Item ${id}: ${problem.title ?? 'That did not work'}. ${problem.message}`)
     }
     this.#isBusy = false
     this.render()
     this.dispatchEvent(new Event('deal'))
+  }
+
+  /** What is shown of the item says it to the eye, while it is the one that is shown. */
+  #say(id, text) {
+    if (this.#id === id) this.#announce(text)
+    else this.#toast.tell(text)
   }
 
   #expired() {
@@ -232,4 +250,9 @@ export class Panel extends EventTarget {
     byId('name').textContent = item.name
     this.#stateBeyond = Math.max(0, stateNames.indexOf(item.state))
   }
+}
+
+/** Where the panel doesn't come along when the page is scrolled, it has to be scrolled to. */
+function isStatic(element) {
+  return getComputedStyle(element).position === 'static'
 }
