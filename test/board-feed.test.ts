@@ -8,7 +8,7 @@ import { Viewer } from '../bench/board/viewer.ts'
 import { freePort } from '../core/free-port.ts'
 import { BoardSocket } from '../server/worker/board/board-socket.ts'
 import { App } from '../server/worker/http/uws.ts'
-import { boardBufferedBytesMax, boardItemsMax } from '../server/worker/limits.ts'
+import { boardBufferedBytesMax, boardItemsMax, boardTickMsMax } from '../server/worker/limits.ts'
 import { admitRun } from './helpers/admit-run.ts'
 import { BoardView } from './helpers/board.ts'
 import { eventually } from './helpers/eventually.ts'
@@ -168,6 +168,99 @@ test('the page and its parts are served with their tags, and nothing of other or
     const again = await worker.http.get(path, { headers: { 'If-None-Match': String(reply.headers['etag']) } })
     assert.deepEqual([again.status, again.text], [304, ''], path)
   }
+})
+
+test('parts are kept for ever under the name of their content, and a page of another version gets those that there are', async (t) => {
+  const { http } = await startHttpWorker(t, redis, { env })
+  const { text } = await http.get('/')
+  const parts = [...text.matchAll(/(?:href|src)="(\/board\/[^"]+)"/g)].map(([, path]) => path ?? '')
+  const scripts = parts.filter((path) => path.endsWith('.mjs'))
+  const modules = await Promise.all(scripts.map(async (path) => (await http.get(path)).text))
+  const imported = modules.flatMap((script) =>
+    [...script.matchAll(/from '\.\/([^']+)'/g)].map(([, name]) => name ?? ''),
+  )
+  assert.ok(imported.length > 10)
+  for (const name of imported)
+    assert.ok(parts.includes(`/board/${name}`), `${name} is fetched as soon as the page is there`)
+  for (const path of parts) {
+    const reply = await http.get(path)
+    assert.equal(reply.headers['cache-control'], 'public, max-age=31536000, immutable', path)
+    const other = path.replace(/\.[\w-]{10}(\.\w+)$/, '.0123456789$1')
+    assert.notEqual(other, path)
+    const stale = await http.get(other)
+    assert.deepEqual([stale.status, stale.headers['cache-control'], stale.text], [200, 'no-cache', reply.text], other)
+  }
+  assert.equal((await http.get('/')).headers['cache-control'], 'no-cache')
+  for (const path of ['/board/none.mjs', '/board/index.html', '/board/..%2Fboard.ts', '/board/'])
+    assert.equal((await http.get(path)).status, 404, path)
+})
+
+test('texts are compressed for whoever takes it, each with a tag of its own', async (t) => {
+  const { http, baseUrl } = await startHttpWorker(t, redis, { env })
+  const page = await http.get('/')
+  const style = /href="(\/board\/board\.[^"]+)"/.exec(page.text)?.[1] ?? ''
+  const font = /href="(\/board\/fraunces[^"]+)"/.exec(page.text)?.[1] ?? ''
+  const raw = async (path: string, encoding: string, more: Record<string, string> = {}) => {
+    const reply = await fetch(`${baseUrl}${path}`, { headers: { 'Accept-Encoding': encoding, ...more } })
+    const [coding, vary, tag, length] = ['content-encoding', 'vary', 'etag', 'content-length'].map((name) => {
+      return reply.headers.get(name)
+    })
+    return { status: reply.status, coding, vary, tag: String(tag), length: Number(length), text: await reply.text() }
+  }
+  for (const path of ['/', style]) {
+    const plain = await raw(path, 'identity')
+    const [br, gzip] = [await raw(path, 'gzip, br'), await raw(path, 'gzip')]
+    assert.deepEqual([plain.coding, br.coding, gzip.coding], [null, 'br', 'gzip'], path)
+    for (const each of [plain, br, gzip]) assert.equal(each.vary, 'Accept-Encoding')
+    assert.deepEqual([br.text, gzip.text], [plain.text, plain.text])
+    assert.ok(br.length < gzip.length && gzip.length < plain.length / 2, `${br.length} ${gzip.length} ${plain.length}`)
+    assert.equal(new Set([plain.tag, br.tag, gzip.tag]).size, 3)
+    for (const { tag } of [br, plain]) {
+      const known = await raw(path, 'br', { 'If-None-Match': tag })
+      assert.deepEqual([known.status, known.tag], [304, tag])
+    }
+    assert.equal((await raw(path, 'identity', { 'If-None-Match': br.tag })).status, 200)
+  }
+  assert.deepEqual([(await raw(font, 'br')).coding, (await raw(font, 'br')).vary], [null, null])
+})
+
+test('a page that has to ask gets the whole state, and the worker follows the sale while it does', async (t) => {
+  const own = await startRedis(t)
+  const worker = await startHttpWorker(t, own, { env })
+  const sale = await currentSale(worker)
+  await hold(worker, 'ann', `${sale}-3`)
+  const poll = async () => {
+    const reply = await fetch(`${worker.baseUrl}/board/state`)
+    assert.deepEqual([reply.status, reply.headers.get('cache-control')], [200, 'no-store'])
+    const message = Buffer.from(await reply.arrayBuffer())
+    return JSON.parse(message.toString('utf8', 4, 4 + message.readUInt32LE(0))) as { held: number; type: string }
+  }
+  assert.deepEqual(await Promise.all([poll(), poll()]).then((all) => all.map(({ held }) => held)), [1, 1])
+  await hold(worker, 'ann', `${sale}-4`)
+  await eventually(async () => (await poll()).held === 2)
+  await own.stop()
+  await eventually(async () => {
+    const { status, headers } = await fetch(`${worker.baseUrl}/board/state`)
+    return status === 503 && Number(headers.get('retry-after')) > 0
+  })
+  worker.send({ type: 'drain' })
+  assert.deepEqual(await worker.exited, { code: 0, signal: null })
+})
+
+test('when the next hold ends is told where nothing else can be had, and only there', async (t) => {
+  const worker = await startHttpWorker(t, await startRedis(t), { env: { ...env, APP_ITEM_NUMBER: '2' } })
+  const sale = await currentSale(worker)
+  const view = await BoardView.open(t, worker.baseUrl)
+  await eventually(() => view.last)
+  await purchase(worker, await hold(worker, 'ann', `${sale}-1`))
+  await eventually(() => view.last?.sold === 1)
+  assert.equal(view.last?.holdEndsAt, undefined)
+  const { json } = await checkout(worker, 'ann', `${sale}-2`)
+  await eventually(() => view.last?.holdEndsAt !== undefined)
+  const late = Number(view.last?.holdEndsAt) - Date.parse(String(json?.['expires_at']))
+  assert.ok(late >= 0 && late <= boardTickMsMax * 10, `it is shown as ending ${late} ms late`)
+  await purchase(worker, String(json?.['code']))
+  await eventually(() => view.last?.sold === 2 && view.last.holdEndsAt === undefined)
 })
 
 test('a draining worker sends its viewers away', async (t) => {

@@ -8,6 +8,7 @@ interface Head {
   readonly now: number
   readonly held: number
   readonly sold: number
+  readonly holdEndsAt?: number
   readonly holdsPerSecond: number
   readonly purchasesPerSecond: number
   readonly terms?: { readonly sale: number; readonly items: number; readonly closesAtMs: number }

@@ -23,9 +23,8 @@ export function curveRange(points, { items, nowMs }) {
   let endMs = isLateCut ? toMs + middleMs / 2 : lastMs
   const spanMs = Math.max(endMs - startMs, 1_000)
   if (startMs <= spanMs / 4) startMs = 0
-  if (sold >= items || isLateCut) endMs = Math.max(endMs, startMs + 1_000)
-  else endMs = Math.min(Math.max(nowMs, startMs + 1_000), endMs + spanMs / 2)
-  return { startMs, endMs, isEarlyCut, isLateCut }
+  if (sold < items && !isLateCut) endMs = Math.max(endMs, Math.min(nowMs, endMs + spanMs / 2))
+  return { startMs, endMs: Math.max(endMs, startMs + 1_000), isEarlyCut, isLateCut }
 }
 
 /**
