@@ -108,20 +108,7 @@ export function recordPaths(sale: number, isSigned: boolean): Record<string, obj
         },
       },
     },
-    '/sales/{id}/curve': {
-      get: {
-        operationId: 'saleCurve',
-        tags: ['Records'],
-        summary: 'When the items of a sale were purchased',
-        description:
-          'At most 256 points between the first purchase and the last. Of an open sale it is some seconds old.',
-        parameters: [pathParameter('id', 'SaleId', sale)],
-        responses: {
-          200: json('SaleCurve', 'The curve of its purchases.', stale),
-          ...problemResponses(['invalid_request', 'sale_unknown', ...recordsAway]),
-        },
-      },
-    },
+    ...curvePath(sale),
     '/users/{user_id}/purchases': {
       get: {
         operationId: 'purchasesOfUser',
@@ -149,6 +136,25 @@ export function recordPaths(sale: number, isSigned: boolean): Record<string, obj
         responses: {
           200: json('Purchase', 'The answer that the purchase had.', stale),
           ...problemResponses(['invalid_request', 'purchase_unknown', ...recordsAway, ...codes]),
+        },
+      },
+    },
+  }
+}
+
+function curvePath(sale: number): Record<string, object> {
+  return {
+    '/sales/{id}/curve': {
+      get: {
+        operationId: 'saleCurve',
+        tags: ['Records'],
+        summary: 'When the items of a sale were purchased',
+        description:
+          'At most 256 points between the first purchase and the last. Of an open sale it is some seconds old.',
+        parameters: [pathParameter('id', 'SaleId', sale)],
+        responses: {
+          200: json('SaleCurve', 'The curve of its purchases.', stale),
+          ...problemResponses(['invalid_request', 'sale_unknown', ...recordsAway]),
         },
       },
     },

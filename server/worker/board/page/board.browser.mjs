@@ -158,6 +158,7 @@ feed.addEventListener('link', () => {
   const words = { live: 'Live', polling: 'Every few seconds' }[feed.link]
   if (words !== undefined) set('link', words)
   byId('blocked').hidden = feed.link !== 'polling'
+  if (feed.link === 'polling') say(byId('blocked').textContent)
   showClocks()
 })
 

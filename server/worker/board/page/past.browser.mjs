@@ -43,7 +43,7 @@ async function showList(path = `/sales?limit=${pageRows}`) {
   byId('sales').append(...sales.map(entry))
   show('list')
   byId('older').hidden = next === null
-  byId('older').onclick = () => void showList(next).catch(fail)
+  if (next !== null) byId('older').addEventListener('click', () => void showList(next).catch(fail), { once: true })
 }
 
 function entry(sale) {
