@@ -35,7 +35,7 @@ test('all taken: when the next hold ends is said, and whoever waits gets the ite
   const [first = '', second = '', ...others] = codes
   for (const code of others) await purchase(shop, code)
   await page.getByRole('heading', { name: 'All taken, for now' }).waitFor()
-  await page.getByText('2 are held, and 4 of the 6 items are sold.').waitFor()
+  await page.locator('#taken-text').getByText('2 are held, and 4 of the 6 items are sold.').waitFor()
   assert.match((await page.locator('#hold-ends-in').textContent()) ?? '', /^(10:00|9:\d\d)$/)
   assert.ok(await page.locator('#any').isDisabled())
   await board.button('Tell me when one is free').click()
@@ -78,7 +78,7 @@ test('what the page can not do is seen and heard', async (t) => {
     await route.continue()
   })
   await page.evaluate("document.getElementById('checkout').requestSubmit()")
-  await toast.getByText(/-7: .*held/i).waitFor()
+  await toast.getByText(/-7: Another user holds the item/).waitFor()
 })
 
 test('a label says which item the pointer, or the keyboard, is at', async (t) => {
@@ -109,11 +109,11 @@ test('without scripts the page says so, and its links lead on', async (t) => {
   await page.goto(small.baseUrl)
   await page.getByRole('heading', { name: 'This board needs JavaScript' }).waitFor()
   assert.equal(await page.locator('main').isVisible(), false)
-  const links = await page.locator('.plain a').evaluateAll('(all) => all.map((a) => a.getAttribute("href"))')
-  assert.equal((links as string[]).length, 5)
-  for (const path of links as string[]) {
-    if (path !== '/sales') assert.equal((await small.http.get(path)).status, 200, path)
-  }
+  const links = await Promise.all((await page.locator('.plain a').all()).map((link) => link.getAttribute('href')))
+  assert.equal(links.length, 5)
+  // The list of sales is Postgres', which the worker of this test doesn't have.
+  for (const path of links)
+    if (path !== '/sales') assert.equal((await small.http.get(path ?? '')).status, 200, path ?? '')
 })
 
 test('where WebSockets are blocked the page says so, asks instead, and sells; live again when they are not', async (t) => {

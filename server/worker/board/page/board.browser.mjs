@@ -85,7 +85,9 @@ function showTaken() {
   const isTaken = available <= 0 && moment.held > 0
   const was = byId('taken-text').textContent
   const each = moment.held === 1 ? 'One is held' : `${formatNumber(moment.held)} are held`
-  const text = isTaken ? `${each}, and ${formatNumber(moment.sold)} of the ${formatNumber(terms.items)} are sold.` : ''
+  const text = isTaken
+    ? `${each}, and ${formatNumber(moment.sold)} of the ${formatNumber(terms.items)} items are sold.`
+    : ''
   if (isTaken && was === '') say(`All taken, for now. ${text}`)
   set('taken-text', text)
 }
