@@ -12,6 +12,7 @@ import { eventually } from './helpers/eventually.ts'
 import { HttpClient } from './helpers/http-client.ts'
 import { checkoutPath, codeOf, currentSale, purchasePath } from './helpers/items.ts'
 import { servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
+import { bearer, keysFile, SigningKey, signedEnv } from './helpers/tokens.ts'
 
 /** npm test runs in the project's root: what Prometheus and Grafana read is no part of the build. */
 const folder = 'ops/deploy/prometheus'
@@ -53,17 +54,19 @@ const queries = dashboard.panels.flatMap(({ title, targets = [] }) =>
 /** A report of a server that has sold, was audited and reloaded nothing; of three shards, so that series have their label. */
 async function scrapeOfSelling(): Promise<string> {
   const scope = { after }
-  const [redis, postgres] = await Promise.all([startRedis(scope), startPostgres(scope)])
+  const [redis, postgres, key] = await Promise.all([startRedis(scope), startPostgres(scope), SigningKey.make('ES256')])
   const env = {
     ...servicesEnv({ redis: redis.connection, db: postgres.connection }),
     APP_SALE_INTERVAL_SECONDS: String(30 * 86_400),
     APP_SHARDS: '3',
     APP_ACK: 'replica', // for the metrics of that: answers leave at once where there is none
+    ...signedEnv(keysFile(scope, [key]).path), // for those of tokens
   }
   const cluster = await startCluster(scope, { env })
   const sale = await currentSale(cluster)
-  const code = codeOf(await cluster.http.post(checkoutPath('ann', `${sale}-1`)))
-  assert.equal((await cluster.http.post(purchasePath(code))).status, 200)
+  const ann = bearer(await key.token('ann'))
+  const code = codeOf(await cluster.http.post(checkoutPath('ann', `${sale}-1`), ann))
+  assert.equal((await cluster.http.post(purchasePath(code), ann)).status, 200)
   assert.equal((await runAudit(cluster.env)).status, 0)
   const metrics = new HttpClient(scope, { baseUrl: cluster.metricsUrl })
   const report = await eventually(
@@ -128,5 +131,14 @@ test('every panel of the dashboard has an id of its own, a description, a unit a
     assert.ok(targets !== undefined && targets.length > 0, `${title} asks nothing`)
   }
   const rows = dashboard.panels.filter(({ type }) => type === 'row').map(({ title }) => title)
-  assert.deepEqual(rows, ['Selling', 'Shards', 'Latency', 'Batches', 'Redis', 'Log and Postgres', 'Workers'])
+  assert.deepEqual(rows, [
+    'Selling',
+    'Shards',
+    'Latency',
+    'Batches',
+    'Redis',
+    'Log and Postgres',
+    'Signed buyers',
+    'Workers',
+  ])
 })
