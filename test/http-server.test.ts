@@ -8,7 +8,9 @@ import { Connections } from '../server/worker/http/connections.ts'
 import { HttpServer, type Route, routeLabels } from '../server/worker/http/http-server.ts'
 import { Phase } from '../server/worker/http/phase.ts'
 import { RequestMetrics } from '../server/worker/http/request-metrics.ts'
+import { staticFile } from '../server/worker/http/static-file.ts'
 import { TurnClock } from '../server/worker/http/turn-clock.ts'
+import { largeFileBurstBytes } from '../server/worker/limits.ts'
 import { eventually } from './helpers/eventually.ts'
 import { assertProblem } from './helpers/items.ts'
 import { openConnection, requestText } from './helpers/raw-http.ts'
@@ -81,4 +83,15 @@ test('a client that leaves while its refusal waits harms nobody', async (t) => {
   await stayer.send(requestText('POST', '/busy'))
   assertProblem(await stayer.reply(), 503, 'overloaded')
   await eventually(() => server.refusalsWaiting === 0)
+})
+
+test('a large file is sent so often at once, and who has it gets its 304 nevertheless', async (t) => {
+  const handle = staticFile(Buffer.alloc(largeFileBurstBytes), { mediaType: 'text/plain', contentSecurityPolicy: '' })
+  const port = await serve(t, { path: '/large', method: 'GET', isTagged: true, handle })
+  const url = `http://127.0.0.1:${port}/large`
+  // All of the burst: a HEAD takes of it what a GET does, and leaves the bytes where they are.
+  const first = await fetch(url, { method: 'HEAD' })
+  assert.deepEqual([first.status, first.headers.get('content-length')], [200, String(largeFileBurstBytes)])
+  assert.equal((await fetch(url)).status, 503)
+  assert.equal((await fetch(url, { headers: { 'If-None-Match': first.headers.get('etag') ?? '' } })).status, 304)
 })

@@ -120,11 +120,11 @@ test('each parameter, header and method that can not be answered is refused by n
   ]
   for (const [query, detail] of malformed) {
     const reply = await http.get(`/purchases?${query}`)
-    assertProblem(reply, 400, 'invalid_request')
+    assertProblem(reply, 400, 'invalid_request', { docUrl: undefined })
     assert.match(String(reply.json?.['detail']), detail, query)
   }
   const withBody = await http.get('/purchases', { headers: { 'content-length': '2' }, body: '{}' })
-  assertProblem(withBody, 400, 'invalid_request')
+  assertProblem(withBody, 400, 'invalid_request', { docUrl: undefined })
   assert.match(String(withBody.json?.['detail']), /must have no body/)
   assert.equal(withBody.headers.connection, 'close')
   assertProblem(await http.get('/purchases', { headers: { accept: 'text/csv' } }), 406, 'not_acceptable')

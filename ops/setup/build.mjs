@@ -1,4 +1,4 @@
-// Compiles the TypeScript sources into dist/, copies the first-class SQL, Lua and ACL files, and the parts of a page, beside
+// Compiles the TypeScript sources into dist/, copies the first-class SQL, Lua and ACL files, and what pages are made of, beside
 // the compiled code, and puts each of the server's programs into one file.
 // Nothing is done when no source changed since the last build: a warm `npm start` must not pay for the compiler.
 
@@ -23,6 +23,8 @@ const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..')
 const sourceFolders = ['core', 'server', 'workers', 'bench', 'examples', 'ops', 'test']
 const stampName = '.fingerprint'
 const assetEndings = ['.lua', '.sql', '.acl', '.html', '.css', '.browser.mjs', '.svg', '.woff2', 'license.txt']
+/** Documents that the server shows: /docs/errors is made of it. */
+const shownDocuments = ['docs/ERRORS.md']
 /** What tools write: no part of what is compiled. */
 const outputFolders = new Set(['bench/reports', 'bench/profiles'])
 
@@ -43,7 +45,7 @@ function sourceFiles() {
 /** Changes whenever the build's result could: names, sizes and times of the sources, and the compiler's own settings. */
 function fingerprint(files) {
   const hash = createHash('sha256')
-  for (const file of [...files, 'tsconfig.json', 'package-lock.json']) {
+  for (const file of [...files, ...shownDocuments, 'tsconfig.json', 'package-lock.json']) {
     const { size, mtimeMs } = statSync(join(root, file))
     hash.update(`${file}\0${size}\0${mtimeMs}\n`)
   }
@@ -97,8 +99,8 @@ export async function build({ out = 'dist', force = false } = {}) {
   const tsc = join(root, 'node_modules/typescript/bin/tsc')
   const flags = ['--project', root, '--outDir', target, '--tsBuildInfoFile', join(target, '.tsbuildinfo')]
   const { status } = spawnSync(process.execPath, [tsc, ...flags], { cwd: root, stdio: ['ignore', 2, 2] })
-  for (const file of files) {
-    if (!assetEndings.some((ending) => file.endsWith(ending))) continue
+  const assets = files.filter((file) => assetEndings.some((ending) => file.endsWith(ending)))
+  for (const file of [...assets, ...shownDocuments]) {
     mkdirSync(dirname(join(target, file)), { recursive: true })
     copyFileSync(join(root, file), join(target, file))
   }

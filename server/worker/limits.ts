@@ -98,7 +98,7 @@ export const retireListenMsMax = 2_000
 export const retireIdleMs = 5_000
 /**
  * A file above the first size is sent at most so many bytes at once and so many a second, by each worker: a client that asks
- * and doesn't read leaves all of it in the kernel's memory, of which 1,000 sockets could take all with a file of 1.7 MB.
+ * and doesn't read leaves all of it in the kernel's memory, of which 1,000 sockets could take all with a file of 2 MB.
  * A client that has the file asks for it with its ETag, which is not counted.
  */
 export const largeFileBytesMin = 64 * 1024

@@ -52,12 +52,18 @@ export async function buyOne(worker: Server, user: string): Promise<void> {
 }
 
 /** That the reply is the problem of that code, whole and well-formed. */
-export function assertProblem(reply: HttpReply, status: number, code: string): void {
+/** @param options.docUrl where it has to lead; undefined: nowhere, as problems of the operators' port do */
+export function assertProblem(
+  reply: HttpReply,
+  status: number,
+  code: string,
+  options: { readonly docUrl: string | undefined } = { docUrl: `/docs/errors#${code}` },
+): void {
   assert.deepEqual([reply.status, reply.json?.['code']], [status, code], reply.text)
   assert.equal(reply.headers['content-type'], 'application/problem+json')
   assert.equal(reply.headers['cache-control'], 'no-store')
-  const { type, title, status: statusInBody, detail } = reply.json ?? {}
-  assert.deepEqual([type, statusInBody], [`urn:hotcakes:problem:${code}`, status])
+  const { type, title, status: statusInBody, detail, doc_url: docUrl } = reply.json ?? {}
+  assert.deepEqual([type, statusInBody, docUrl], [`urn:hotcakes:problem:${code}`, status, options.docUrl])
   assert.ok(typeof title === 'string' && typeof detail === 'string' && title !== '' && detail !== '')
 }
 

@@ -13,6 +13,7 @@ interface Problem {
   readonly status: number
   readonly code: string
   readonly detail: string
+  readonly doc_url: string
 }
 
 function problemOf(code: (typeof problemCodes)[number]): Problem {
@@ -57,8 +58,9 @@ test('docs/ERRORS.md documents every problem and every fault, each under its tit
 test('every problem is a whole RFC 9457 object, and its status line says its status', () => {
   for (const code of problemCodes) {
     const problem = problemOf(code)
-    assert.deepEqual(Object.keys(problem), ['type', 'title', 'status', 'code', 'detail'])
+    assert.deepEqual(Object.keys(problem), ['type', 'title', 'status', 'code', 'detail', 'doc_url'])
     assert.equal(problem.code, code)
+    assert.equal(problem.doc_url, `/docs/errors#${code}`)
     assert.equal(problem.type, `urn:hotcakes:problem:${code}`)
     const { status, lines } = problemReplies[code].head
     assert.equal(status, problem.status)

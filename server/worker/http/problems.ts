@@ -5,7 +5,7 @@ import { type Reply, replyHead } from './replies.ts'
 
 /**
  * The catalogue of problems (RFC 9457) that the API answers with. `code` is stable and what clients branch on; `type` is
- * the same as a URI. docs/ERRORS.md documents every code; a test holds the two together.
+ * the same as a URI. docs/ERRORS.md documents every code, and /docs/errors shows that; a test holds them together.
  */
 const retryIsSafe = 'Retrying is safe: the same request again has the same effect as once.'
 
@@ -166,6 +166,14 @@ export function problemFacts(code: ProblemCode): {
   return catalogue[code]
 }
 
+/**
+ * Where this server's page says what a code means. Relative, so it resolves against the request's URI: right whatever name the
+ * server is reached by, and the same bytes in each reply. A gateway that puts a path in front of the API's has to serve it too.
+ */
+function problemDocUrl(code: ProblemCode): string {
+  return `/docs/errors#${code}`
+}
+
 const headers = 'Content-Type: application/problem+json\r\nCache-Control: no-store'
 const phrases = {
   400: 'Bad Request',
@@ -179,13 +187,26 @@ const phrases = {
   503: 'Service Unavailable',
 } as const
 
+/** The members of a problem, in the order in which they are sent. @param detail instead of the catalogue's */
+export function problemBody(code: ProblemCode, detail?: string) {
+  const facts = catalogue[code]
+  return {
+    type: problemUrn(code),
+    title: facts.title,
+    status: facts.status,
+    code,
+    detail: detail ?? facts.detail,
+    doc_url: problemDocUrl(code),
+  }
+}
+
 /** A whole reply with the problem of that code. @param options.detail instead of the catalogue's */
 export function problemReply(code: ProblemCode, options: { detail?: string; header?: string } = {}): Reply {
-  const { status, title, detail } = catalogue[code]
+  const { status } = catalogue[code]
   const extra = options.header === undefined ? '' : `\r\n${options.header}`
   return {
     head: replyHead(status, `${status} ${phrases[status]}\r\n${headers}${extra}`),
-    body: JSON.stringify({ type: problemUrn(code), title, status, code, detail: options.detail ?? detail }),
+    body: JSON.stringify(problemBody(code, options.detail)),
   }
 }
 

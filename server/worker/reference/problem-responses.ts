@@ -1,5 +1,4 @@
-import { problemUrn } from '../../../core/problem-type.ts'
-import { type ProblemCode, problemFacts } from '../http/problems.ts'
+import { type ProblemCode, problemBody, problemFacts } from '../http/problems.ts'
 
 type Json = Readonly<Record<string, unknown>>
 
@@ -36,7 +35,7 @@ export function problemResponses(codes: readonly ProblemCode[], headers: Readonl
               allOf: [{ $ref: '#/components/schemas/Problem' }],
               properties: { status: { const: status }, code: { enum: here } },
             },
-            examples: Object.fromEntries(here.map((code) => [code, { value: exampleOf(code) }])),
+            examples: Object.fromEntries(here.map((code) => [code, { value: problemBody(code) }])),
           },
         },
       }
@@ -47,9 +46,4 @@ export function problemResponses(codes: readonly ProblemCode[], headers: Readonl
 
 function withHeaders(headers: Json): Json {
   return Object.keys(headers).length === 0 ? {} : { headers }
-}
-
-function exampleOf(code: ProblemCode): Json {
-  const { status, title, detail } = problemFacts(code)
-  return { type: problemUrn(code), title, status, code, detail }
 }

@@ -180,13 +180,19 @@ export const schemas = {
   Problem: {
     type: 'object',
     description: 'RFC 9457. Branch on `code`; `title` and `detail` are for people and may change.',
-    required: ['type', 'title', 'status', 'code', 'detail'],
+    required: ['type', 'title', 'status', 'code', 'detail', 'doc_url'],
     properties: {
       type: { type: 'string', format: 'uri', pattern: '^urn:hotcakes:problem:[a-z_]+$' },
       title: { type: 'string' },
       status: { type: 'integer', minimum: 400, maximum: 599 },
       code: { enum: problemCodes },
       detail: { type: 'string' },
+      doc_url: {
+        type: 'string',
+        format: 'uri-reference',
+        pattern: '^/docs/errors#[a-z_]+$',
+        description: 'Where this server says what the code means, and what to do. Relative to the URI of the request.',
+      },
     },
   },
   Hold: record({
