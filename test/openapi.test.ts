@@ -116,6 +116,8 @@ test('every answer to a release is described', async () => {
 test('what shows the sale and the health of the server is as described', async () => {
   for (const path of ['/sale', '/readyz', '/health', '/livez']) {
     await eventually(async () => (await api.send(http, 'GET', path)).status === 200)
+    const withBody = await api.send(http, 'GET', path, { 'Transfer-Encoding': 'chunked' })
+    assert.equal(withBody.json?.['code'], 'invalid_request', path)
   }
 })
 

@@ -1,6 +1,6 @@
 import { formatItemId } from '../../../core/ids.ts'
 import { itemPaths, recordPaths } from './reading-operations.ts'
-import { headers, schemas, securitySchemes } from './schemas.ts'
+import { headers, schemas, securitySchemes, signedHeaders } from './schemas.ts'
 import { healthPaths, sellingPaths } from './selling-operations.ts'
 
 export interface DocumentFacts {
@@ -42,7 +42,11 @@ export function openApiDocument({ version, sale, baseUrl, isSigned }: DocumentFa
       ...recordPaths(sale, isSigned),
       ...healthPaths,
     },
-    components: { schemas, headers, ...(isSigned && { securitySchemes }) },
+    // Nobody is asked who they are, but where an operation says so itself.
+    security: [],
+    components: isSigned
+      ? { schemas, headers: { ...headers, ...signedHeaders }, securitySchemes }
+      : { schemas, headers },
   })
 }
 

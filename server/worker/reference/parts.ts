@@ -14,15 +14,25 @@ export function json(schema: string, description: string, headers?: object): obj
   }
 }
 
-/** @param schema the name of a component, or the schema itself; @param options further members */
-export function queryParameter(name: string, schema: string | object, options: object = {}): object {
-  const described = typeof schema === 'string' ? ref('schemas', schema) : schema
-  return { name, in: 'query', schema: described, ...options }
+interface ParameterOptions {
+  readonly required?: boolean
+  readonly example?: string | number
 }
 
-export function pathParameter(name: string, schema: string, example?: string | number): object {
+/** @param schema the name of a component, or the schema itself */
+export function queryParameter(
+  name: string,
+  schema: string | object,
+  description: string,
+  options: ParameterOptions = {},
+): object {
+  const described = typeof schema === 'string' ? ref('schemas', schema) : schema
+  return { name, in: 'query', description, schema: described, ...options }
+}
+
+export function pathParameter(name: string, schema: string, description: string, example?: string | number): object {
   const shown = example === undefined ? {} : { example }
-  return { name, in: 'path', required: true, schema: ref('schemas', schema), ...shown }
+  return { name, in: 'path', required: true, description, schema: ref('schemas', schema), ...shown }
 }
 
 /** What an operation has that is a buyer's: with signed buyers a token, and the answers to one that doesn't count. */

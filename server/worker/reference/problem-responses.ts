@@ -7,7 +7,6 @@ const headerOf = (name: string): Json => ({ $ref: `#/components/headers/${name}`
 /** The headers that come with a status beside those of the answer itself; optional where only some of its codes have them. */
 const headersByStatus: Readonly<Record<number, Json>> = {
   401: { 'WWW-Authenticate': headerOf('Challenge') },
-  405: { Allow: headerOf('Allow') },
   429: {
     'Retry-After': headerOf('RetryAfter'),
     RateLimit: headerOf('RateLimit'),

@@ -9,18 +9,23 @@ const turnedAway = ['rate_limited', 'overloaded', 'unavailable', 'shutting_down'
 const recordsAway = [...turnedAway, 'records_unavailable'] as const
 const stale = { 'Hotcakes-Lag': ref('headers', 'Lag'), 'Hotcakes-Position': ref('headers', 'Position') }
 
-const limit = queryParameter('limit', {
-  type: 'integer',
-  minimum: 1,
-  maximum: pageRowsMax,
-  default: pageRowsDefault,
-  description: 'How many a page may have.',
-})
-const number = (description: string) => ({ type: 'integer', minimum: 0, maximum: idMax, description })
+const limit = queryParameter(
+  'limit',
+  { type: 'integer', minimum: 1, maximum: pageRowsMax, default: pageRowsDefault },
+  'How many a page may have.',
+)
+const number = { type: 'integer', minimum: 0, maximum: idMax }
+
+const ifNoneMatch = {
+  name: 'If-None-Match',
+  in: 'header',
+  description: 'The `ETag` of the picture that the client has.',
+  schema: { type: 'string' },
+}
 
 /** What people see of the items. @param sale whose items the examples name */
 export function itemPaths(sale: number): Record<string, object> {
-  const id = pathParameter('id', 'ItemId', formatItemId(sale, 1))
+  const id = pathParameter('id', 'ItemId', 'The item.', formatItemId(sale, 1))
   return {
     '/items': {
       get: {
@@ -31,9 +36,9 @@ export function itemPaths(sale: number): Record<string, object> {
           'With a state asked for, a page looks at a bounded number of items: it may be short, and `next` leads on. It is empty ' +
           'only if 10,000 were looked at, or `GET /sale` counts no item in that state.',
         parameters: [
-          queryParameter('sale', number('Whose items; otherwise the current sale.')),
-          queryParameter('state', { enum: ['available', 'held', 'sold'] }),
-          queryParameter('after', number('Number of the item that the page comes after.')),
+          queryParameter('sale', number, 'Whose items; otherwise the current sale.'),
+          queryParameter('state', { enum: ['available', 'held', 'sold'] }, 'Only items in this state; otherwise all.'),
+          queryParameter('after', number, 'Number of the item that the page comes after.'),
           limit,
         ],
         responses: {
@@ -47,6 +52,7 @@ export function itemPaths(sale: number): Record<string, object> {
         operationId: 'item',
         tags: ['Items'],
         summary: 'One item',
+        description: 'Of any sale that Redis still has. It says neither who holds nor who has bought it.',
         parameters: [id],
         responses: {
           200: json('Item', 'The item as it is now.'),
@@ -60,7 +66,7 @@ export function itemPaths(sale: number): Record<string, object> {
         tags: ['Items'],
         summary: 'The picture of an item',
         description: 'The same at every server and for ever: it is drawn out of the id.',
-        parameters: [id, { name: 'If-None-Match', in: 'header', schema: { type: 'string' } }],
+        parameters: [id, ifNoneMatch],
         responses: {
           200: {
             description: 'The picture.',
@@ -81,15 +87,18 @@ export function itemPaths(sale: number): Record<string, object> {
  * @param isSigned what a buyer has purchased needs a token
  */
 export function recordPaths(sale: number, isSigned: boolean): Record<string, object> {
-  const { security, codes } = buyersTerms(isSigned)
-  const mismatch = isSigned ? (['buyer_mismatch'] as const) : []
+  return { ...salesPaths(sale), ...purchasesPaths(isSigned) }
+}
+
+function salesPaths(sale: number): Record<string, object> {
   return {
     '/sales': {
       get: {
         operationId: 'sales',
         tags: ['Records'],
         summary: 'The sales there have been, newest first',
-        parameters: [queryParameter('after', number('Id of the sale that the page comes after.')), limit],
+        description: 'The terms of each; `GET /sales/{id}` counts what became of one.',
+        parameters: [queryParameter('after', number, 'Id of the sale that the page comes after.'), limit],
         responses: {
           200: json('SalePage', 'A page of sales.', stale),
           ...problemResponses(['invalid_request', ...recordsAway]),
@@ -101,7 +110,10 @@ export function recordPaths(sale: number, isSigned: boolean): Record<string, obj
         operationId: 'saleRecord',
         tags: ['Records'],
         summary: 'What became of a sale',
-        parameters: [pathParameter('id', 'SaleId', sale)],
+        description:
+          'Counts come out of Redis as long as it has the sale, later out of Postgres. When it was sold out, and the verdict of the ' +
+          'last audit, come out of Postgres.',
+        parameters: [pathParameter('id', 'SaleId', 'The sale.', sale)],
         responses: {
           200: json('SaleRecord', 'The sale with its counts.', stale),
           ...problemResponses(['invalid_request', 'sale_unknown', ...recordsAway]),
@@ -109,15 +121,23 @@ export function recordPaths(sale: number, isSigned: boolean): Record<string, obj
       },
     },
     ...curvePath(sale),
+  }
+}
+
+function purchasesPaths(isSigned: boolean): Record<string, object> {
+  const { security, codes } = buyersTerms(isSigned)
+  const mismatch = isSigned ? (['buyer_mismatch'] as const) : []
+  return {
     '/users/{user_id}/purchases': {
       get: {
         operationId: 'purchasesOfUser',
         tags: ['Records'],
         ...security,
         summary: 'What a user has purchased, newest sale first',
+        description: 'The codes are not in it.',
         parameters: [
-          pathParameter('user_id', 'UserId', 'me'),
-          queryParameter('after', 'ItemId', { description: 'The item that the page comes after.' }),
+          pathParameter('user_id', 'UserId', 'Whose purchases.', 'me'),
+          queryParameter('after', 'ItemId', 'The item that the page comes after.'),
           limit,
         ],
         responses: {
@@ -132,7 +152,8 @@ export function recordPaths(sale: number, isSigned: boolean): Record<string, obj
         tags: ['Records'],
         ...security,
         summary: 'The purchase that was made with a code',
-        parameters: [pathParameter('code', 'HoldCode')],
+        description: 'The same body again that the purchase was answered with. The code is the secret that opens it.',
+        parameters: [pathParameter('code', 'HoldCode', 'The code that the purchase was made with.')],
         responses: {
           200: json('Purchase', 'The answer that the purchase had.', stale),
           ...problemResponses(['invalid_request', 'purchase_unknown', ...recordsAway, ...codes]),

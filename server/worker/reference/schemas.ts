@@ -321,16 +321,22 @@ export const securitySchemes = {
   },
 } as const
 
-export const headers = {
+export const decisionPattern = '^([1-9][0-9]*:)?[1-9][0-9]*-[1-9][0-9]*-(0|[1-9][0-9]*)$'
+
+/** Of answers of a server that asks for tokens. */
+export const signedHeaders = {
   Challenge: {
     description: 'What was wrong with the token (RFC 6750): never the token itself.',
     required: true,
     schema: { type: 'string', pattern: '^Bearer realm="hotcakes"' },
   },
+} as const
+
+export const headers = {
   Decision: {
     description:
       'Place of the decision in the log, `<epoch>-<entry>-<n>`: the order in which all attempts were decided. Ordered by its three numbers. Every shard has a log of its own; but for the first one, `<shard>:` stands before the place.',
-    schema: { type: 'string', pattern: '^([1-9][0-9]*:)?[1-9][0-9]*-[1-9][0-9]*-(0|[1-9][0-9]*)$' },
+    schema: { type: 'string', pattern: decisionPattern },
     example: '1-4711-3',
   },
   RetryAfter: {
@@ -348,7 +354,6 @@ export const headers = {
     schema: { type: 'string', pattern: '^[0-9]+-[0-9]+(, [1-9][0-9]*:[0-9]+-[0-9]+)*$' },
   },
   ETag: { description: 'For If-None-Match.', required: true, schema: { type: 'string' } },
-  Allow: { description: 'The methods that the resource has.', required: true, schema: { type: 'string' } },
   RateLimit: {
     description: 'What the address or buyer has left (draft-ietf-httpapi-ratelimit-headers).',
     schema: { type: 'string' },

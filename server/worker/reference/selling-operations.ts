@@ -17,7 +17,7 @@ function purchasePath({ security, codes }: Terms): object {
       ...security,
       summary: 'Purchase the item that a code holds',
       description: 'Repeating it is safe: the same code is answered with the same purchase.',
-      parameters: [queryParameter('code', 'HoldCode', { required: true })],
+      parameters: [queryParameter('code', 'HoldCode', 'What the checkout answered.', { required: true })],
       responses: {
         200: json('Purchase', 'The item is purchased, or was already with this code.', decided),
         ...problemResponses(
@@ -38,7 +38,7 @@ function releasePath({ security, codes }: Terms): object {
       summary: 'Give the hold of a code back',
       description:
         'The item is on sale again and the slot of its user free, in one step. Possible as long as the code can be purchased. Repeating it is safe: the same code is answered the same until somebody holds the item again; then it is unknown. It never ends another hold of the item.',
-      parameters: [queryParameter('code', 'HoldCode', { required: true })],
+      parameters: [queryParameter('code', 'HoldCode', 'What the checkout answered.', { required: true })],
       responses: {
         200: json('Release', 'The hold is given back, or was already with this code.', decided),
         ...problemResponses(
@@ -77,11 +77,18 @@ export function sellingPaths(itemId: string, isSigned: boolean): Record<string, 
         description:
           'The first rule that applies decides: no such item; its sale is over or not open yet; it is sold; this user holds it (the same code again); somebody else holds it; the user has as many as one user may; otherwise it is held. Repeating it is safe.',
         parameters: [
-          queryParameter('user_id', 'UserId', { required: !isSigned, example: 'me' }),
-          queryParameter('id', 'ItemId', {
+          queryParameter(
+            'user_id',
+            'UserId',
+            isSigned ? 'Whoever buys; otherwise the buyer of the token.' : 'Whoever buys.',
+            {
+              required: !isSigned,
+              example: 'me',
+            },
+          ),
+          queryParameter('id', 'ItemId', 'The item. `item_id` is another name of this parameter.', {
             required: true,
             example: itemId,
-            description: '`item_id` is another name for it.',
           }),
         ],
         responses: {
@@ -112,9 +119,10 @@ export function sellingPaths(itemId: string, isSigned: boolean): Record<string, 
         operationId: 'currentSale',
         tags: ['Selling'],
         summary: 'The current sale',
+        description: 'Its times and limits, and how many of its items are held, sold and available at the moment.',
         responses: {
           200: json('Sale', 'The sale that is open now.'),
-          ...problemResponses([...turnedAway, 'recovering']),
+          ...problemResponses(['invalid_request', ...turnedAway, 'recovering']),
         },
       },
     },
@@ -131,6 +139,7 @@ export const healthPaths = {
         'Speaks for all workers, whichever answers: 200 means that each that takes connections sold at a moment after the request came in. It may take up to three seconds when one of them hangs.',
       responses: {
         200: json('Readiness', 'It sells.'),
+        ...problemResponses(['invalid_request']),
         503: json('Readiness', 'It does not sell.', retry),
       },
     },
@@ -140,8 +149,10 @@ export const healthPaths = {
       operationId: 'health',
       tags: ['Operating'],
       summary: 'The same as /readyz',
+      description: 'For what asks for this name.',
       responses: {
         200: json('Readiness', 'It sells.'),
+        ...problemResponses(['invalid_request']),
         503: json('Readiness', 'It does not sell.', retry),
       },
     },
@@ -151,7 +162,9 @@ export const healthPaths = {
       operationId: 'liveness',
       tags: ['Operating'],
       summary: 'Whether this process answers',
-      responses: { 200: json('Live', 'It does.') },
+      description:
+        'Nothing else is looked at: a process that does not answer is to be restarted, one that does not sell is not.',
+      responses: { 200: json('Live', 'It does.'), ...problemResponses(['invalid_request']) },
     },
   },
 } as const
