@@ -16,7 +16,7 @@ import { RequestMetrics } from '../server/worker/http/request-metrics.ts'
 const readmeWordsMax = 1_500
 
 // npm test runs in the project's root.
-const folders = ['.github', 'bench', 'core', 'docs', 'ops', 'server', 'test', 'workers']
+const folders = ['.github', 'bench', 'core', 'docs', 'examples', 'ops', 'server', 'test', 'workers']
 const documents = new Map(
   [
     ...readdirSync('.').filter(isMarkdown),
@@ -123,6 +123,13 @@ test('the table of what can turn a request away names every reason and every pro
   const rows = section.split('\n').filter((line) => line.startsWith('|'))
   const codes = rows.flatMap((row) => [...(row.split('|').at(-3) ?? '').matchAll(/`(\w+)`/g)].map(([, code]) => code))
   assert.deepEqual(new Set(codes), new Set<string | undefined>(problemCodes))
+})
+
+test('the table of what a client does with an answer has each problem of the API once', () => {
+  const section = sectionOf('docs/API.md', 'What a client does with an answer')
+  const answers = section.split('\n').flatMap((line) => (line.startsWith('|') ? [line.split('|')[1] ?? ''] : []))
+  const codes = answers.flatMap((answer) => [...answer.matchAll(/`(\w+)`/g)].map(([, code = '']) => code))
+  assert.deepEqual(codes.toSorted(), [...problemCodes].toSorted())
 })
 
 test('every alert leads to a heading of its own, which says what to do', () => {

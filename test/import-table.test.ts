@@ -48,7 +48,7 @@ const forbidden: Readonly<Record<string, readonly string[]>> = {
   'workers/copier.ts': ['server/', 'bench/', 'ops/', 'test/', 'ioredis', 'convict', 'pg-native', 'uWebSockets.js'],
   'ops/tools/audit/main.ts': ['server/', 'workers/', 'bench/', 'test/', 'ioredis', 'convict', 'pg-native', 'piscina'],
   'bench/floor/main.ts': ['ops/', 'test/', 'ioredis', 'pg-native', 'uWebSockets.js'],
-  'examples/some.ts': ['core/', 'server/', 'workers/', 'bench/', 'ops/', 'test/', 'msgpackr', 'pino'],
+  'examples/some.ts': ['core/', 'server/', 'workers/', 'bench/', 'ops/', 'test/', 'msgpackr', 'pino', 'knip'],
 }
 
 const allowed: Readonly<Record<string, readonly string[]>> = {
@@ -65,7 +65,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'server/worker/http/uws.ts': ['core/', 'server/worker/', 'uWebSockets.js'],
   'workers/copier.ts': ['core/', 'workers/', 'piscina'],
   'ops/tools/audit/main.ts': ['core/', 'ops/'],
-  'examples/some.ts': ['node:crypto', 'node:fs/promises'],
+  'examples/some.ts': ['node:crypto', 'node:fs/promises', 'examples/', 'k6', 'k6/http'],
   'bench/floor/main.ts': ['core/', 'server/primary/', 'server/worker/', 'workers/', 'autocannon', 'msgpackr'],
   'test/flow.test.ts': ['core/', 'server/', 'workers/', 'ops/', 'bench/', 'ioredis', 'uWebSockets.js'],
 }

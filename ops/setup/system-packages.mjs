@@ -31,6 +31,7 @@ const testTools = {
   curl: 'curl',
   openssl: 'openssl',
   psql: 'postgresql-client',
+  python3: 'python3',
   'redis-cli': 'redis-tools',
 }
 

@@ -23,6 +23,7 @@ const filesAtOnce = 3
 /** Part of a test file's path -> programs that it runs besides those that are installed for all. */
 const toolsOfFiles = {
   'bench-floor': ['wrk'],
+  'test/examples': ['go'],
   pooler: ['pgbouncer'],
   prometheus: ['promtool'],
   proxies: ['nginx', 'haproxy', 'caddy'],

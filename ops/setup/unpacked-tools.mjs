@@ -16,6 +16,7 @@ const tools = {
   nginx: { packages: ['nginx'], path: 'usr/sbin/nginx' },
   haproxy: { packages: ['haproxy'], path: 'usr/sbin/haproxy', libraries: true },
   caddy: { packages: ['caddy'], path: 'usr/bin/caddy' },
+  go: { packages: ['golang-go'], path: 'usr/bin/go', libraries: true },
   wrk: { packages: ['wrk'], path: 'usr/bin/wrk', libraries: true },
 }
 
