@@ -34,7 +34,7 @@ var errSoldOut = errors.New("the sale is sold out")
 
 // problem is an answer that says no (RFC 9457).
 type problem struct {
-	Status       int
+	Status       int `json:"-"`
 	Code, Detail string
 }
 
@@ -105,8 +105,10 @@ func (b *buyer) send(ctx context.Context, method, address string, answer any) (t
 	if reply.StatusCode == http.StatusOK {
 		return 0, json.Unmarshal(body, answer)
 	}
-	p := &problem{Status: reply.StatusCode, Code: "unknown"}
-	_ = json.Unmarshal(body, p) // what is no JSON came from a proxy, and its status has to do
+	p := &problem{Status: reply.StatusCode}
+	if json.Unmarshal(body, p) != nil || p.Code == "" {
+		return 0, fmt.Errorf("no answer (%s, from a proxy?)", reply.Status)
+	}
 	seconds, _ := strconv.Atoi(reply.Header.Get("Retry-After"))
 	return time.Duration(seconds) * time.Second, p
 }

@@ -78,6 +78,8 @@ class Shop:
         self.connection.request(method, target, headers=self.headers)
         reply = self.connection.getresponse()
         text, retry_after = reply.read(), reply.headers.get("Retry-After", "")
+        if not reply.headers.get_content_type().endswith("json"):
+            raise ValueError(f"{reply.status} {reply.reason}, from a proxy?")
         return reply.status, float(retry_after) if retry_after.isdigit() else 0, json.loads(text)
 
 

@@ -66,7 +66,8 @@ function readOptions() {
     const [thinkMs = 0, patienceMs = 0] = [values.think, values.deadline].map((seconds) => 1_000 * Number(seconds))
     if (!/^https?:\/\/[^/]+\/?$/.test(values.shop)) throw new Error('--shop must be like http://localhost:8080')
     if (values.user + values.token === '') throw new Error('--user or --token is needed')
-    if (!(thinkMs >= 0 && patienceMs > 0)) throw new Error('--think and --deadline must be seconds')
+    const isTime = thinkMs >= 0 && patienceMs > 0 && Math.max(thinkMs, patienceMs) < 2 ** 31 // what a timer takes
+    if (!isTime) throw new Error('--think and --deadline must be seconds, of 24 days at most')
     return { ...values, thinkMs, patienceMs }
   } catch (error) {
     process.stderr.write(`buyer: ${wordsOf(error)}\n${usage}`)
@@ -130,12 +131,12 @@ async function ask<R extends Route>(route: R, query: Query<R>, signal = stop.sig
   const url = new URL(path, options.shop)
   for (const [name, value] of Object.entries(query as Record<string, unknown>))
     url.searchParams.set(name, String(value))
-  const headers = options.token === '' ? undefined : { authorization: `Bearer ${options.token}` }
+  const headers: Record<string, string> = options.token === '' ? {} : { authorization: `Bearer ${options.token}` }
   for (let attempt = 0; ; attempt++) {
     let [reason, pauseMs] = ['', Math.random() * Math.min(backoffMsMax, backoffMsMin * 2 ** attempt)]
     try {
       const either = AbortSignal.any([signal, AbortSignal.timeout(requestMsMax)])
-      const reply = await fetch(url, { method, ...(headers && { headers }), signal: either })
+      const reply = await fetch(url, { method, headers, signal: either })
       const body = (await reply.json()) as Body<R> & Problem
       if (reply.ok) return { body }
       // A held item is free again after Retry-After, if its buyer lets it go. Nothing else that was decided passes by itself.
@@ -159,10 +160,10 @@ function bodyOf<T>({ body, problem }: Answer<T>): T {
   throw ended([404, 409, 410].includes(problem.status) ? 3 : 1, `${problem.status} ${problem.code}: ${problem.detail}`)
 }
 
-/** Of fetch the cause says more than the error: ECONNREFUSED, not "fetch failed". */
+/** Of fetch the cause says more than the error, which is "fetch failed"; of several addresses only its code says something. */
 function wordsOf(error: unknown): string {
-  const { message, cause } = error as Error
-  return cause instanceof Error ? cause.message || cause.name : message
+  const { message, cause } = error as Error & { cause?: { message: string; code?: string } }
+  return cause?.message || cause?.code || message
 }
 
 function say(message: string): void {
