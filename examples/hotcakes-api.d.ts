@@ -26,7 +26,10 @@ export interface paths {
     post: operations["release"];
   };
   "/sale": {
-    /** The current sale */
+    /**
+     * The current sale
+     * @description Its times and limits, and how many of its items are held, sold and available at the moment.
+     */
     get: operations["currentSale"];
   };
   "/items": {
@@ -37,7 +40,10 @@ export interface paths {
     get: operations["items"];
   };
   "/items/{id}": {
-    /** One item */
+    /**
+     * One item
+     * @description Of any sale that Redis still has. It says neither who holds nor who has bought it.
+     */
     get: operations["item"];
   };
   "/items/{id}/picture.svg": {
@@ -48,19 +54,38 @@ export interface paths {
     get: operations["itemPicture"];
   };
   "/sales": {
-    /** The sales there have been, newest first */
+    /**
+     * The sales there have been, newest first
+     * @description The terms of each; `GET /sales/{id}` counts what became of one.
+     */
     get: operations["sales"];
   };
   "/sales/{id}": {
-    /** What became of a sale */
+    /**
+     * What became of a sale
+     * @description Counts come out of Redis as long as it has the sale, later out of Postgres. When it was sold out, and the verdict of the last audit, come out of Postgres.
+     */
     get: operations["saleRecord"];
   };
+  "/sales/{id}/curve": {
+    /**
+     * When the items of a sale were purchased
+     * @description At most 256 points between the first purchase and the last. Of an open sale it is some seconds old.
+     */
+    get: operations["saleCurve"];
+  };
   "/users/{user_id}/purchases": {
-    /** What a user has purchased, newest sale first */
+    /**
+     * What a user has purchased, newest sale first
+     * @description The codes are not in it.
+     */
     get: operations["purchasesOfUser"];
   };
   "/purchases/{code}": {
-    /** The purchase that was made with a code */
+    /**
+     * The purchase that was made with a code
+     * @description The same body again that the purchase was answered with. The code is the secret that opens it.
+     */
     get: operations["purchaseByCode"];
   };
   "/readyz": {
@@ -71,11 +96,17 @@ export interface paths {
     get: operations["readiness"];
   };
   "/health": {
-    /** The same as /readyz */
+    /**
+     * The same as /readyz
+     * @description For what asks for this name.
+     */
     get: operations["health"];
   };
   "/livez": {
-    /** Whether this process answers */
+    /**
+     * Whether this process answers
+     * @description Nothing else is looked at: a process that does not answer is to be restarted, one that does not sell is not.
+     */
     get: operations["liveness"];
   };
 }
@@ -101,6 +132,11 @@ export interface components {
       /** @enum {unknown} */
       readonly code: "invalid_request" | "route_unknown" | "method_not_allowed" | "item_unknown" | "sale_closed" | "sale_not_open" | "item_sold" | "item_held" | "user_limit_reached" | "code_unknown" | "code_expired" | "unauthorized" | "buyer_mismatch" | "no_buyer" | "code_of_another" | "item_purchased" | "rate_limited" | "sale_unknown" | "purchase_unknown" | "overloaded" | "backlog_full" | "unavailable" | "unrecorded" | "recovering" | "records_unavailable" | "keys_unavailable" | "shutting_down";
       readonly detail: string;
+      /**
+       * Format: uri-reference
+       * @description Where this server says what the code means, and what to do. Relative to the URI of the request.
+       */
+      readonly doc_url: string;
     };
     readonly Hold: {
       readonly code: components["schemas"]["HoldCode"];
@@ -261,6 +297,18 @@ export interface components {
         /** @description How far Postgres had the log. */
         readonly position: string;
       });
+    };
+    readonly SaleCurve: {
+      readonly sale_id: components["schemas"]["SaleId"];
+      readonly points: readonly {
+          /**
+           * Format: date-time
+           * @description A moment.
+           */
+          readonly at: string;
+          /** @description Items that had been purchased by then. */
+          readonly sold: number;
+        }[];
     };
     readonly PurchasePage: {
       readonly user_id: components["schemas"]["UserId"];
@@ -427,8 +475,6 @@ export interface components {
   parameters: never;
   requestBodies: never;
   headers: {
-    /** @description What was wrong with the token (RFC 6750): never the token itself. */
-    readonly Challenge: string;
     /**
      * @description Place of the decision in the log, `<epoch>-<entry>-<n>`: the order in which all attempts were decided. Ordered by its three numbers. Every shard has a log of its own; but for the first one, `<shard>:` stands before the place.
      * @example 1-4711-3
@@ -442,12 +488,12 @@ export interface components {
     readonly Position: string;
     /** @description For If-None-Match. */
     readonly ETag: string;
-    /** @description The methods that the resource has. */
-    readonly Allow: string;
     /** @description What the address or buyer has left (draft-ietf-httpapi-ratelimit-headers). */
     readonly RateLimit: string;
     /** @description How many requests an address or a buyer may send (draft-ietf-httpapi-ratelimit-headers). */
     readonly RateLimitPolicy: string;
+    /** @description What was wrong with the token (RFC 6750): never the token itself. */
+    readonly Challenge: string;
   };
   pathItems: never;
 }
@@ -465,10 +511,13 @@ export interface operations {
   checkout: {
     parameters: {
       query: {
-        /** @example me */
+        /**
+         * @description Whoever buys; otherwise the buyer of the token.
+         * @example me
+         */
         user_id?: components["schemas"]["UserId"];
         /**
-         * @description `item_id` is another name for it.
+         * @description The item. `item_id` is another name of this parameter.
          * @example 1-1
          */
         id: components["schemas"]["ItemId"];
@@ -630,6 +679,7 @@ export interface operations {
   purchase: {
     parameters: {
       query: {
+        /** @description What the checkout answered. */
         code: components["schemas"]["HoldCode"];
       };
     };
@@ -767,6 +817,7 @@ export interface operations {
   release: {
     parameters: {
       query: {
+        /** @description What the checkout answered. */
         code: components["schemas"]["HoldCode"];
       };
     };
@@ -911,13 +962,27 @@ export interface operations {
       };
     };
   };
-  /** The current sale */
+  /**
+   * The current sale
+   * @description Its times and limits, and how many of its items are held, sold and available at the moment.
+   */
   currentSale: {
     responses: {
       /** @description The sale that is open now. */
       200: {
         content: {
           readonly "application/json": components["schemas"]["Sale"];
+        };
+      };
+      /** @description `invalid_request`: The request is malformed. */
+      400: {
+        content: {
+          readonly "application/problem+json": {
+            /** @constant */
+            readonly status?: 400;
+            /** @enum {unknown} */
+            readonly code?: "invalid_request";
+          } & components["schemas"]["Problem"];
         };
       };
       /** @description `rate_limited`: Too many requests came from this address or buyer. */
@@ -967,9 +1032,13 @@ export interface operations {
   items: {
     parameters: {
       query?: {
+        /** @description Whose items; otherwise the current sale. */
         sale?: number;
+        /** @description Only items in this state; otherwise all. */
         state?: "available" | "held" | "sold";
+        /** @description Number of the item that the page comes after. */
         after?: number;
+        /** @description How many a page may have. */
         limit?: number;
       };
     };
@@ -1042,11 +1111,17 @@ export interface operations {
       };
     };
   };
-  /** One item */
+  /**
+   * One item
+   * @description Of any sale that Redis still has. It says neither who holds nor who has bought it.
+   */
   item: {
     parameters: {
       path: {
-        /** @example 1-1 */
+        /**
+         * @description The item.
+         * @example 1-1
+         */
         id: components["schemas"]["ItemId"];
       };
     };
@@ -1130,10 +1205,14 @@ export interface operations {
   itemPicture: {
     parameters: {
       header?: {
+        /** @description The `ETag` of the picture that the client has. */
         "If-None-Match"?: string;
       };
       path: {
-        /** @example 1-1 */
+        /**
+         * @description The item.
+         * @example 1-1
+         */
         id: components["schemas"]["ItemId"];
       };
     };
@@ -1201,11 +1280,16 @@ export interface operations {
       };
     };
   };
-  /** The sales there have been, newest first */
+  /**
+   * The sales there have been, newest first
+   * @description The terms of each; `GET /sales/{id}` counts what became of one.
+   */
   sales: {
     parameters: {
       query?: {
+        /** @description Id of the sale that the page comes after. */
         after?: number;
+        /** @description How many a page may have. */
         limit?: number;
       };
     };
@@ -1271,11 +1355,17 @@ export interface operations {
       };
     };
   };
-  /** What became of a sale */
+  /**
+   * What became of a sale
+   * @description Counts come out of Redis as long as it has the sale, later out of Postgres. When it was sold out, and the verdict of the last audit, come out of Postgres.
+   */
   saleRecord: {
     parameters: {
       path: {
-        /** @example 1 */
+        /**
+         * @description The sale.
+         * @example 1
+         */
         id: components["schemas"]["SaleId"];
       };
     };
@@ -1352,16 +1442,110 @@ export interface operations {
       };
     };
   };
-  /** What a user has purchased, newest sale first */
+  /**
+   * When the items of a sale were purchased
+   * @description At most 256 points between the first purchase and the last. Of an open sale it is some seconds old.
+   */
+  saleCurve: {
+    parameters: {
+      path: {
+        /**
+         * @description The sale.
+         * @example 1
+         */
+        id: components["schemas"]["SaleId"];
+      };
+    };
+    responses: {
+      /** @description The curve of its purchases. */
+      200: {
+        headers: {
+          readonly "Hotcakes-Lag": components["headers"]["Lag"];
+          readonly "Hotcakes-Position": components["headers"]["Position"];
+        };
+        content: {
+          readonly "application/json": components["schemas"]["SaleCurve"];
+        };
+      };
+      /** @description `invalid_request`: The request is malformed. */
+      400: {
+        content: {
+          readonly "application/problem+json": {
+            /** @constant */
+            readonly status?: 400;
+            /** @enum {unknown} */
+            readonly code?: "invalid_request";
+          } & components["schemas"]["Problem"];
+        };
+      };
+      /** @description `sale_unknown`: There is no such sale. */
+      404: {
+        content: {
+          readonly "application/problem+json": {
+            /** @constant */
+            readonly status?: 404;
+            /** @enum {unknown} */
+            readonly code?: "sale_unknown";
+          } & components["schemas"]["Problem"];
+        };
+      };
+      /** @description `rate_limited`: Too many requests came from this address or buyer. */
+      429: {
+        headers: {
+          readonly "Retry-After": components["headers"]["RetryAfter"];
+          readonly RateLimit: components["headers"]["RateLimit"];
+          readonly "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+        };
+        content: {
+          readonly "application/problem+json": {
+            /** @constant */
+            readonly status?: 429;
+            /** @enum {unknown} */
+            readonly code?: "rate_limited";
+          } & components["schemas"]["Problem"];
+        };
+      };
+      /**
+       * @description `overloaded`: Too many requests are waiting.
+       *
+       * `unavailable`: The outcome is not known.
+       *
+       * `shutting_down`: The server is shutting down.
+       *
+       * `records_unavailable`: The records cannot be read.
+       */
+      503: {
+        headers: {
+          readonly "Retry-After": components["headers"]["RetryAfter"];
+        };
+        content: {
+          readonly "application/problem+json": ({
+            /** @constant */
+            readonly status?: 503;
+            /** @enum {unknown} */
+            readonly code?: "overloaded" | "unavailable" | "shutting_down" | "records_unavailable";
+          }) & components["schemas"]["Problem"];
+        };
+      };
+    };
+  };
+  /**
+   * What a user has purchased, newest sale first
+   * @description The codes are not in it.
+   */
   purchasesOfUser: {
     parameters: {
       query?: {
         /** @description The item that the page comes after. */
         after?: components["schemas"]["ItemId"];
+        /** @description How many a page may have. */
         limit?: number;
       };
       path: {
-        /** @example me */
+        /**
+         * @description Whose purchases.
+         * @example me
+         */
         user_id: components["schemas"]["UserId"];
       };
     };
@@ -1458,10 +1642,14 @@ export interface operations {
       };
     };
   };
-  /** The purchase that was made with a code */
+  /**
+   * The purchase that was made with a code
+   * @description The same body again that the purchase was answered with. The code is the secret that opens it.
+   */
   purchaseByCode: {
     parameters: {
       path: {
+        /** @description The code that the purchase was made with. */
         code: components["schemas"]["HoldCode"];
       };
     };
@@ -1577,6 +1765,17 @@ export interface operations {
           readonly "application/json": components["schemas"]["Readiness"];
         };
       };
+      /** @description `invalid_request`: The request is malformed. */
+      400: {
+        content: {
+          readonly "application/problem+json": {
+            /** @constant */
+            readonly status?: 400;
+            /** @enum {unknown} */
+            readonly code?: "invalid_request";
+          } & components["schemas"]["Problem"];
+        };
+      };
       /** @description It does not sell. */
       503: {
         headers: {
@@ -1588,7 +1787,10 @@ export interface operations {
       };
     };
   };
-  /** The same as /readyz */
+  /**
+   * The same as /readyz
+   * @description For what asks for this name.
+   */
   health: {
     responses: {
       /** @description It sells. */
@@ -1597,6 +1799,17 @@ export interface operations {
           readonly "application/json": components["schemas"]["Readiness"];
         };
       };
+      /** @description `invalid_request`: The request is malformed. */
+      400: {
+        content: {
+          readonly "application/problem+json": {
+            /** @constant */
+            readonly status?: 400;
+            /** @enum {unknown} */
+            readonly code?: "invalid_request";
+          } & components["schemas"]["Problem"];
+        };
+      };
       /** @description It does not sell. */
       503: {
         headers: {
@@ -1608,13 +1821,27 @@ export interface operations {
       };
     };
   };
-  /** Whether this process answers */
+  /**
+   * Whether this process answers
+   * @description Nothing else is looked at: a process that does not answer is to be restarted, one that does not sell is not.
+   */
   liveness: {
     responses: {
       /** @description It does. */
       200: {
         content: {
           readonly "application/json": components["schemas"]["Live"];
+        };
+      };
+      /** @description `invalid_request`: The request is malformed. */
+      400: {
+        content: {
+          readonly "application/problem+json": {
+            /** @constant */
+            readonly status?: 400;
+            /** @enum {unknown} */
+            readonly code?: "invalid_request";
+          } & components["schemas"]["Problem"];
         };
       };
     };

@@ -172,7 +172,7 @@ function curvePath(sale: number): Record<string, object> {
         summary: 'When the items of a sale were purchased',
         description:
           'At most 256 points between the first purchase and the last. Of an open sale it is some seconds old.',
-        parameters: [pathParameter('id', 'SaleId', sale)],
+        parameters: [pathParameter('id', 'SaleId', 'The sale.', sale)],
         responses: {
           200: json('SaleCurve', 'The curve of its purchases.', stale),
           ...problemResponses(['invalid_request', 'sale_unknown', ...recordsAway]),
