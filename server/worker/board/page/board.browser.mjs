@@ -4,12 +4,13 @@ import { findAvailable } from './api.browser.mjs'
 import { Basket } from './basket.browser.mjs'
 import { drawCurve } from './curve.browser.mjs'
 import { Feed } from './feed.browser.mjs'
-import { formatClock, formatNumber, formatSpan, formatTime } from './format.browser.mjs'
+import { formatClock, formatDay, formatNumber, formatSpan, formatTime } from './format.browser.mjs'
 import { Grid } from './grid.browser.mjs'
 import { Panel } from './panel.browser.mjs'
 import { Toast } from './toast.browser.mjs'
 import { Waiting } from './waiting.browser.mjs'
 
+const dayMs = 86_400_000
 const byId = (id) => document.getElementById(id)
 const say = (text) => (byId('announcer').textContent = text)
 
@@ -75,6 +76,7 @@ function showMoment() {
   drawCurve(parts, { points: feed.curve, items, nowMs: now - opensAtMs, opensAtMs })
   if (sold >= items) showSoldOut()
   else showTaken()
+  showClocks()
   panel.render()
   waiting.look({ states: feed.states, isMine: (place) => isMine(itemId(place)), isBusy: panel.isHolding })
 }
@@ -129,7 +131,11 @@ function showClocks() {
     const left = terms.closesAtMs - feed.now()
     set('closes-in', formatClock(left))
     set('next-in', formatClock(left))
-    set('next-at', `at ${formatTime(terms.closesAtMs)}, with fresh hotcakes`)
+    const isToday = left < dayMs / 2
+    set(
+      'next-at',
+      `${isToday ? `at ${formatTime(terms.closesAtMs)}` : formatDay(terms.closesAtMs)}, with fresh hotcakes`,
+    )
     const { holdEndsAt } = feed.moment
     byId('taken-ends').hidden = holdEndsAt === undefined
     if (holdEndsAt !== undefined) set('hold-ends-in', formatClock(holdEndsAt - feed.now()))
