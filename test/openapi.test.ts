@@ -195,7 +195,13 @@ test('what is answered without Redis is described', async () => {
 
 test('what is answered without Postgres is described', async () => {
   await postgres.stop()
-  for (const path of ['/sales', `/sales/${sale}`, '/users/ann/purchases', `/purchases/1-1-${neverGiven}`]) {
+  for (const path of [
+    '/sales',
+    `/sales/${sale}`,
+    '/sales/1/curve',
+    '/users/ann/purchases',
+    `/purchases/1-1-${neverGiven}`,
+  ]) {
     await eventually(async () => (await answers(api, path, 'GET')) === '503 records_unavailable', { what: path })
   }
   await postgres.start()
