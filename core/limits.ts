@@ -361,3 +361,18 @@ export const purchasesWindowBatchesMax = 4_194_304
 export const cursorLengthMax = 8_192
 /** A connection on the operators' port that sends no whole request is closed after so long. */
 export const operatorsRequestMsMax = 10_000
+
+// --- spans (OTEL_EXPORTER_OTLP_ENDPOINT) ---
+
+/** Spans of a process that have ended and wait to be sent, some KB each; further ones are dropped, and counted. */
+export const spansQueuedMax = 2_048
+/** In one request to the collector: OpenTelemetry's own default. */
+export const spansPerExportMax = 512
+/** Spans are sent as soon as there are enough for a request, and after so long at the latest. */
+export const spanExportIntervalMs = 5_000
+/** For one request to the collector with all its retries: what comes later may find no room in the queue. */
+export const spanExportMsMax = 10_000
+/** At the end of a process: a collector that doesn't answer keeps nobody from stopping. */
+export const spanFlushMsMax = 1_000
+/** A batch names so many of its sampled requests; with a small ratio it has one or two. */
+export const spanLinksMax = 128

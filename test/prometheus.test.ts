@@ -61,6 +61,8 @@ async function scrapeOfSelling(): Promise<string> {
     APP_SHARDS: '3',
     APP_ACK: 'replica', // for the metrics of that: answers leave at once where there is none
     ...signedEnv(keysFile(scope, [key]).path), // for those of tokens
+    OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9', // for those of spans; that nobody is there must not matter
+    OTEL_TRACES_SAMPLER: 'always_on',
   }
   const cluster = await startCluster(scope, { env })
   const sale = await currentSale(cluster)

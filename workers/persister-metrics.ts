@@ -9,6 +9,7 @@ const drainEntriesBuckets = [1, 2, 5, 10, 20, 50, 100, 200, 400, 1_000]
 
 /** The numbers of the persister process, in a registry of its own: the primary collects them (core/ipc.ts). */
 export class PersisterMetrics {
+  readonly process = { process: 'persister', number: processNumber() } as const
   readonly registry = new Registry()
   readonly rows: Counter<'table' | 'shard'>
   readonly copySeconds: Histogram<'shard'>
@@ -64,7 +65,7 @@ export class PersisterMetrics {
       labelNames: ['code', 'shard'],
       registers,
     })
-    registerProcessMetrics(this.registry, { process: 'persister', number: processNumber() })
+    registerProcessMetrics(this.registry, this.process)
   }
 
   ofShard(shard: number): ShardMetrics {

@@ -8,6 +8,8 @@ import { createLog, type Log } from '../core/log.ts'
 import { connectRedis, firstConnect } from '../core/redis/connection.ts'
 import { SaleStore } from '../core/redis/sale-store.ts'
 import { shardNumbers } from '../core/shards.ts'
+import { type Tracing, tracingOf } from '../core/tracing/tracing.ts'
+import { CommitTracing } from './commit-tracing.ts'
 import { CopyPool } from './copy-pool.ts'
 import type { StepHook } from './drain-steps.ts'
 import { LogReader, LogTrimmer } from './log-reader.ts'
@@ -51,8 +53,9 @@ export class PersisterProcess {
     const thread = { file: this.#program.copyThread, data: { settings: config.db } }
     const copies = new CopyPool({ thread, onThreadLost: this.#fail })
     const metrics = new PersisterMetrics()
+    const tracing = tracingOf(config, { registry: metrics.registry, log, process: metrics.process })
     const drains = shardNumbers(config.shardCount).map((shard) =>
-      this.#drainOf(config, { shard, log, copies, metrics }),
+      this.#drainOf(config, { shard, log, copies, metrics, tracing }),
     )
 
     process.on('message', (message: ToChild) => {
@@ -64,14 +67,16 @@ export class PersisterProcess {
       // The copy thread may hang in a call that nothing can interrupt, and process.exit would wait for it.
       setTimeout(() => process.kill(process.pid, 'SIGKILL'), orphanGraceMs)
     })
-    this.#runAll(drains, copies).catch(this.#fail)
+    this.#runAll(drains, { copies, tracing }).catch(this.#fail)
     log.info('started')
     sendToPrimary({ type: 'ready' })
   }
 
-  async #runAll(drains: readonly Drain[], copies: CopyPool): Promise<void> {
+  async #runAll(drains: readonly Drain[], { copies, tracing }: Pick<DrainParts, 'copies' | 'tracing'>): Promise<void> {
+    await tracing?.open()
     const ends = await Promise.all(drains.map((drain) => this.#run(drain)))
     await copies.close()
+    await tracing?.close()
     process.exit(ends.includes('left') ? 1 : 0)
   }
 
@@ -92,7 +97,7 @@ export class PersisterProcess {
   }
 
   #drainOf(config: Config, parts: DrainParts): Drain {
-    const { shard, copies, metrics } = parts
+    const { shard, copies, metrics, tracing } = parts
     // Where there is one, nobody needs to know of shards.
     const isAlone = config.shardCount === 1
     const log = isAlone ? parts.log : parts.log.child({ shard })
@@ -111,6 +116,7 @@ export class PersisterProcess {
       copies,
       isAlone,
       metrics: metrics.ofShard(shard),
+      commits: tracing && new CommitTracing(tracing, shard),
       reader: new LogReader(blocking, keys),
       trimmer: new LogTrimmer(store.redis, keys),
       connect: async () => {
@@ -138,6 +144,7 @@ interface DrainParts {
   readonly log: Log
   readonly copies: CopyPool
   readonly metrics: PersisterMetrics
+  readonly tracing: Tracing | undefined
 }
 
 /** The drain of one shard. */

@@ -16,6 +16,7 @@ import { missingEntries } from '../core/recovery/verdict.ts'
 import { publishCommitted } from '../core/redis/committed-channel.ts'
 import type { ShardKeys } from '../core/redis/keys.ts'
 import type { LogState, SaleStore } from '../core/redis/sale-store.ts'
+import type { CommitTracing } from './commit-tracing.ts'
 import { type CopiedChunk, rowCount } from './copied-chunk.ts'
 import type { CopyPool } from './copy-pool.ts'
 import { DrainPace } from './drain-pace.ts'
@@ -57,6 +58,8 @@ export interface PersisterParts {
   /** Whether there are no others. */
   readonly isAlone: boolean
   readonly metrics: ShardMetrics
+  /** `undefined`: nothing is traced. */
+  readonly commits: CommitTracing | undefined
   readonly log: Log
   readonly reached: StepHook
 }
@@ -147,6 +150,7 @@ export class Persister {
     const startedAtMs = performance.now()
     const copied = await this.#copy(chunk)
     metrics.copied(copied)
+    this.#parts.commits?.committed(after, copied, startedAtMs)
     const intervalMs = this.#pace.intervalMs({ startedAtMs, entries: copied.entries, rows: rowCount(copied) })
     this.#succeeded({ name: 'copied', through: copied.through, atMs: performance.now() })
     reached('before_trim')

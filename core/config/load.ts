@@ -14,6 +14,7 @@ import { wrappingHint } from './pasted.ts'
 import { secretFileNames, shownPath, withSecretFiles } from './secret-files.ts'
 import type { SettingValues } from './settings.ts'
 import { settingPlaces, settings } from './settings.ts'
+import { problemsOfTracing, warningsOfTracing } from './tracing.ts'
 
 export interface Config extends SettingValues {
   readonly db: SettingValues['db'] & {
@@ -35,7 +36,7 @@ export interface Config extends SettingValues {
 
 type Variables = Readonly<Record<string, string | undefined>>
 
-const ourPrefixes = ['APP_', 'DB_', 'REDIS_', 'LOG_', 'UWS_']
+const ourPrefixes = ['APP_', 'DB_', 'REDIS_', 'LOG_', 'UWS_', 'OTEL_']
 
 // convict finds each setting's variable, reads its text and fills in the defaults; it does no more than that. Its own formats
 // read '80x' as 80 and 'no' as true, where a slip must be named, so they are ours. And what it says of a value that is not
@@ -66,6 +67,7 @@ export function loadConfig(options: { env: Variables; dotenvFile?: string }): Re
     ...oddSecrets(values),
     ...workersAboveQuota(values),
     ...warningsOfBuyers(values.buyers, variables),
+    ...warningsOfTracing(values.tracing, variables),
   ]
   return deepFreeze({
     ...values,
@@ -106,7 +108,7 @@ function withoutEmpty(variables: Variables): Record<string, string> {
 }
 
 /** Rules that concern more than one setting; each value by itself is allowed already. */
-function problemsBetween({ app, buyers, redis }: SettingValues): string[] {
+function problemsBetween({ app, buyers, redis, tracing }: SettingValues): string[] {
   const problems: string[] = []
   if (app.port === app.metricsPort) {
     problems.push(`APP_METRICS_PORT must differ from APP_PORT, both are ${app.port}`)
@@ -119,7 +121,7 @@ function problemsBetween({ app, buyers, redis }: SettingValues): string[] {
   if (redis.host !== '' && redis.cluster !== '') {
     problems.push('REDIS_HOST and REDIS_CLUSTER are both set: name one Redis server, or nodes of a cluster')
   }
-  problems.push(...problemsOfOrigins(app.allowedOrigins), ...problemsOfBuyers(buyers))
+  problems.push(...problemsOfOrigins(app.allowedOrigins), ...problemsOfBuyers(buyers), ...problemsOfTracing(tracing))
   return problems
 }
 

@@ -3,6 +3,7 @@ import { buyerSettings } from './buyer-settings.ts'
 import { host, path, port, secret } from './common-settings.ts'
 import type { Setting } from './kinds.ts'
 import { redisSettings } from './redis-settings.ts'
+import { tracingSettings } from './tracing-settings.ts'
 
 const identifier = {
   format: 'hotcakes-text',
@@ -305,6 +306,7 @@ export const settings = {
     },
   },
   redis: redisSettings,
+  tracing: tracingSettings,
   log: {
     level: {
       format: 'hotcakes-choice',

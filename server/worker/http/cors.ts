@@ -37,7 +37,7 @@ export class Cors {
     return this.#byOrigin.size === 0 ? this.#others : (this.#byOrigin.get(req.getHeader('origin')) ?? this.#others)
   }
 
-  /** Of the answer to an OPTIONS. Any header may be sent, because none but If-None-Match and Authorization is looked at, and a token is no cookie. */
+  /** Of the answer to an OPTIONS. Any header may be sent, because none but If-None-Match, Authorization and a traceparent is looked at, and a token is no cookie. */
   preflightHeaders(req: HttpRequest, allow: string): string {
     const headers = this.headers(req)
     if (!headers.includes('Access-Control-Allow-Origin')) return headers

@@ -1,4 +1,5 @@
 import type { Identity } from '../buyers/identity.ts'
+import type { RequestTrace } from '../tracing/request-trace.ts'
 import { type ProblemCode, problemReplies } from './problems.ts'
 import type { Reply, ReplyHead } from './replies.ts'
 import type { ShedReason, Status } from './request-metrics.ts'
@@ -69,6 +70,11 @@ export class Exchange {
   /** It was answered, or its client is not there any more: nothing that is done for it reaches anybody. */
   get isGone(): boolean {
     return this.#res === undefined
+  }
+
+  /** Of one that is sampled: see TracedExchange. */
+  get trace(): RequestTrace | undefined {
+    return undefined
   }
 
   /** `headers`: further ones, each with a line break before it. Must not hold what a client sent. */

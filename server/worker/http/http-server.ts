@@ -6,6 +6,7 @@ import { Fault } from '../../../core/faults.ts'
 import type { Identity } from '../buyers/identity.ts'
 import type { SignedBuyers } from '../buyers/signed-buyers.ts'
 import { drainCheckMs, drainIdleMs, retireIdleMs, retireListenMsMax, retireQuietMs } from '../limits.ts'
+import type { RouteTracing } from '../tracing/route-tracing.ts'
 import { addressKey } from './client-address.ts'
 import type { Connections } from './connections.ts'
 import type { Cors } from './cors.ts'
@@ -15,6 +16,7 @@ import { percentDecoded } from './percent-encoding.ts'
 import type { Phase } from './phase.ts'
 import { problemReply } from './problems.ts'
 import type { RateLimit } from './rate-limit.ts'
+import { isRepeated } from './repeated-header.ts'
 import { noContentHead } from './replies.ts'
 import { type RequestMetrics, type ShedReason, type Status, statusAborted } from './request-metrics.ts'
 import type { TurnClock } from './turn-clock.ts'
@@ -42,6 +44,8 @@ export interface Route {
   readonly isProbe?: boolean
   /** What it does or tells is a buyer's: with APP_BUYERS=signed it needs a token, and its exchanges have an identity. */
   readonly isOfBuyer?: boolean
+  /** Its requests may be sampled; `undefined`: nothing is traced, and no header is read for it. */
+  readonly tracing?: RouteTracing | undefined
 }
 
 /** The label of requests that no route has. */
@@ -259,7 +263,7 @@ export class HttpServer implements ExchangeHost {
 
   /** Everything is read from `req` here: it is gone when this returns. */
   #admitted(registered: Registered): Entry {
-    const { handle, refusal, place, kind, allow, isTagged = false, hasParameter = false } = registered
+    const { handle, refusal, place, kind, allow, tracing, isTagged = false, hasParameter = false } = registered
     const cors = this.#cors
     const isSigned = this.#buyers !== undefined && registered.isOfBuyer === true
     // A HEAD is turned away by its handler: an answer without its body takes an exchange.
@@ -275,7 +279,9 @@ export class HttpServer implements ExchangeHost {
       // Its types say string, but without a '?' there is none.
       const query = (req.getQuery() as string | undefined) ?? ''
       const isHead = kind === 'head' || (kind === 'fallback' && req.getMethod() === 'head')
-      const exchange = new Exchange(this, res, { query, route: place, startedMs, isHead })
+      const request = { query, route: place, startedMs, isHead }
+      const exchange =
+        tracing === undefined ? new Exchange(this, res, request) : tracing.exchange(this, res, request, req)
       if (cors !== undefined)
         exchange.cors = allow === undefined ? cors.headers(req) : cors.preflightHeaders(req, allow)
       if (isTagged) {
@@ -370,12 +376,4 @@ function hasBody(req: HttpRequest): boolean {
   if (req.getHeader('transfer-encoding') !== '') return true
   const length = req.getHeader('content-length')
   return length !== '' && (length !== '0' || isRepeated(req, 'content-length'))
-}
-
-function isRepeated(req: HttpRequest, header: string): boolean {
-  let count = 0
-  req.forEach((name) => {
-    if (name === header) count += 1
-  })
-  return count > 1
 }

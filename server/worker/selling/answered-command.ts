@@ -2,6 +2,7 @@ import type { DecisionReader } from '../../../core/decisions.ts'
 import type { Fault } from '../../../core/faults.ts'
 import type { Exchange } from '../http/exchange.ts'
 import type { ShedReason } from '../http/request-metrics.ts'
+import type { RequestTrace } from '../tracing/request-trace.ts'
 import type { BuyerCommand } from './buyer-command.ts'
 import { answerFailed } from './selling.ts'
 import type { Shard } from './shard.ts'
@@ -23,6 +24,10 @@ export abstract class AnsweredCommand implements BuyerCommand<Shard> {
   }
 
   abstract decided(decision: DecisionReader, logId: string, n: number): void
+
+  get trace(): RequestTrace | undefined {
+    return this.exchange.trace
+  }
 
   failed(fault: Fault): void {
     answerFailed(this.exchange, fault)

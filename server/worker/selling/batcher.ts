@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 
 import { BatchWriter, DecisionReader, type EncodedBatch } from '../../../core/decisions.ts'
 import { Fault } from '../../../core/faults.ts'
+import type { RequestTrace } from '../tracing/request-trace.ts'
 import { type ArrangedBatch, inRuns } from './batch-runs.ts'
 import { QueueBound } from './queue-bound.ts'
 import type { SoldItems } from './sold-items.ts'
@@ -19,6 +20,8 @@ export interface PendingCommand {
   readonly user: string
   /** On the batcher's clock. */
   readonly arrivedMs: number
+  /** Of a sampled request. */
+  readonly trace?: RequestTrace | undefined
   /**
    * The cursor stands on the reply to this command; valid only during the call. Where it `isPlaced`, `logId` is the log entry
    * that records it and `n` its place in that entry, from 0.
@@ -36,6 +39,14 @@ export interface BatchReply {
   readonly id: string
   /** Where its commands are told only after this: of a fault, if there was one. It never rejects. */
   readonly confirmed?: Promise<Fault | undefined>
+}
+
+/** A batch whose commands are about to be told. */
+export interface AnsweredBatch {
+  readonly commands: readonly PendingCommand[]
+  readonly reply: BatchReply | Fault
+  readonly sentMs: number
+  readonly answeredMs: number
 }
 
 export interface BatcherOptions {
@@ -56,6 +67,8 @@ export interface BatcherOptions {
   readonly now: () => number
   /** After every batch, with the number of its commands and the seconds that Redis took. */
   readonly onBatch: (commandCount: number, seconds: number) => void
+  /** Before the commands of a batch are told. */
+  readonly onAnswered?: ((batch: AnsweredBatch) => void) | undefined
 }
 
 /**
@@ -226,6 +239,7 @@ export class Batcher {
       reply = (await reply.confirmed) ?? reply
       this.#unconfirmedCommands -= batch.length
     }
+    this.#options.onAnswered?.({ commands: arranged.commands, reply, sentMs, answeredMs: nowMs })
     if (reply instanceof Fault) for (const command of batch) command.failed(reply)
     else this.#settle(arranged, reply)
     this.#resolveIdle()

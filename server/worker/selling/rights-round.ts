@@ -284,6 +284,10 @@ class OfferedAgain implements PendingCommand {
     this.#round = round
   }
 
+  get trace(): PendingCommand['trace'] {
+    return this.#command.trace
+  }
+
   decided(decision: DecisionReader, logId: string, n: number): void {
     const { isDecided, outcome } = decision
     if (isDecided) {

@@ -21,8 +21,10 @@ import { ReplicaWaits } from '../../../core/redis/replica-waits.ts'
 import { type LogState, SaleStore } from '../../../core/redis/sale-store.ts'
 import type { ShardState } from '../../../core/shard-state.ts'
 import { placePrefix } from '../../../core/shards.ts'
+import type { Tracing } from '../../../core/tracing/tracing.ts'
 import type { ShedReason } from '../http/request-metrics.ts'
 import type { TurnClock } from '../http/turn-clock.ts'
+import { BatchTracing } from '../tracing/batch-tracing.ts'
 import { Batcher, type BatchReply } from './batcher.ts'
 import { type LogLack, LogRoom } from './log-room.ts'
 import { LogWatch } from './log-watch.ts'
@@ -42,6 +44,7 @@ export interface ShardOptions {
   readonly log: Log
   readonly metrics: SellingMetrics
   readonly turnClock: TurnClock
+  readonly tracing?: Tracing | undefined
 }
 
 /** What is known of a shard at the moment, for the readiness of its worker. */
@@ -101,7 +104,7 @@ export class Shard {
   /** Since when its connection is known to lead to a Redis that the primary's does not; undefined: it isn't. */
   #misledSinceMs: number | undefined
 
-  constructor({ number, isOnly, config, log: commonLog, metrics, turnClock }: ShardOptions) {
+  constructor({ number, isOnly, config, log: commonLog, metrics, turnClock, tracing }: ShardOptions) {
     const { app, redis } = config
     this.#namedLog = commonLog.child({ shard: number })
     const log = isOnly ? commonLog : this.#namedLog
@@ -156,6 +159,7 @@ export class Shard {
         // Its answers are written now, and this turn may have taken in many requests before.
         turnClock.refresh()
       },
+      onAnswered: tracing && new BatchTracing(tracing, number).answered,
     })
   }
 

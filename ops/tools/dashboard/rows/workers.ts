@@ -67,5 +67,16 @@ export const workers: Row = {
         recovery: `sum(${increase('hotcakes_recoveries_total')})`,
       },
     }),
+    graph({
+      id: 64,
+      title: 'Spans',
+      about:
+        'Of sampled requests, batches and commits (OTEL_EXPORTER_OTLP_ENDPOINT), by what became of them. docs/TRACING.md',
+      unit: 'reqps',
+      width: 24,
+      height: 6,
+      queries: { '{{result}}': `sum by (result) (${rate('hotcakes_trace_spans_total')})` },
+      stacked: 40,
+    }),
   ],
 }
