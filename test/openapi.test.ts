@@ -156,6 +156,9 @@ test('every answer about what is on record is described', async () => {
   assert.equal(await answers(api, '/users/a%20b/purchases', 'GET'), '400 invalid_request')
   assert.equal(await answers(api, '/purchases/none', 'GET'), '400 invalid_request')
   assert.equal(await answers(api, `/purchases/${sale}-11-${neverGiven}`, 'GET'), '404 purchase_unknown')
+  for (const path of ['/users/gus/purchases', `/purchases/${sale}-11-${neverGiven}`]) {
+    assert.equal(await answers(api, `${path}?decision=999-1-0`, 'GET'), '503 record_behind')
+  }
 })
 
 test('what the description tells to copy and paste works', () => {

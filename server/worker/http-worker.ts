@@ -178,6 +178,7 @@ export class HttpWorker {
 
   /** Finishes what was accepted, and closes. Everything is answered when it resolves. */
   drain(): Promise<void> {
+    this.#reading.endWaits()
     return this.#finish(() => this.#server.drain())
   }
 
@@ -200,6 +201,7 @@ export class HttpWorker {
     for (const shard of this.shards.all) shard.giveUpUncommitted()
     this.#readiness.close()
     this.#board.close()
+    this.#reading.endWaits()
     await this.#server.stop(ms)
     await this.#close()
   }

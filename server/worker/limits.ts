@@ -65,6 +65,12 @@ export const readPauseMs = 20
 export const readRequestsWaitingMax = 256
 /** A reader whose turn comes later than this gets a 503: reading is slow only when something is wrong. */
 export const readDeadlineMs = 2_000
+/** Longest wait that a reader may ask for until the record has something: shorter than what proxies and clients wait at least. */
+export const recordWaitMsMax = 5_000
+/** Readers that wait so in one HTTP worker, at some 1 KB each; above it 503 at once. */
+export const recordWaitersMax = 256
+/** While anybody waits the record is asked this often how far it is, once for all of them: 50 statements of 0.1 ms a second at most. */
+export const recordLookPauseMs = 20
 /** Pictures kept by one HTTP worker, at 1.5 KB each. */
 export const picturesKeptMax = 4_096
 /** Longest wait for the counts of a sale that Redis has dropped: its attempts are counted in Postgres, millions in seconds. */

@@ -69,7 +69,14 @@ test('every problem is a whole RFC 9457 object, and its status line says its sta
 })
 
 test('every 503 says that a retry is safe', () => {
-  for (const code of ['overloaded', 'unavailable', 'unrecorded', 'recovering', 'shutting_down'] as const) {
+  for (const code of [
+    'overloaded',
+    'unavailable',
+    'unrecorded',
+    'recovering',
+    'record_behind',
+    'shutting_down',
+  ] as const) {
     assert.equal(problemOf(code).status, 503)
     assert.match(problemOf(code).detail, /Retrying is safe/)
   }

@@ -112,6 +112,11 @@ const catalogue = {
     title: 'The records cannot be read',
     detail: `Postgres did not answer. Selling goes on without it. ${retryIsSafe}`,
   },
+  record_behind: {
+    status: 503,
+    title: 'The record does not have it yet',
+    detail: `What was asked for did not get into the record within the wait. ${retryIsSafe}`,
+  },
   keys_unavailable: {
     status: 503,
     title: 'Tokens cannot be checked at the moment',

@@ -14,6 +14,7 @@ const replies = {
   backlog_full: everyWait('backlog_full'),
   recovering: everyWait('recovering'),
   records_unavailable: everyWait('records_unavailable'),
+  record_behind: everyWait('record_behind'),
   keys_unavailable: everyWait('keys_unavailable'),
   shutting_down: everyWait('shutting_down'),
 } as const

@@ -40,3 +40,14 @@ test('while one log says nothing, nothing is known', () => {
     assert.deepEqual([lagMs, headers], [undefined, ''])
   }
 })
+
+test('what the record has said itself counts for more than the last look at the logs', () => {
+  const reached = [
+    { epoch: 2, seq: 8 },
+    { epoch: 3, seq: 1 },
+  ]
+  const known = new Freshness([shard(0, 0, 7), shard(1, 4, 3)], reached)
+  assert.equal(known.headers, '\r\nHotcakes-Lag: 4.500\r\nHotcakes-Position: 2-8, 1:3-1')
+  const silent = new Freshness([shard(0, 0, 7), { ...shard(1, 0, 1), logState: undefined }], reached)
+  assert.equal(silent.headers, '\r\nHotcakes-Position: 2-8, 1:3-1')
+})

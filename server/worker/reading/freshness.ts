@@ -1,4 +1,4 @@
-import { formatLogPosition } from '../../../core/log-position.ts'
+import { formatLogPosition, type LogPosition } from '../../../core/log-position.ts'
 import type { LogState } from '../../../core/redis/sale-store.ts'
 import { placePrefix } from '../../../core/shards.ts'
 import type { RedisClock } from '../selling/redis-clock.ts'
@@ -11,11 +11,17 @@ export interface LoggingShard {
   readonly clock: Pick<RedisClock, 'now'>
 }
 
+/** How far the record has the log of each shard, by their numbers. */
+export type ReachedPositions = readonly LogPosition[]
+
 /** What is known, when a read of Postgres begins, of how far it may be behind what was decided: by the shard that lags most. */
 export class Freshness {
   readonly #seen: readonly { readonly number: number; readonly state: LogState | undefined; readonly lagMs?: number }[]
+  readonly #reached: ReachedPositions | undefined
 
-  constructor(shards: readonly LoggingShard[]) {
+  /** @param reached what the record has said meanwhile: newer than the last look at the logs */
+  constructor(shards: readonly LoggingShard[], reached?: ReachedPositions) {
+    this.#reached = reached
     this.#seen = shards.map(({ number, logState, clock }) => ({
       number,
       state: logState,
@@ -36,12 +42,13 @@ export class Freshness {
   /** For the answer: it is at most so old, and of each log all up to there is in it. */
   get headers(): string {
     const { lagMs } = this
-    if (lagMs === undefined) return ''
+    if (lagMs === undefined && this.#reached === undefined) return ''
+    const lag = lagMs === undefined ? '' : `\r\nHotcakes-Lag: ${(lagMs / 1_000).toFixed(3)}`
     const positions = this.#seen.map(({ number, state }) => {
-      const position = state?.persister?.position
+      const position = this.#reached?.[number] ?? state?.persister?.position
       return position === undefined ? '' : `${placePrefix(number)}${formatLogPosition(position)}`
     })
-    return `\r\nHotcakes-Lag: ${(lagMs / 1_000).toFixed(3)}\r\nHotcakes-Position: ${positions.join(', ')}`
+    return `${lag}\r\nHotcakes-Position: ${positions.join(', ')}`
   }
 }
 

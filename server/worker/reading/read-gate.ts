@@ -25,7 +25,7 @@ export interface ReadGateOptions {
 }
 
 /** What a gate needs of the request. */
-type Reader = Pick<Exchange, 'answer' | 'shed' | 'startedMs'>
+export type Reader = Pick<Exchange, 'answer' | 'shed' | 'startedMs'>
 
 interface Read {
   readonly exchanges: Reader[]
@@ -110,7 +110,8 @@ export class ReadGate {
   }
 }
 
-function problemOf({ code }: Fault): 'overloaded' | 'records_unavailable' | 'unavailable' {
+/** What a reader is told whose read has failed. */
+export function problemOf({ code }: Fault): 'overloaded' | 'records_unavailable' | 'unavailable' {
   if (code === 'HC_POSTGRES_BUSY') return 'overloaded'
   return code.startsWith('HC_POSTGRES_') ? 'records_unavailable' : 'unavailable'
 }

@@ -19,13 +19,14 @@ import { ItemRoutes } from './item-routes.ts'
 import { ReadGate } from './read-gate.ts'
 import { RecordReader } from './record-reader.ts'
 import { RecordRoutes } from './record-routes.ts'
+import { RecordWait, type RecordWaitOptions } from './record-wait.ts'
 import { SaleCurves } from './sale-curves.ts'
 import { SaleSummaries } from './sale-summaries.ts'
 import type { ShardedSales } from './sharded-sales.ts'
 
 export interface ReadingOptions {
   readonly sales: ShardedSales
-  readonly shards: readonly LoggingShard[]
+  readonly shards: readonly (LoggingShard & RecordWaitOptions['shards'][number])[]
   readonly clock: Pick<RedisClock, 'now'>
   /** Why nothing is read in Redis at the moment. */
   readonly refusal: () => ShedReason | undefined
@@ -40,6 +41,7 @@ export class Reading {
   readonly routes: readonly Route[]
   readonly #postgres: AsyncPostgres
   readonly #slow: AsyncPostgres
+  readonly #wait: RecordWait
 
   constructor(
     { app: { ack }, db, redis: { ttlHours } }: Config,
@@ -55,14 +57,21 @@ export class Reading {
       postgres: gate(postgresReadsInFlightMax),
       pictures: gate(picturesDrawnAtOnceMax),
     }
-    registerGauge(registry, gates)
     const record = new RecordReader({ postgres: this.#postgres, slow: this.#slow })
+    const wait = new RecordWait({ shards, record, onFault: gateOptions.onFault })
+    this.#wait = wait
+    registerGauge(registry, { ...gates, record: wait })
     const summaries = new SaleSummaries({ sales, record, ttlMs: ttlHours * 3_600_000 })
     const items = new ItemRoutes({ sales, gate: gates.redis, pictureGate: gates.pictures, currentSale, refusal })
-    const gateOfRecords = gates.postgres
-    const records = new RecordRoutes({ sales, shards, record, summaries, gate: gateOfRecords, ack, clock, currentSale })
-    const curves = new SaleCurves({ sales, shards, record, gate: gateOfRecords, clock, currentSale })
+    const forRecords = { record, summaries, gate: gates.postgres, wait, ack, clock }
+    const records = new RecordRoutes({ sales, shards, currentSale, ...forRecords })
+    const curves = new SaleCurves({ sales, shards, record, gate: gates.postgres, clock, currentSale })
     this.routes = [...items.routes, ...records.routes, ...curves.routes]
+  }
+
+  /** Nobody waits for the record any longer: this worker is going. */
+  endWaits(): void {
+    this.#wait.endWaits()
   }
 
   async close(): Promise<void> {
@@ -70,11 +79,11 @@ export class Reading {
   }
 }
 
-function registerGauge(registry: Registry, gates: Readonly<Record<string, ReadGate>>): void {
+function registerGauge(registry: Registry, gates: Readonly<Record<string, Pick<ReadGate, 'requests'>>>): void {
   registry.registerMetric(
     new Gauge({
       name: 'hotcakes_reads_waiting',
-      help: 'Requests for items, pictures and records that wait for their read, those under way included.',
+      help: 'Requests for items, pictures and records that wait for their read, those under way included, or (source record) for the record to have something.',
       labelNames: ['source'] as const,
       registers: [],
       collect() {

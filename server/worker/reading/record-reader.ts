@@ -2,8 +2,10 @@ import type { AuditVerdict } from '../../../core/audit-verdict.ts'
 import type { SaleTerms } from '../../../core/decisions.ts'
 import type { HoldCode } from '../../../core/ids.ts'
 import type { AsyncPostgres } from '../../../core/postgres/async-postgres.ts'
+import { type LogOffsetRow, offsetPosition, shardCountOf } from '../../../core/postgres/log-offset.ts'
 import { type OutcomeCount, outcomeCountsText, saleTermsColumns } from '../../../core/postgres/recorded-sales.ts'
 import { isoTime } from '../../../core/time.ts'
+import type { ReachedPositions } from './freshness.ts'
 
 export interface RecordedPurchase {
   readonly sale: number
@@ -30,6 +32,7 @@ const auditFields = `audit_id, verdict, started_at as at, epoch || '-' || seq as
 
 /** Each is an index lookup or a short walk along an index, but for `outcomeCounts` and `purchaseCurve`, which read all rows of a sale. */
 const statements = {
+  reached: { name: 'reached', text: 'select shard, epoch, seq from log_offsets order by shard' },
   sales: {
     name: 'sales',
     text: `select ${saleTermsColumns} from sales where sale_id < $1 order by sale_id desc limit $2`,
@@ -79,6 +82,13 @@ export class RecordReader {
   constructor({ postgres, slow }: { postgres: AsyncPostgres; slow: AsyncPostgres }) {
     this.#postgres = postgres
     this.#slow = slow
+  }
+
+  /** How far it has each log: what is read after this has all of it. @throws Fault HC_SCHEMA too, when a shard has no row */
+  async reached(): Promise<ReachedPositions> {
+    const rows = await this.#postgres.query<LogOffsetRow & { shard: number }>(statements.reached)
+    shardCountOf(rows)
+    return rows.map(offsetPosition)
   }
 
   /** Those before `before`, newest first. */

@@ -10,8 +10,9 @@ import { idMax, parseInteger, pathWith, QueryParameters } from '../http/query-pa
 import { okHead, purchaseBody } from '../http/replies.ts'
 import type { RedisClock } from '../selling/redis-clock.ts'
 import { Freshness, type LoggingShard, upToDate } from './freshness.ts'
-import type { ReadGate, ReadReply } from './read-gate.ts'
+import type { Reader, ReadGate, ReadReply } from './read-gate.ts'
 import type { RecordReader } from './record-reader.ts'
+import type { RecordWait, WantedRecord } from './record-wait.ts'
 import { describeSale, type SaleSummaries } from './sale-summaries.ts'
 import type { ShardedSales } from './sharded-sales.ts'
 
@@ -30,6 +31,7 @@ export interface RecordRoutesOptions {
   readonly summaries: SaleSummaries
   /** For reads of Postgres. */
   readonly gate: ReadGate
+  readonly wait: RecordWait
   readonly ack: Config['app']['ack']
   readonly clock: Pick<RedisClock, 'now'>
   /** Of the current sale; `undefined` before Redis has told the time. */
@@ -95,18 +97,43 @@ export class RecordRoutes {
     const asked = new QueryParameters(exchange.query)
     const after = asked.parsed('after', 'the id of an item', parseItemId)
     const limit = asked.limit()
+    const wanted = this.#options.wait.wanted(asked)
     if (!isUserId(user)) exchange.reply(userMalformed)
     else if (identity?.actsFor(user) === false) exchange.reply(identity.mismatch)
     else if (asked.malformed !== undefined) exchange.reply(asked.malformed)
     else {
       const from = { sale: after?.sale ?? idMax, index: Number(after?.index ?? idMax) }
       const key = `user ${user} ${from.sale} ${from.index} ${limit}`
-      this.#options.gate.offer(exchange, key, () => this.#purchasesPage(user, from, limit))
+      if (wanted === undefined)
+        this.#offer(exchange, key, (freshness) => this.#purchasesPage(user, from, limit, freshness))
+      else
+        this.#offerOnceRecorded(exchange, wanted, key, (freshness) => this.#purchasesPage(user, from, limit, freshness))
     }
   }
 
-  async #purchasesPage(user: string, after: { sale: number; index: number }, limit: number): Promise<ReadReply> {
-    const freshness = this.#freshness()
+  #offer(exchange: Reader, key: string, run: (freshness: Freshness) => Promise<ReadReply>): void {
+    this.#options.gate.offer(exchange, key, () => run(this.#freshness()))
+  }
+
+  /** The same when the record has what is wanted. Readers share a read if they have waited for as much. */
+  #offerOnceRecorded(
+    exchange: Exchange,
+    wanted: WantedRecord,
+    key: string,
+    run: (freshness: Freshness) => Promise<ReadReply>,
+  ): void {
+    const { gate, wait, shards } = this.#options
+    wait.until(exchange, wanted, (reached) => {
+      gate.offer(readerOf(exchange), `${key} ${JSON.stringify(reached)}`, () => run(new Freshness(shards, reached)))
+    })
+  }
+
+  async #purchasesPage(
+    user: string,
+    after: { sale: number; index: number },
+    limit: number,
+    freshness: Freshness,
+  ): Promise<ReadReply> {
     const rows = await this.#options.record.purchasesOf(user, after, limit + 1)
     const purchases = rows.slice(0, limit).map(({ sale, index, at }) => {
       return { item_id: formatItemId(sale, index), sale_id: sale, purchased_at: at }
@@ -122,9 +149,21 @@ export class RecordRoutes {
       exchange.reply(codeMalformed)
       return
     }
+    const asked = new QueryParameters(exchange.query)
+    const wanted = this.#options.wait.wanted(asked)
+    if (asked.malformed !== undefined) {
+      exchange.reply(asked.malformed)
+      return
+    }
     const { identity } = exchange
     const key = `code ${exchange.parameter} ${identity?.buyer ?? ''}`
-    this.#options.gate.offer(exchange, key, () => this.#purchaseBy(code, identity))
+    const run = (freshness: Freshness) => this.#purchaseBy(code, identity, freshness)
+    if (wanted === undefined) this.#offer(exchange, key, run)
+    else {
+      // What is found is there for ever: only what isn't has to be waited for.
+      const onceMore = () => this.#offerOnceRecorded(exchange, wanted, key, run)
+      this.#offer(readerOf(exchange, { unlessFound: onceMore }), key, run)
+    }
   }
 
   /**
@@ -133,9 +172,8 @@ export class RecordRoutes {
    * what it has forgotten.
    * @param identity whose purchase alone is told, where there is one: another's isn't told from none
    */
-  async #purchaseBy(code: HoldCode, identity: Identity | undefined): Promise<ReadReply> {
+  async #purchaseBy(code: HoldCode, identity: Identity | undefined, freshness: Freshness): Promise<ReadReply> {
     const { record, ack } = this.#options
-    const freshness = this.#freshness()
     const { sale, index } = code
     const item = ack === 'redis' ? await this.#itemInRedis(sale, Number(index)) : undefined
     if (item?.state === 'sold' && item.nonce === code.nonce) {
@@ -164,6 +202,21 @@ export class RecordRoutes {
 
   #nowMs(): number {
     return this.#options.clock.now() ?? Date.now()
+  }
+}
+
+/**
+ * The exchange for the gate, which counts from now: it may have waited for longer than a read may.
+ * @param options.unlessFound called instead of the answer that there is no such thing
+ */
+function readerOf(exchange: Exchange, options: { unlessFound?: () => void } = {}): Reader {
+  return {
+    startedMs: performance.now(),
+    answer: (head, body, headers) => {
+      if (head.status === 404 && options.unlessFound !== undefined) options.unlessFound()
+      else exchange.answer(head, body, headers)
+    },
+    shed: (reason) => exchange.shed(reason),
   }
 }
 

@@ -1,9 +1,10 @@
 import { formatItemId } from '../../../core/ids.ts'
 import type { ProblemCode } from '../http/problems.ts'
 import { idMax } from '../http/query-parameters.ts'
-import { pageRowsDefault, pageRowsMax } from '../limits.ts'
+import { pageRowsDefault, pageRowsMax, recordWaitMsMax } from '../limits.ts'
 import { buyersTerms, json, pathParameter, queryParameter, ref } from './parts.ts'
 import { problemResponses } from './problem-responses.ts'
+import { decisionPattern } from './schemas.ts'
 
 const turnedAway = ['rate_limited', 'overloaded', 'unavailable', 'shutting_down'] as const satisfies ProblemCode[]
 const recordsAway = [...turnedAway, 'records_unavailable'] as const
@@ -15,6 +16,21 @@ const limit = queryParameter(
   'How many a page may have.',
 )
 const number = { type: 'integer', minimum: 0, maximum: idMax }
+
+/** For what lags behind a purchase. */
+const readYourWrites = [
+  queryParameter(
+    'wait',
+    { type: 'integer', minimum: 0, maximum: recordWaitMsMax, default: 0 },
+    'Milliseconds that the answer may wait until the record has all that was decided when the request came, or the `decision`. ' +
+      'Not reached in time: 503 `record_behind`.',
+  ),
+  queryParameter(
+    'decision',
+    { type: 'string', pattern: decisionPattern, examples: ['1-4711-3'] },
+    'What `Hotcakes-Decision` said of an attempt: the record has to have come that far. Without `wait` it is not waited for.',
+  ),
+]
 
 const ifNoneMatch = {
   name: 'If-None-Match',
@@ -134,15 +150,18 @@ function purchasesPaths(isSigned: boolean): Record<string, object> {
         tags: ['Records'],
         ...security,
         summary: 'What a user has purchased, newest sale first',
-        description: 'The codes are not in it.',
+        description:
+          'The codes are not in it. It may lag behind a purchase by a fraction of a second: with `wait` or `decision` it has it, or says ' +
+          'that it has not.',
         parameters: [
           pathParameter('user_id', 'UserId', 'Whose purchases.', 'me'),
           queryParameter('after', 'ItemId', 'The item that the page comes after.'),
           limit,
+          ...readYourWrites,
         ],
         responses: {
           200: json('PurchasePage', 'A page of purchases.', stale),
-          ...problemResponses(['invalid_request', ...recordsAway, ...codes, ...mismatch]),
+          ...problemResponses(['invalid_request', ...recordsAway, 'record_behind', ...codes, ...mismatch]),
         },
       },
     },
@@ -152,11 +171,13 @@ function purchasesPaths(isSigned: boolean): Record<string, object> {
         tags: ['Records'],
         ...security,
         summary: 'The purchase that was made with a code',
-        description: 'The same body again that the purchase was answered with. The code is the secret that opens it.',
-        parameters: [pathParameter('code', 'HoldCode', 'The code that the purchase was made with.')],
+        description:
+          'The same body again that the purchase was answered with. The code is the secret that opens it. One that is found is ' +
+          'answered at once; `wait` and `decision` are for one that is not.',
+        parameters: [pathParameter('code', 'HoldCode', 'The code that the purchase was made with.'), ...readYourWrites],
         responses: {
           200: json('Purchase', 'The answer that the purchase had.', stale),
-          ...problemResponses(['invalid_request', 'purchase_unknown', ...recordsAway, ...codes]),
+          ...problemResponses(['invalid_request', 'purchase_unknown', ...recordsAway, 'record_behind', ...codes]),
         },
       },
     },
