@@ -51,8 +51,10 @@ export async function buyOne(worker: Server, user: string): Promise<void> {
   assert.equal(status, 200, text)
 }
 
-/** That the reply is the problem of that code, whole and well-formed. */
-/** @param options.docUrl where it has to lead; undefined: nowhere, as problems of the operators' port do */
+/**
+ * That the reply is the problem of that code, whole and well-formed.
+ * @param options.docUrl where it has to lead; undefined: nowhere, as problems of the operators' port do
+ */
 export function assertProblem(
   reply: HttpReply,
   status: number,
