@@ -49,16 +49,44 @@ test('a reload takes the settings whose row says so, and names every other one t
   const changes = Object.fromEntries(places.map(({ setting }) => [setting.env, otherValue(setting)]))
   const [inForce, now] = [read(), read(changes)]
   const { config, kept } = reloadable(inForce, now)
-  const waiting = places.filter(({ setting }) => setting.reload !== true)
+  // APP_BUYERS is another one too: see below.
+  const isTaken = ({ group, setting }: (typeof places)[number]) => setting.reload === true && group !== 'buyers'
+  const waiting = places.filter((place) => !isTaken(place))
   assert.deepEqual(
     kept,
     waiting.map(({ setting }) => setting.env),
   )
-  for (const { group, name, setting } of places) {
-    const source = setting.reload === true ? now : inForce
+  for (const place of places) {
+    const { group, name, setting } = place
+    const source = isTaken(place) ? now : inForce
     assert.notEqual(valueIn(now, group, name), valueIn(inForce, group, name), `${setting.env} was not changed`)
     assert.equal(valueIn(config, group, name), valueIn(source, group, name), setting.env)
   }
+})
+
+test('who may buy, and by whose keys, changes as a whole: until then the issuer and the audience stay with them', () => {
+  const signed = {
+    APP_BUYERS: 'signed',
+    APP_JWT_KEYS: 'https://keys.example/jwks',
+    APP_JWT_ISSUER: 'https://id.example/',
+    APP_JWT_AUDIENCE: 'shop',
+  }
+  const inForce = read(signed)
+  // Without them tokens that the issuer's keys have signed for others would count.
+  const open = reloadable(inForce, read())
+  assert.deepEqual(open.config.buyers, inForce.buyers)
+  assert.deepEqual(open.kept, Object.keys(signed))
+  const other = { ...signed, APP_JWT_KEYS: 'https://keys.other.example/jwks', APP_JWT_ISSUER: 'https://other.example/' }
+  const moved = reloadable(inForce, read(other))
+  assert.deepEqual(moved.config.buyers, inForce.buyers)
+  assert.deepEqual(moved.kept, ['APP_JWT_KEYS', 'APP_JWT_ISSUER'])
+
+  const { config, kept } = reloadable(
+    inForce,
+    read({ ...signed, APP_JWT_AUDIENCE: 'other', APP_JWT_ALGORITHMS: 'ES256' }),
+  )
+  assert.deepEqual([config.buyers.audience, config.buyers.algorithms], ['other', inForce.buyers.algorithms])
+  assert.deepEqual(kept, ['APP_JWT_ALGORITHMS'])
 })
 
 test('beside an embedded service the settings of its connection are not looked at', () => {

@@ -8,9 +8,13 @@ import { type SettingValues, settingPlaces } from '../../core/config/settings.ts
 export function reloadable(inForce: Config, now: Config): { config: Config; kept: string[] } {
   const config = { ...inForce } as Record<string, unknown>
   const kept: string[] = []
+  // The issuer of tokens changes as a whole: its new name or audience says nothing of the keys that stay.
+  const isOtherIssuer = (['mode', 'keys'] as const).some((name) => now.buyers[name] !== inForce.buyers[name])
   for (const { group, name, setting } of settingPlaces) {
     if (isIgnored(inForce, group) || valueOf(now, group, name) === valueOf(inForce, group, name)) continue
-    if (setting.reload === true) config[group] = { ...(config[group] as object), [name]: valueOf(now, group, name) }
+    const stays = group === 'buyers' && isOtherIssuer
+    if (setting.reload === true && !stays)
+      config[group] = { ...(config[group] as object), [name]: valueOf(now, group, name) }
     else kept.push(setting.env)
   }
   return { config: config as unknown as Config, kept }
