@@ -1,6 +1,6 @@
-import { BatchWriter, DecisionReader } from '../../core/decisions.ts'
-import { NonceSource } from '../../core/ids.ts'
-import { outcomes } from '../../core/outcomes.ts'
+import { afterCode, BatchWriter, DecisionReader } from '../../core/decisions.ts'
+import { NonceSource, nonceLength } from '../../core/ids.ts'
+import { type Outcome, outcomes } from '../../core/outcomes.ts'
 import { SaleStore } from '../../core/redis/sale-store.ts'
 import { firstShard } from '../../core/shards.ts'
 import type { EmbeddedRedis } from '../../ops/embedded/facts.ts'
@@ -14,7 +14,11 @@ const ttlSeconds = 86_400
 interface Hold {
   readonly index: string
   readonly nonce: string
+  readonly buyer: string
 }
+
+/** Of a code's purchase or release: those that tell whose it is. */
+const telling: ReadonlySet<Outcome> = new Set(['purchased', 'purchased_again', 'released', 'released_again'])
 
 /**
  * Buyers without HTTP: has Redis decide batches in the current sale, and remembers what the record must hold for them.
@@ -58,7 +62,17 @@ export class Buyers {
 
   /** One batch of purchases with the codes of the oldest holds, as many as there are at most. */
   async purchase(count: number): Promise<void> {
-    await this.#decide(this.#holds.splice(0, count).map((hold) => ({ ...hold, user: '' })))
+    await this.#decide(this.#holds.splice(0, count).map(({ index, nonce }) => ({ index, nonce, user: '' })))
+  }
+
+  /** The same as with APP_BUYERS=signed: each code comes with its buyer. */
+  async purchaseSigned(count: number): Promise<void> {
+    await this.#decide(this.#holds.splice(0, count).map((hold) => withAfterCode(hold, { buyer: hold.buyer })))
+  }
+
+  /** One batch that gives back the oldest holds. */
+  async release(count: number): Promise<void> {
+    await this.#decide(this.#holds.splice(0, count).map((hold) => withAfterCode(hold, { isRelease: true })))
   }
 
   async #decide(commands: readonly { index: string; nonce: string; user: string }[]): Promise<void> {
@@ -69,18 +83,21 @@ export class Buyers {
     for (const [n, { index, nonce, user }] of commands.entries()) {
       decision.next()
       const { outcome } = decision
-      if (outcome === 'held') this.#holds.push({ index, nonce })
-      const isPurchase = user === ''
-      const bought = outcome === 'purchased' || outcome === 'purchased_again'
+      if (outcome === 'held') this.#holds.push({ index, nonce, buyer: user })
+      const isOfCode = user === ''
       this.decided.push({
         position: `${id}/${n}`,
         outcome: outcomes[outcome].code,
         item: `${this.#sale}-${index}`,
-        user: isPurchase ? (bought ? decision.user : null) : user,
-        nonce: isPurchase || outcome === 'held' ? nonce : null,
+        user: isOfCode ? (telling.has(outcome) ? decision.user : null) : user,
+        nonce: isOfCode || outcome === 'held' ? nonce.slice(0, nonceLength) : null,
       })
     }
   }
+}
+
+function withAfterCode({ index, nonce }: Hold, after: Parameters<typeof afterCode>[0]) {
+  return { index, nonce: nonce + afterCode(after), user: '' }
 }
 
 /** Buyers with a connection of their own and an open sale. */

@@ -55,11 +55,14 @@ interface StartOptions {
   readonly dieAt?: DrainStep
   readonly logLevel?: 'debug' | 'info'
   readonly shardCount?: number
+  /** Another one than that of this version. */
+  readonly program?: string
 }
 
 /** Forks one, as the primary would; resolves when it says that it is ready. */
 export async function startPersister(scope: Scope, options: StartOptions): Promise<TestPersister> {
-  const child = fork(options.dieAt === undefined ? program : programThatDies, [], {
+  const ours = options.dieAt === undefined ? program : programThatDies
+  const child = fork(options.program ?? ours, [], {
     env: { PATH: process.env['PATH'], ...(options.dieAt && dieAtEnv(options.dieAt)) },
     stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
   })

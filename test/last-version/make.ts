@@ -1,12 +1,13 @@
 // Makes the data of test/fixtures/last-version anew: `node ops/setup/run.mjs test/last-version/make.js` in a clone with its history.
 // Builds that version from its commit, lets it sell with the services that it brings along, and kills everything at once
-// while a sale is in progress and the newest entries of its log are not in Postgres.
+// while a sale is in progress and the newest entries of its log are not in Postgres. Its persister is kept too, bundled.
 
 import assert from 'node:assert/strict'
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
 import { freePort } from '../../core/free-port.ts'
 import { type EmbeddedFacts, readFacts } from '../../ops/embedded/facts.ts'
 import { startPostgresService } from '../../ops/embedded/postgres.ts'
@@ -129,6 +130,23 @@ function writeFixture(dataDir: string, story: Story, rows: Rows): void {
   }
 }
 
+/** Each program in one file, without packages: it has those of this checkout. Beside it are the Redis functions that it loads. */
+async function keepPersister(folder: string): Promise<void> {
+  const kept = join(fixture, 'persister')
+  await build({
+    absWorkingDir: folder,
+    entryPoints: ['persister-main', 'copy-thread'].map((name) => `workers/${name}.ts`),
+    outdir: kept,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+    packages: 'external',
+    logLevel: 'warning',
+  })
+  cpSync(join(folder, 'core/redis/functions'), join(kept, 'functions'), { recursive: true })
+}
+
 async function make(releases: Releases): Promise<void> {
   const folder = buildLastVersion(releases)
   const dataDir = join(temporaryFolder(releases), 'data')
@@ -163,6 +181,7 @@ async function make(releases: Releases): Promise<void> {
   const [answers, endedAtMs] = [shoppers.answers, shoppers.latestMs]
   const story: Story = { commit: lastVersionCommit, endedAtMs, sales: [over, over + 1], answers, undrained }
   writeFixture(dataDir, story, await readRows(releases, dataDir))
+  await keepPersister(folder)
 }
 
 const releases = new Releases()

@@ -6,6 +6,9 @@ export const lastVersionCommit = '8f48bb5'
 /** Below the project's root: the build copies none of it. */
 export const fixture = fileURLToPath(new URL('../../../test/fixtures/last-version/', import.meta.url))
 
+/** The program of its persister: with packages of this checkout, and a copy thread and Redis functions of its own. */
+export const lastPersister = `${fixture}persister/persister-main.js`
+
 /** With which that version ran when it made the data. Its holds are those of the second run: see make.ts. */
 export const settings = {
   APP_ITEM_NUMBER: '60',
