@@ -11,7 +11,7 @@ import {
 } from '../server/worker/limits.ts'
 import { eventually } from './helpers/eventually.ts'
 import type { HttpReply } from './helpers/http-client.ts'
-import { metricValue, startHttpWorker } from './helpers/http-worker.ts'
+import { metricValue, startHttpWorker, type TestHttpWorker } from './helpers/http-worker.ts'
 import { assertProblem, currentSale } from './helpers/items.ts'
 import { openConnection, requestText } from './helpers/raw-http.ts'
 import type { Scope } from './helpers/scope.ts'
@@ -72,6 +72,47 @@ test('an address that sends forged signatures is soon not looked at, and new buy
   const checked = metricValue(await worker.metrics(), 'hotcakes_tokens_total', { result: 'signature' })
   assert.ok(checked >= badSignaturesMax && checked <= checkedMax, `${checked} of ${replies.length} in ${seconds} s`)
 })
+
+/** Numbers of hotcakes_tokens_total after those before. */
+async function countsOf(worker: TestHttpWorker, before: Readonly<Record<string, number>> = {}) {
+  const metrics = await worker.metrics()
+  const counts: Record<string, number> = {}
+  for (const result of ['verified', 'remembered', 'no_buyer', 'signature'])
+    counts[result] = metricValue(metrics, 'hotcakes_tokens_total', { result }) - (before[result] ?? 0)
+  return counts
+}
+
+test('a good token is checked once, however its header is written, and so is one of nobody who could buy', async (t) => {
+  const worker = await startHttpWorker(t, redis, { env })
+  const { port } = worker
+  const path = `/checkout?id=${await currentSale(worker)}-4`
+  const send = async (token: string, scheme: string): Promise<number> => {
+    const connection = await openConnection(t, port)
+    await connection.send(requestText('POST', path, [`Authorization: ${scheme}${token}`]))
+    return (await connection.reply()).status
+  }
+  const before = await countsOf(worker)
+  const good = await key.token('ann')
+  for (const scheme of ['Bearer ', 'bearer ', 'BEARER   ', 'Bearer  ', 'Bearer ', 'bEARER '])
+    assert.equal(await send(good, scheme), 200, scheme)
+  const { verified, remembered } = await countsOf(worker, before)
+  assert.deepEqual({ verified, remembered }, { verified: 1, remembered: 5 })
+
+  // A signature of another one's, at the end of which nothing differs.
+  const forged = `${good.slice(0, -60)}AAAA${good.slice(-56)}`
+  for (const scheme of ['Bearer ', 'bearer ']) assert.equal(await send(forged, scheme), 401)
+  assert.equal((await countsOf(worker, before))['signature'], 2)
+
+  const nobody = await key.token('jane doe')
+  for (const scheme of ['Bearer ', 'bearer ', 'Bearer ']) assert.equal(await send(nobody, scheme), 403)
+  const { no_buyer: noBuyer } = await countsOf(worker, before)
+  assert.equal(noBuyer, 3)
+  assert.equal(await rememberedCount(worker), 2, 'both are known now')
+})
+
+async function rememberedCount(worker: TestHttpWorker): Promise<number> {
+  return metricValue(await worker.metrics(), 'hotcakes_tokens_remembered', {})
+}
 
 test('one buyer is slowed down from whatever addresses, another and a backend are not', async (t) => {
   const perSecond = 5

@@ -47,7 +47,7 @@ function rememberedCase(tokens: readonly string[], key: TokenKey): Case {
   const byWhole = new Map<string, Identity>()
   const identity = new Identity('ann', mismatch)
   for (const token of tokens) {
-    remembered.add({ authorization: token, identity, expiresMs: farMs, key })
+    remembered.add({ authorization: token, token, identity, expiresMs: farMs, key })
     byHash.set(hash('sha256', token, 'base64'), identity)
     byWhole.set(token, identity)
   }

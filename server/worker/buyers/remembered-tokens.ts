@@ -3,9 +3,11 @@ import type { Identity } from './identity.ts'
 import type { TokenKey } from './verify-token.ts'
 
 interface Remembered {
-  /** The whole header: what differs anywhere is another one. */
+  /** The whole header, as it came first: what differs anywhere is another one. */
   readonly authorization: string
-  readonly identity: Identity
+  readonly token: string
+  /** `undefined`: it is genuine, and nobody's who could buy. */
+  readonly identity: Identity | undefined
   /** Date.now() */
   readonly expiresMs: number
   readonly key: TokenKey
@@ -29,20 +31,20 @@ export class RememberedTokens {
     return this.#young.size + this.#old.size
   }
 
+  /** By the header, which is what every request of a buyer pays for. */
   find(authorization: string, nowMs: number): Identity | undefined {
-    const tail = authorization.slice(-tailLength)
-    const young = this.#young.get(tail)
-    const found = young ?? this.#old.get(tail)
-    if (found === undefined || found.authorization !== authorization || found.expiresMs <= nowMs) return undefined
-    if (young === undefined) {
-      this.#old.delete(tail)
-      this.#keep(tail, found)
-    }
-    return found.identity
+    const found = this.#at(authorization.slice(-tailLength), nowMs)
+    return found?.authorization === authorization ? found.identity : undefined
+  }
+
+  /** However its header is written: whoever writes it anew each time has its signature checked once all the same. */
+  findToken(token: string, nowMs: number): Pick<Remembered, 'identity'> | undefined {
+    const found = this.#at(token.slice(-tailLength), nowMs)
+    return found?.token === token ? found : undefined
   }
 
   add(remembered: Remembered): void {
-    this.#keep(remembered.authorization.slice(-tailLength), remembered)
+    this.#keep(remembered.token.slice(-tailLength), remembered)
   }
 
   /** Those of withdrawn keys. */
@@ -56,6 +58,17 @@ export class RememberedTokens {
     this.#young.clear()
     this.#old.clear()
     this.#chars = 0
+  }
+
+  #at(tail: string, nowMs: number): Remembered | undefined {
+    const young = this.#young.get(tail)
+    const found = young ?? this.#old.get(tail)
+    if (found === undefined || found.expiresMs <= nowMs) return undefined
+    if (young === undefined) {
+      this.#old.delete(tail)
+      this.#keep(tail, found)
+    }
+    return found
   }
 
   #keep(tail: string, remembered: Remembered): void {

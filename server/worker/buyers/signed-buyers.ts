@@ -27,7 +27,7 @@ export interface SignedBuyersOptions {
 
 /** A request whose token is not remembered. */
 export interface NewToken {
-  readonly exchange: Exchange
+  readonly exchange: Pick<Exchange, 'isGone' | 'reply' | 'shed'>
   readonly authorization: string
   /** The header came more than once. */
   readonly isRepeated: boolean
@@ -36,6 +36,12 @@ export interface NewToken {
   /** The token is genuine: goes on with the request. Not called when it was answered. */
   readonly onIdentity: (identity: Identity) => void
 }
+
+/**
+ * What the look lets pass and no issuer signs. Also what is no good in another way than by its signature: it has taken the same
+ * time, or a forger would send that.
+ */
+const takesTimeInVain: ReadonlySet<TokenRefusal> = new Set(['signature', 'malformed'])
 
 /**
  * APP_BUYERS=signed: who a request comes from. A token that was verified is remembered, and costs its next requests no promise.
@@ -127,6 +133,11 @@ export class SignedBuyers {
       this.#refuse(request, 'scheme')
       return
     }
+    const remembered = this.#remembered.findToken(token, Date.now())
+    if (remembered !== undefined) {
+      this.#goOn(request, remembered.identity, 'remembered')
+      return
+    }
     if (Date.now() > this.#keys.usableUntilMs) {
       this.#keysAway(request)
       return
@@ -189,27 +200,25 @@ export class SignedBuyers {
         break
       }
       this.#inFlight -= 1
-      this.#verified(request, { identity: identityOf(claims, this.#rules), key, exp: Number(claims['exp']) })
+      const { authorization } = request
+      const identity = identityOf(claims, this.#rules)
+      const expiresMs = (Number(claims['exp']) + this.#rules.leewaySeconds) * 1_000
+      // Not of a key that was withdrawn meanwhile.
+      if (this.#keys.all.has(key)) this.#remembered.add({ authorization, token, identity, expiresMs, key })
+      this.#goOn(request, identity, 'verified')
       return
     }
     this.#inFlight -= 1
-    if (refusal === 'signature') this.#budget.sentBadSignature(request.address, performance.now())
+    if (takesTimeInVain.has(refusal)) this.#budget.sentBadSignature(request.address, performance.now())
     this.#refuse(request, refusal)
   }
 
-  #verified(
-    request: NewToken,
-    { identity, key, exp }: { identity: Identity | undefined; key: MeasuredKey; exp: number },
-  ): void {
+  #goOn(request: NewToken, identity: Identity | undefined, result: 'verified' | 'remembered'): void {
     if (identity === undefined) {
       this.#refuse(request, 'no_buyer')
       return
     }
-    const { authorization } = request
-    const expiresMs = (exp + this.#rules.leewaySeconds) * 1_000
-    // Not of a key that was withdrawn meanwhile.
-    if (this.#keys.all.has(key)) this.#remembered.add({ authorization, identity, expiresMs, key })
-    this.#metrics.count('verified')
+    this.#metrics.count(result)
     request.onIdentity(identity)
   }
 

@@ -30,6 +30,8 @@ export function lookAt(
   const head = decoded(token.slice(0, headEnd))
   if (head === undefined || (head['kid'] !== undefined && typeof head['kid'] !== 'string')) return 'malformed'
   const { alg, kid } = head
+  // An extension that its reader has to know (RFC 7515, 4.1.11): there is none that we do.
+  if (head['crit'] !== undefined) return 'malformed'
   if (!isAlgorithm(alg) || !rules.algorithms.has(alg)) return 'algorithm'
   const claims = decoded(token.slice(headEnd + 1, token.indexOf('.', headEnd + 1)))
   if (claims === undefined) return 'malformed'
@@ -38,14 +40,15 @@ export function lookAt(
 
 /** By the rules of RFC 7519, 4.1. */
 export function claimsRefusal(
-  { exp, nbf, iss, aud }: Claims,
+  { exp, nbf, iat, iss, aud }: Claims,
   { issuer, audience, leewaySeconds }: ClaimRules,
   nowSeconds: number,
 ): LookRefusal | undefined {
   if (exp === undefined) return 'no_expiry'
-  if (typeof exp !== 'number' || (nbf !== undefined && typeof nbf !== 'number')) return 'malformed'
+  if (typeof exp !== 'number' || ![nbf, iat].every((time) => time === undefined || typeof time === 'number'))
+    return 'malformed'
   if (exp <= nowSeconds - leewaySeconds) return 'expired'
-  if (nbf !== undefined && nbf > nowSeconds + leewaySeconds) return 'not_yet'
+  if (typeof nbf === 'number' && nbf > nowSeconds + leewaySeconds) return 'not_yet'
   if (issuer !== '' && iss !== issuer) return 'issuer'
   const isMeant = audience === '' || aud === audience || (Array.isArray(aud) && aud.includes(audience))
   return isMeant ? undefined : 'audience'
