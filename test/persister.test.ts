@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 
+import { freePort } from '../core/free-port.ts'
 import type { ToChild } from '../core/ipc.ts'
 import type { PersisterState, PersisterStateName } from '../core/redis/persister-state.ts'
 import { type Buyers, startBuyers } from './helpers/buyers.ts'
@@ -9,6 +10,7 @@ import { eventually } from './helpers/eventually.ts'
 import { startPersister, type TestPersister } from './helpers/persister.ts'
 import { assertRecorded, newRecord, recordedAttempts } from './helpers/record.ts'
 import { openRedis, startPostgres, startRedis } from './helpers/services.ts'
+import { startTcpSwitch } from './helpers/tcp-switch.ts'
 
 const { connection: db } = await startPostgres({ after })
 
@@ -34,6 +36,26 @@ test('a commit whose answer is lost is found done, and not done again', async (t
     await eventually(() => recordedAttempts(postgres).length === buyers.decided.length)
   }
   assert.deepEqual(await persister.drain(), { code: 0, signal: null })
+  assertRecorded(postgres, buyers.decided)
+})
+
+test('one that can’t reach Postgres any more ends when another has put on record what was there', async (t) => {
+  const redis = await startRedis(t)
+  const postgres = newRecord(t, db)
+  const buyers = await startBuyers(t, redis.connection)
+  const address = await startTcpSwitch(t, db.port)
+  const nobody = await freePort()
+  const cut = await startPersister(t, { db: { ...db, host: '127.0.0.1', port: address.port }, redis: redis.connection })
+  await buyers.checkOut(5)
+  await eventually(() => recordedAttempts(postgres).length === 5)
+  address.leadTo(nobody)
+  await buyers.checkOut(5)
+  await eventually(() => reported(buyers, 'away'))
+  cut.send({ type: 'drain' })
+  const other = await startPersister(t, { db, redis: redis.connection })
+  await eventually(() => recordedAttempts(postgres).length === 10)
+  assert.deepEqual(await cut.drain(), { code: 0, signal: null })
+  assert.deepEqual(await other.drain(), { code: 0, signal: null })
   assertRecorded(postgres, buyers.decided)
 })
 

@@ -30,11 +30,13 @@ import {
   isTurn,
   next,
   type Success,
+  troubleOf,
 } from './drain-state.ts'
 import type { StepHook } from './drain-steps.ts'
 import { entryCount, gatherChunk, type LogChunk } from './log-chunk.ts'
 import type { LogReader, LogTrimmer } from './log-reader.ts'
 import { runReplaced } from './move-offset.ts'
+import { OthersDrain } from './others-drain.ts'
 import type { ShardMetrics } from './persister-metrics.ts'
 import { isOfEntry, isPassing, ofEntry } from './refusals.ts'
 import { StateReport } from './state-report.ts'
@@ -77,6 +79,7 @@ export class Persister {
   readonly #suspects = new Suspects()
   readonly #pace = new DrainPace()
   readonly #report: StateReport
+  readonly #others: OthersDrain
   /** Changed by #move alone. */
   #state: DrainState = initialState
   #endPause: () => void = () => undefined
@@ -87,11 +90,13 @@ export class Persister {
     this.#parts = parts
     this.#troubles = new Troubles(parts.log, parts.isAlone)
     this.#waits = new Waits(parts.log)
+    this.#others = new OthersDrain(parts.store)
     this.#report = new StateReport(parts, () => this.#state)
   }
 
   /**
-   * Returns when the log was drained after `drain()`, or the running transaction ended after `stop()`.
+   * Returns when the log was drained after `drain()`, if need be by another server's, or the running transaction ended after
+   * `stop()`.
    * @throws Fault while draining, when waiting won't help and work is left: HC_LOG_GAP | HC_LOG_LOST | HC_LOG_TERMS |
    *   HC_LOG_MALFORMED | HC_POSTGRES_REFUSED | HC_SCHEMA; of one of several shards also HC_REDIS_* | HC_RUN_REPLACED
    */
@@ -110,6 +115,9 @@ export class Persister {
         } catch (error) {
           if (!(error instanceof Fault)) throw error
           await this.#recover(error)
+          const { goal, place } = this.#state
+          const isInVain = goal === 'drain' && troubleOf(place) !== undefined
+          if (isInVain && (await this.#others.hasReachedEnd())) return 'drained'
         }
       }
       return 'stopped'

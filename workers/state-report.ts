@@ -8,6 +8,7 @@ import { type PersisterState, type PersisterStateName, publishPersisterState } f
 import type { SaleStore } from '../core/redis/sale-store.ts'
 import type { CopyPool } from './copy-pool.ts'
 import { type DrainState, troubleOf } from './drain-state.ts'
+import { isOurs } from './others-drain.ts'
 import type { ShardMetrics } from './persister-metrics.ts'
 
 const stateSentences = {
@@ -77,8 +78,7 @@ export class StateReport {
   #mayPublish(published: PersisterState | undefined): boolean {
     const { place } = this.#state()
     if (place.name === 'active') return true
-    const isOurs = published?.host === hostname() && published.pid === process.pid
-    const isOthersActive = published?.state === 'active' && !isOurs
+    const isOthersActive = published?.state === 'active' && !isOurs(published)
     return troubleOf(place) !== undefined && !isOthersActive
   }
 
