@@ -1,6 +1,7 @@
 import type { SaleTerms } from '../decisions.ts'
 import { rebuildRowsMax } from '../limits.ts'
 import { outcomes, unlistedOutcomes } from '../outcomes.ts'
+import { attemptTables } from '../postgres/daily-tables.ts'
 import type { Parameter } from '../postgres/parameter.ts'
 import { transferKinds } from '../postgres/record-columns.ts'
 import { type OutcomeCount, saleTermsColumns } from '../postgres/recorded-sales.ts'
@@ -132,12 +133,13 @@ export interface DatedCount extends OutcomeCount {
  * is retired, but one before it with attempts at the sale from a clock that was set back may be.
  */
 export async function outcomeCounts(session: Queries, part: SalePartOnRecord): Promise<DatedCount[]> {
+  const attempts = attemptTables.map(
+    (table) => `select item_index, outcome, decided_at from ${table} where sale_id = $1`,
+  )
   const text = `
     select outcome, sum(count)::float8 as count, (extract(epoch from max(decided_at)) * 1000)::float8 as "newestMs"
     from (select outcome, decided_at, 1 as count
-          from (select item_index, outcome, decided_at from checkout_attempts where sale_id = $1
-                union all select item_index, outcome, decided_at from purchase_attempts where sale_id = $1
-                union all select item_index, outcome, decided_at from release_attempts where sale_id = $1) attempts
+          from (${attempts.join(' union all ')}) attempts
           where ${isInPart}
           union all
           select outcome, latest_at, rows from retired_counts

@@ -3,7 +3,7 @@ import type { SaleTerms } from '../../../core/decisions.ts'
 import type { LogPosition } from '../../../core/log-position.ts'
 import { outcomes, unlistedOutcomes } from '../../../core/outcomes.ts'
 import type { Postgres } from '../../../core/postgres/connection.ts'
-import { dailyTables } from '../../../core/postgres/daily-tables.ts'
+import { attemptTables, dailyTables } from '../../../core/postgres/daily-tables.ts'
 import type { BegunEpoch } from '../../../core/postgres/log-epochs.ts'
 import { shardCountOf, shardsText } from '../../../core/postgres/log-offset.ts'
 import { saleTermsColumns } from '../../../core/postgres/recorded-sales.ts'
@@ -151,8 +151,7 @@ export class AuditedRecord {
     if (shard === firstShard) return true
     const isOfShard = `sale_id = $1 and shard_of(item_index, $2::smallint, outcome) = $3`
     const found = this.#postgres.query(
-      `select from checkout_attempts where ${isOfShard} union all select from purchase_attempts where ${isOfShard}
-       union all select from release_attempts where ${isOfShard} limit 1`,
+      `${attemptTables.map((table) => `select from ${table} where ${isOfShard}`).join(' union all ')} limit 1`,
       [sale, shards, shard],
     )
     return found.length > 0
