@@ -113,6 +113,10 @@ function loadByDocument(day: string, folder: string): void {
   assert.equal(loaded.status, 0, loaded.stderr)
 }
 
+function withoutTables(manifest: string): string {
+  return JSON.stringify({ ...(JSON.parse(manifest) as object), tables: [] })
+}
+
 test('archives can be looked at later, without a database, and each kind of damage is named', async (t) => {
   const shop = await start(t, { days: 2 })
   const { folder, past } = shop
@@ -138,6 +142,8 @@ test('archives can be looked at later, without a database, and each kind of dama
     [() => writeFileSync(manifest, text.replace(/"rows": \d+/, '"rows": 3')), /holds other rows/],
     [() => writeFileSync(manifest, text.replace(`${day}.checkout`, `../${day}.checkout`)), /is no manifest/],
     [() => writeFileSync(manifest, text.slice(0, -9)), /is no manifest/],
+    [() => writeFileSync(manifest, readFileSync(join(folder, `${past.days[1]}.manifest.json`))), /its manifest is of/],
+    [() => writeFileSync(manifest, withoutTables(text)), /checkout_attempts\S+: DAMAGED: there is no manifest for it/],
     [() => rmSync(manifest), /DAMAGED: there is no manifest for it/],
   ] as const) {
     harm()

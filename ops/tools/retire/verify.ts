@@ -2,7 +2,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { damageOf } from './archive.ts'
-import { manifestEnding, parseManifest } from './manifest.ts'
+import { manifestEnding, parseManifest, stemOf } from './manifest.ts'
 import { ArchiveProblem } from './refusals.ts'
 
 /** Reads every archive of the folder, and tells what came of each. Needs nothing but the files. */
@@ -13,28 +13,39 @@ export async function verifyArchives(
   const names = (await readdir(folder)).toSorted()
   const manifests = names.filter((name) => name.endsWith(manifestEnding))
   let damaged = 0
+  const listed = new Set<string>()
   for (const name of manifests) {
     const stem = name.slice(0, -manifestEnding.length)
-    const { rows, damage } = await verifyOne(folder, name)
+    const { rows, damage, files } = await verifyOne(folder, name, stem)
+    for (const file of files) listed.add(file)
     if (damage !== undefined) damaged += 1
     tell(damage === undefined ? `${stem}: ${rows} rows, as its manifest says` : `${stem}: DAMAGED: ${damage}`)
   }
   for (const name of names.filter((each) => each.endsWith('.copy.gz'))) {
-    const stem = name.slice(0, name.indexOf('.'))
-    if (manifests.includes(`${stem}${manifestEnding}`)) continue
+    if (listed.has(name)) continue
     damaged += 1
     tell(`${name}: DAMAGED: there is no manifest for it`)
   }
   return { archives: manifests.length, damaged }
 }
 
-async function verifyOne(folder: string, name: string): Promise<{ rows: number; damage: string | undefined }> {
+interface Verified {
+  readonly rows: number
+  readonly damage: string | undefined
+  /** Those that its manifest names. */
+  readonly files: readonly string[]
+}
+
+async function verifyOne(folder: string, name: string, stem: string): Promise<Verified> {
   try {
     const manifest = parseManifest(await readFile(join(folder, name), 'utf8'), name)
+    const files = manifest.tables.map(({ file }) => file)
     const rows = manifest.tables.reduce((sum, table) => sum + table.rows, 0)
-    return { rows, damage: await damageOf(manifest, folder) }
+    // A copy of another day's describes files that are there, and none of this day.
+    if (stemOf(manifest) !== stem) return { rows, damage: `its manifest is of ${stemOf(manifest)}`, files: [] }
+    return { rows, damage: await damageOf(manifest, folder), files }
   } catch (error) {
     if (!(error instanceof ArchiveProblem)) throw error
-    return { rows: 0, damage: error.message }
+    return { rows: 0, damage: error.message, files: [] }
   }
 }
