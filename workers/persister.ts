@@ -12,7 +12,6 @@ import {
 import type { Log } from '../core/log.ts'
 import { compareLogPositions, formatLogPosition, type LogPosition } from '../core/log-position.ts'
 import type { LogHead } from '../core/postgres/log-epochs.ts'
-import { missingEntries } from '../core/recovery/verdict.ts'
 import { publishCommitted } from '../core/redis/committed-channel.ts'
 import type { ShardKeys } from '../core/redis/keys.ts'
 import type { LogState, SaleStore } from '../core/redis/sale-store.ts'
@@ -33,6 +32,7 @@ import {
   troubleOf,
 } from './drain-state.ts'
 import type { StepHook } from './drain-steps.ts'
+import { checkAdmitted, checkNothingLost, checkNothingMissing } from './log-checks.ts'
 import { entryCount, gatherChunk, type LogChunk } from './log-chunk.ts'
 import type { LogReader, LogTrimmer } from './log-reader.ts'
 import { runReplaced } from './move-offset.ts'
@@ -381,21 +381,4 @@ export class Persister {
 function assertWithin({ through, entries }: CopiedChunk, chunk: LogChunk, count: number): void {
   const isWhole = compareLogPositions(through, chunk.through) === 0
   assert.ok(entries > 0 && entries <= count && isWhole === (entries === count))
-}
-
-function checkAdmitted({ run: admitted }: LogHead, run: string): void {
-  if (admitted !== undefined && admitted !== run) throw runReplaced(run, admitted)
-}
-
-function checkNothingLost({ last }: LogState, position: LogPosition): void {
-  if (compareLogPositions(last, position) >= 0) return
-  const [end, committed] = [formatLogPosition(last), formatLogPosition(position)]
-  throw new Fault('HC_LOG_LOST', `the log ends at ${end}, but Postgres is at ${committed}`)
-}
-
-function checkNothingMissing(state: LogState, { position, begun }: LogHead): void {
-  const missing = missingEntries(state, position, begun)
-  if (missing <= 0) return
-  const [end, committed] = [formatLogPosition(state.last), formatLogPosition(position)]
-  throw new Fault('HC_LOG_GAP', `the log ends at ${end}, and ${missing} entries after ${committed} are missing`)
 }

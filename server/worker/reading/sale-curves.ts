@@ -20,13 +20,13 @@ const saleMalformed = problemReply('invalid_request', { detail: 'The path must n
  */
 export class SaleCurves {
   readonly routes: readonly Route[]
-  readonly #options: Omit<RecordRoutesOptions, 'summaries' | 'ack'>
+  readonly #options: Omit<RecordRoutesOptions, 'summaries' | 'ack' | 'wait'>
   readonly #kept = new LastKept<number, { readonly points: readonly CurvePoint[]; readonly untilMs: number }>(
     saleCurvesKeptMax,
   )
   #isReading = false
 
-  constructor(options: Omit<RecordRoutesOptions, 'summaries' | 'ack'>) {
+  constructor(options: Omit<RecordRoutesOptions, 'summaries' | 'ack' | 'wait'>) {
     this.#options = options
     const { refusal } = options.gate
     this.routes = [{ path: '/sales/:id/curve', method: 'GET', refusal, handle: (exchange) => this.#curve(exchange) }]
