@@ -25,6 +25,8 @@ import { servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
 
 const oneLongSale = { APP_SALE_INTERVAL_SECONDS: String(30 * 86_400), APP_WORKERS: '1' }
 const limits = [1, 3, 20, 1_000]
+/** Problems of the operators' port lead to no page: it has none. */
+const ofOperators = { docUrl: undefined }
 
 async function startServices(t: Scope) {
   const [redis, postgres] = await Promise.all([startRedis(t), startPostgres(t)])
@@ -120,14 +122,14 @@ test('each parameter, header and method that can not be answered is refused by n
   ]
   for (const [query, detail] of malformed) {
     const reply = await http.get(`/purchases?${query}`)
-    assertProblem(reply, 400, 'invalid_request', { docUrl: undefined })
+    assertProblem(reply, 400, 'invalid_request', ofOperators)
     assert.match(String(reply.json?.['detail']), detail, query)
   }
   const withBody = await http.get('/purchases', { headers: { 'content-length': '2' }, body: '{}' })
-  assertProblem(withBody, 400, 'invalid_request', { docUrl: undefined })
+  assertProblem(withBody, 400, 'invalid_request', ofOperators)
   assert.match(String(withBody.json?.['detail']), /must have no body/)
   assert.equal(withBody.headers.connection, 'close')
-  assertProblem(await http.get('/purchases', { headers: { accept: 'text/csv' } }), 406, 'not_acceptable')
+  assertProblem(await http.get('/purchases', { headers: { accept: 'text/csv' } }), 406, 'not_acceptable', ofOperators)
   for (const method of ['POST', 'PUT', 'DELETE', 'HEAD', 'OPTIONS']) {
     const reply = await http.send(method, '/purchases')
     assert.deepEqual([reply.status, reply.headers.allow], [405, 'GET'], method)
@@ -137,7 +139,7 @@ test('each parameter, header and method that can not be answered is refused by n
   assertProblem(await cluster.http.get('/purchases'), 404, 'route_unknown') // it is not for buyers
 
   record.query('update log_offsets set record = gen_random_uuid()')
-  assertProblem(await http.get(`/purchases?after=${cursor}`), 409, 'cursor_foreign')
+  assertProblem(await http.get(`/purchases?after=${cursor}`), 409, 'cursor_foreign', ofOperators)
 })
 
 test('a reader that takes nothing has no more than its place, and a Postgres that is away is said to be', async (t) => {
@@ -158,7 +160,7 @@ test('a reader that takes nothing has no more than its place, and a Postgres tha
     const reply = await http.get('/purchases')
     return reply.json?.['code'] === 'overloaded' ? reply : undefined
   })
-  assertProblem(refused, 503, 'overloaded')
+  assertProblem(refused, 503, 'overloaded', ofOperators)
   assert.ok(Number(refused.headers['retry-after']) > 0)
   assert.equal((await http.get('/metrics')).status, 200)
   for (const socket of sockets) socket.destroy()
@@ -167,7 +169,7 @@ test('a reader that takes nothing has no more than its place, and a Postgres tha
 
   await postgres.stop()
   const away = await http.get('/purchases')
-  assertProblem(away, 503, 'records_unavailable')
+  assertProblem(away, 503, 'records_unavailable', ofOperators)
   assert.ok(Number(away.headers['retry-after']) > 0)
   await postgres.start()
   await eventually(async () => (await http.get('/purchases')).status === 200, { what: 'Postgres' })
