@@ -77,14 +77,14 @@ export interface paths {
   "/users/{user_id}/purchases": {
     /**
      * What a user has purchased, newest sale first
-     * @description The codes are not in it.
+     * @description The codes are not in it. It may lag behind a purchase by a fraction of a second: with `wait` or `decision` it has it, or says that it has not.
      */
     get: operations["purchasesOfUser"];
   };
   "/purchases/{code}": {
     /**
      * The purchase that was made with a code
-     * @description The same body again that the purchase was answered with. The code is the secret that opens it.
+     * @description The same body again that the purchase was answered with. The code is the secret that opens it. One that is found is answered at once; `wait` and `decision` are for one that is not.
      */
     get: operations["purchaseByCode"];
   };
@@ -130,7 +130,7 @@ export interface components {
       readonly title: string;
       readonly status: number;
       /** @enum {unknown} */
-      readonly code: "invalid_request" | "route_unknown" | "method_not_allowed" | "item_unknown" | "sale_closed" | "sale_not_open" | "item_sold" | "item_held" | "user_limit_reached" | "code_unknown" | "code_expired" | "unauthorized" | "buyer_mismatch" | "no_buyer" | "code_of_another" | "item_purchased" | "rate_limited" | "sale_unknown" | "purchase_unknown" | "overloaded" | "backlog_full" | "unavailable" | "unrecorded" | "recovering" | "records_unavailable" | "keys_unavailable" | "shutting_down";
+      readonly code: "invalid_request" | "route_unknown" | "method_not_allowed" | "item_unknown" | "sale_closed" | "sale_not_open" | "item_sold" | "item_held" | "user_limit_reached" | "code_unknown" | "code_expired" | "unauthorized" | "buyer_mismatch" | "no_buyer" | "code_of_another" | "item_purchased" | "rate_limited" | "sale_unknown" | "purchase_unknown" | "overloaded" | "backlog_full" | "unavailable" | "unrecorded" | "recovering" | "records_unavailable" | "record_behind" | "keys_unavailable" | "shutting_down";
       readonly detail: string;
       /**
        * Format: uri-reference
@@ -1531,7 +1531,7 @@ export interface operations {
   };
   /**
    * What a user has purchased, newest sale first
-   * @description The codes are not in it.
+   * @description The codes are not in it. It may lag behind a purchase by a fraction of a second: with `wait` or `decision` it has it, or says that it has not.
    */
   purchasesOfUser: {
     parameters: {
@@ -1540,6 +1540,10 @@ export interface operations {
         after?: components["schemas"]["ItemId"];
         /** @description How many a page may have. */
         limit?: number;
+        /** @description Milliseconds that the answer may wait until the record has all that was decided when the request came, or the `decision`. Not reached in time: 503 `record_behind`. */
+        wait?: number;
+        /** @description What `Hotcakes-Decision` said of an attempt: the record has to have come that far. Without `wait` it is not waited for. */
+        decision?: string;
       };
       path: {
         /**
@@ -1625,6 +1629,8 @@ export interface operations {
        *
        * `records_unavailable`: The records cannot be read.
        *
+       * `record_behind`: The record does not have it yet.
+       *
        * `keys_unavailable`: Tokens cannot be checked at the moment.
        */
       503: {
@@ -1636,7 +1642,7 @@ export interface operations {
             /** @constant */
             readonly status?: 503;
             /** @enum {unknown} */
-            readonly code?: "overloaded" | "unavailable" | "shutting_down" | "records_unavailable" | "keys_unavailable";
+            readonly code?: "overloaded" | "unavailable" | "shutting_down" | "records_unavailable" | "record_behind" | "keys_unavailable";
           }) & components["schemas"]["Problem"];
         };
       };
@@ -1644,10 +1650,16 @@ export interface operations {
   };
   /**
    * The purchase that was made with a code
-   * @description The same body again that the purchase was answered with. The code is the secret that opens it.
+   * @description The same body again that the purchase was answered with. The code is the secret that opens it. One that is found is answered at once; `wait` and `decision` are for one that is not.
    */
   purchaseByCode: {
     parameters: {
+      query?: {
+        /** @description Milliseconds that the answer may wait until the record has all that was decided when the request came, or the `decision`. Not reached in time: 503 `record_behind`. */
+        wait?: number;
+        /** @description What `Hotcakes-Decision` said of an attempt: the record has to have come that far. Without `wait` it is not waited for. */
+        decision?: string;
+      };
       path: {
         /** @description The code that the purchase was made with. */
         code: components["schemas"]["HoldCode"];
@@ -1736,6 +1748,8 @@ export interface operations {
        *
        * `records_unavailable`: The records cannot be read.
        *
+       * `record_behind`: The record does not have it yet.
+       *
        * `keys_unavailable`: Tokens cannot be checked at the moment.
        */
       503: {
@@ -1747,7 +1761,7 @@ export interface operations {
             /** @constant */
             readonly status?: 503;
             /** @enum {unknown} */
-            readonly code?: "overloaded" | "unavailable" | "shutting_down" | "records_unavailable" | "keys_unavailable";
+            readonly code?: "overloaded" | "unavailable" | "shutting_down" | "records_unavailable" | "record_behind" | "keys_unavailable";
           }) & components["schemas"]["Problem"];
         };
       };
