@@ -14,6 +14,7 @@ import {
   formatPlace,
   isAnswered,
   type RedisPart,
+  type SentRequest,
   type TransferRow,
 } from './evidence.ts'
 import { RecordedRun } from './recorded-run.ts'
@@ -28,6 +29,19 @@ function transfer(kind: TransferRow['kind']): TransferRow {
   const found = right.transfers.find((row) => row.kind === kind)
   assert.ok(found, `no right was ${kind}`)
   return found
+}
+
+/** The user's holds at that moment. */
+function heldAt(atMs: number, user: string | null): AttemptRow[] {
+  return right.attempts.filter((row) => {
+    const isLive = row.decidedAtMs < atMs && atMs < (row.expiresAtMs ?? 0)
+    return row.outcome === 'held' && row.user === user && isLive
+  })
+}
+
+/** The checkout that was answered with the hold. */
+function requestOf({ nonce }: AttemptRow): SentRequest | undefined {
+  return right.history.find((one) => one.operation === 'checkout' && isAnswered(one) && one.answer.nonce === nonce)
 }
 
 /** Whether it may be of the right that was got there. */
@@ -78,6 +92,32 @@ test('a user who is refused with a right left is found', () => {
       { ...found, outcome: 'user_limit_reached', nonce: null, expiresAtMs: null },
     ]),
   })
+})
+
+test('a refusal for a hold that was lost later is excused, also where no answer had told of it, and not before it was asked for', () => {
+  // Refused for holds alone, of which one is taken off the record.
+  const { request: refused, row } = run.answeredWhere((one) => {
+    const holds = heldAt(one.decidedAtMs, one.user)
+    return one.outcome === 'user_limit_reached' && holds.length === userLimit && holds.every((hold) => requestOf(hold))
+  }, 'refused for its holds')
+  const [forgotten = assert.fail()] = heldAt(row.decidedAtMs, row.user)
+  const checkout = requestOf(forgotten) ?? assert.fail()
+  const isFound = (evidence: Partial<Evidence>) => {
+    const attempts = right.attempts.filter((one) => one !== forgotten)
+    const history = run.historyWith(checkout, { answer: 'unknown' })
+    const start = `${formatPlace(row)}: `
+    return run
+      .breaches({ attempts, history, ...evidence })
+      .some(({ promise, detail }) => promise === 'limit_refused' && detail.startsWith(start))
+  }
+  const lossAt = (begunMs: number) => {
+    const { shard, epoch, seq } = forgotten
+    const times = { begunMs, doneMs: begunMs + 1, recoveredMs: begunMs + 1 }
+    return { losses: [{ shard, committed: { epoch, seq: seq - 1 }, withReplicas: true, ...times }] }
+  }
+  assert.ok(isFound({}))
+  assert.ok(isFound(lossAt(checkout.sentMs - 2)))
+  assert.ok(!isFound(lossAt(refused.answer.receivedMs + 1)))
 })
 
 test('a right that is received and was never lent is found, and one that was lent and is in no row', () => {

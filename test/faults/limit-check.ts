@@ -1,5 +1,12 @@
 import type { SaleTerms } from '../../core/decisions.ts'
-import { type AnsweredRequest, type AttemptRow, type Evidence, formatPlace, isAnswered } from './evidence.ts'
+import {
+  type AnsweredRequest,
+  type AttemptRow,
+  type Evidence,
+  formatPlace,
+  isAnswered,
+  type SentRequest,
+} from './evidence.ts'
 import type { Findings } from './findings.ts'
 
 /** Of a client's clock and Redis' clock on one machine: what their roundings differ by. */
@@ -16,7 +23,7 @@ interface Use {
  * - at no moment the holds and purchases on record of a user are more than the limit;
  * - a user who is refused for the limit had so many, at some moment between the request and its decision. A right that is on
  *   its way between two shards doesn't count as free only because it isn't asked for in time: the search delivers it.
- *   Where Redis lost data meanwhile, holds that nobody knows of any more may have taken the rights up.
+ *   What Redis lost later may have taken the rights up until then: holds and purchases, also those that no answer came of.
  */
 export function checkLimit(evidence: Evidence, lost: ReadonlySet<AnsweredRequest>, findings: Findings): void {
   for (const terms of evidence.sales) {
@@ -26,7 +33,7 @@ export function checkLimit(evidence: Evidence, lost: ReadonlySet<AnsweredRequest
       if (most > terms.userLimit)
         findings.add('limit_passed', `${user} had ${most} holds and purchases in sale ${terms.sale}`)
     }
-    checkRefusals(evidence, terms, withLost(uses, terms, lost), findings)
+    checkRefusals(evidence, terms, withForgotten(uses, evidence, { terms, lost }), findings)
   }
 }
 
@@ -44,13 +51,48 @@ function usesOnRecord({ attempts, purchases }: Evidence, { sale }: SaleTerms): M
   return uses
 }
 
-function withLost(uses: Map<string, Use[]>, { sale, holdMs }: SaleTerms, lost: ReadonlySet<AnsweredRequest>) {
+/** @param lost answered, and excused from having a row */
+function withForgotten(
+  uses: ReadonlyMap<string, readonly Use[]>,
+  evidence: Evidence,
+  { terms, lost }: { terms: SaleTerms; lost: ReadonlySet<AnsweredRequest> },
+): Map<string, Use[]> {
+  const { history, attempts } = evidence
   const all = new Map([...uses].map(([user, ofUser]) => [user, [...ofUser]]))
-  for (const { sale: of, operation, user, answer } of lost) {
-    if (of !== sale || operation !== 'checkout' || answer.verdict !== 'accepted' || answer.atMs === undefined) continue
-    addTo(all, user, { fromMs: answer.atMs - holdMs, untilMs: answer.atMs })
+  const holders = new Map(
+    history.flatMap((one) => {
+      return one.operation === 'checkout' && isAnswered(one) ? [[one.answer.nonce, one.user]] : []
+    }),
+  )
+  for (const request of history) {
+    const { sale, operation, answer, sentMs, sentAtMs } = request
+    if (sale !== terms.sale || operation === 'release' || answer === 'refused') continue
+    if (isAnswered(request) && !(lost.has(request) && request.answer.verdict === 'accepted')) continue
+    const lostMs = lostLaterMs(request, evidence, terms)
+    const user = operation === 'checkout' ? request.user : holders.get(request.nonce)
+    if (lostMs === undefined || user === undefined) continue
+    const untilMs = sentAtMs + lostMs - sentMs
+    if (!isOnRecord(attempts, request, { user, untilMs })) addTo(all, user, { fromMs: sentAtMs, untilMs })
   }
   return all
+}
+
+/** When what came of the request may have been lost. */
+function lostLaterMs({ index, sentMs }: SentRequest, { losses }: Evidence, { shards }: SaleTerms): number | undefined {
+  const later = losses.filter(({ shard, doneMs }) => shard === (Number(index) - 1) % shards && sentMs < doneMs)
+  return later.length === 0 ? undefined : Math.max(...later.map(({ doneMs }) => doneMs))
+}
+
+function isOnRecord(
+  attempts: readonly AttemptRow[],
+  { operation, sale, index, nonce, sentAtMs }: SentRequest,
+  { user, untilMs }: { user: string; untilMs: number },
+): boolean {
+  return attempts.some((row) => {
+    if (row.sale !== sale || row.index !== index || row.user !== user) return false
+    if (operation === 'purchase') return row.outcome === 'purchased' && row.nonce === nonce
+    return row.outcome === 'held' && row.decidedAtMs >= sentAtMs - clockMsMax && row.decidedAtMs <= untilMs
+  })
 }
 
 function checkRefusals(
