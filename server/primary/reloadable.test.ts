@@ -11,6 +11,9 @@ const otherTexts: Readonly<Record<string, string>> = {
   APP_ALLOWED_ORIGINS: 'https://shop.example',
   APP_JWT_KEYS: 'https://keys.example/jwks',
   APP_JWT_ALGORITHMS: 'ES256',
+  OTEL_EXPORTER_OTLP_ENDPOINT: 'https://collector.example',
+  OTEL_EXPORTER_OTLP_HEADERS: 'name=value',
+  OTEL_TRACES_SAMPLER_ARG: '0.5',
 }
 
 /** A value that is allowed and is not the default. */
