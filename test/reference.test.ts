@@ -53,7 +53,7 @@ test('the reference shows every operation, asks no other server, and tries one o
     await page.locator('article.operation').evaluateAll((articles) => articles.map(({ id }) => id)),
     operations,
   )
-  assert.ok(seen.bytes > 100_000 && seen.bytes < transferredBytesMax, `${seen.bytes} bytes`)
+  assert.ok(seen.bytes > 50_000 && seen.bytes < transferredBytesMax, `${seen.bytes} bytes`)
 
   const checkout = page.locator('#checkout')
   await checkout.getByRole('button', { name: 'Send' }).click()
