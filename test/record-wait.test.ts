@@ -149,3 +149,15 @@ test('what is malformed is refused, and without either parameter nothing is wait
   }
   assert.equal(wait.wanted(new QueryParameters('limit=1')), undefined)
 })
+
+test('one who comes alone, again and again, shares its looks with nobody and gets no more of them', async () => {
+  const { state, said, ask } = setUp()
+  ask('ann', 'decision=1-4-0')
+  await eventually(() => said.length === 1)
+  ask('ann', 'decision=1-4-0')
+  // It has come behind the pause: all that could be done at once is done.
+  await new Promise(setImmediate)
+  assert.deepEqual([state.looks, said.length], [1, 1])
+  await eventually(() => said.length === 2)
+  assert.equal(state.looks, 2)
+})

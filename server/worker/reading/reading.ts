@@ -65,7 +65,7 @@ export class Reading {
     const items = new ItemRoutes({ sales, gate: gates.redis, pictureGate: gates.pictures, currentSale, refusal })
     const forRecords = { record, summaries, gate: gates.postgres, wait, ack, clock }
     const records = new RecordRoutes({ sales, shards, currentSale, ...forRecords })
-    const curves = new SaleCurves({ sales, shards, record, gate: gates.postgres, clock, currentSale })
+    const curves = new SaleCurves({ sales, shards, record, gate: gates.postgres, clock })
     this.routes = [...items.routes, ...records.routes, ...curves.routes]
   }
 

@@ -1,5 +1,6 @@
 import type { AuditVerdict } from '../../../core/audit-verdict.ts'
 import type { SaleTerms } from '../../../core/decisions.ts'
+import { Fault } from '../../../core/faults.ts'
 import type { HoldCode } from '../../../core/ids.ts'
 import type { AsyncPostgres } from '../../../core/postgres/async-postgres.ts'
 import { type LogOffsetRow, offsetPosition, shardCountOf } from '../../../core/postgres/log-offset.ts'
@@ -78,6 +79,7 @@ export class RecordReader {
   readonly #postgres: AsyncPostgres
   /** For what takes long: a connection of its own, so that nothing else waits for it. */
   readonly #slow: AsyncPostgres
+  #isSlowTaken = false
 
   constructor({ postgres, slow }: { postgres: AsyncPostgres; slow: AsyncPostgres }) {
     this.#postgres = postgres
@@ -115,18 +117,32 @@ export class RecordReader {
 
   /** Outcome code -> how often it was decided for the sale, as Redis counts it. */
   async outcomeCounts(sale: number): Promise<ReadonlyMap<number, number>> {
-    const rows = await this.#slow.query<OutcomeCount>(statements.outcomeCounts, [sale])
+    const rows = await this.#slowly<OutcomeCount>(statements.outcomeCounts, [sale])
     return new Map(rows.map(({ outcome, count }) => [outcome, count]))
   }
 
   /** In order, at most `pointsMax`: the first is soon after the first purchase, the last one is the last purchase. */
   purchaseCurve(sale: number, pointsMax: number): Promise<CurvePoint[]> {
-    return this.#slow.query(statements.purchaseCurve, [sale, pointsMax])
+    return this.#slowly<CurvePoint>(statements.purchaseCurve, [sale, pointsMax])
   }
 
   /** Of one user, newest sale first, those after `after`. */
   purchasesOf(user: string, after: { sale: number; index: number }, limit: number): Promise<RecordedPurchase[]> {
     return this.#postgres.query(statements.purchasesOf, [user, after.sale, after.index, limit])
+  }
+
+  /** One at a time: whoever waited for another would take a place of the gate's that quick reads need. */
+  async #slowly<Row extends object>(
+    statement: (typeof statements)[keyof typeof statements],
+    values: readonly number[],
+  ): Promise<Row[]> {
+    if (this.#isSlowTaken) throw new Fault('HC_POSTGRES_BUSY', 'another sale is being read as a whole')
+    this.#isSlowTaken = true
+    try {
+      return await this.#slow.query<Row>(statement, values)
+    } finally {
+      this.#isSlowTaken = false
+    }
   }
 
   async purchase({ sale, index, nonce }: HoldCode): Promise<RecordedPurchase | undefined> {

@@ -61,7 +61,9 @@ export class RecordWait {
   readonly #ending = new AbortController()
   #waiting: Waiting[] = []
   #isLooking = false
+  #lookedMs = Number.NEGATIVE_INFINITY
   #isAsking = false
+  #askedMs = Number.NEGATIVE_INFINITY
 
   constructor(options: RecordWaitOptions) {
     this.#options = options
@@ -115,9 +117,10 @@ export class RecordWait {
   async #look(): Promise<void> {
     if (this.#isLooking) return
     this.#isLooking = true
-    for (let placed = this.#placed; placed.length > 0; placed = this.#placed) {
-      await this.#settle(placed)
-      if (this.#placed.length > 0) await this.#pause()
+    while (this.#placed.length > 0) {
+      await this.#pauseSince(this.#lookedMs)
+      this.#lookedMs = this.#now()
+      await this.#settle(this.#placed)
     }
     this.#isLooking = false
   }
@@ -129,17 +132,19 @@ export class RecordWait {
   async #findEnds(): Promise<void> {
     if (this.#isAsking) return
     this.#isAsking = true
-    for (let unplaced = this.#unplaced; unplaced.length > 0; unplaced = this.#unplaced) {
-      await this.#place(unplaced)
+    while (this.#unplaced.length > 0) {
+      await this.#pauseSince(this.#askedMs)
+      this.#askedMs = this.#now()
+      await this.#place(this.#unplaced)
       void this.#look()
-      if (this.#unplaced.length > 0) await this.#pause()
     }
     this.#isAsking = false
   }
 
-  /** None when the worker goes. */
-  async #pause(): Promise<void> {
-    await delay(recordLookPauseMs, undefined, { signal: this.#ending.signal }).catch(() => undefined)
+  /** Also for who comes alone, again and again. None when the worker goes. */
+  async #pauseSince(beforeMs: number): Promise<void> {
+    const ms = beforeMs + recordLookPauseMs - this.#now()
+    if (ms > 0) await delay(ms, undefined, { signal: this.#ending.signal }).catch(() => undefined)
   }
 
   async #place(waiting: readonly Waiting[]): Promise<void> {
@@ -166,6 +171,7 @@ export class RecordWait {
     for (const each of waiting) {
       const isReached = each.places?.every((place) => hasReached(reached, place)) === true
       if (isReached || each.dueMs <= nowMs || each.exchange.isGone) this.#remove(each)
+      if (each.exchange.isGone) continue
       if (isReached) each.read(reached)
       else if (each.dueMs <= nowMs) each.exchange.reply(retryLater('record_behind'))
     }

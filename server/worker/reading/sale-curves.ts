@@ -1,5 +1,4 @@
 import type { SaleTerms } from '../../../core/decisions.ts'
-import { Fault } from '../../../core/faults.ts'
 import type { Exchange } from '../http/exchange.ts'
 import type { Route } from '../http/http-server.ts'
 import { problemReplies, problemReply } from '../http/problems.ts'
@@ -14,19 +13,20 @@ import type { RecordRoutesOptions } from './record-routes.ts'
 
 const saleMalformed = problemReply('invalid_request', { detail: 'The path must name the number of a sale.' })
 
+type SaleCurvesOptions = Pick<RecordRoutesOptions, 'sales' | 'shards' | 'record' | 'gate' | 'clock'>
+
 /**
  * `GET /sales/{id}/curve`: how many items had been purchased when. Postgres reads all purchases of the sale for it, on the
  * connection for what takes long, one sale at a time; once nothing is added to it any more, only once.
  */
 export class SaleCurves {
   readonly routes: readonly Route[]
-  readonly #options: Omit<RecordRoutesOptions, 'summaries' | 'ack' | 'wait'>
+  readonly #options: SaleCurvesOptions
   readonly #kept = new LastKept<number, { readonly points: readonly CurvePoint[]; readonly untilMs: number }>(
     saleCurvesKeptMax,
   )
-  #isReading = false
 
-  constructor(options: Omit<RecordRoutesOptions, 'summaries' | 'ack' | 'wait'>) {
+  constructor(options: SaleCurvesOptions) {
     this.#options = options
     const { refusal } = options.gate
     this.routes = [{ path: '/sales/:id/curve', method: 'GET', refusal, handle: (exchange) => this.#curve(exchange) }]
@@ -57,16 +57,10 @@ export class SaleCurves {
   ): Promise<readonly CurvePoint[]> {
     const kept = this.#kept.get(sale)
     if (kept !== undefined && nowMs < kept.untilMs) return kept.points
-    if (this.#isReading) throw new Fault('HC_POSTGRES_BUSY', 'the curve of another sale is being read')
-    this.#isReading = true
-    try {
-      const points = await this.#options.record.purchaseCurve(sale, boardCurvePointsMax)
-      // The last hold of a sale may be taken as it closes, and is purchased before its own end.
-      const isFinal = closesAtMs + holdMs < drainedUntilMs
-      this.#kept.keep(sale, { points, untilMs: isFinal ? Number.POSITIVE_INFINITY : nowMs + saleCountsFreshMs })
-      return points
-    } finally {
-      this.#isReading = false
-    }
+    const points = await this.#options.record.purchaseCurve(sale, boardCurvePointsMax)
+    // The last hold of a sale may be taken as it closes, and is purchased before its own end.
+    const isFinal = closesAtMs + holdMs < drainedUntilMs
+    this.#kept.keep(sale, { points, untilMs: isFinal ? Number.POSITIVE_INFINITY : nowMs + saleCountsFreshMs })
+    return points
   }
 }

@@ -1,5 +1,4 @@
 import type { SaleTerms } from '../../../core/decisions.ts'
-import { Fault } from '../../../core/faults.ts'
 import { type Outcome, outcomeByCode } from '../../../core/outcomes.ts'
 import { problemByOutcome } from '../http/problems.ts'
 import { LastKept } from '../last-kept.ts'
@@ -28,7 +27,6 @@ export class SaleSummaries {
   /** Out of Postgres. */
   readonly #kept = new LastKept<number, { readonly counts: Counts; readonly untilMs: number }>(saleCountsKeptMax)
   readonly #soldOut = new LastKept<number, Date>(saleCountsKeptMax)
-  #counting = false
 
   constructor(options: SaleSummariesOptions) {
     this.#options = options
@@ -53,16 +51,10 @@ export class SaleSummaries {
     const { record, ttlMs } = this.#options
     const kept = this.#kept.get(sale)
     if (kept !== undefined && nowMs < kept.untilMs) return kept.counts
-    if (this.#counting) throw new Fault('HC_POSTGRES_BUSY', 'the attempts of another sale are being counted')
-    this.#counting = true
-    try {
-      const counts = await record.outcomeCounts(sale)
-      const isFinal = closesAtMs + holdMs + ttlMs < drainedUntilMs
-      this.#kept.keep(sale, { counts, untilMs: isFinal ? Number.POSITIVE_INFINITY : nowMs + saleCountsFreshMs })
-      return counts
-    } finally {
-      this.#counting = false
-    }
+    const counts = await record.outcomeCounts(sale)
+    const isFinal = closesAtMs + holdMs + ttlMs < drainedUntilMs
+    this.#kept.keep(sale, { counts, untilMs: isFinal ? Number.POSITIVE_INFINITY : nowMs + saleCountsFreshMs })
+    return counts
   }
 
   async #soldOutAt(terms: SaleTerms): Promise<Date | undefined> {
