@@ -14,6 +14,7 @@ const clockMsMax = 2
 
 /** What takes up one of a user's rights: from its decision, until its hold ends or is released; for ever when it was purchased. */
 interface Use {
+  readonly index: string
   readonly fromMs: number
   readonly untilMs: number
 }
@@ -29,7 +30,7 @@ export function checkLimit(evidence: Evidence, lost: ReadonlySet<AnsweredRequest
   for (const terms of evidence.sales) {
     const uses = usesOnRecord(evidence, terms)
     for (const [user, ofUser] of uses) {
-      const most = Math.max(...ofUser.map(({ fromMs }) => usedAt(ofUser, fromMs)))
+      const most = Math.max(...ofUser.map(({ fromMs }) => usesAt(ofUser, fromMs).length))
       if (most > terms.userLimit)
         findings.add('limit_passed', `${user} had ${most} holds and purchases in sale ${terms.sale}`)
     }
@@ -43,10 +44,10 @@ function usesOnRecord({ attempts, purchases }: Evidence, { sale }: SaleTerms): M
     attempts.filter(({ outcome }) => outcome === 'released').map(({ nonce, decidedAtMs }) => [nonce, decidedAtMs]),
   )
   const uses = new Map<string, Use[]>()
-  for (const { sale: of, outcome, user, nonce, decidedAtMs, expiresAtMs } of attempts) {
+  for (const { sale: of, index, outcome, user, nonce, decidedAtMs, expiresAtMs } of attempts) {
     if (of !== sale || outcome !== 'held' || user === null || expiresAtMs === null) continue
     const untilMs = nonce !== null && bought.has(nonce) ? Infinity : (released.get(nonce) ?? expiresAtMs)
-    addTo(uses, user, { fromMs: decidedAtMs, untilMs })
+    addTo(uses, user, { index, fromMs: decidedAtMs, untilMs })
   }
   return uses
 }
@@ -65,14 +66,14 @@ function withForgotten(
     }),
   )
   for (const request of history) {
-    const { sale, operation, answer, sentMs, sentAtMs } = request
+    const { sale, index, operation, answer, sentMs, sentAtMs } = request
     if (sale !== terms.sale || operation === 'release' || answer === 'refused') continue
     if (isAnswered(request) && !(lost.has(request) && request.answer.verdict === 'accepted')) continue
     const lostMs = lostLaterMs(request, evidence, terms)
     const user = operation === 'checkout' ? request.user : holders.get(request.nonce)
     if (lostMs === undefined || user === undefined) continue
     const untilMs = sentAtMs + lostMs - sentMs
-    if (!isOnRecord(attempts, request, { user, untilMs })) addTo(all, user, { fromMs: sentAtMs, untilMs })
+    if (!isOnRecord(attempts, request, { user, untilMs })) addTo(all, user, { index, fromMs: sentAtMs, untilMs })
   }
   return all
 }
@@ -117,7 +118,7 @@ function checkRefusals(
 function mostUsed(uses: readonly Use[], { sentAtMs }: AnsweredRequest, { decidedAtMs }: AttemptRow): number {
   const beginMs = sentAtMs - clockMsMax
   const begins = uses.map(({ fromMs }) => fromMs).filter((fromMs) => fromMs >= beginMs && fromMs <= decidedAtMs)
-  return Math.max(...[beginMs, ...begins].map((atMs) => usedAt(uses, atMs)))
+  return Math.max(...[beginMs, ...begins].map((atMs) => itemsAt(uses, atMs)))
 }
 
 function isDuringLoss({ sentMs, answer }: AnsweredRequest, losses: Evidence['losses'], shards: number): boolean {
@@ -126,8 +127,13 @@ function isDuringLoss({ sentMs, answer }: AnsweredRequest, losses: Evidence['los
   })
 }
 
-function usedAt(uses: readonly Use[], atMs: number): number {
-  return uses.filter(({ fromMs, untilMs }) => fromMs <= atMs && atMs < untilMs).length
+function usesAt(uses: readonly Use[], atMs: number): readonly Use[] {
+  return uses.filter(({ fromMs, untilMs }) => fromMs <= atMs && atMs < untilMs)
+}
+
+/** A checkout that was repeated, and a purchase beside its own hold, take up one right. */
+function itemsAt(uses: readonly Use[], atMs: number): number {
+  return new Set(usesAt(uses, atMs).map(({ index }) => index)).size
 }
 
 function addTo(uses: Map<string, Use[]>, user: string, use: Use): void {
