@@ -7,7 +7,7 @@ import { dirname, join, relative } from 'node:path'
 
 import { build } from 'esbuild'
 
-/** Below the root, without their ending. Each has a process or a thread to itself: no module exists twice in one. */
+/** Below the root, without their ending. Each has a process or a thread to itself: no module with a state exists twice in one. */
 const programs = [
   'server/primary/main',
   'server/worker/main',

@@ -14,15 +14,17 @@ export async function verifyArchives(
   const manifests = names.filter((name) => name.endsWith(manifestEnding))
   let damaged = 0
   const listed = new Set<string>()
+  const unread: string[] = []
   for (const name of manifests) {
     const stem = name.slice(0, -manifestEnding.length)
     const { rows, damage, files } = await verifyOne(folder, name, stem)
-    for (const file of files) listed.add(file)
+    for (const file of files ?? []) listed.add(file)
+    if (files === undefined) unread.push(`${stem}.`)
     if (damage !== undefined) damaged += 1
     tell(damage === undefined ? `${stem}: ${rows} rows, as its manifest says` : `${stem}: DAMAGED: ${damage}`)
   }
   for (const name of names.filter((each) => each.endsWith('.copy.gz'))) {
-    if (listed.has(name)) continue
+    if (listed.has(name) || unread.some((start) => name.startsWith(start))) continue
     damaged += 1
     tell(`${name}: DAMAGED: there is no manifest for it`)
   }
@@ -32,8 +34,8 @@ export async function verifyArchives(
 interface Verified {
   readonly rows: number
   readonly damage: string | undefined
-  /** Those that its manifest names. */
-  readonly files: readonly string[]
+  /** Those that its manifest names; undefined: it can't be read. */
+  readonly files: readonly string[] | undefined
 }
 
 async function verifyOne(folder: string, name: string, stem: string): Promise<Verified> {
@@ -46,6 +48,6 @@ async function verifyOne(folder: string, name: string, stem: string): Promise<Ve
     return { rows, damage: await damageOf(manifest, folder), files }
   } catch (error) {
     if (!(error instanceof ArchiveProblem)) throw error
-    return { rows: 0, damage: error.message, files: [] }
+    return { rows: 0, damage: error.message, files: undefined }
   }
 }

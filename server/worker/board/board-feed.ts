@@ -150,6 +150,8 @@ export class BoardFeed {
     }
     this.#isRunning = false
     this.#shown = undefined
+    // Whoever asked during the last pause.
+    this.#options.onLooked()
   }
 
   get #isWatched(): boolean {

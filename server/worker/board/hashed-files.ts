@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { extname } from 'node:path'
 
+/** Characters, of 6 bits each: two contents of one file will not have the same. */
 const hashLength = 10
 const hashedForm = new RegExp(`\\.[\\w-]{${hashLength}}(\\.\\w+)$`)
 /** How one file names another: in quotes or a url(), below /board/ or beside it. */

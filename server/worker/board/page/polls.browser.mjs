@@ -1,12 +1,17 @@
 // The sale by plain requests, for pages whose WebSocket something on the way blocks.
 
+/** As much behind as a glance forgives, and a tenth of what a worker answers if some hundred pages have to poll. */
 const pauseMs = 2_500
+/** A server in trouble hears of a page twice a minute; its reader sees a sale that is back within one. */
 const pauseMsMax = 40_000
+/** An answer comes out of the worker's memory: after this the connection is dead. */
 const patienceMs = 10_000
 
 export class Polls {
   #take
   #isRunning = false
+  /** Counts the starts: an answer to a question of an earlier one is nobody's. */
+  #round = 0
   #pauseMs = pauseMs
   #timer
 
@@ -18,6 +23,7 @@ export class Polls {
   start() {
     if (this.#isRunning) return
     this.#isRunning = true
+    this.#round += 1
     this.#pauseMs = pauseMs
     void this.#ask()
   }
@@ -29,6 +35,7 @@ export class Polls {
 
   /** After a refusal it waits twice as long as before, and as long as it was told to; never as long as all others do. */
   async #ask() {
+    const round = this.#round
     let toldMs = 0
     let state
     try {
@@ -38,9 +45,10 @@ export class Polls {
     } catch {
       // No answer: asked again, later.
     }
-    if (!this.#isRunning) return
+    if (!this.#isRunning || round !== this.#round) return
     this.#pauseMs = state === undefined ? Math.min(this.#pauseMs * 2, pauseMsMax) : pauseMs
-    this.#timer = setTimeout(() => void this.#ask(), Math.max(this.#pauseMs, toldMs) * (0.75 + Math.random() / 2))
+    const waitMs = Math.max(this.#pauseMs, toldMs) + (Math.random() * this.#pauseMs) / 2
+    this.#timer = setTimeout(() => void this.#ask(), waitMs)
     if (state !== undefined) this.#take(state)
   }
 }

@@ -1,5 +1,6 @@
 // What has to be seen wherever the page is scrolled to, and is heard as well.
 
+/** Long enough to be read by who looked elsewhere, and it is in nobody's way. */
 const goodMs = 15_000
 
 export class Toast {
