@@ -158,8 +158,9 @@ test('archives can be looked at later, without a database, and each kind of dama
     [empty.status, empty.stderr],
     [5, 'hotcakes retire: there is no manifest of an archive in the folder\n'],
   )
-  const none = await runRetire({}, ['--verify', join(folder, 'none')])
-  assert.equal(none.status, 1)
+  const nowhere = join(folder, 'none')
+  const none = await runRetire({}, ['--verify', nowhere])
+  assert.deepEqual([none.status, none.stderr], [5, `hotcakes retire: there is no folder ${nowhere}\n`])
 })
 
 test('without an archive the rows are dropped only when that is said', async (t) => {

@@ -31,7 +31,7 @@ export const retireCommand = {
     2: 'wrong arguments',
     3: 'not done: the log, or a sale that is not over or that Redis still lists, needs one of these days',
     4: 'a day is left as it is, because its rows are not what was decided: npm run audit says more',
-    5: 'an archive is damaged, or another one is in its place',
+    5: 'an archive is damaged, another one is in its place, or its folder is not there',
   },
 } satisfies Command<Options>
 

@@ -5,12 +5,17 @@ import { damageOf } from './archive.ts'
 import { manifestEnding, parseManifest, stemOf } from './manifest.ts'
 import { ArchiveProblem } from './refusals.ts'
 
-/** Reads every archive of the folder, and tells what came of each. Needs nothing but the files. */
+/** Reads every archive of the folder, and tells what came of each. Needs nothing but the files. @throws ArchiveProblem */
 export async function verifyArchives(
   folder: string,
   tell: (text: string) => void,
 ): Promise<{ readonly archives: number; readonly damaged: number }> {
-  const names = (await readdir(folder)).toSorted()
+  const found = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    throw error.code === 'ENOENT' || error.code === 'ENOTDIR'
+      ? new ArchiveProblem(`there is no folder ${folder}`)
+      : error
+  })
+  const names = found.toSorted()
   const manifests = names.filter((name) => name.endsWith(manifestEnding))
   let damaged = 0
   const listed = new Set<string>()
