@@ -140,6 +140,19 @@ test('where WebSockets are blocked the page says so, asks instead, and sells; li
   await eventually(async () => (await board.count('held')) === held + 2)
 })
 
+const withoutSockets = {
+  'has no WebSockets': 'delete globalThis.WebSocket',
+  'forbids them': 'globalThis.WebSocket = class { constructor() { throw new Error("forbidden") } }',
+  'opens some that bring nothing': 'globalThis.WebSocket = class extends EventTarget { readyState = 1; close() {} }',
+}
+for (const [what, before] of Object.entries(withoutSockets)) {
+  test(`a browser that ${what} asks instead`, async (t) => {
+    const board = await BoardPage.open(t, { browser, baseUrl: small.baseUrl, link: 'polling', before })
+    await board.page.locator('#blocked').waitFor()
+    assert.ok((await board.count('available')) > 0)
+  })
+}
+
 for (const [width, height] of [
   [740, 360],
   [1_200, 420],

@@ -21,11 +21,19 @@ export class BoardPage {
 
   static async open(
     scope: Scope,
-    options: { browser: Browser; baseUrl: string; look?: BrowserContextOptions; link?: 'live' | 'polling' },
+    options: {
+      browser: Browser
+      baseUrl: string
+      look?: BrowserContextOptions
+      link?: 'live' | 'polling'
+      /** Runs in the page before its own scripts. */
+      before?: string
+    },
   ): Promise<BoardPage> {
     const context = await options.browser.newContext({ reducedMotion: 'reduce', ...options.look })
     context.setDefaultTimeout(waitMsMax)
     scope.after(() => context.close())
+    if (options.before !== undefined) await context.addInitScript(options.before)
     const board = new BoardPage(await context.newPage())
     await board.page.goto(options.baseUrl)
     await board.linked(options.link ?? 'live')

@@ -7,6 +7,8 @@ const staleMs = 3_000 // the server says something every second
 const polledStaleMs = 12_000 // a poll and a half, and what it may take
 const missesMax = 2 // connections in a row that brought nothing: then something on the way blocks them
 const deadMs = 10_000 // an open connection that brings nothing for so long is given up
+const firstMs = 3_000 // whoever has nothing to show yet asks in the other way as well after so long
+const openState = 1 // WebSocket.OPEN, also where there are no WebSockets
 const driftMs = 2 // a message
 const missingState = stateNames.indexOf('missing')
 const retryMsMin = 400
@@ -71,7 +73,13 @@ export class Feed extends EventTarget {
 
   #connect() {
     clearTimeout(this.#retry)
-    const socket = new WebSocket(`${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/board/feed`)
+    let socket
+    try {
+      socket = new WebSocket(`${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/board/feed`)
+    } catch {
+      this.#lost() // the browser has none, or somebody has forbidden it
+      return
+    }
     socket.binaryType = 'arraybuffer'
     socket.addEventListener('message', ({ data }) => socket === this.#socket && this.#take(data))
     socket.addEventListener('close', () => socket === this.#socket && this.#lost())
@@ -87,7 +95,7 @@ export class Feed extends EventTarget {
   }
 
   #again(ms) {
-    if (this.#socket?.readyState <= WebSocket.OPEN && ms === 0 && this.link === 'live') return
+    if (this.#socket?.readyState <= openState && ms === 0 && this.link === 'live') return
     clearTimeout(this.#retry)
     this.#retry = setTimeout(() => {
       const old = this.#socket
@@ -101,7 +109,8 @@ export class Feed extends EventTarget {
     const nowMs = performance.now()
     const patienceMs = { live: staleMs, polling: polledStaleMs }[this.link] ?? Number.POSITIVE_INFINITY
     if (nowMs - this.#heardMs > patienceMs) this.#set('stale')
-    if (nowMs - this.#socketHeardMs > deadMs && this.#socket?.readyState <= WebSocket.OPEN) {
+    if (this.terms === undefined && nowMs - this.#heardMs > firstMs) this.#polls.start()
+    if (nowMs - this.#socketHeardMs > deadMs && this.#socket?.readyState <= openState) {
       this.#socketHeardMs = nowMs
       this.#miss()
       this.#again(this.link === 'polling' ? this.#retryMs : 0)

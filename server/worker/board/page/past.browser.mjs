@@ -103,10 +103,13 @@ function showStory(sale) {
   set('title', `Sale ${sale.id}`)
   set(
     'when',
-    `${formatDay(opensAtMs)}, open for ${formatSpan(closesAtMs - opensAtMs)}${sale.state === 'open' ? ' and still open' : ''}`,
+    sale.state === 'open'
+      ? `${formatDay(opensAtMs)}, open until ${formatDay(closesAtMs)}`
+      : `${formatDay(opensAtMs)}, open for ${formatSpan(closesAtMs - opensAtMs)}`,
   )
   byId('bar-sold').style.width = `${(sale.purchases / sale.items) * 100}%`
-  const sold = `${formatNumber(sale.purchases)} of ${formatNumber(sale.items)} items were sold`
+  const soFar = sale.state === 'open' && soldOutMs === undefined ? ' so far' : ''
+  const sold = `${formatNumber(sale.purchases)} of ${formatNumber(sale.items)} items were sold${soFar}`
   set('summary', soldOutMs === undefined ? `${sold}.` : `${sold}: sold out ${formatSpan(soldOutMs)} after it opened.`)
   show('story')
 }
