@@ -22,7 +22,11 @@ export function greet(options: GreetingOptions): void {
   const docs = `${api}/docs`
   const metrics = `${localUrl(app.metricsHost, app.metricsPort)}/metrics`
   const firstItem = sale && formatItemId(sale.sale, 1)
-  const tryIt = firstItem && `curl -X POST '${api}/checkout?user_id=me&id=${firstItem}'`
+  const [token, user] =
+    config.buyers.mode === 'signed'
+      ? ['-H "Authorization: Bearer $(npm run -s token -- --user me)" ', '']
+      : ['', 'user_id=me&']
+  const tryIt = firstItem && `curl -X POST ${token}'${api}/checkout?${user}id=${firstItem}'`
   const closesAt = sale && new Date(sale.closesAtMs).toISOString()
   if (!process.stdout.isTTY) {
     log.info(

@@ -40,7 +40,7 @@ const catalogue = {
   code_expired: {
     status: 410,
     title: 'The hold of the code has expired',
-    detail: 'The hold of this code has expired. Check the item out again.',
+    detail: 'The hold of this code has expired, or was given back. Check the item out again.',
   },
   unauthorized: {
     status: 401,

@@ -59,15 +59,16 @@ This server asks who the buyer is: checkout, purchase and what a buyer has purch
 
 function introduction({ itemId, baseUrl, isSigned }: { itemId: string; baseUrl: string; isSigned: boolean }): string {
   const header = isSigned ? ` -H "Authorization: Bearer $TOKEN"` : ''
+  const user = isSigned ? '' : 'user_id=me&'
   return `Every hour a sale opens. A **checkout** holds an item for a short time and answers a code; with the code the item is
 **purchased**. Parameters go into the query string, and no request has a body.
 
 \`\`\`sh
-code=$(curl -s -X POST${header} '${baseUrl}/checkout?user_id=me&id=${itemId}' | sed 's/.*"code":"\\([^"]*\\)".*/\\1/')
+code=$(curl -s -X POST${header} '${baseUrl}/checkout?${user}id=${itemId}' | sed 's/.*"code":"\\([^"]*\\)".*/\\1/')
 curl -s -X POST${header} "${baseUrl}/purchase?code=$code"
 \`\`\`
 
-Errors are \`application/problem+json\` (RFC 9457) with a stable \`code\`. Both operations are idempotent, so a 503 may always be
+Errors are \`application/problem+json\` (RFC 9457) with a stable \`code\`. Checkout, purchase and release are idempotent, so a 503 may always be
 retried, after its \`Retry-After\`. Every resource also answers \`OPTIONS\`, and \`HEAD\` where it answers \`GET\`; another method is
 answered 405, another path 404 (\`route_unknown\`). Pages of other origins may read the answers, errors included, where the
 server's \`APP_ALLOWED_ORIGINS\` names them (CORS, without credentials).`
