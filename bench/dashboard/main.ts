@@ -1,5 +1,6 @@
 // npm run screenshots:dashboard: a picture of every panel, out of a sale that Prometheus watched.
 
+import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -10,7 +11,7 @@ import { launchBrowser } from '../harness/browser.ts'
 import { runProgram, startHotcakes } from '../harness/server-under-test.ts'
 import { Crowd } from '../screenshots/crowd.ts'
 import { type DashboardData, queryPanels } from './panels.ts'
-import { startPrometheus } from './prometheus.ts'
+import { type Prometheus, startPrometheus } from './prometheus.ts'
 
 const scrapeSeconds = 1
 /** Until the verdict of an audit is among the metrics, and scraped. */
@@ -36,15 +37,21 @@ const dashboardCommand = {
 } satisfies Command<Options>
 
 process.exitCode = await runCommand(dashboardCommand, process.argv.slice(2), async ({ out, seconds }) => {
+  if (spawnSync('prometheus', ['--version']).error !== undefined) {
+    process.stderr.write('there is no program prometheus in the PATH: apt-get install prometheus\n')
+    return 1
+  }
   await picture(await watchedSale(seconds), out)
   process.stdout.write(`${out}\n`)
+  return 0
 })
 
 /** What the dashboard shows of a sale of so many seconds that slows down and speeds up. */
 async function watchedSale(seconds: number): Promise<DashboardData> {
   const server = await startHotcakes(env)
-  const prometheus = await startPrometheus(new URL(server.metricsUrl).host, scrapeSeconds)
+  let prometheus: Prometheus | undefined
   try {
+    prometheus = await startPrometheus(new URL(server.metricsUrl).host, scrapeSeconds)
     const start = Math.floor(Date.now() / 1_000) + 2 * scrapeSeconds
     const crowd = await Crowd.at(server.url, { kept: 0 })
     const shares = [0.1, 0.35, 0.15, 0.4]
@@ -57,7 +64,7 @@ async function watchedSale(seconds: number): Promise<DashboardData> {
     const end = Math.floor(Date.now() / 1_000)
     return await queryPanels(prometheus, { start, end, step: scrapeSeconds, scrapeSeconds })
   } finally {
-    await prometheus.stop()
+    await prometheus?.stop()
     await server.stop()
   }
 }
