@@ -27,6 +27,8 @@ import type { Scope } from './helpers/scope.ts'
 import { servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
 import { keysFile, SigningKey, signedEnv } from './helpers/tokens.ts'
 
+// First: without Go, or Python, nothing is left running.
+const buyers = exampleBuyers({ after })
 const [redis, postgres] = await Promise.all([startRedis({ after }), startPostgres({ after })])
 const env = {
   ...servicesEnv({ redis: redis.connection, db: postgres.connection }),
@@ -37,7 +39,6 @@ const env = {
 }
 const cluster = await startCluster({ after }, { env })
 const sale = await currentSale(cluster)
-const buyers = exampleBuyers({ after })
 const storm = await importK6Script<typeof Storm>({ after }, 'examples/storm.ts', {
   HOTCAKES_SHOP: cluster.baseUrl,
 })
