@@ -5,7 +5,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 
-const css = readFileSync(new URL('page/board.css', import.meta.url), 'utf8')
+const css = readFileSync(new URL('page/theme.css', import.meta.url), 'utf8')
 const [light = '', dark = ''] = [...css.matchAll(/:root \{([^}]*)\}/g)].map(([, block]) => block)
 
 function colours(block: string): Record<string, string> {

@@ -51,23 +51,11 @@ test('of Markdown there is what the documents use, and nothing of a text becomes
   assert.equal(inlineMarkdown('[x](javascript:alert)'), 'x')
 })
 
-function coloursOf(rules: string): ReadonlyMap<string, string> {
-  return new Map([...rules.matchAll(/(--[\w-]+): ([^;]+);/g)].map(([, name = '', value = '']) => [name, value]))
-}
-
-/** Of the light scheme and of the dark one. */
-function schemesOf(path: string) {
-  const [light = '', dark = ''] = [...readFileSync(path, 'utf8').matchAll(/:root \{([^}]*)\}/g)].map(
-    ([, rules]) => rules,
-  )
-  return [coloursOf(light), coloursOf(dark)] as const
-}
-
-test("the reference has the board's palette", () => {
-  const board = schemesOf('server/worker/board/page/board.css')
-  const docs = schemesOf('server/worker/reference/page/docs.css')
-  for (const [place, scheme] of docs.entries()) {
-    assert.ok(scheme.size > 8)
-    for (const [name, value] of scheme) assert.equal(value, board[place]?.get(name), name)
-  }
+test("the reference has no colours and no fonts of its own: they are the board's", () => {
+  const css = readFileSync('server/worker/reference/page/docs.css', 'utf8')
+  assert.doesNotMatch(css, /#[0-9a-f]{3,8}\b|@font-face|^\s*--/im)
+  const theme = readFileSync('server/worker/board/page/theme.css', 'utf8')
+  const used = new Set([...css.matchAll(/var\((--[\w-]+)\)/g)].map(([, name = '']) => name))
+  assert.ok(used.size > 8)
+  for (const name of used) assert.match(theme, new RegExp(`${name}: `), name)
 })

@@ -13,6 +13,7 @@ import { referencePage } from './reference-page.ts'
 const files = [
   { name: 'docs.css', folder: 'page/', mediaType: 'text/css; charset=utf-8' },
   { name: 'try.browser.mjs', path: 'try.mjs', folder: 'page/', mediaType: 'text/javascript; charset=utf-8' },
+  { name: 'theme.css', folder: '../board/page/', mediaType: 'text/css; charset=utf-8' },
   { name: 'figtree.woff2', folder: '../board/page/', mediaType: 'font/woff2' },
   { name: 'fraunces.woff2', folder: '../board/page/', mediaType: 'font/woff2' },
 ] as const

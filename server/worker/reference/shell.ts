@@ -18,6 +18,7 @@ export function pageOf(options: {
 <meta name="color-scheme" content="light dark">
 <title>${escaped(title)}</title>
 <link rel="icon" href="data:,">
+<link rel="stylesheet" href="/docs/theme.css">
 <link rel="stylesheet" href="/docs/docs.css">${script}
 </head>
 <body>
