@@ -1,4 +1,4 @@
-import { problemUrn } from '../problem-type.ts'
+import { problemMembers } from '../problem-members.ts'
 
 /**
  * The catalogue of problems (RFC 9457) that GET /purchases answers on the operators' port; those that the API has too have
@@ -53,12 +53,5 @@ export interface Problem {
 
 /** @param detail instead of the catalogue's */
 export function purchasesProblem(code: PurchasesProblemCode, detail?: string): Problem {
-  const facts = catalogue[code]
-  return {
-    type: problemUrn(code),
-    title: facts.title,
-    status: facts.status,
-    code,
-    detail: detail ?? facts.detail,
-  }
+  return problemMembers(code, catalogue[code], detail)
 }

@@ -1,6 +1,6 @@
 import { userIdForm } from '../../../core/ids.ts'
 import type { Outcome } from '../../../core/outcomes.ts'
-import { problemUrn } from '../../../core/problem-type.ts'
+import { problemMembers } from '../../../core/problem-members.ts'
 import { type Reply, replyHead } from './replies.ts'
 
 /**
@@ -194,15 +194,7 @@ const phrases = {
 
 /** The members of a problem, in the order in which they are sent. @param detail instead of the catalogue's */
 export function problemBody(code: ProblemCode, detail?: string) {
-  const facts = catalogue[code]
-  return {
-    type: problemUrn(code),
-    title: facts.title,
-    status: facts.status,
-    code,
-    detail: detail ?? facts.detail,
-    doc_url: problemDocUrl(code),
-  }
+  return { ...problemMembers(code, catalogue[code], detail), doc_url: problemDocUrl(code) }
 }
 
 /** A whole reply with the problem of that code. @param options.detail instead of the catalogue's */
