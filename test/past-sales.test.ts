@@ -71,7 +71,7 @@ test('the page has the curve, the numbers, and what the audit said; the list lea
   })
   page.on('pageerror', (error) => complaints.push(String(error)))
   await page.goto(`${baseUrl}/past-sales/${sale}`)
-  await page.getByText('6 of 8 items were sold.').waitFor()
+  await page.getByText('6 of 8 items were sold so far.').waitFor()
   await page.getByText('Not audited yet').waitFor()
   await page.locator('#curve[aria-label^="6 of 8 sold within"]').waitFor()
   assert.match((await page.locator('#numbers').textContent()) ?? '', /Attempts12.*Holds6.*Purchases6/)
