@@ -1540,7 +1540,7 @@ export interface operations {
         after?: components["schemas"]["ItemId"];
         /** @description How many a page may have. */
         limit?: number;
-        /** @description Milliseconds that the answer may wait until the record has all that was decided when the request came, or the `decision`. Not reached in time: 503 `record_behind`. */
+        /** @description Milliseconds that the answer may wait until the record has all that was decided when the request came, or the `decision`. Not reached in time, or a place that the log has not come to: 503 `record_behind`. */
         wait?: number;
         /** @description What `Hotcakes-Decision` said of an attempt: the record has to have come that far. Without `wait` it is not waited for. */
         decision?: string;
@@ -1655,7 +1655,7 @@ export interface operations {
   purchaseByCode: {
     parameters: {
       query?: {
-        /** @description Milliseconds that the answer may wait until the record has all that was decided when the request came, or the `decision`. Not reached in time: 503 `record_behind`. */
+        /** @description Milliseconds that the answer may wait until the record has all that was decided when the request came, or the `decision`. Not reached in time, or a place that the log has not come to: 503 `record_behind`. */
         wait?: number;
         /** @description What `Hotcakes-Decision` said of an attempt: the record has to have come that far. Without `wait` it is not waited for. */
         decision?: string;

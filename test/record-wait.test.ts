@@ -12,7 +12,7 @@ import { RecordWait, type WantedRecord } from '../server/worker/reading/record-w
 import { eventually } from './helpers/eventually.ts'
 
 function setUp() {
-  const state = { nowMs: 0, ends: ['1-5', '1-7'], reached: ['1-4', '1-7'], looks: 0, logLooks: 0, hangs: false }
+  const state = { nowMs: 0, ends: ['1-5', '1-8'], reached: ['1-4', '1-7'], looks: 0, logLooks: 0, hangs: false }
   const faults: string[] = []
   let fault: { at: 'logs' | 'record'; fault: Fault } | undefined
   const shards = [0, 1].map((number) => ({
@@ -70,7 +70,7 @@ test('a reader waits for where the logs ended when it came, of every shard', asy
   assert.equal(state.logLooks, 2)
 })
 
-test('a reader that names a decision waits for that alone, and Redis is not asked', async () => {
+test('a reader that names a decision waits for that alone, and Redis is asked once whether its log has that', async () => {
   const { state, said, ask, looked } = setUp()
   ask('ann', 'decision=1-4-17')
   ask('bob', 'decision=1:1-8-0&wait=1000')
@@ -79,7 +79,17 @@ test('a reader that names a decision waits for that alone, and Redis is not aske
   assert.deepEqual(said, ['ann reads at 4,7'])
   state.reached = ['1-4', '2-0'] // a later epoch has passed it
   await eventually(() => said.length === 2)
-  assert.deepEqual([said[1], state.logLooks], ['bob reads at 4,0', 0])
+  assert.equal(said[1], 'bob reads at 4,0')
+  assert.equal(state.logLooks, 2, 'once a shard, and not for ann')
+})
+
+test('a decision that the log has not come to is not waited for', async () => {
+  const { said, ask, wait } = setUp()
+  for (let n = 0; n < recordWaitersMax; n++) ask('mallory', `decision=1-6-${n}&wait=5000`)
+  ask('ann', 'wait=5000')
+  await eventually(() => wait.requests === 0)
+  const behind = said.filter((line) => line === 'mallory record_behind')
+  assert.deepEqual([said[0], behind.length, said.length], ['ann overloaded', recordWaitersMax, recordWaitersMax + 1])
 })
 
 test('at the end of its wait a reader is told that the record is behind, and without one at once', async () => {

@@ -30,6 +30,8 @@ interface Waiting {
   readonly dueMs: number
   /** undefined: where the logs end is yet to be asked. */
   places: readonly Place[] | undefined
+  /** Of a place that was named. doubted: the record doesn't have it, so the log is asked whether it has; then it is taken for known. */
+  named: 'new' | 'doubted' | 'known' | undefined
   readonly read: (reached: ReachedPositions) => void
 }
 
@@ -52,7 +54,7 @@ const decisionPattern = /^(?:([1-9]\d{0,4}):)?([1-9]\d{0,14})-([1-9]\d{0,14})-(?
  * a look at the logs. So what they cost depends on the pause between looks, and not on how many they are.
  *
  *     until() ──► waiting ──record has it──► read
- *                    ├──wait is over, or endWaits()──► 503 record_behind
+ *                    ├──wait is over, endWaits(), or the log has no such place──► 503 record_behind
  *                    └──Redis or Postgres says no──► 503 unavailable, records_unavailable
  */
 export class RecordWait {
@@ -88,8 +90,8 @@ export class RecordWait {
       exchange.shed('overloaded')
       return
     }
-    const places = decision === undefined ? undefined : [decision]
-    this.#waiting.push({ exchange, dueMs: this.#now() + waitMs, places, read })
+    const [places, named] = decision === undefined ? [undefined, undefined] : ([[decision], 'new'] as const)
+    this.#waiting.push({ exchange, dueMs: this.#now() + waitMs, places, named, read })
     void (places === undefined ? this.#findEnds() : this.#look())
   }
 
@@ -109,8 +111,8 @@ export class RecordWait {
     return this.#waiting.filter(({ places }) => places !== undefined)
   }
 
-  get #unplaced(): readonly Waiting[] {
-    return this.#waiting.filter(({ places }) => places === undefined)
+  get #unasked(): readonly Waiting[] {
+    return this.#waiting.filter(({ places, named }) => places === undefined || named === 'doubted')
   }
 
   /** Looks at the record again and again. Rejects with what is no Fault: a bug, which ends the process. */
@@ -126,16 +128,16 @@ export class RecordWait {
   }
 
   /**
-   * Where the logs end, for those that came since the last question. Beside the looks at the record: a Redis that hangs keeps nobody
+   * Where the logs end, for those that came since the last question, or that named what the record doesn't have. Beside the looks at the record: a Redis that hangs keeps nobody
    * waiting who doesn't need it. The record is looked at after it, and is then as new or newer.
    */
   async #findEnds(): Promise<void> {
     if (this.#isAsking) return
     this.#isAsking = true
-    while (this.#unplaced.length > 0) {
+    while (this.#unasked.length > 0) {
       await this.#pauseSince(this.#askedMs)
       this.#askedMs = this.#now()
-      await this.#place(this.#unplaced)
+      await this.#place(this.#unasked)
       void this.#look()
     }
     this.#isAsking = false
@@ -148,14 +150,20 @@ export class RecordWait {
   }
 
   async #place(waiting: readonly Waiting[]): Promise<void> {
+    const unplaced = waiting.filter(({ places }) => places === undefined)
+    const doubted = waiting.filter(({ named }) => named === 'doubted')
+    for (const each of doubted) each.named = 'known'
     try {
       const { shards } = this.#options
-      const places = await Promise.all(
-        shards.map(async ({ number, store }) => ({ shard: number, position: (await store.logState()).last })),
-      )
-      for (const each of waiting) each.places = places
+      const ends = await Promise.all(shards.map(async ({ store }) => (await store.logState()).last))
+      const places = ends.map((position, at) => ({ shard: shards[at]?.number as number, position }))
+      for (const each of unplaced) each.places = places
+      // Made up, or of a Redis that has lost it: nobody takes up room for as long as he likes with a place that may never come.
+      for (const each of doubted) {
+        if (!hasAll(ends, each) && this.#remove(each)) each.exchange.reply(retryLater('record_behind'))
+      }
     } catch (error) {
-      this.#refuse(waiting, error)
+      this.#refuse(unplaced, error)
     }
   }
 
@@ -169,12 +177,14 @@ export class RecordWait {
     }
     const nowMs = this.#ending.signal.aborted ? Number.POSITIVE_INFINITY : this.#now()
     for (const each of waiting) {
-      const isReached = each.places?.every((place) => hasReached(reached, place)) === true
+      const isReached = hasAll(reached, each)
       if (isReached || each.dueMs <= nowMs || each.exchange.isGone) this.#remove(each)
       if (each.exchange.isGone) continue
       if (isReached) each.read(reached)
       else if (each.dueMs <= nowMs) each.exchange.reply(retryLater('record_behind'))
+      else if (each.named === 'new') each.named = 'doubted'
     }
+    if (this.#unasked.length > 0) void this.#findEnds()
   }
 
   #refuse(waiting: readonly Waiting[], error: unknown): void {
@@ -186,9 +196,16 @@ export class RecordWait {
     }
   }
 
-  #remove(waiting: Waiting): void {
+  /** @returns whether it waited */
+  #remove(waiting: Waiting): boolean {
+    const before = this.#waiting.length
     this.#waiting = this.#waiting.filter((each) => each !== waiting)
+    return this.#waiting.length < before
   }
+}
+
+function hasAll(reached: ReachedPositions, { places }: Waiting): boolean {
+  return places?.every((place) => hasReached(reached, place)) === true
 }
 
 function hasReached(reached: ReachedPositions, { shard, position }: Place): boolean {

@@ -23,7 +23,7 @@ const readYourWrites = [
     'wait',
     { type: 'integer', minimum: 0, maximum: recordWaitMsMax, default: 0 },
     'Milliseconds that the answer may wait until the record has all that was decided when the request came, or the `decision`. ' +
-      'Not reached in time: 503 `record_behind`.',
+      'Not reached in time, or a place that the log has not come to: 503 `record_behind`.',
   ),
   queryParameter(
     'decision',
