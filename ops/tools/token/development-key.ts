@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { exportJWK, generateKeyPair, importJWK, type JWK } from 'jose'
@@ -24,7 +24,7 @@ export async function developmentKey(dataDir: string): Promise<DevelopmentKey> {
     mkdirSync(folder, { recursive: true, mode: 0o700 })
     const jwk = readKey(privateFile) ?? (await makeKey(privateFile))
     const { d: _private, ...publicHalf } = jwk
-    writeFileSync(keysFile, `${JSON.stringify({ keys: [publicHalf] }, undefined, 2)}\n`)
+    publish(keysFile, publicHalf)
     return { kid: jwk.kid ?? '', signer: await importJWK(jwk, developmentAlgorithm), keysFile }
   } catch (error) {
     if (error instanceof Fault) throw error
@@ -55,17 +55,28 @@ function parsed(text: string): JWK | undefined {
   }
 }
 
-/** wx: of two first runs at a time one makes it, and the other takes that. */
+/** Of two first runs at a time one makes it, and the other takes that: a link is there whole, or another one is. */
 async function makeKey(path: string): Promise<JWK> {
   const { privateKey } = await generateKeyPair(developmentAlgorithm, { extractable: true })
   const kid = `development-${new Date().toISOString().slice(0, 10)}`
   const jwk = { ...(await exportJWK(privateKey)), kid, alg: developmentAlgorithm, use: 'sig' }
+  const draft = `${path}.${process.pid}`
+  writeFileSync(draft, `${JSON.stringify(jwk)}\n`, { mode: 0o600 })
   try {
-    writeFileSync(path, `${JSON.stringify(jwk)}\n`, { mode: 0o600, flag: 'wx' })
+    linkSync(draft, path)
     return jwk
   } catch (error) {
     const made = (error as NodeJS.ErrnoException).code === 'EEXIST' ? readKey(path) : undefined
     if (made === undefined) throw error
     return made
+  } finally {
+    rmSync(draft)
   }
+}
+
+/** A server may be reading it. */
+function publish(path: string, jwk: JWK): void {
+  const draft = `${path}.${process.pid}`
+  writeFileSync(draft, `${JSON.stringify({ keys: [jwk] }, undefined, 2)}\n`)
+  renameSync(draft, path)
 }
