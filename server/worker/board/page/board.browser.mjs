@@ -78,7 +78,12 @@ function showMoment() {
   else showTaken()
   showClocks()
   panel.render()
-  waiting.look({ states: feed.states, isMine: (place) => isMine(itemId(place)), isBusy: panel.isHolding })
+  lookWaiting()
+}
+
+function lookWaiting() {
+  const { isAsking, isHolding } = panel
+  waiting.look({ states: feed.states, isMine: (place) => isMine(itemId(place)), isAsking, isBusy: isHolding })
 }
 
 /** Nothing is available, and what is held may be free again. */
@@ -184,7 +189,10 @@ waiting.addEventListener('lost', ({ detail }) => {
   if (panel.picked === itemId(detail)) panel.clear()
   toast.tell(`Somebody was quicker with item ${formatNumber(detail + 1)}. The next one that is free is yours to try.`)
 })
-panel.addEventListener('deal', () => grid.redraw())
+panel.addEventListener('deal', () => {
+  grid.redraw()
+  lookWaiting()
+})
 panel.addEventListener('revisit', ({ detail: { id, index } }) => {
   if (id === itemId(index - 1)) pick(index - 1)
   else panel.pick(id, index)

@@ -58,6 +58,11 @@ export class Panel extends EventTarget {
     return this.#element.dataset.deal === 'held'
   }
 
+  /** Whether an answer is waited for: until it is there, the feed may tell of a hold that is this buyer's own. */
+  get isAsking() {
+    return this.#isBusy
+  }
+
   /** `index`: its number in the sale, from 1 */
   pick(id, index) {
     this.#id = id

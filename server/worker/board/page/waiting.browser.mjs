@@ -23,8 +23,12 @@ export class Waiting extends EventTarget {
     document.title = title
   }
 
-  /** @param {{ states: Uint8Array, isMine: (place: number) => boolean, isBusy: boolean }} now `isBusy`: a hold of theirs is shown */
-  look({ states, isMine, isBusy }) {
+  /**
+   * @param {{ states: Uint8Array, isMine: (place: number) => boolean, isAsking: boolean, isBusy: boolean }} now
+   *   `isAsking`: what is theirs isn't known before an answer; `isBusy`: a hold of theirs is shown
+   */
+  look({ states, isMine, isAsking, isBusy }) {
+    if (isAsking) return
     if (this.#found >= 0 && states[this.#found] !== 0) this.#lose(isMine(this.#found))
     if (!this.#isOn || isBusy) return
     const free = []
