@@ -102,6 +102,26 @@ test('a sell-out on a fresh server: sold to the last item, every answer on recor
     assert.equal(json.includes(secret), false, secret)
 })
 
+test('a reload and the death of a persister in the middle lose nothing, and are in the report', async (t) => {
+  const shape = ['--rate', '100', '--seconds', '6', '--connections', '8', '--warmup', '0', '--hold', '600']
+  const bench = startBench(t, [
+    'soak',
+    ...shape,
+    '--kill-persister-at',
+    '0.2',
+    '--env',
+    `APP_DEADLINE_MS=${deadlineMs}`,
+  ])
+  assert.equal(await bench.ended(), 0, bench.text())
+  const run = onlyRun(bench.report())
+  assert.deepEqual(
+    run.disturbances?.map(({ what, second, succeeded }) => `${what} ${second.toFixed(1)} ${succeeded}`),
+    ['persister killed 1.2 true', 'reload 2.0 true'],
+  )
+  assert.match(bench.text(), /note: {5}reload after 2 s/)
+  assert.equal(run.audit?.verdict, 'passed')
+})
+
 test('a running server, at a fixed rate, and ended by Ctrl+C', async (t) => {
   const cluster = await startCluster(t, { env: { APP_ITEM_NUMBER: '100000' } })
   const running = ['--url', cluster.baseUrl, '--connections', '8', '--warmup', '0']

@@ -22,21 +22,28 @@ export function cpuSecondsBelow(rootPid: number, labelOf: LabelOf): Map<string, 
   return seconds
 }
 
-export interface MemoryUse {
-  readonly processes: number
-  /** Sum of each one's largest resident set so far; pages that processes share are counted in each. */
+/** What a process holds at this moment, and what it has used so far. */
+export interface ProcessUse {
+  readonly pid: number
+  readonly label: string
+  readonly cpuSeconds: number
+  readonly residentBytes: number
+  /** The largest resident set so far. */
   readonly peakBytes: number
+  /** 0: they are another user's, and not to be seen. */
+  readonly descriptors: number
 }
 
-/** Peak memory of a process and all its descendants, by label. Those that have ended are left out. Linux only. */
-export function peakMemoryBelow(rootPid: number, labelOf: LabelOf): Map<string, MemoryUse> {
-  const uses = new Map<string, MemoryUse>()
-  for (const { pid, name } of familyOf(rootPid)) {
-    const label = labelOf(commandLineOf(pid), name)
-    const { processes, peakBytes } = uses.get(label) ?? { processes: 0, peakBytes: 0 }
-    uses.set(label, { processes: processes + 1, peakBytes: peakBytes + memoryOf(pid, 'VmHWM') })
-  }
-  return uses
+/** Of a process and all its descendants. Those that have ended are left out. Linux only. */
+export function usesBelow(rootPid: number, labelOf: LabelOf): ProcessUse[] {
+  return familyOf(rootPid).map(({ pid, name, cpuSeconds }) => ({
+    pid,
+    label: labelOf(commandLineOf(pid), name),
+    cpuSeconds,
+    residentBytes: memoryOf(pid, 'VmRSS'),
+    peakBytes: memoryOf(pid, 'VmHWM'),
+    descriptors: descriptorsOf(pid),
+  }))
 }
 
 /** Resident memory of a process and all its descendants at this moment, by label, in bytes. Linux only. */
@@ -134,6 +141,15 @@ function commandLineOf(pid: number): string {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')
   } catch {
     return ''
+  }
+}
+
+function descriptorsOf(pid: number): number {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).length
+  } catch {
+    // It ended between the listing and the reading, or is another user's.
+    return 0
   }
 }
 

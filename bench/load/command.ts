@@ -102,6 +102,8 @@ export type LoadValues = Values<typeof loadCommand.options>
 /** @throws UsageError */
 export function requestOf(values: LoadValues, names: readonly string[]): Request {
   if (names.length === 0) throw new UsageError('name at least one scenario; npm run bench:load -- --list shows them')
+  if (values.url !== undefined && ((values.reloadAt ?? 0) > 0 || (values.persisterKillAt ?? 0) > 0))
+    throw new UsageError('--reload-at and --kill-persister-at are for a fresh server: they exclude --url')
   const override = overrides(values)
   const chosen = names.map((name) => {
     const scenario = findScenario(name)
@@ -130,8 +132,9 @@ export function requestOf(values: LoadValues, names: readonly string[]): Request
 function overrides(values: LoadValues): Partial<Settings> {
   const given = Object.entries({ ...pick(values), mix: values.mix }).filter(([, value]) => value !== undefined)
   return {
-    // A running server has met the buyers of an earlier run: with the same seed they would all ask for the same items.
-    ...(values.url !== undefined && { seed: Date.now() % 1_000_000 }),
+    // A running server has met the buyers of an earlier run: with the same seed they would all ask for the same items. And it
+    // is left in peace.
+    ...(values.url !== undefined && { seed: Date.now() % 1_000_000, reloadAt: 0, persisterKillAt: 0 }),
     ...Object.fromEntries(given),
   }
 }

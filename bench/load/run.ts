@@ -2,6 +2,7 @@ import { type Evidence, notesOn, problemsOf } from '../report/judgement.ts'
 import type { AuditResult, Run, SaleCounts, SellOut, Timeline } from '../report/report.ts'
 import { answered } from '../report/tally.ts'
 import { Crew, type CrewResult, monotonicMs } from './crew.ts'
+import { Disturbances } from './disturbances.ts'
 import type { Second } from './generator-process.ts'
 import { Measurement } from './measurement.ts'
 import { SaleWatch } from './sale-watch.ts'
@@ -99,9 +100,20 @@ async function load(options: RunOptions) {
   const watch = new SaleWatch(target.url, sale, (changed) => crew.openSale(changed))
   const startedAt = new Date(Date.now() + crew.startMs - monotonicMs()).toISOString()
   const use = new UseWatch(target.pid)
+  const { reloadAt, persisterKillAt } = settings
+  const disturbances =
+    target.disturbed &&
+    new Disturbances({
+      server: target.disturbed,
+      reloadAt,
+      persisterKillAt,
+      seconds: settings.seconds,
+      before: () => use.look(),
+    })
   const timers = [
     setTimeout(() => {
       use.start()
+      disturbances?.start()
       options.onStart?.()
     }, crew.startMs - monotonicMs()),
     setTimeout(() => use.end(), crew.endMs - monotonicMs()),
@@ -109,6 +121,7 @@ async function load(options: RunOptions) {
   try {
     const crewResult = await crew.result(settings.timeout * 1_000)
     use.end()
+    const disturbed = (await disturbances?.end()) ?? []
     options.onEnd?.()
     const log = await askLog(target.url).catch(() => undefined) // a server that died is found out by the audit
     const endedMs = Math.min(crew.endMs, stoppedMs ?? Infinity)
@@ -131,6 +144,8 @@ async function load(options: RunOptions) {
       ...(settings.rate > 0 && { uncorrected: crewResult.uncorrected }),
       timeline: measurement.timeline(Math.floor(seconds + 1e-6)),
       ...(roles && { use: roles }),
+      ...(use.holdings.length > 0 && { holdings: use.holdings }),
+      ...(disturbed.length > 0 && { disturbances: disturbed }),
       ...(others && { others }),
       ...crewResult.besides,
       generator: { cpuSeconds: crewResult.cpuSeconds, peakBytes: crewResult.peakBytes },
@@ -139,6 +154,8 @@ async function load(options: RunOptions) {
     return { loaded, crewResult, saleChanges: watch.changes }
   } finally {
     for (const timer of timers) clearTimeout(timer)
+    void disturbances?.end()
+    use.end()
     watch.close()
     stop.removeEventListener('abort', stopCrew)
     abort.removeEventListener('abort', kill)

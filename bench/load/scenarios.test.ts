@@ -60,6 +60,14 @@ test('a running server gets buyers of its own, unless a seed is given', () => {
   assert.throws(() => parsed('balanced', '--url', 'http://localhost:8080/api'), /without a path/)
 })
 
+test('a running server is left in peace', () => {
+  const url = ['--url', 'http://localhost:8080']
+  const [soak] = parsed('soak', ...url).scenarios
+  assert.deepEqual([soak?.settings.reloadAt, soak?.settings.persisterKillAt], [0, 0])
+  assert.throws(() => parsed('soak', ...url, '--reload-at', '0.5'), /are for a fresh server: they exclude --url/)
+  assert.ok((parsed('soak').scenarios[0]?.settings.reloadAt ?? 0) > 0)
+})
+
 test('a mix reads back as it is written', () => {
   const mix = { buy: 90, hold: 0, again: 2.5, guess: 0 }
   assert.deepEqual(parseMix(formatMix(mix)), mix)

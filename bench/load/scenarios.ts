@@ -20,6 +20,8 @@ const usual: Settings = {
   generators: 1,
   reads: 0,
   viewers: 0,
+  reloadAt: 0,
+  persisterKillAt: 0,
   seed: 1,
   items: 1_000_000,
   userLimit: 10,
@@ -68,7 +70,7 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: 'soak',
-    summary: 'steady for an hour or as long as told, over several sales',
+    summary: 'steady for an hour or as long as told, over several sales, a reload and the death of a persister',
     settings: {
       ...usual,
       mix: { buy: 80, hold: 10, again: 5, guess: 5 },
@@ -76,6 +78,8 @@ export const scenarios: readonly Scenario[] = [
       seconds: 3_600,
       hold: 60,
       interval: 600,
+      reloadAt: 1 / 3,
+      persisterKillAt: 2 / 3,
     },
   },
 ]

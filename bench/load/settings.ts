@@ -39,6 +39,9 @@ export interface Settings {
   readonly reads: number
   /** Sale boards that are open meanwhile. */
   readonly viewers: number
+  /** Share of the measurement after which the HTTP workers are replaced, and the persister is killed; 0: never. */
+  readonly reloadAt: number
+  readonly persisterKillAt: number
   readonly seed: number
   /** From here on: of the server, when it is started for the run. */
   readonly items: number
@@ -103,6 +106,22 @@ export const settingLimits: Readonly<Record<NumberSetting, Limits>> = {
     max: 20_000,
     ...whole,
     help: 'sale boards that are open meanwhile, all in a process of their own',
+  },
+  reloadAt: {
+    flag: 'reload-at',
+    unit: '',
+    min: 0,
+    max: 1,
+    isWhole: false,
+    help: "share of the measurement after which a fresh server's HTTP workers are replaced; 0: never",
+  },
+  persisterKillAt: {
+    flag: 'kill-persister-at',
+    unit: '',
+    min: 0,
+    max: 1,
+    isWhole: false,
+    help: "share of it after which the fresh server's persister is killed; 0: never",
   },
   seed: { flag: 'seed', unit: '', min: 0, max: 4_294_967_295, ...whole, help: 'of what the buyers draw' },
   items: { flag: 'items', unit: '', min: 1, max: 1_000_000, ...whole, help: 'stock of the sale' },

@@ -1,5 +1,7 @@
+import { pidsBelow, roleOf } from '../harness/process-cpu.ts'
 import { runProgram, startHotcakes } from '../harness/server-under-test.ts'
 import type { AuditResult, ServerPlacement } from '../report/report.ts'
+import type { Disturbed } from './disturbances.ts'
 import type { Settings } from './settings.ts'
 
 export interface AuditPlace {
@@ -16,6 +18,8 @@ export interface Target {
   readonly pid: number | undefined
   /** Where the audit finds the server's data. */
   readonly auditIn: AuditPlace | undefined
+  /** Of our own. */
+  readonly disturbed?: Disturbed
   stop(): Promise<void>
   abort(): Promise<void>
 }
@@ -74,6 +78,12 @@ export async function startTarget({ settings, env, execArgv, dataFolder }: OwnSe
     placement: { kind: 'own', sharesMachine: true, env },
     pid: server.pid,
     auditIn: server,
+    disturbed: {
+      reload: async () => (await runProgram('../../ops/tools/reload/main.js', [], server)).exitCode === 0,
+      killPersister: () => {
+        for (const pid of pidsBelow(server.pid, roleOf, 'persister')) process.kill(pid, 'SIGKILL')
+      },
+    },
     stop: () => server.stop(),
     abort: () => server.abort(),
   }

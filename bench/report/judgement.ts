@@ -1,10 +1,22 @@
 import type { Settings } from '../load/settings.ts'
+import { growthOf } from './holdings.ts'
 import type { AuditResult, OthersUse, Run } from './report.ts'
 import { accepted, answered, sum, type Tally, unanswered } from './tally.ts'
 
 /** What a run's result is judged by. */
 export interface Evidence
-  extends Pick<Run, 'seconds' | 'interrupted' | 'warmup' | 'tally' | 'tail' | 'achievedPerSecond' | 'neverSent'> {
+  extends Pick<
+    Run,
+    | 'seconds'
+    | 'interrupted'
+    | 'warmup'
+    | 'tally'
+    | 'tail'
+    | 'achievedPerSecond'
+    | 'neverSent'
+    | 'disturbances'
+    | 'holdings'
+  > {
   readonly settings: Settings
   /** Whether the server was started for this run on empty data: then its record must hold this run and nothing else. */
   readonly isOwnServer: boolean
@@ -36,6 +48,7 @@ export function problemsOf(evidence: Evidence): string[] {
   if (seconds <= 0) problems.push('it was stopped before the measurement began')
   if (total(all, accepted) === 0) problems.push('not one request was answered with a 2xx')
   for (const [what, times] of merged(all, 'unexpected')) problems.push(`${what}, ${times} times`)
+  for (const { what, succeeded } of evidence.disturbances ?? []) if (!succeeded) problems.push(`the ${what} failed`)
   if (audit?.verdict === 'breached') problems.push(`the audit found breaches: ${audit.breaches?.join('; ')}`)
   if (audit?.verdict === 'failed') problems.push('the audit could not be run')
   if (audit?.verdict === 'incomplete') problems.push('the audit could not check everything')
@@ -82,6 +95,10 @@ export function notesOn(evidence: Evidence): string[] {
     notes.push(
       `every item had been asked for after ${usedUpSecond.toFixed(1)} s: later checkouts ask for items that are taken`,
     )
+  for (const { what, second, seconds: took } of evidence.disturbances ?? [])
+    notes.push(`${what} after ${second.toFixed(0)} s, in ${took.toFixed(1)} s`)
+  for (const { role, what, share } of growthOf(evidence.holdings ?? []))
+    notes.push(`${what} of ${role} grew by ${(100 * share).toFixed(0)} % from the second quarter to the last`)
   if (saleChanges > 0) notes.push(`the sale changed ${saleChanges} times`)
   const failed = sum(tally.failed) + unanswered(tally)
   if (failed > 0)

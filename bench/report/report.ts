@@ -55,6 +55,25 @@ export interface RoleUse {
   readonly peakBytes: number
 }
 
+/** What the processes of each role held together at one moment. */
+export interface Holding {
+  /** Since the measurement's start. */
+  readonly second: number
+  readonly byRole: Readonly<
+    Record<string, { readonly processes: number; readonly residentBytes: number; readonly descriptors: number }>
+  >
+}
+
+/** What was done to the server in the middle of the measurement. */
+export interface Disturbance {
+  readonly what: 'reload' | 'persister killed'
+  /** Since the measurement's start. */
+  readonly second: number
+  /** How long it took. */
+  readonly seconds: number
+  readonly succeeded: boolean
+}
+
 /** In cores, over the measurement. */
 export interface OthersUse {
   /** Used by neither server nor generators; the kernel's work for them that it books to nobody is in it. */
@@ -138,6 +157,9 @@ export interface Run {
   readonly sellOut?: SellOut
   /** By role; absent when the server's processes could not be seen. */
   readonly use?: Readonly<Record<string, RoleUse>>
+  /** A look a minute; absent where it took no minute, and like `use`. */
+  readonly holdings?: readonly Holding[]
+  readonly disturbances?: readonly Disturbance[]
   /** Absent like `use`. */
   readonly others?: OthersUse
   readonly generator: { readonly cpuSeconds: readonly number[]; readonly peakBytes: number }

@@ -1,6 +1,7 @@
 import { textTable } from '../../core/text-table.mjs'
 import type { Settings } from '../load/settings.ts'
 import { formatBytes, formatCount, formatMs, formatPercent } from './format.ts'
+import { holdingsText } from './holdings.ts'
 import type { LatencySummary } from './latencies.ts'
 import type { Reading, Run, Viewing } from './report.ts'
 import { accepted, answered, sum } from './tally.ts'
@@ -10,6 +11,7 @@ type Loaded = Omit<Run, 'audit' | 'problems' | 'notes' | 'missing'>
 /** What the load came to, for people. Rates are over the measurement, without warm-up and tail. */
 export function loadText(run: Loaded, settings: Settings): string {
   const lines = [...rateLines(run, settings), '', ...answerLines(run), '', ...latencyLines(run), '', ...useLines(run)]
+  if (run.holdings !== undefined) lines.push('', ...holdingsText(run.holdings))
   return `${lines.join('\n')}\n`
 }
 
