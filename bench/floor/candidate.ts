@@ -1,12 +1,12 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { UsageError } from '../../core/command-line.mjs'
-import { askNode } from '../../core/redis/connection.ts'
+import { askNode, type RedisSettings } from '../../core/redis/connection.ts'
 import { infoFields } from '../../core/redis/info.ts'
 import { cpuSecondsBelow, cpuSecondsOf, roleOf } from '../harness/process-cpu.ts'
 import { type RedisChild, startRedisChild } from '../harness/redis-child.ts'
 import { compiled, type RunningHotcakes, runProgram, startHotcakes, startServer } from '../harness/server-under-test.ts'
+import { drained } from '../load/server-view.ts'
 
 /** A server that is loaded in turn with others. */
 export interface Candidate {
@@ -26,6 +26,8 @@ export interface Use {
   readonly calls: number
   readonly commands: number
   readonly fsyncs: number
+  /** Outcome -> how often the HTTP workers were told it. */
+  readonly outcomes: ReadonlyMap<string, number>
 }
 
 export interface HotcakesPlan {
@@ -33,10 +35,20 @@ export interface HotcakesPlan {
   readonly items: number
   /** A built checkout of another version; `undefined`: this one. */
   readonly folder?: string
+  /** Settings of the server that differ from those of all. */
+  readonly env?: Readonly<Record<string, string>>
+  /** Of its Redis' configuration, besides what makes each answer durable. */
+  readonly redisLines?: readonly string[]
+}
+
+/** What else is to be known of a hotcakes than of any server. */
+export interface HotcakesCandidate extends Candidate {
+  readonly hotcakes: RunningHotcakes
+  readonly redis: RedisSettings
+  audit(signal?: AbortSignal): Promise<boolean>
 }
 
 const drainMsMax = 120_000
-const pollMs = 100
 
 /** The floor: its one process parses the parameters and answers `bodyBytes`. */
 export async function startFloor(bodyBytes: number): Promise<Candidate> {
@@ -44,15 +56,24 @@ export async function startFloor(bodyBytes: number): Promise<Candidate> {
   return {
     name: 'floor',
     url: server.url,
-    used: async () => ({ cpuSeconds: new Map([['HTTP', cpuSecondsOf(server.pid)]]), calls: 0, commands: 0, fsyncs: 0 }),
+    used: async () => ({
+      cpuSeconds: new Map([['HTTP', cpuSecondsOf(server.pid)]]),
+      calls: 0,
+      commands: 0,
+      fsyncs: 0,
+      outcomes: new Map(),
+    }),
     stop: async () => await server.stop(),
   }
 }
 
 /** A whole hotcakes on a Redis of its own, which syncs before each answer, and on the Postgres it has embedded. */
-export async function startCandidate(name: string, { workers, items, folder }: HotcakesPlan): Promise<Candidate> {
+export async function startCandidate(
+  name: string,
+  { workers, items, folder, env = {}, redisLines = [] }: HotcakesPlan,
+): Promise<HotcakesCandidate> {
   const programs = programsOf(folder)
-  const redis = await startRedisChild()
+  const redis = await startRedisChild(redisLines)
   const settings = {
     REDIS_HOST: redis.settings.host,
     REDIS_PORT: String(redis.settings.port),
@@ -60,6 +81,7 @@ export async function startCandidate(name: string, { workers, items, folder }: H
     APP_ITEM_NUMBER: String(items),
     APP_USER_LIMIT: '1000',
     APP_SALE_INTERVAL_SECONDS: '86400',
+    ...env,
   }
   const hotcakes = await startHotcakes(settings, { program: programs.server }).catch(async (error: unknown) => {
     await redis.stop()
@@ -68,11 +90,18 @@ export async function startCandidate(name: string, { workers, items, folder }: H
   return {
     name,
     url: hotcakes.url,
+    hotcakes,
+    redis: redis.settings,
     used: async () => {
-      await drained(hotcakes.url)
+      if ((await drained(hotcakes.url, drainMsMax, new AbortController().signal)) === undefined)
+        throw new Error(`the log did not drain within ${drainMsMax} ms`)
       return await useOf(hotcakes, redis)
     },
-    audit: async () => (await runProgram(programs.audit, [], hotcakes)).exitCode === 0,
+    audit: async (signal?: AbortSignal) => {
+      const { env: ownEnv, cwd } = hotcakes
+      const place = { env: ownEnv, cwd, ...(signal && { signal }) }
+      return (await runProgram(programs.audit, [], place)).exitCode === 0
+    },
     stop: async () => {
       await hotcakes.stop()
       await redis.stop()
@@ -96,18 +125,9 @@ export function programsOf(folder: string | undefined): { server: string; audit:
   }
 }
 
-async function drained(url: string): Promise<void> {
-  const startedMs = performance.now()
-  while (performance.now() - startedMs < drainMsMax) {
-    const health = (await (await fetch(`${url}/readyz`)).json()) as { checks: { log: { backlog_entries: number } } }
-    if (health.checks.log.backlog_entries === 0) return
-    await delay(pollMs)
-  }
-  throw new Error(`the log did not drain within ${drainMsMax} ms`)
-}
-
 async function useOf(hotcakes: RunningHotcakes, redis: RedisChild): Promise<Use> {
-  const metrics = await (await fetch(hotcakes.metricsUrl)).text()
+  // Over a connection of its own: one that was kept may be closed by the server while we were too busy to hear of it.
+  const metrics = await (await fetch(hotcakes.metricsUrl, { headers: { connection: 'close' } })).text()
   const cpuSeconds = new Map([...cpuSecondsBelow(hotcakes.pid, roleOf)].map(([role, used]) => [shortRole(role), used]))
   cpuSeconds.set('Redis', cpuSecondsOf(redis.pid))
   return {
@@ -115,10 +135,16 @@ async function useOf(hotcakes: RunningHotcakes, redis: RedisChild): Promise<Use>
     calls: sumOf(metrics, 'hotcakes_batch_commands_count'),
     commands: sumOf(metrics, 'hotcakes_batch_commands_sum'),
     fsyncs: await fsyncsOf(redis),
+    outcomes: outcomesIn(metrics),
   }
 }
 
 const shortRole = (role: string): string => (role === 'HTTP workers' ? 'HTTP' : role)
+
+function outcomesIn(metrics: string): Map<string, number> {
+  const series = metrics.matchAll(/^hotcakes_outcomes_total\{[^}]*outcome="(\w+)"[^}]*\} (\S+)$/gm)
+  return new Map([...series].map(([, outcome = '', count]) => [outcome, Number(count)]))
+}
 
 /** Of all series of a metric in the text format of Prometheus. */
 function sumOf(metrics: string, name: string): number {

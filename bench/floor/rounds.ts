@@ -95,7 +95,8 @@ async function loadInTurn(
   return loads
 }
 
-function costOf({ answers }: WrkResult, before: Use, after: Use): Omit<Measured, keyof WrkResult> {
+/** @param before what its server had used up, and `after`: until all that it answered was on record */
+export function costOf({ answers }: WrkResult, before: Use, after: Use): Omit<Measured, keyof WrkResult> {
   const calls = after.calls - before.calls
   const cpu = cpuDifference(before.cpuSeconds, after.cpuSeconds)
   return {

@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { childrenCpuSeconds } from '../harness/process-cpu.ts'
 
-/** Which items are asked for: each of the stock once, or some again and again. */
-export type Requests = 'fresh' | 'sold'
+/** Which items are asked for: each of the stock once, or some again and again; or each is taken and given back, in turn. */
+export type Requests = 'fresh' | 'sold' | 'returned'
 
 export interface WrkOrder {
   readonly url: string
@@ -12,12 +12,18 @@ export interface WrkOrder {
   readonly seconds: number
   readonly requests: Requests
   readonly sale: number
-  /** fresh: the stock; sold: items 1 to this one. */
+  /** So many, the first of the sale. */
   readonly items: number
+  /** Or those that come after so many. */
+  readonly skipped?: number
   /** Where in the walk through the stock this load begins. */
   readonly first: number
   readonly users: number
   readonly seed: number
+  /** For an answer; later ones count as broken. */
+  readonly patienceSeconds?: number
+  /** Ends it early: then its result is none. */
+  readonly signal?: AbortSignal
 }
 
 export interface WrkResult {
@@ -25,7 +31,7 @@ export interface WrkResult {
   readonly answers: number
   /** Answers with a status from 400 on. */
   readonly refused: number
-  /** Connections that were refused or cut, and requests without an answer within 2 s. */
+  /** Connections that were refused or cut, and requests without an answer in time. */
   readonly broken: number
   /** Requests that were made, with those in the end whose answer nobody waited for. */
   readonly asked: number
@@ -42,11 +48,34 @@ const script = fileURLToPath(new URL('requests.lua', import.meta.url))
  * @throws when there is no wrk, or it fails
  */
 export async function runWrk(order: WrkOrder): Promise<WrkResult> {
-  const { connections, seconds, url, requests, sale, items, first, users, seed } = order
-  const load = ['-t1', `-c${connections}`, `-d${seconds}s`, '--latency', '-s', script, url]
-  const args = [...load, '--', requests, ...[sale, items, first, users, seed].map(String)]
+  const {
+    connections,
+    seconds,
+    url,
+    requests,
+    sale,
+    items,
+    first,
+    users,
+    seed,
+    skipped = 0,
+    patienceSeconds = 2,
+    signal,
+  } = order
+  const load = [
+    '-t1',
+    `-c${connections}`,
+    `-d${seconds}s`,
+    '--timeout',
+    `${patienceSeconds}s`,
+    '--latency',
+    '-s',
+    script,
+    url,
+  ]
+  const args = [...load, '--', requests, ...[sale, items, first, users, seed, skipped].map(String)]
   const before = childrenCpuSeconds()
-  const child = spawn('wrk', args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn('wrk', args, { stdio: ['ignore', 'pipe', 'inherit'], ...(signal && { signal }) })
   let stdout = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     stdout += text

@@ -107,13 +107,21 @@ export async function startServer(file: string, args: readonly string[] = []): P
   return { url, pid: child.pid ?? 0, stop: () => stopChild(child, stopMsMax) }
 }
 
-/** Runs a compiled program of the project to its end. */
+/**
+ * Runs a compiled program of the project to its end.
+ * @param options.signal ends it early
+ */
 export async function runProgram(
   file: string,
   args: readonly string[],
-  { env, cwd }: { readonly env: NodeJS.ProcessEnv; readonly cwd: string },
+  { env, cwd, signal }: { readonly env: NodeJS.ProcessEnv; readonly cwd: string; readonly signal?: AbortSignal },
 ): Promise<{ exitCode: number; stdout: string }> {
-  const child = spawn(process.execPath, [compiled(file), ...args], { env, cwd, stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [compiled(file), ...args], {
+    env,
+    cwd,
+    stdio: ['ignore', 'pipe', 'inherit'],
+    ...(signal && { signal }),
+  })
   let stdout = ''
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
     stdout += chunk

@@ -1,13 +1,12 @@
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { loadConfig } from '../../core/config/load.ts'
 import { connectPostgres, type Postgres } from '../../core/postgres/connection.ts'
 import type { PostgresSettings } from '../../core/postgres/conninfo.ts'
-import { asOwner, type SchemaSettings } from '../../core/postgres/owner.ts'
+import { asOwner } from '../../core/postgres/owner.ts'
 import { checkoutColumns } from '../../core/postgres/record-columns.ts'
 import { firstShard } from '../../core/shards.ts'
 import { gatherChunk } from '../../workers/log-chunk.ts'
 import { RowEncoder } from '../../workers/row-encoder.ts'
+import { embeddedPostgres } from '../harness/embedded-postgres.ts'
 import { startHotcakes } from '../harness/server-under-test.ts'
 import { sampleEntries } from './sample-sale.ts'
 import type { Candidate, Case, Scale, Subject } from './subject.ts'
@@ -35,9 +34,7 @@ async function somePostgres(): Promise<{ settings: PostgresSettings; stop: () =>
   if (!db.embedded) return { settings: asOwner(db), stop: () => Promise.resolve() }
   const hotcakes = await startHotcakes({ APP_WORKERS: '1', APP_SALE_INTERVAL_SECONDS: '86400' })
   try {
-    const facts = readFileSync(join(hotcakes.env['APP_DATA_DIR'] as string, 'embedded.json'), 'utf8')
-    const { postgres } = JSON.parse(facts) as { postgres: { connection: SchemaSettings } }
-    return { settings: asOwner(postgres.connection), stop: () => hotcakes.stop() }
+    return { settings: embeddedPostgres(hotcakes), stop: () => hotcakes.stop() }
   } catch (error) {
     await hotcakes.stop()
     throw error

@@ -10,7 +10,7 @@ import { runEntry } from './progress.mjs'
 import { ensureTool } from './unpacked-tools.mjs'
 
 /** Tool -> programs that it runs besides those that are installed for all. */
-const toolsOf = { 'bench/floor/main.js': ['wrk'] }
+const toolsOf = { 'bench/floor/main.js': ['wrk'], 'bench/growth/main.js': ['wrk'] }
 
 await runEntry(async () => {
   const [tool, ...args] = process.argv.slice(2)

@@ -1,0 +1,112 @@
+// The growth bench is run as a user would run it, small and short: so that it can't rot. No number of it is looked at for its
+// size.
+
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdirSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { type TestContext, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+
+import { pidsOfFamily } from '../bench/harness/process-cpu.ts'
+import { eventually } from './helpers/eventually.ts'
+import { temporaryFolder } from './helpers/scope.ts'
+
+const program = fileURLToPath(new URL('../bench/growth/main.js', import.meta.url))
+
+function startBench(t: TestContext, args: readonly string[], temporary = tmpdir()) {
+  const child = spawn(process.execPath, [program, ...args], {
+    cwd: temporaryFolder(t),
+    env: { ...process.env, TMPDIR: temporary },
+  })
+  t.after(() => child.kill('SIGTERM'))
+  let [stdout, stderr] = ['', '']
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
+  const ended = once(child, 'close') as Promise<[number | null]>
+  return { child, ended: async () => ({ exitCode: (await ended)[0], stdout, stderr }) }
+}
+
+async function runBench(t: TestContext, args: readonly string[]) {
+  return await startBench(t, args).ended()
+}
+
+const outcomesOf: Readonly<Record<string, readonly string[]>> = {
+  'taken and given back': ['held', 'released'],
+  'items of others': ['item_held'],
+  'sold items': ['item_sold'],
+}
+
+for (const part of ['items', 'buyers'] as const) {
+  test(`sales that differ in ${part} alone are loaded with requests that are decided alike, and their records are right`, async (t) => {
+    const { exitCode, stdout, stderr } = await runBench(t, [part, '--smoke', '--json'])
+    assert.equal(exitCode, 0, stderr)
+    const { loads, audits } = JSON.parse(stdout).results[part]
+    assert.deepEqual(Object.values(audits), [true, true])
+    assert.equal(loads.length, 6, 'two sales, three kinds of requests')
+    for (const { kind, decided, cpuUsByRole } of loads) {
+      assert.ok(cpuUsByRole.HTTP > 0 && cpuUsByRole.Redis > 0, kind)
+      assert.deepEqual(Object.keys(decided).toSorted(), outcomesOf[kind], kind)
+    }
+  })
+}
+
+test('a held and a sold item are weighed, and a backlog is drained beside a copy of the same rows', async (t) => {
+  const { exitCode, stdout, stderr } = await runBench(t, ['memory', 'drain', '--smoke', '--json', '--items', '2000'])
+  assert.equal(exitCode, 0, stderr)
+  const { memory, drain } = JSON.parse(stdout).results
+  const [{ items, held, sold }] = memory
+  assert.equal(items, 2_000)
+  for (const { item, buyer, all } of [held, sold]) {
+    assert.ok(item > 30 && buyer > 10, 'an entry is not smaller than what is in it')
+    // Of so few items it is hardly more than Redis' buffers.
+    assert.ok(all > 0, `${all} bytes together`)
+  }
+  assert.deepEqual(
+    drain.backlogs.map(({ rows, entries }: { rows: number; entries: number }) => [rows, entries]),
+    [
+      [2_000, 25],
+      [8_000, 2_000],
+    ],
+  )
+  for (const { rowsPerSecond, copyRowsPerSecond } of drain.backlogs)
+    assert.ok(rowsPerSecond > 0 && copyRowsPerSecond > 0)
+})
+
+test('a signal ends it, and leaves neither a process nor a file', async (t) => {
+  const temporary = temporaryFolder(t)
+  const bench = startBench(t, ['memory', '--items', '1000000'], temporary)
+  const pid = bench.child.pid ?? 0
+  const family = await eventually(
+    () => {
+      const pids = pidsOfFamily(pid)
+      return pids.length > 5 ? pids : undefined
+    },
+    { what: 'the server' },
+  )
+  bench.child.kill('SIGTERM')
+  const { exitCode, stdout, stderr } = await bench.ended()
+  assert.equal(exitCode, 130, stderr)
+  assert.match(stderr, /interrupted: all that was started is stopped\n$/)
+  assert.equal(stdout, '')
+  assert.deepEqual(
+    family.filter((each) => pidsOfFamily(each).length > 0),
+    [],
+  )
+  assert.deepEqual(readdirSync(temporary), [])
+})
+
+test('what it has no table of, and numbers that can not be measured, are refused before anything is started', async (t) => {
+  const refusals: [readonly string[], RegExp][] = [
+    [['users'], /what is users\? There are items, buyers, memory, drain/],
+    [['drain', '--rounds', '9'], /--rounds must be at most 8 with a backlog of 100,000/],
+    [['items', '--connections', '2000'], /--connections must be at most 1250 with so few items/],
+    [['buyers', '--buyers', '9'], /--buyers must be a whole number from 10 to 10000000/],
+  ]
+  for (const [args, words] of refusals) {
+    const { exitCode, stderr } = await runBench(t, args)
+    assert.equal(exitCode, 2, args.join(' '))
+    assert.match(stderr, words)
+  }
+})
