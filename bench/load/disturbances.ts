@@ -1,4 +1,5 @@
 import type { Disturbance } from '../report/report.ts'
+import type { Settings } from './settings.ts'
 
 /** What can be done to a server of our own while it is loaded. */
 export interface Disturbed {
@@ -10,10 +11,7 @@ export interface Disturbed {
 
 export interface DisturbancesOptions {
   readonly server: Disturbed
-  /** Shares of the measurement after which each is done; 0: never. */
-  readonly reloadAt: number
-  readonly persisterKillAt: number
-  readonly seconds: number
+  readonly settings: Pick<Settings, 'reloadAt' | 'persisterKillAt' | 'seconds'>
   /** Before processes go. */
   readonly before: () => void
 }
@@ -30,13 +28,13 @@ export class Disturbances {
 
   /** The measurement begins. */
   start(): void {
-    const { server, reloadAt, persisterKillAt } = this.#options
+    const { server, settings } = this.#options
     const kill = (): Promise<boolean> => {
       server.killPersister()
       return Promise.resolve(true)
     }
-    this.#plan('reload', reloadAt, () => server.reload())
-    this.#plan('persister killed', persisterKillAt, kill)
+    this.#plan('reload', settings.reloadAt, () => server.reload())
+    this.#plan('persister killed', settings.persisterKillAt, kill)
   }
 
   /** Nothing more is done. Resolves when what was begun has its end. */
@@ -47,7 +45,7 @@ export class Disturbances {
 
   #plan(what: Disturbance['what'], share: number, act: () => Promise<boolean>): void {
     if (share === 0) return
-    const second = share * this.#options.seconds
+    const second = share * this.#options.settings.seconds
     this.#timers.push(setTimeout(() => this.#done.push(this.#disturb(what, second, act)), second * 1_000))
   }
 

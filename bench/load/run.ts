@@ -100,16 +100,8 @@ async function load(options: RunOptions) {
   const watch = new SaleWatch(target.url, sale, (changed) => crew.openSale(changed))
   const startedAt = new Date(Date.now() + crew.startMs - monotonicMs()).toISOString()
   const use = new UseWatch(target.pid)
-  const { reloadAt, persisterKillAt } = settings
-  const disturbances =
-    target.disturbed &&
-    new Disturbances({
-      server: target.disturbed,
-      reloadAt,
-      persisterKillAt,
-      seconds: settings.seconds,
-      before: () => use.look(),
-    })
+  const { disturbed: server } = target
+  const disturbances = server && new Disturbances({ server, settings, before: () => use.look() })
   const timers = [
     setTimeout(() => {
       use.start()
@@ -126,29 +118,15 @@ async function load(options: RunOptions) {
     const log = await askLog(target.url).catch(() => undefined) // a server that died is found out by the audit
     const endedMs = Math.min(crew.endMs, stoppedMs ?? Infinity)
     const seconds = Math.max(0, (endedMs - crew.startMs) / 1_000)
-    const { warmup, tally, tail } = measurement
-    const roles = use.byRole()
-    const others = use.others(crewResult.cpuSeconds)
     const loaded: Loaded = {
       startedAt,
       seconds,
       interrupted: stoppedMs !== undefined,
-      tally,
-      warmup,
-      tail,
-      offeredPerSecond: settings.rate > 0 ? settings.rate : tally.sent / Math.max(seconds, 1e-3),
-      achievedPerSecond: answered(tally) / Math.max(seconds, 1e-3),
-      neverSent: crewResult.neverSent,
-      latencyFrom: settings.rate > 0 ? 'due' : 'sent',
-      latency: crewResult.latency,
-      ...(settings.rate > 0 && { uncorrected: crewResult.uncorrected }),
-      timeline: measurement.timeline(Math.floor(seconds + 1e-6)),
-      ...(roles && { use: roles }),
-      ...(use.holdings.length > 0 && { holdings: use.holdings }),
+      ...countsOf(measurement, seconds, settings),
+      ...latenciesOf(crewResult, settings),
+      ...useOf(use, crewResult),
       ...(disturbed.length > 0 && { disturbances: disturbed }),
-      ...(others && { others }),
       ...crewResult.besides,
-      generator: { cpuSeconds: crewResult.cpuSeconds, peakBytes: crewResult.peakBytes },
       ...(log && { log }),
     }
     return { loaded, crewResult, saleChanges: watch.changes }
@@ -159,6 +137,35 @@ async function load(options: RunOptions) {
     watch.close()
     stop.removeEventListener('abort', stopCrew)
     abort.removeEventListener('abort', kill)
+  }
+}
+
+function countsOf(measurement: Measurement, seconds: number, { rate }: Settings) {
+  const { warmup, tally, tail } = measurement
+  return {
+    tally,
+    warmup,
+    tail,
+    offeredPerSecond: rate > 0 ? rate : tally.sent / Math.max(seconds, 1e-3),
+    achievedPerSecond: answered(tally) / Math.max(seconds, 1e-3),
+    timeline: measurement.timeline(Math.floor(seconds + 1e-6)),
+  }
+}
+
+function latenciesOf({ neverSent, latency, uncorrected }: CrewResult, { rate }: Settings) {
+  const latencyFrom: Run['latencyFrom'] = rate > 0 ? 'due' : 'sent'
+  return { neverSent, latencyFrom, latency, ...(rate > 0 && { uncorrected }) }
+}
+
+function useOf(watch: UseWatch, { cpuSeconds, peakBytes }: CrewResult) {
+  const use = watch.byRole()
+  const others = watch.others(cpuSeconds)
+  const { holdings } = watch
+  return {
+    ...(use && { use }),
+    ...(holdings.length > 0 && { holdings }),
+    ...(others && { others }),
+    generator: { cpuSeconds, peakBytes },
   }
 }
 
