@@ -20,7 +20,7 @@ test('a refused entry stands alone after few attempts, wherever it is, and all b
       }
     } while (size > 1 || copied !== bad)
     assert.equal(copied, bad)
-    assert.ok(attempts <= 12, `${attempts} attempts for the entry ${bad}`)
+    assert.ok(attempts <= Math.ceil(Math.log2(drainEntriesMax)) + 2, `${attempts} attempts for the entry ${bad}`)
     assert.equal(suspects.areSeveral, false)
     suspects.copied(1)
     assert.equal(suspects.entriesMax, drainEntriesMax, 'once it was taken, all is as before')

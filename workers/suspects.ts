@@ -3,7 +3,7 @@ import { drainEntriesMax } from '../core/limits.ts'
 
 /**
  * Finds the log entry whose rows Postgres refuses: the run that holds it is halved until the entry stands alone, and the
- * good entries before it are copied on the way. That takes log2(drainEntriesMax) + 1 further attempts, 11.
+ * good entries before it are copied on the way. That takes log2(drainEntriesMax) + 1 further attempts, 14.
  */
 export class Suspects {
   /** Among so many of the next entries it is, at most drainEntriesMax; 0: none is looked for. */
