@@ -12,6 +12,7 @@ const sent = (budget: SendBudget, nowMs: number) => {
 }
 
 test('a large file is sent as often as the burst allows, and then at its rate', () => {
+  for (const startMs of [0, 1234.567, 98_765.432_1]) assert.equal(sent(new SendBudget(), startMs), largeFileBurstBytes)
   const budget = new SendBudget()
   assert.equal(sent(budget, 0), largeFileBurstBytes)
   assert.equal(sent(budget, 1_000), largeFileBytesPerSecond)

@@ -1,23 +1,26 @@
 import { largeFileBurstBytes, largeFileBytesPerSecond } from '../limits.ts'
 
-const burstMs = (largeFileBurstBytes / largeFileBytesPerSecond) * 1_000
+const bytesPerMs = largeFileBytesPerSecond / 1_000
 
 /**
  * How often a large file may be sent. What clients don't read stays in the kernel's memory, some of it for minutes after
  * their connections are closed, and all sockets of the machine share that memory.
  */
 export class SendBudget {
-  /** When all of the burst is there again. */
-  #fullMs = Number.NEGATIVE_INFINITY
+  /** Of the burst, at `#atMs`. */
+  #spentBytes = 0
+  #atMs = 0
 
   /**
    * @param nowMs of a clock that never goes back
    * @param bytes that are sent: a file has several lengths, compressed and not
    */
   takes(nowMs: number, bytes: number): boolean {
-    const fullMs = Math.max(nowMs, this.#fullMs) + (bytes / largeFileBytesPerSecond) * 1_000
-    if (fullMs - nowMs > burstMs) return false
-    this.#fullMs = fullMs
+    // In bytes: with times a burst that is used to the last byte would be one too many where a clock's fractions don't add up.
+    this.#spentBytes = Math.max(0, this.#spentBytes - (nowMs - this.#atMs) * bytesPerMs)
+    this.#atMs = nowMs
+    if (this.#spentBytes + bytes > largeFileBurstBytes) return false
+    this.#spentBytes += bytes
     return true
   }
 }
