@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { UsageError } from '../../core/command-line.mjs'
 import { askNode } from '../../core/redis/connection.ts'
 import { infoFields } from '../../core/redis/info.ts'
+import { metricSum } from '../harness/metric-sum.ts'
 import { cpuSecondsBelow, cpuSecondsOf, roleOf } from '../harness/process-cpu.ts'
 import { type RedisChild, startRedisChild } from '../harness/redis-child.ts'
 import { compiled, type RunningHotcakes, runProgram, startHotcakes, startServer } from '../harness/server-under-test.ts'
@@ -112,22 +113,13 @@ async function useOf(hotcakes: RunningHotcakes, redis: RedisChild): Promise<Use>
   cpuSeconds.set('Redis', cpuSecondsOf(redis.pid))
   return {
     cpuSeconds,
-    calls: sumOf(metrics, 'hotcakes_batch_commands_count'),
-    commands: sumOf(metrics, 'hotcakes_batch_commands_sum'),
+    calls: metricSum(metrics, 'hotcakes_batch_commands_count'),
+    commands: metricSum(metrics, 'hotcakes_batch_commands_sum'),
     fsyncs: await fsyncsOf(redis),
   }
 }
 
 const shortRole = (role: string): string => (role === 'HTTP workers' ? 'HTTP' : role)
-
-/** Of all series of a metric in the text format of Prometheus. */
-function sumOf(metrics: string, name: string): number {
-  const values = metrics
-    .split('\n')
-    .filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `))
-    .map((line) => Number(line.slice(line.lastIndexOf(' ') + 1)))
-  return values.reduce((sum, value) => sum + value, 0)
-}
 
 /**
  * Redis writes its append-only file once for all that it did between two answers, and syncs it then; it has no count of

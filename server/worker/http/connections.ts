@@ -16,6 +16,7 @@ export class Connections {
   readonly #addresses: AddressCounts | undefined
   readonly #refused = { worker: 0, address: 0 }
   #open = 0
+  #accepted = 0
 
   /** @param options.addresses `undefined`: one address may have any number */
   constructor(registry: Registry, options: { max: number; addresses: AddressCounts | undefined }) {
@@ -34,6 +35,7 @@ export class Connections {
    */
   opened(client: { getRemoteAddress(): ArrayBuffer }): boolean {
     this.#open += 1
+    this.#accepted += 1
     const bound = this.#boundReached(client)
     if (bound !== undefined) this.#refused[bound] += 1
     return bound === undefined
@@ -52,19 +54,28 @@ export class Connections {
   }
 
   #register(registry: Registry): void {
-    const refused = this.#refused
-    registry.registerMetric(
-      new Counter({
-        name: 'hotcakes_http_connections_refused_total',
-        help: 'Connections closed at once because the worker, or their address, had as many as it may have.',
-        labelNames: ['bound'] as const,
-        registers: [],
-        collect() {
-          this.reset()
-          for (const bound of bounds) this.inc({ bound }, refused[bound])
-        },
-      }),
-    )
+    const read = () => ({ accepted: this.#accepted, refused: this.#refused })
+    const accepted = new Counter({
+      name: 'hotcakes_http_connections_accepted_total',
+      help: 'Client connections that came, with those that were refused.',
+      registers: [],
+      collect() {
+        this.reset()
+        this.inc(read().accepted)
+      },
+    })
+    const refused = new Counter({
+      name: 'hotcakes_http_connections_refused_total',
+      help: 'Connections closed at once because the worker, or their address, had as many as it may have.',
+      labelNames: ['bound'] as const,
+      registers: [],
+      collect() {
+        this.reset()
+        const counts = read().refused
+        for (const bound of bounds) this.inc({ bound }, counts[bound])
+      },
+    })
+    for (const metric of [accepted, refused]) registry.registerMetric(metric)
   }
 }
 
