@@ -1,19 +1,21 @@
 import assert from 'node:assert/strict'
 
-import { Counter, type Registry } from 'prom-client'
+import { Counter, Gauge, type Registry } from 'prom-client'
 
 import type { Config } from '../../../core/config/load.ts'
 import type { Log } from '../../../core/log.ts'
 import { AddressCounts } from './address-counts.ts'
 import { connectionsPossible } from './descriptor-limit.ts'
+import { HeldConnections, type NewConnection } from './held-connections.ts'
 import { connectionsByAddress } from './socket-table.ts'
 
-const bounds = ['worker', 'address'] as const
+const bounds = ['worker', 'address', 'wait'] as const
 
-/** The connections of a worker, and whether it takes another one. */
+/** The connections of a worker, whether it takes another one, and when that begins. */
 export class Connections {
   readonly #max: number
   readonly #addresses: AddressCounts | undefined
+  readonly #held = new HeldConnections()
   readonly #refused = { worker: 0, address: 0 }
   #open = 0
   #accepted = 0
@@ -29,16 +31,19 @@ export class Connections {
     return this.#open
   }
 
-  /**
-   * Counts a new connection. `false`: it is one too many, and is to be closed, which counts it down again.
-   * @param client asked only when addresses are counted
-   */
-  opened(client: { getRemoteAddress(): ArrayBuffer }): boolean {
+  /** Counts a new connection, which begins at its turn. `false`: it is one too many, and is to be closed, which counts it down again. */
+  opened(connection: NewConnection): boolean {
     this.#open += 1
     this.#accepted += 1
-    const bound = this.#boundReached(client)
-    if (bound !== undefined) this.#refused[bound] += 1
+    const bound = this.#boundReached(connection)
+    if (bound === undefined) this.#held.arrived(connection)
+    else this.#refused[bound] += 1
     return bound === undefined
+  }
+
+  /** The worker is going: those that wait begin now, and none waits from now on. */
+  release(): void {
+    this.#held.release()
   }
 
   /** Also from the close handler of a WebSocket: uWebSockets.js' filter isn't told of the end of an upgraded connection. */
@@ -47,14 +52,18 @@ export class Connections {
     assert(this.#open >= 0, 'a connection is closed once')
   }
 
-  #boundReached(client: { getRemoteAddress(): ArrayBuffer }): (typeof bounds)[number] | undefined {
+  #boundReached(client: Pick<NewConnection, 'getRemoteAddress'>): 'worker' | 'address' | undefined {
     if (this.#open > this.#max) return 'worker'
     if (this.#addresses === undefined || this.#addresses.opened(client.getRemoteAddress())) return undefined
     return 'address'
   }
 
   #register(registry: Registry): void {
-    const read = () => ({ accepted: this.#accepted, refused: this.#refused })
+    const read = () => ({
+      accepted: this.#accepted,
+      refused: { ...this.#refused, wait: this.#held.late },
+      waiting: this.#held.count,
+    })
     const accepted = new Counter({
       name: 'hotcakes_http_connections_accepted_total',
       help: 'Client connections that came, with those that were refused.',
@@ -66,7 +75,7 @@ export class Connections {
     })
     const refused = new Counter({
       name: 'hotcakes_http_connections_refused_total',
-      help: 'Connections closed at once because the worker, or their address, had as many as it may have.',
+      help: 'Connections closed at once because the worker, or their address, had as many as it may have; wait: whose turn did not come in time.',
       labelNames: ['bound'] as const,
       registers: [],
       collect() {
@@ -75,7 +84,15 @@ export class Connections {
         for (const bound of bounds) this.inc({ bound }, counts[bound])
       },
     })
-    for (const metric of [accepted, refused]) registry.registerMetric(metric)
+    const waiting = new Gauge({
+      name: 'hotcakes_http_connections_waiting',
+      help: 'Client connections that nothing was read of yet: those of a crowd begin a few at a time.',
+      registers: [],
+      collect() {
+        this.set(read().waiting)
+      },
+    })
+    for (const metric of [accepted, refused, waiting]) registry.registerMetric(metric)
   }
 }
 

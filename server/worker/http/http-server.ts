@@ -222,6 +222,7 @@ export class HttpServer implements ExchangeHost {
   #move(to: 'retiring' | 'draining' | 'stopping'): void {
     this.#phase.move(to)
     this.#refusals.release()
+    this.#connections.release()
   }
 
   readonly #writeOut = (): void => {
