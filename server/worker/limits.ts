@@ -26,8 +26,10 @@ export const refusalTickMs = 5
 export const connectionsBegunPerTurnMax = 16
 /** A connection whose turn has not come after this long is closed. Most clients wait so long for an answer, and no longer. */
 export const connectionHoldMsMax = 5_000
-/** Of those in one turn, so that a turn stays short. */
-export const lateConnectionsClosedPerTurnMax = 64
+/** Connections closed in one turn, of those whose turn has not come and of those that are too many: the others wait for it. */
+export const connectionsClosedPerTurn = 64
+/** Connections that are too many and wait to be closed. When more come in a turn, those above it are closed at its end. */
+export const connectionsRefusedWaitingMax = 512
 /** While draining, idle keep-alive connections get this long to send one more request and be told to close. */
 export const drainIdleMs = 500
 

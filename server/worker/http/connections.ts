@@ -31,14 +31,16 @@ export class Connections {
     return this.#open
   }
 
-  /** Counts a new connection, which begins at its turn. `false`: it is one too many, and is to be closed, which counts it down again. */
-  opened(connection: NewConnection): boolean {
+  /** Counts a new connection, which begins at its turn; or it is one too many, and is closed soon, which counts it down again. */
+  opened(connection: NewConnection): void {
     this.#open += 1
     this.#accepted += 1
     const bound = this.#boundReached(connection)
     if (bound === undefined) this.#held.arrived(connection)
-    else this.#refused[bound] += 1
-    return bound === undefined
+    else {
+      this.#refused[bound] += 1
+      this.#held.refuse(connection)
+    }
   }
 
   /** The worker is going: those that wait begin now, and none waits from now on. */
@@ -53,7 +55,7 @@ export class Connections {
   }
 
   #boundReached(client: Pick<NewConnection, 'getRemoteAddress'>): 'worker' | 'address' | undefined {
-    if (this.#open > this.#max) return 'worker'
+    if (this.#open - this.#held.refusedWaiting > this.#max) return 'worker'
     if (this.#addresses === undefined || this.#addresses.opened(client.getRemoteAddress())) return undefined
     return 'address'
   }
@@ -75,7 +77,7 @@ export class Connections {
     })
     const refused = new Counter({
       name: 'hotcakes_http_connections_refused_total',
-      help: 'Connections closed at once because the worker, or their address, had as many as it may have; wait: whose turn did not come in time.',
+      help: 'Connections closed without being read because the worker, or their address, had as many as it may have; wait: whose turn did not come in time.',
       labelNames: ['bound'] as const,
       registers: [],
       collect() {

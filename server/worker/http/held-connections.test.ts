@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 
-import { connectionHoldMsMax, connectionsBegunPerTurnMax, lateConnectionsClosedPerTurnMax } from '../limits.ts'
+import {
+  connectionHoldMsMax,
+  connectionsBegunPerTurnMax,
+  connectionsClosedPerTurn,
+  connectionsRefusedWaitingMax,
+} from '../limits.ts'
 import { HeldConnections } from './held-connections.ts'
 
 const perTurn = connectionsBegunPerTurnMax
@@ -131,18 +136,38 @@ test('a connection that broke while it waited is not touched', (t) => {
 test('a connection whose turn does not come in time is closed and counted, and those that came later begin', (t) => {
   const { held, arrive, turn, pass } = heldOnClock(t)
   arrive(perTurn)
-  const late = arrive(lateConnectionsClosedPerTurnMax + 1)
+  const late = arrive(connectionsClosedPerTurn + 1)
   pass(connectionHoldMsMax)
   const punctual = arrive(perTurn)
   turn()
   assert.equal(held.late, 0, 'the first turn has had its share')
   turn()
-  assert.equal(held.late, lateConnectionsClosedPerTurnMax)
+  assert.equal(held.late, connectionsClosedPerTurn)
   turn()
   assert.equal(held.late, late.length)
   assert.ok(late.every(({ isClosed }) => isClosed))
   assert.ok(punctual.every(({ hasBegun }) => hasBegun))
   assert.equal(held.count, 0)
+})
+
+test('what is too much is closed at the end of a turn, few at a time, and more when too many wait', (t) => {
+  const { held, turn } = heldOnClock(t)
+  const refuse = (count: number): Connection[] => {
+    const some = Array.from({ length: count }, (_, n) => new Connection(`1:${n}`))
+    for (const connection of some) held.refuse(connection)
+    return some
+  }
+  const refused = refuse(connectionsClosedPerTurn + 1)
+  assert.ok(refused.every(({ isClosed }) => !isClosed))
+  refused[0]?.breaks()
+  turn()
+  assert.equal(held.refusedWaiting, 1)
+  turn()
+  assert.ok(refused.slice(1).every(({ isClosed }) => isClosed))
+  assert.ok(refused.every(({ wasTouchedWhenGone }) => !wasTouchedWhenGone))
+  refuse(2 * connectionsRefusedWaitingMax)
+  turn()
+  assert.equal(held.refusedWaiting, connectionsRefusedWaitingMax)
 })
 
 test('released, all begin at once, and so does what comes later', (t) => {

@@ -1,4 +1,9 @@
-import { connectionHoldMsMax, connectionsBegunPerTurnMax, lateConnectionsClosedPerTurnMax } from '../limits.ts'
+import {
+  connectionHoldMsMax,
+  connectionsBegunPerTurnMax,
+  connectionsClosedPerTurn,
+  connectionsRefusedWaitingMax,
+} from '../limits.ts'
 import { addressKey } from './client-address.ts'
 
 /** A connection that nothing was read of yet. While it is paused, uWebSockets.js neither reads it nor closes it for its age. */
@@ -38,6 +43,8 @@ export class HeldConnections {
   /** Whose turn it is stands first. */
   readonly #lanes = new Map<string, Lane>()
   #count = 0
+  /** Those that are to be closed, in the order of arrival. */
+  #refused: Held[] = []
   #late = 0
   /** Begun in this turn without waiting. */
   #begun = 0
@@ -58,6 +65,11 @@ export class HeldConnections {
     return this.#late
   }
 
+  /** Those that are to be closed and are open yet. */
+  get refusedWaiting(): number {
+    return this.#refused.length
+  }
+
   /** Lets a connection begin: now, or paused until its turn comes. */
   arrived(connection: NewConnection): void {
     if (this.#isOver) return
@@ -66,23 +78,38 @@ export class HeldConnections {
     else this.#begun += 1
   }
 
+  /**
+   * Closes a connection at the end of a turn. uWebSockets.js accepts until the kernel has no more: clients that were closed
+   * meanwhile and connected again at once would keep it at that for ever, and nothing else would be read.
+   */
+  refuse(connection: NewConnection): void {
+    if (!this.#isTurnWatched) this.#watchTurn()
+    this.#refused.push(this.#paused(connection))
+  }
+
   /** All of them begin at once, and so do those that come from now on: whoever goes takes in what came before. */
   release(): void {
     this.#isOver = true
     while (this.#count > 0) begin(this.#next())
+    for (const held of this.#refused.splice(0)) end(held)
   }
 
   #hold(connection: NewConnection): void {
     const key = addressKey(new Uint8Array(connection.getRemoteAddress()))
+    const held = this.#paused(connection)
+    this.#count += 1
+    const lane = this.#lanes.get(key)
+    if (lane === undefined) this.#lanes.set(key, { waiting: [held], first: 0 })
+    else lane.waiting.push(held)
+  }
+
+  #paused(connection: NewConnection): Held {
     const held: Held = { connection, sinceMs: this.#now(), isGone: false }
     connection.pause()
     connection.onAborted(() => {
       held.isGone = true
     })
-    this.#count += 1
-    const lane = this.#lanes.get(key)
-    if (lane === undefined) this.#lanes.set(key, { waiting: [held], first: 0 })
-    else lane.waiting.push(held)
+    return held
   }
 
   #watchTurn(): void {
@@ -96,18 +123,25 @@ export class HeldConnections {
     const nowMs = this.#now()
     let room = connectionsBegunPerTurnMax - this.#begun
     this.#begun = 0
-    for (let closed = 0; this.#count > 0 && room > 0 && closed < lateConnectionsClosedPerTurnMax; ) {
+    for (let closed = 0; this.#count > 0 && room > 0 && closed < connectionsClosedPerTurn; ) {
       const held = this.#next()
       if (nowMs - held.sinceMs < connectionHoldMsMax) {
         begin(held)
         room -= 1
       } else {
-        if (!held.isGone) held.connection.close()
+        end(held)
         this.#late += 1
         closed += 1
       }
     }
-    if (this.#count > 0) this.#watchTurn()
+    this.#closeRefused()
+    if (this.#count > 0 || this.#refused.length > 0) this.#watchTurn()
+  }
+
+  /** Few in a turn, so that those who come again at once find it short; more when too many wait. */
+  #closeRefused(): void {
+    const excess = this.#refused.length - connectionsRefusedWaitingMax
+    for (const held of this.#refused.splice(0, Math.max(connectionsClosedPerTurn, excess))) end(held)
   }
 
   /** The next one of the address whose turn it is, which then is the last. */
@@ -123,6 +157,10 @@ export class HeldConnections {
 
 function begin({ connection, isGone }: Held): void {
   if (!isGone) connection.resume()
+}
+
+function end({ connection, isGone }: Held): void {
+  if (!isGone) connection.close()
 }
 
 /** Moving the rest down costs as much as it is long, so it is done when less is left than has gone. */
