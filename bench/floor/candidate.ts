@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path'
 import { UsageError } from '../../core/command-line.mjs'
 import { askNode, type RedisSettings } from '../../core/redis/connection.ts'
 import { infoFields } from '../../core/redis/info.ts'
+import { metricSum } from '../harness/metric-sum.ts'
 import { cpuSecondsBelow, cpuSecondsOf, roleOf } from '../harness/process-cpu.ts'
 import { type RedisChild, startRedisChild } from '../harness/redis-child.ts'
 import { compiled, type RunningHotcakes, runProgram, startHotcakes, startServer } from '../harness/server-under-test.ts'
@@ -132,8 +133,8 @@ async function useOf(hotcakes: RunningHotcakes, redis: RedisChild): Promise<Use>
   cpuSeconds.set('Redis', cpuSecondsOf(redis.pid))
   return {
     cpuSeconds,
-    calls: sumOf(metrics, 'hotcakes_batch_commands_count'),
-    commands: sumOf(metrics, 'hotcakes_batch_commands_sum'),
+    calls: metricSum(metrics, 'hotcakes_batch_commands_count'),
+    commands: metricSum(metrics, 'hotcakes_batch_commands_sum'),
     fsyncs: await fsyncsOf(redis),
     outcomes: outcomesIn(metrics),
   }
@@ -144,15 +145,6 @@ const shortRole = (role: string): string => (role === 'HTTP workers' ? 'HTTP' : 
 function outcomesIn(metrics: string): Map<string, number> {
   const series = metrics.matchAll(/^hotcakes_outcomes_total\{[^}]*outcome="(\w+)"[^}]*\} (\S+)$/gm)
   return new Map([...series].map(([, outcome = '', count]) => [outcome, Number(count)]))
-}
-
-/** Of all series of a metric in the text format of Prometheus. */
-function sumOf(metrics: string, name: string): number {
-  const values = metrics
-    .split('\n')
-    .filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `))
-    .map((line) => Number(line.slice(line.lastIndexOf(' ') + 1)))
-  return values.reduce((sum, value) => sum + value, 0)
 }
 
 /**

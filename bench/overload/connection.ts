@@ -26,12 +26,14 @@ export class Connection {
   readonly #events: ConnectionEvents
   #partial = ''
 
-  constructor(url: URL, events: ConnectionEvents) {
+  /** @param from the address that it comes from; `undefined`: the system's choice */
+  constructor(url: URL, events: ConnectionEvents, from: string | undefined) {
     this.#events = events
     this.#socket = connect({
       host: url.hostname,
       port: Number(url.port),
       noDelay: true,
+      ...(from !== undefined && { localAddress: from }),
       onread: {
         buffer: Buffer.alloc(answerBytesMax),
         callback: (length, buffer) => {

@@ -6,6 +6,8 @@ export type Errand = { readonly item: number } | { readonly code: string }
 export interface Stock {
   readonly sale: number
   readonly items: number
+  /** The items up to this one are left to others. */
+  readonly after?: number
 }
 
 const users = 500_000
@@ -19,16 +21,18 @@ export class Errands {
   readonly #requestEnd: string
   readonly #items: number[] = []
   readonly #codes: string[] = []
-  #fresh = 0
+  /** The last item that was asked for. */
+  #fresh: number
   #isPurchase = false
 
   constructor(stock: Stock, host: string) {
     this.#stock = stock
+    this.#fresh = stock.after ?? 0
     this.#requestEnd = ` HTTP/1.1\r\nHost: ${host}\r\n\r\n`
   }
 
   get isUsedUp(): boolean {
-    return this.#fresh >= this.#stock.items
+    return this.#fresh >= this.#stock.items + (this.#stock.after ?? 0)
   }
 
   next(): Errand {

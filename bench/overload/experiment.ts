@@ -72,7 +72,7 @@ export async function runExperiment(plan: Plan, say: (text: string) => void): Pr
       pin(generator.pid, plan.pinning.generator)
     }
     const { id: sale } = await askSale(server.url)
-    generator.open(server.url, { sale, items }, plan.connections)
+    generator.open({ url: server.url, stock: { sale, items }, connections: plan.connections })
     const probes = await findPeak(generator, plan, say)
     const peak = probes.reduce((best, each) => (each.accepted > best.accepted ? each : best))
     const measured = await overload({ server, generator, plan, peak: acceptedPerSecond(peak), say })

@@ -7,8 +7,16 @@ import { Errands, type Stock } from './errand.ts'
 import { type Phase, PhaseRecord, type PhaseResult } from './phase-record.ts'
 import { type Slice, Slices } from './slices.ts'
 
+export interface Opening {
+  readonly url: string
+  readonly stock: Stock
+  readonly connections: number
+  /** The address that they come from; without it the system's choice. */
+  readonly from?: string
+}
+
 export type ToGenerator =
-  | { readonly type: 'open'; readonly url: string; readonly stock: Stock; readonly connections: number }
+  | ({ readonly type: 'open' } & Opening)
   | { readonly type: 'run'; readonly phases: readonly Phase[] }
 
 export type FromGenerator =
@@ -29,6 +37,7 @@ const lastAnswersMs = 5_000
 
 class Clients implements ConnectionEvents {
   readonly #url: URL
+  readonly #from: string | undefined
   readonly #errands: Errands
   /** Those that have been idle the longest first: the server closes one that is silent for long. */
   readonly #idle = new Set<Connection>()
@@ -38,8 +47,9 @@ class Clients implements ConnectionEvents {
   /** Requests that are out. */
   #out = 0
 
-  constructor(url: string, stock: Stock, connections: number) {
+  constructor({ url, stock, connections, from }: Opening) {
     this.#url = new URL(url)
+    this.#from = from
     this.#errands = new Errands(stock, this.#url.host)
     for (let n = 0; n < connections; n++) this.#connect()
   }
@@ -97,7 +107,7 @@ class Clients implements ConnectionEvents {
   }
 
   #connect(): void {
-    this.#idle.add(new Connection(this.#url, this))
+    this.#idle.add(new Connection(this.#url, this, this.#from))
   }
 
   #sendDue(): void {
@@ -138,7 +148,7 @@ function tell(message: FromGenerator): void {
 let clients: Clients | undefined
 
 process.on('message', (message: ToGenerator) => {
-  if (message.type === 'open') clients = new Clients(message.url, message.stock, message.connections)
+  if (message.type === 'open') clients = new Clients(message)
   else void clients?.run(message.phases)
 })
 process.on('disconnect', () => process.exit())

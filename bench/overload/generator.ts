@@ -1,8 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { firstMessage } from '../harness/first-message.ts'
 import { compiled } from '../harness/server-under-test.ts'
-import type { Stock } from './errand.ts'
-import type { FromGenerator, ToGenerator } from './generator-process.ts'
+import type { FromGenerator, Opening, ToGenerator } from './generator-process.ts'
 import type { Phase } from './phase-record.ts'
 
 export type Ran = Extract<FromGenerator, { type: 'ran' }>
@@ -25,8 +24,8 @@ export class Generator {
     return this.#child.pid ?? 0
   }
 
-  open(url: string, stock: Stock, connections: number): void {
-    this.#tell({ type: 'open', url, stock, connections })
+  open(opening: Opening): void {
+    this.#tell({ type: 'open', ...opening })
   }
 
   /** @throws when it ended before its time */

@@ -19,6 +19,17 @@ export const refusalHoldMsMax = 1_000
 export const refusalsHeldMax = 16_384
 /** Waiting refusals leave together: a timer for each would cost more than its answer. */
 export const refusalTickMs = 5
+/**
+ * New connections of one HTTP worker whose first request is read in one turn of its event loop. 64 buyers on kept connections
+ * have two thirds of the answers beside any number of clients that connect for each request; with half as many buyers, half.
+ */
+export const connectionsBegunPerTurnMax = 16
+/** A connection whose turn has not come after this long is closed. Most clients wait so long for an answer, and no longer. */
+export const connectionHoldMsMax = 5_000
+/** Connections closed in one turn, of those whose turn has not come and of those that are too many: the others wait for it. */
+export const connectionsClosedPerTurn = 64
+/** Connections that are too many and wait to be closed. When more come in a turn, those above it are closed at its end. */
+export const connectionsRefusedWaitingMax = 512
 /** While draining, idle keep-alive connections get this long to send one more request and be told to close. */
 export const drainIdleMs = 500
 

@@ -1,21 +1,24 @@
 import assert from 'node:assert/strict'
 
-import { Counter, type Registry } from 'prom-client'
+import { Counter, Gauge, type Registry } from 'prom-client'
 
 import type { Config } from '../../../core/config/load.ts'
 import type { Log } from '../../../core/log.ts'
 import { AddressCounts } from './address-counts.ts'
 import { connectionsPossible } from './descriptor-limit.ts'
+import { HeldConnections, type NewConnection } from './held-connections.ts'
 import { connectionsByAddress } from './socket-table.ts'
 
-const bounds = ['worker', 'address'] as const
+const bounds = ['worker', 'address', 'wait'] as const
 
-/** The connections of a worker, and whether it takes another one. */
+/** The connections of a worker, whether it takes another one, and when that begins. */
 export class Connections {
   readonly #max: number
   readonly #addresses: AddressCounts | undefined
+  readonly #held = new HeldConnections()
   readonly #refused = { worker: 0, address: 0 }
   #open = 0
+  #accepted = 0
 
   /** @param options.addresses `undefined`: one address may have any number */
   constructor(registry: Registry, options: { max: number; addresses: AddressCounts | undefined }) {
@@ -28,15 +31,21 @@ export class Connections {
     return this.#open
   }
 
-  /**
-   * Counts a new connection. `false`: it is one too many, and is to be closed, which counts it down again.
-   * @param client asked only when addresses are counted
-   */
-  opened(client: { getRemoteAddress(): ArrayBuffer }): boolean {
+  /** Counts a new connection, which begins at its turn; or it is one too many, and is closed soon, which counts it down again. */
+  opened(connection: NewConnection): void {
     this.#open += 1
-    const bound = this.#boundReached(client)
-    if (bound !== undefined) this.#refused[bound] += 1
-    return bound === undefined
+    this.#accepted += 1
+    const bound = this.#boundReached(connection)
+    if (bound === undefined) this.#held.arrived(connection)
+    else {
+      this.#refused[bound] += 1
+      this.#held.refuse(connection)
+    }
+  }
+
+  /** The worker is going: those that wait begin now, and none waits from now on. */
+  release(): void {
+    this.#held.release()
   }
 
   /** Also from the close handler of a WebSocket: uWebSockets.js' filter isn't told of the end of an upgraded connection. */
@@ -45,26 +54,47 @@ export class Connections {
     assert(this.#open >= 0, 'a connection is closed once')
   }
 
-  #boundReached(client: { getRemoteAddress(): ArrayBuffer }): (typeof bounds)[number] | undefined {
-    if (this.#open > this.#max) return 'worker'
+  #boundReached(client: Pick<NewConnection, 'getRemoteAddress'>): 'worker' | 'address' | undefined {
+    if (this.#open - this.#held.refusedWaiting > this.#max) return 'worker'
     if (this.#addresses === undefined || this.#addresses.opened(client.getRemoteAddress())) return undefined
     return 'address'
   }
 
   #register(registry: Registry): void {
-    const refused = this.#refused
-    registry.registerMetric(
-      new Counter({
-        name: 'hotcakes_http_connections_refused_total',
-        help: 'Connections closed at once because the worker, or their address, had as many as it may have.',
-        labelNames: ['bound'] as const,
-        registers: [],
-        collect() {
-          this.reset()
-          for (const bound of bounds) this.inc({ bound }, refused[bound])
-        },
-      }),
-    )
+    const read = () => ({
+      accepted: this.#accepted,
+      refused: { ...this.#refused, wait: this.#held.late },
+      waiting: this.#held.count,
+    })
+    const accepted = new Counter({
+      name: 'hotcakes_http_connections_accepted_total',
+      help: 'Client connections that came, with those that were refused.',
+      registers: [],
+      collect() {
+        this.reset()
+        this.inc(read().accepted)
+      },
+    })
+    const refused = new Counter({
+      name: 'hotcakes_http_connections_refused_total',
+      help: 'Connections closed without being read because the worker, or their address, had as many as it may have; wait: whose turn did not come in time.',
+      labelNames: ['bound'] as const,
+      registers: [],
+      collect() {
+        this.reset()
+        const counts = read().refused
+        for (const bound of bounds) this.inc({ bound }, counts[bound])
+      },
+    })
+    const waiting = new Gauge({
+      name: 'hotcakes_http_connections_waiting',
+      help: 'Client connections that nothing was read of yet: those of a crowd begin a few at a time.',
+      registers: [],
+      collect() {
+        this.set(read().waiting)
+      },
+    })
+    for (const metric of [accepted, refused, waiting]) registry.registerMetric(metric)
   }
 }
 

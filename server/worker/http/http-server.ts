@@ -124,7 +124,7 @@ export class HttpServer implements ExchangeHost {
     this.#app.filter((res, change) => {
       if (change > 0) this.#lastConnectedMs = clock.now()
       if (change < 0) connections.closed()
-      else if (!connections.opened(res)) res.close()
+      else connections.opened(res)
     })
     board?.attach(this.#app, () => connections.closed())
     for (const [place, route] of routes.entries()) this.#register(route, place)
@@ -222,6 +222,7 @@ export class HttpServer implements ExchangeHost {
   #move(to: 'retiring' | 'draining' | 'stopping'): void {
     this.#phase.move(to)
     this.#refusals.release()
+    this.#connections.release()
   }
 
   readonly #writeOut = (): void => {
