@@ -6,7 +6,7 @@ import type { Attempt } from './attempt.ts'
 /** How long a client waits for an answer that must come. The server itself is never so slow. */
 const answerMsMax = 60_000
 /** How long it waits where silence is an answer as well: the server closes such a connection after 8 to 12 s. */
-const patienceMs = 25
+const patienceMsUsual = 25
 /** Statuses that nothing a client does may cause. 503 is none of them: it is the answer to too much work. */
 const isFault = (status: number) => status >= 500 && status !== 503 && status !== 505
 
@@ -55,7 +55,7 @@ export class Conversation {
   }
 
   /** Does what the attempt says, and says what is wrong with what came of it. */
-  async take(attempt: Attempt): Promise<string | undefined> {
+  async take(attempt: Attempt, patienceMs = patienceMsUsual): Promise<string | undefined> {
     this.#received = ''
     for (const [n, piece] of attempt.pieces.entries()) {
       if (n > 0) await nextTurn()
@@ -67,7 +67,7 @@ export class Conversation {
       else this.#socket.destroySoon()
       return undefined
     }
-    return attempt.expects === 'answer' ? this.#answer(attempt) : this.#whatever(attempt)
+    return attempt.expects === 'answer' ? this.#answer(attempt) : this.#whatever(attempt, patienceMs)
   }
 
   async #answer({ statuses, isHead = false }: Attempt): Promise<string | undefined> {
@@ -80,7 +80,7 @@ export class Conversation {
     return this.#echo()
   }
 
-  async #whatever({ expects }: Attempt): Promise<string | undefined> {
+  async #whatever({ expects }: Attempt, patienceMs: number): Promise<string | undefined> {
     await this.#until(() => this.#isClosed || this.statuses.some((status) => status >= 200), patienceMs)
     const fault = this.statuses.find(isFault)
     if (fault !== undefined) return `answered ${fault}`
