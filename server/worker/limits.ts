@@ -28,8 +28,8 @@ export const connectionsBegunPerTurnMax = 16
 export const connectionHoldMsMax = 5_000
 /** Connections closed in one turn, of those whose turn has not come and of those that are too many: the others wait for it. */
 export const connectionsClosedPerTurn = 64
-/** Connections that are too many and wait to be closed. When more come in a turn, those above it are closed at its end. */
-export const connectionsRefusedWaitingMax = 512
+/** Connections that are too many and wait to be closed: half of fileDescriptorsReserved. Those above it are closed at once. */
+export const connectionsRefusedWaitingMax = 128
 /** While draining, idle keep-alive connections get this long to send one more request and be told to close. */
 export const drainIdleMs = 500
 

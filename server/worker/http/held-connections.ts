@@ -80,9 +80,14 @@ export class HeldConnections {
 
   /**
    * Closes a connection at the end of a turn. uWebSockets.js accepts until the kernel has no more: clients that were closed
-   * meanwhile and connected again at once would keep it at that for ever, and nothing else would be read.
+   * meanwhile and connected again at once would keep it at that for ever, and nothing else would be read. Each takes a file
+   * descriptor until then, so that only few may wait.
    */
   refuse(connection: NewConnection): void {
+    if (this.#refused.length >= connectionsRefusedWaitingMax) {
+      connection.close()
+      return
+    }
     if (!this.#isTurnWatched) this.#watchTurn()
     this.#refused.push(this.#paused(connection))
   }
@@ -134,14 +139,9 @@ export class HeldConnections {
         closed += 1
       }
     }
-    this.#closeRefused()
+    // Few in a turn, so that those who come again at once find it short.
+    for (const held of this.#refused.splice(0, connectionsClosedPerTurn)) end(held)
     if (this.#count > 0 || this.#refused.length > 0) this.#watchTurn()
-  }
-
-  /** Few in a turn, so that those who come again at once find it short; more when too many wait. */
-  #closeRefused(): void {
-    const excess = this.#refused.length - connectionsRefusedWaitingMax
-    for (const held of this.#refused.splice(0, Math.max(connectionsClosedPerTurn, excess))) end(held)
   }
 
   /** The next one of the address whose turn it is, which then is the last. */
