@@ -2,8 +2,9 @@
 // Method: random sequences of batches, with time passing in between (holds live 25 ms, one sale closes and another
 // opens meanwhile), run against the real function and a plain reference model. The model is told only what time Redis
 // read for the batch. Outcomes and their details must be equal, and so must the counters and what each buyer has at the
-// end. Half of the checkouts of items that were seen sold are sent as such, as a worker does. The same again with a clock that steps back and forth between the batches, where besides nobody may ever have
-// bought more than the limit, and no item may be sold twice.
+// end. Half of the checkouts of items that were seen sold are sent as such, as a worker does. The same again with
+// a clock that steps back and forth between the batches, where besides nobody may ever have bought more than the limit, and no
+// item may be sold twice.
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
@@ -75,6 +76,20 @@ const steppedScenario = fc.record({
 })
 
 type Step = typeof batch extends fc.Arbitrary<(infer Command)[]> ? Command : never
+
+/** An item is seen sold before its sale closes, and asked for as such afterwards: chance alone brings that too rarely. */
+const soldThenClosed = (() => {
+  const ask: Step = { kind: 'checkout', place: 'closing', index: '1', user: 'ann' }
+  const redeem: Step = { kind: 'purchase', pick: 0, guess: false, buyer: undefined }
+  const steps = [
+    { batch: [ask], stepMs: -6_000 },
+    { batch: [redeem], stepMs: 0 },
+    { batch: [ask], stepMs: 0 },
+    { batch: [ask], stepMs: 6_000 },
+    { batch: [ask], stepMs: 6_000 },
+  ]
+  return { userLimit: 1 as const, steps }
+})()
 
 interface Purchase {
   readonly item: string
@@ -253,7 +268,7 @@ test(`it decides like the model when Redis' clock steps back and forth, and nobo
     assert.equal(new Set(bought.map(({ item }) => item)).size, bought.length, 'an item was sold twice')
     for (const { user } of bought) assert.ok(bought.filter((one) => one.user === user).length <= userLimit, user)
   })
-  await fc.assert(property, { seed, numRuns: runs })
+  await fc.assert(property, { seed, numRuns: runs, examples: [[soldThenClosed]] })
   t.diagnostic(`${cutOffAlive} times a hold that was cut off had its end before it`)
   assert.ok(cutOffAlive > 0, 'the steps must bring holds to life that were cut off')
 })
