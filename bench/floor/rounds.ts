@@ -30,10 +30,10 @@ export interface Series {
 }
 
 /** The most a sale takes, so that loads find fresh items as long as possible. */
-const stock = 1_000_000
+export const stock = 1_000_000
 /** What is sold before the load that asks only for it. */
 const soldItems = 1_000
-const users = 200_000
+export const users = 200_000
 /** Compiles the hot paths of a server. */
 const warmUpSeconds = 2
 const sellersAtOnce = 32
@@ -112,7 +112,7 @@ async function saleOf(url: string): Promise<number> {
 }
 
 /** Sells what is to be sold out. @returns the bytes of an answer's body, so that the floor's are as many */
-async function prepared(url: string, requests: Requests): Promise<number> {
+export async function prepared(url: string, requests: Requests): Promise<number> {
   const sale = await saleOf(url)
   const ask = async (path: string): Promise<{ status: number; text: string }> => {
     const response = await fetch(`${url}${path}`, { method: 'POST' })

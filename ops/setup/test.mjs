@@ -22,7 +22,10 @@ const filesAtOnce = 3
 
 /** Part of a test file's path -> programs that it runs besides those that are installed for all. */
 const toolsOfFiles = {
+  'bench-budget': ['wrk'],
+  'bench-connections': ['wrk'],
   'bench-floor': ['wrk'],
+  'bench-growth': ['wrk'],
   'test/examples': ['go'],
   pooler: ['pgbouncer'],
   prometheus: ['promtool'],
