@@ -227,7 +227,13 @@ async function meet(t: TestContext, shard: number): Promise<Meeting> {
   }
   const admin = await cluster.open(from)
   t.after(() => admin.disconnect())
-  return { redis: await connect(t, shard), from, to, admin, key: `${shardKeys(shard).prefix}counter:${t.name}` }
+  const redis = await connect(t, shard)
+  // It may have shared a look of the test before, from the time before that one moved the shard back.
+  await eventually(async () => {
+    await use(redis, shard)
+    return (await portOf(redis)) === from.port
+  })
+  return { redis, from, to, admin, key: `${shardKeys(shard).prefix}counter:${t.name}` }
 }
 
 /** One command that fails with this reply: it has arrived once, and no reply to it leads to another. */
