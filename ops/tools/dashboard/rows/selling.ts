@@ -118,12 +118,15 @@ export const selling: Row = {
     graph({
       id: 12,
       title: 'Connections',
-      about: 'Open ones, those that were one too many, and pages that watch the sale live.',
+      about:
+        'Open ones, those that came and wait for their turn, those that were closed unread, and pages that watch the sale live.',
       unit: 'short',
       width: 8,
       height: 7,
       queries: {
         open: `sum(${of('hotcakes_http_connections')})`,
+        waiting: `sum(${of('hotcakes_http_connections_waiting')})`,
+        'come a second': `sum(${rate('hotcakes_http_connections_accepted_total')})`,
         'refused a second: {{bound}}': `sum by (bound) (${rate('hotcakes_http_connections_refused_total')})`,
         boards: `sum(${of('hotcakes_board_viewers')})`,
       },
