@@ -85,11 +85,11 @@ async function runOnce(n, { isBusy, out, filters }) {
 await runCommandEntry(command, async (asked, filters) => {
   const { times, busy, out = mkdtempSync(join(tmpdir(), 'hotcakes-test-repeat-')) } = asked
   mkdirSync(out, { recursive: true })
+  const stop = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM']) {
     process.on(signal, () => {
-      endLoops()
+      stop.abort()
       child?.kill(signal)
-      process.exit(1)
     })
   }
 
@@ -97,7 +97,7 @@ await runCommandEntry(command, async (asked, filters) => {
     `${times} runs, the last ${Math.min(busy, times)} beside ${availableParallelism()} endless loops; logs in ${out}\n`,
   )
   const runs = []
-  for (let n = 1; n <= times; n++) {
+  for (let n = 1; n <= times && !stop.signal.aborted; n++) {
     const run = await runOnce(n, { isBusy: n > times - busy, out, filters })
     runs.push(run)
     const { machine, result, tests, passed, seconds, failed } = run

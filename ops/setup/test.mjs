@@ -4,7 +4,8 @@
 
 import './node-version.mjs'
 
-import { readdirSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
@@ -86,6 +87,37 @@ const command = {
   exits: { 0: 'all passed', 1: 'one failed, or fewer ran than there must be' },
 }
 
+/** One folder for what test files make once for all: test/helpers/postgres-template.ts. */
+function shareTemplates() {
+  const folder = mkdtempSync(join(tmpdir(), 'hotcakes-test-templates-'))
+  process.env['HOTCAKES_TEST_TEMPLATE'] = folder
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+}
+
+/**
+ * Ends the files that run, and the programs that they have started: each would go on by itself. Without an order: servers would
+ * wait for a Postgres that has ended as well.
+ */
+async function endedBySignals() {
+  const { pidsOfFamily } = await importBuilt('bench/harness/process-cpu.js')
+  const stop = new AbortController()
+  const end = () => {
+    const below = pidsOfFamily(process.pid).filter((pid) => pid !== process.pid)
+    stop.abort()
+    for (const pid of below) endProcess(pid)
+  }
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, end)
+  return stop.signal
+}
+
+function endProcess(pid) {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // It has ended meanwhile, with the one that started it.
+  }
+}
+
 await runCommandEntry(command, async (_, filters) => {
   await prepare({ redis: 'needed', tests: true })
   const files = testFiles(filters)
@@ -96,10 +128,11 @@ await runCommandEntry(command, async (_, filters) => {
   for (const [file, id] of Object.entries(enginesOfFiles))
     if (files.some((path) => path.endsWith(`test/${file}.test.js`))) await fetchEngine(id)
   process.chdir(root)
+  shareTemplates()
 
   let testCount = 0
   let hasPassed = true
-  const results = run({ files, concurrency: filesAtOnce, timeout: fileMsMax })
+  const results = run({ files, concurrency: filesAtOnce, timeout: fileMsMax, signal: await endedBySignals() })
   results.on('test:fail', ({ todo }) => {
     if (todo === undefined || todo === false) hasPassed = false
   })

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { readdirSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 
 import type { Redis } from 'ioredis'
@@ -10,6 +10,7 @@ import type { EmbeddedPostgres, EmbeddedRedis } from '../../ops/embedded/facts.t
 import { startPostgresService } from '../../ops/embedded/postgres.ts'
 import { startRedisService } from '../../ops/embedded/redis.ts'
 import type { EmbeddedService } from '../../ops/embedded/service.ts'
+import { newPasswords, postgresTemplate } from './postgres-template.ts'
 import type { Scope } from './scope.ts'
 import { createFolder, removeFolder } from './scope.ts'
 
@@ -59,12 +60,14 @@ export async function openRedis(scope: Scope, settings: EmbeddedRedis): Promise<
  * @param options.durable with fsync as in production; without it a start is quicker and a crash may lose data
  * @param options.folder for its data, on a disk of the test's own; it stays there
  */
-export function startPostgres(
+export async function startPostgres(
   scope: Scope,
   { durable = false, folder }: { durable?: boolean; folder?: string } = {},
 ): Promise<TestService<EmbeddedPostgres>> {
-  const passwords = { service: newPassword(), owner: newPassword() }
-  return control(scope, folder, (dataDir, port) => {
+  const template = chosenPostgres() === undefined ? await postgresTemplate() : undefined
+  const passwords = template?.passwords ?? newPasswords()
+  return await control(scope, folder, (dataDir, port) => {
+    if (!existsSync(join(dataDir, 'postgres'))) template?.copyTo(dataDir)
     const fixedPort = port === undefined ? {} : { port }
     const options = { dataDir, passwords, passwordsAreNew: false, durable, programs: chosenPostgres(), waiting }
     return startPostgresService({ ...options, ...fixedPort, onLaunch: () => undefined })
