@@ -106,7 +106,8 @@ async function endedBySignals() {
     stop.abort()
     for (const pid of below) endProcess(pid)
   }
-  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, end)
+  // Not once: npm passes on what a terminal sends to both.
+  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, end)
   return stop.signal
 }
 
