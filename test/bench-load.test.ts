@@ -119,6 +119,7 @@ test('a reload and the death of a persister in the middle lose nothing, and are 
     ['persister killed 1.2 true', 'reload 2.0 true'],
   )
   assert.match(bench.text(), /note: {5}reload after 2 s/)
+  assert.deepEqual([run.tally.socketErrors, run.tally.timeouts], [{}, 0], 'nothing is sent behind a last answer')
   assert.equal(run.audit?.verdict, 'passed')
 })
 

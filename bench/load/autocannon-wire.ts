@@ -42,6 +42,8 @@ export function attach(client: Client, wire: Wire, timeoutMs: number): () => voi
   let replyParts: Buffer[] = []
   let failure: string | undefined
   let failedMs = -Infinity
+  /** The answer said that the connection ends with it, as in a reload: what is sent behind it would be lost. */
+  let isClosing = false
 
   // autocannon calls this after each answer, and again on each new connection, whatever became of the last request.
   inner[sendNext] = () => {
@@ -52,6 +54,7 @@ export function attach(client: Client, wire: Wire, timeoutMs: number): () => voi
     }
     failure = undefined
     replyParts = []
+    if (isClosing) return
     const text = wire.next()
     if (text === undefined) return
     request = Buffer.from(text, 'latin1')
@@ -60,17 +63,22 @@ export function attach(client: Client, wire: Wire, timeoutMs: number): () => voi
   }
   inner[bytesToSend] = () => request as Buffer
   inner[open] = () => {
+    isClosing = false
     const waitMs = failedMs + reconnectMs - performance.now()
     if (waitMs <= 0) connect.call(inner)
     else setTimeout(() => connect.call(inner), waitMs)
   }
+  // Not in its types: what its parser has read.
+  ;(client as NodeJS.EventEmitter).on('headers', ({ shouldKeepAlive }: { shouldKeepAlive: boolean }) => {
+    isClosing = !shouldKeepAlive
+  })
   client.on('body', (chunk) => replyParts.push(chunk))
   client.on('response', (status) => {
     request = undefined
     const [first = Buffer.alloc(0)] = replyParts
     wire.answered(status, replyParts.length === 1 ? first : Buffer.concat(replyParts))
   })
-  // Not in its types: the client's own event, before it connects again.
+  // The client's own, before it connects again.
   ;(client as NodeJS.EventEmitter).on('connError', (error: NodeJS.ErrnoException) => {
     failure = error.code ?? error.message
     failedMs = performance.now()
