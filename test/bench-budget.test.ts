@@ -1,26 +1,15 @@
 // The budget is made as a user would make it, short: so that it can't rot. No number of it is looked at for its size.
 
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { test } from 'node:test'
-import { fileURLToPath } from 'node:url'
-
-import { temporaryFolder } from './helpers/scope.ts'
-
-const program = fileURLToPath(new URL('../bench/budget/main.js', import.meta.url))
+import { runBench } from './helpers/bench.ts'
 
 function sumOf(must: Record<string, number>): number {
   return Object.values(must).reduce((sum, us) => sum + us, 0)
 }
 
 test('the budget has what an answer must cost and what it costs by process, and leaves a right record', async (t) => {
-  const child = spawn(process.execPath, [program, '--smoke', '--json'], { cwd: temporaryFolder(t) })
-  t.after(() => child.kill('SIGTERM'))
-  let [stdout, stderr] = ['', '']
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
-  const [exitCode] = await once(child, 'close')
+  const { exitCode, stdout, stderr } = await runBench(t, 'budget', ['--smoke', '--json'])
   assert.equal(exitCode, 0, stderr)
   const [budget] = JSON.parse(stdout).budgets
   assert.equal(budget.auditPassed, true)

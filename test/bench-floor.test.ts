@@ -2,28 +2,14 @@
 // its size.
 
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { type TestContext, test } from 'node:test'
-import { fileURLToPath } from 'node:url'
+import { test } from 'node:test'
 
+import { runBench } from './helpers/bench.ts'
 import { temporaryFolder } from './helpers/scope.ts'
-
-const program = fileURLToPath(new URL('../bench/floor/main.js', import.meta.url))
-
-async function runBench(t: TestContext, args: readonly string[]) {
-  const child = spawn(process.execPath, [program, ...args], { cwd: temporaryFolder(t) })
-  t.after(() => child.kill('SIGTERM'))
-  let [stdout, stderr] = ['', '']
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
-  const [exitCode] = await once(child, 'close')
-  return { exitCode, stdout, stderr }
-}
 
 for (const requests of ['fresh', 'sold']) {
   test(`the bench of ${requests} items says what an answer costs by process, and leaves a right record`, async (t) => {
-    const { exitCode, stdout, stderr } = await runBench(t, ['--smoke', '--json', '--requests', requests])
+    const { exitCode, stdout, stderr } = await runBench(t, 'floor', ['--smoke', '--json', '--requests', requests])
     assert.equal(exitCode, 0, stderr)
     const { series } = JSON.parse(stdout)
     assert.equal(series.length, 1)
@@ -37,7 +23,7 @@ for (const requests of ['fresh', 'sold']) {
 }
 
 test('a folder without another version is refused before anything is started', async (t) => {
-  const { exitCode, stderr } = await runBench(t, ['--beside', temporaryFolder(t)])
+  const { exitCode, stderr } = await runBench(t, 'floor', ['--beside', temporaryFolder(t)])
   assert.equal(exitCode, 2)
   assert.match(stderr, /is no checkout that was built: npm run build makes it one/)
 })

@@ -2,35 +2,13 @@
 // size.
 
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { type TestContext, test } from 'node:test'
-import { fileURLToPath } from 'node:url'
+import { test } from 'node:test'
 
 import { pidsOfFamily } from '../bench/harness/process-cpu.ts'
+import { runBench, startBench } from './helpers/bench.ts'
 import { eventually } from './helpers/eventually.ts'
 import { temporaryFolder } from './helpers/scope.ts'
-
-const program = fileURLToPath(new URL('../bench/growth/main.js', import.meta.url))
-
-function startBench(t: TestContext, args: readonly string[], temporary = tmpdir()) {
-  const child = spawn(process.execPath, [program, ...args], {
-    cwd: temporaryFolder(t),
-    env: { ...process.env, TMPDIR: temporary },
-  })
-  t.after(() => child.kill('SIGTERM'))
-  let [stdout, stderr] = ['', '']
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
-  const ended = once(child, 'close') as Promise<[number | null]>
-  return { child, ended: async () => ({ exitCode: (await ended)[0], stdout, stderr }) }
-}
-
-async function runBench(t: TestContext, args: readonly string[]) {
-  return await startBench(t, args).ended()
-}
 
 const outcomesOf: Readonly<Record<string, readonly string[]>> = {
   'taken and given back': ['held', 'released'],
@@ -39,7 +17,7 @@ const outcomesOf: Readonly<Record<string, readonly string[]>> = {
 }
 
 test('sales that differ in buyers alone are loaded with requests that are decided alike, and their records are right', async (t) => {
-  const { exitCode, stdout, stderr } = await runBench(t, ['buyers', '--smoke', '--json'])
+  const { exitCode, stdout, stderr } = await runBench(t, 'growth', ['buyers', '--smoke', '--json'])
   assert.equal(exitCode, 0, stderr)
   const { loads, audits } = JSON.parse(stdout).results.buyers
   assert.deepEqual(Object.values(audits), [true, true])
@@ -51,7 +29,14 @@ test('sales that differ in buyers alone are loaded with requests that are decide
 })
 
 test('a held and a sold item are weighed, and a backlog is drained beside a copy of the same rows', async (t) => {
-  const { exitCode, stdout, stderr } = await runBench(t, ['memory', 'drain', '--smoke', '--json', '--items', '2000'])
+  const { exitCode, stdout, stderr } = await runBench(t, 'growth', [
+    'memory',
+    'drain',
+    '--smoke',
+    '--json',
+    '--items',
+    '2000',
+  ])
   assert.equal(exitCode, 0, stderr)
   const { memory, drain } = JSON.parse(stdout).results
   const [{ items, held, sold }] = memory
@@ -74,7 +59,7 @@ test('a held and a sold item are weighed, and a backlog is drained beside a copy
 
 test('a signal ends it, and leaves neither a process nor a file', async (t) => {
   const temporary = temporaryFolder(t)
-  const bench = startBench(t, ['memory', '--items', '1000000'], temporary)
+  const bench = startBench(t, 'growth', ['memory', '--items', '1000000'], { TMPDIR: temporary })
   const pid = bench.child.pid ?? 0
   const family = await eventually(
     () => {
@@ -103,7 +88,7 @@ test('what it has no table of, and numbers that can not be measured, are refused
     [['buyers', '--buyers', '9'], /--buyers must be a whole number from 10 to 10000000/],
   ]
   for (const [args, words] of refusals) {
-    const { exitCode, stderr } = await runBench(t, args)
+    const { exitCode, stderr } = await runBench(t, 'growth', args)
     assert.equal(exitCode, 2, args.join(' '))
     assert.match(stderr, words)
   }

@@ -21,13 +21,13 @@ import { postgresAnswers, redisAnswers } from '../ops/embedded/probes.ts'
 import type { ProcessIdentity } from '../ops/embedded/process-identity.mjs'
 import { identityOf, isAlive } from '../ops/embedded/process-identity.mjs'
 import type { ServiceExit } from '../ops/embedded/service.ts'
+import { waiting } from './helpers/embedded-options.ts'
 import { eventually } from './helpers/eventually.ts'
 import { listeningAddresses } from './helpers/listeners.ts'
 import { openPostgres } from './helpers/record.ts'
 import { temporaryFolder } from './helpers/scope.ts'
 
 const log = { info: () => undefined, warn: () => undefined }
-const waiting = { say: () => undefined, signal: new AbortController().signal }
 const named = { applicationName: 'hotcakes test' }
 const holder = fileURLToPath(new URL('helpers/embedded-holder.js', import.meta.url))
 

@@ -2,8 +2,8 @@ import { committedPosition } from '../../core/postgres/committed-position.ts'
 import { connectPostgres, type Postgres } from '../../core/postgres/connection.ts'
 import { firstShard } from '../../core/shards.ts'
 import { type Candidate, startFloor } from '../floor/candidate.ts'
-import { costOf, type Measured, prepared, stock, users } from '../floor/rounds.ts'
-import { runWrk, type WrkOrder } from '../floor/wrk.ts'
+import { type Measured, measureLoad, prepared, stock, users, warmUpSeconds } from '../floor/rounds.ts'
+import type { WrkOrder } from '../floor/wrk.ts'
 import { Mirror } from '../growth/mirror.ts'
 import { Stage } from '../growth/stage.ts'
 import { embeddedPostgres } from '../harness/embedded-postgres.ts'
@@ -38,8 +38,6 @@ export interface BudgetResult {
   readonly copier: string
   readonly auditPassed: boolean
 }
-
-const warmUpSeconds = 2
 
 interface Parts {
   readonly plan: BudgetPlan
@@ -100,10 +98,10 @@ async function measureRound(
   round: number,
 ): Promise<BudgetRound> {
   const { plan, stage, redis, postgres, mirror } = parts
-  const floor = await load(parts.floor, orderOf(parts, walked.floor, round))
+  const floor = await measureLoad(parts.floor, orderOf(parts, walked.floor, round))
   walked.floor += floor.asked
   const after = committedPosition(postgres, firstShard)
-  const hotcakes = await load(stage.server, orderOf(parts, walked.hotcakes, round))
+  const hotcakes = await measureLoad(stage.server, orderOf(parts, walked.hotcakes, round))
   walked.hotcakes += hotcakes.asked
   const { last: through } = await stage.store.logState()
   const call = { calls: plan.calls, commands: Math.max(1, Math.round(hotcakes.meanBatch)) }
@@ -118,9 +116,8 @@ async function measureRound(
   }
 }
 
-function orderOf({ plan, stage, signal }: Parts, first: number, round: number): WrkOrder {
+function orderOf({ plan, stage, signal }: Parts, first: number, round: number): Omit<WrkOrder, 'url'> {
   return {
-    url: '',
     connections: plan.connections,
     seconds: round === 0 ? Math.min(plan.seconds, warmUpSeconds) : plan.seconds,
     requests: 'fresh',
@@ -131,12 +128,6 @@ function orderOf({ plan, stage, signal }: Parts, first: number, round: number): 
     seed: 1 + round,
     signal,
   }
-}
-
-async function load(server: Candidate, order: WrkOrder): Promise<Measured> {
-  const before = await server.used()
-  const result = await runWrk({ ...order, url: server.url })
-  return { ...result, ...costOf(result, before, await server.used()) }
 }
 
 async function copyCost({ stage, mirror, signal }: Parts, rows: number): Promise<BudgetRound['copy']> {

@@ -2,7 +2,7 @@
 // something bare can do it, are measured in turn with the whole.
 
 import { type Command, type Options, runCommand, type Values, wholeNumber } from '../../core/command-line.mjs'
-import { Interrupts } from '../../core/interrupts.ts'
+import { interruptible } from '../harness/interruptible.ts'
 import { describeMachine } from '../harness/machine.ts'
 import { type BudgetResult, measureBudget } from './budget.ts'
 import { budgetOf, budgetText } from './budget-text.ts'
@@ -71,16 +71,6 @@ async function measure(asked: Asked, signal: AbortSignal): Promise<number> {
   return problems.length === 0 ? 0 : 1
 }
 
-process.exitCode = await runCommand(budgetCommand, process.argv.slice(2), async (asked) => {
-  const stop = new AbortController()
-  const interrupts = new Interrupts({ onFirst: () => stop.abort(), onAgain: () => undefined })
-  try {
-    return await measure(asked, stop.signal)
-  } catch (error) {
-    if (!stop.signal.aborted) throw error
-    process.stderr.write('interrupted: all that was started is stopped\n')
-    return 130
-  } finally {
-    interrupts.close()
-  }
-})
+process.exitCode = await runCommand(budgetCommand, process.argv.slice(2), async (asked) =>
+  interruptible(async (signal) => await measure(asked, signal)),
+)

@@ -1,6 +1,6 @@
 import { cpuDifference } from '../harness/process-cpu.ts'
 import { type Candidate, startCandidate, startFloor, type Use } from './candidate.ts'
-import { type Requests, runWrk, type WrkResult } from './wrk.ts'
+import { type Requests, runWrk, type WrkOrder, type WrkResult } from './wrk.ts'
 
 export interface Plan {
   readonly rounds: number
@@ -35,7 +35,7 @@ export const stock = 1_000_000
 const soldItems = 1_000
 export const users = 200_000
 /** Compiles the hot paths of a server. */
-const warmUpSeconds = 2
+export const warmUpSeconds = 2
 const sellersAtOnce = 32
 
 /** Every series has servers of its own: their stock is fresh, and nobody's file is longer than another's. */
@@ -73,9 +73,7 @@ async function loadInTurn(
       // Each round begins with another one: a machine that slows down slows all.
       const candidate = candidates[(at + round) % candidates.length] as Candidate
       const first = asked.get(candidate.name) ?? soldItems
-      const before = await candidate.used()
-      const result = await runWrk({
-        url: candidate.url,
+      const measured = await measureLoad(candidate, {
         connections,
         seconds: isWarmUp ? Math.min(seconds, warmUpSeconds) : seconds,
         requests,
@@ -85,14 +83,20 @@ async function loadInTurn(
         users,
         seed: 1 + round,
       })
-      const measured = { ...result, ...costOf(result, before, await candidate.used()) }
-      asked.set(candidate.name, first + result.asked)
+      asked.set(candidate.name, first + measured.asked)
       if (!isWarmUp) loads.get(candidate.name)?.push(measured)
     }
     const rates = [...loads].map(([name, all]) => `${name} ${Math.round(all.at(-1)?.answersPerSecond ?? 0)}/s`)
     say(`${connections} connections, ${isWarmUp ? 'warmed up' : `round ${round}/${rounds}: ${rates.join(', ')}`}\n`)
   }
   return loads
+}
+
+/** Loads one server once; what that cost counts until all that it answered is on record. */
+export async function measureLoad(server: Candidate, order: Omit<WrkOrder, 'url'>): Promise<Measured> {
+  const before = await server.used()
+  const result = await runWrk({ ...order, url: server.url })
+  return { ...result, ...costOf(result, before, await server.used()) }
 }
 
 /** @param before what its server had used up, and `after`: until all that it answered was on record */

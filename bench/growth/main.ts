@@ -9,7 +9,7 @@ import {
   type Values,
   wholeNumber,
 } from '../../core/command-line.mjs'
-import { Interrupts } from '../../core/interrupts.ts'
+import { interruptible } from '../harness/interruptible.ts'
 import { describeMachine } from '../harness/machine.ts'
 import { formatCount } from '../report/format.ts'
 import { drainRoundsMax, measureDrains } from './drain.ts'
@@ -168,16 +168,6 @@ async function measure(asked: Asked, operands: readonly string[], signal: AbortS
   return problems.length === 0 ? 0 : 1
 }
 
-process.exitCode = await runCommand(growthCommand, process.argv.slice(2), async (asked, operands) => {
-  const stop = new AbortController()
-  const interrupts = new Interrupts({ onFirst: () => stop.abort(), onAgain: () => undefined })
-  try {
-    return await measure(asked, operands, stop.signal)
-  } catch (error) {
-    if (!stop.signal.aborted) throw error
-    process.stderr.write('interrupted: all that was started is stopped\n')
-    return 130
-  } finally {
-    interrupts.close()
-  }
-})
+process.exitCode = await runCommand(growthCommand, process.argv.slice(2), async (asked, operands) =>
+  interruptible(async (signal) => await measure(asked, operands, signal)),
+)

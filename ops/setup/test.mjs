@@ -98,17 +98,15 @@ function shareTemplates() {
  * Ends the files that run, and the programs that they have started: each would go on by itself. Without an order: servers would
  * wait for a Postgres that has ended as well.
  */
-async function endedBySignals() {
+async function endByInterrupts(stop) {
   const { pidsOfFamily } = await importBuilt('bench/harness/process-cpu.js')
-  const stop = new AbortController()
-  const end = () => {
+  const { Interrupts } = await importBuilt('core/interrupts.js')
+  const onFirst = () => {
     const below = pidsOfFamily(process.pid).filter((pid) => pid !== process.pid)
     stop.abort()
     for (const pid of below) endProcess(pid)
   }
-  // Not once: npm passes on what a terminal sends to both.
-  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, end)
-  return stop.signal
+  return new Interrupts({ onFirst, onAgain: () => undefined })
 }
 
 function endProcess(pid) {
@@ -131,9 +129,11 @@ await runCommandEntry(command, async (_, filters) => {
   process.chdir(root)
   shareTemplates()
 
+  const stop = new AbortController()
+  const interrupts = await endByInterrupts(stop)
   let testCount = 0
   let hasPassed = true
-  const results = run({ files, concurrency: filesAtOnce, timeout: fileMsMax, signal: await endedBySignals() })
+  const results = run({ files, concurrency: filesAtOnce, timeout: fileMsMax, signal: stop.signal })
   results.on('test:fail', ({ todo }) => {
     if (todo === undefined || todo === false) hasPassed = false
   })
@@ -141,6 +141,7 @@ await runCommandEntry(command, async (_, filters) => {
     testCount = Number(/^tests (\d+)$/.exec(message)?.[1] ?? testCount)
   })
   await new Promise((resolve) => results.compose(new spec()).on('end', resolve).pipe(process.stdout))
+  interrupts.close()
   const least = filters.length === 0 ? testsMin : 1
   if (testCount < least) throw new SetupError(`only ${testCount} tests ran, at least ${least} were expected`)
   return hasPassed ? 0 : 1

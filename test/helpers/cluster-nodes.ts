@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
@@ -6,12 +6,12 @@ import type { Redis } from 'ioredis'
 
 import { connectNode, type RedisSettings } from '../../core/redis/connection.ts'
 import { setupUserName, startRedisService } from '../../ops/embedded/redis.ts'
+import { newPassword, waiting } from './embedded-options.ts'
 import { createFolder, removeFolder, type Scope } from './scope.ts'
 import { chosenRedis } from './services.ts'
 import { runTool, type ToolRun } from './tool.ts'
 
 export const clusterTool = fileURLToPath(new URL('../../ops/tools/cluster/main.js', import.meta.url))
-const waiting = { say: () => undefined, signal: new AbortController().signal }
 
 /** Of all nodes of a test, as an operator would give them. */
 export interface NodePasswords {
@@ -21,8 +21,7 @@ export interface NodePasswords {
 }
 
 export function newPasswords(): NodePasswords {
-  const [service = '', admin = '', setup = ''] = [1, 2, 3].map(() => randomBytes(12).toString('base64url'))
-  return { service, admin, setup }
+  return { service: newPassword(), admin: newPassword(), setup: newPassword() }
 }
 
 export interface ClusterNode {

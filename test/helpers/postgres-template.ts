@@ -1,17 +1,16 @@
 import { execFileSync } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
 import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type PostgresPasswords, startPostgresService } from '../../ops/embedded/postgres.ts'
+import { newPassword, waiting } from './embedded-options.ts'
 
 /**
  * Where `npm test` has the data of an empty embedded PostgreSQL made once, for all test files: to set one up takes a second
  * and a half of CPU, and a run of all tests has some 130. Without it each test sets up its own.
  */
-export const templateVariable = 'HOTCAKES_TEST_TEMPLATE'
+const templateVariable = 'HOTCAKES_TEST_TEMPLATE'
 
 const passwordsFile = 'passwords.json'
-const waiting = { say: () => undefined, signal: new AbortController().signal }
 
 /** Data that a PostgreSQL can be started on, with the passwords in them. */
 export interface PostgresTemplate {
@@ -21,7 +20,7 @@ export interface PostgresTemplate {
 }
 
 export function newPasswords(): PostgresPasswords {
-  return { service: randomBytes(12).toString('base64url'), owner: randomBytes(12).toString('base64url') }
+  return { service: newPassword(), owner: newPassword() }
 }
 
 /** undefined: nobody has said where it would be. */

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -11,11 +10,11 @@ import { formCluster } from '../../ops/cluster/forming.ts'
 import { nodesFile, redisName, startRedisService } from '../../ops/embedded/redis.ts'
 import type { EmbeddedService } from '../../ops/embedded/service.ts'
 import { BusProxy } from './bus-proxy.ts'
+import { newPassword, waiting } from './embedded-options.ts'
 import { eventually, handedOver } from './eventually.ts'
 import { createFolder, removeFolder, type Scope } from './scope.ts'
 import { chosenRedis } from './services.ts'
 
-const waiting = { say: () => undefined, signal: new AbortController().signal }
 const host = '127.0.0.1'
 /** A node that is silent for so long is replaced by its replica. Above what a busy machine makes a process wait. */
 const nodeTimeoutMs = 2_000
@@ -387,8 +386,4 @@ class Cluster {
   async #ask<Answer>(node: ClusterProcess, ask: (redis: Redis) => Promise<Answer>): Promise<Answer> {
     return await askNode(this.#account, { host, port: node.port }, ask)
   }
-}
-
-function newPassword(): string {
-  return randomBytes(12).toString('base64url')
 }

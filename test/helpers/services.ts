@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -10,11 +9,10 @@ import type { EmbeddedPostgres, EmbeddedRedis } from '../../ops/embedded/facts.t
 import { startPostgresService } from '../../ops/embedded/postgres.ts'
 import { startRedisService } from '../../ops/embedded/redis.ts'
 import type { EmbeddedService } from '../../ops/embedded/service.ts'
+import { newPassword, waiting } from './embedded-options.ts'
 import { newPasswords, postgresTemplate } from './postgres-template.ts'
 import type { Scope } from './scope.ts'
 import { createFolder, removeFolder } from './scope.ts'
-
-const waiting = { say: () => undefined, signal: new AbortController().signal }
 
 /** A real service of a test's own, on a free port, with its data in a temporary folder. */
 export interface TestService<Connection> {
@@ -139,8 +137,4 @@ async function control<Connection>(
       for (const name of readdirSync(dataDir)) removeFolder(join(dataDir, name)) // it may be a disk of its own
     },
   }
-}
-
-function newPassword(): string {
-  return randomBytes(12).toString('base64url')
 }
