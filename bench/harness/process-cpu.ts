@@ -8,16 +8,21 @@ interface ProcessRow {
   readonly parent: number
   readonly name: string
   readonly cpuSeconds: number
+  /** Of its children that have ended, and of theirs. */
+  readonly endedCpuSeconds: number
 }
 
 type LabelOf = (commandLine: string, name: string) => string
 
-/** CPU seconds used so far by a process and all its descendants, by a label that people know. Linux only. */
+/**
+ * CPU seconds used so far by a process and all its descendants, by a label that people know. What has ended counts as its
+ * parent's, so a session of Postgres is not lost with its process. Linux only.
+ */
 export function cpuSecondsBelow(rootPid: number, labelOf: LabelOf): Map<string, number> {
   const seconds = new Map<string, number>()
   for (const row of familyOf(rootPid)) {
     const label = labelOf(commandLineOf(row.pid), row.name)
-    seconds.set(label, (seconds.get(label) ?? 0) + row.cpuSeconds)
+    seconds.set(label, (seconds.get(label) ?? 0) + row.cpuSeconds + row.endedCpuSeconds)
   }
   return seconds
 }
@@ -97,11 +102,11 @@ export function childrenCpuSeconds(): number {
   return (Number(fields[13]) + Number(fields[14])) / ticksPerSecond
 }
 
-/** CPU seconds that one process has used so far. Linux only. @throws when it has ended */
+/** CPU seconds that one process has used so far, and its children that have ended. Linux only. @throws when it has ended */
 export function cpuSecondsOf(pid: number): number {
   const row = readRow(pid)
   if (row === undefined) throw new Error(`process ${pid} has ended`)
-  return row.cpuSeconds
+  return row.cpuSeconds + row.endedCpuSeconds
 }
 
 /** The roles of a running hotcakes, for `cpuSecondsBelow`. */
@@ -118,12 +123,13 @@ function readRow(pid: number): ProcessRow | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
     const fields = statFields(stat)
-    const ticks = Number(fields[11]) + Number(fields[12])
+    const [ticks, endedTicks] = [Number(fields[11]) + Number(fields[12]), Number(fields[13]) + Number(fields[14])]
     return {
       pid,
       parent: Number(fields[1]),
       name: stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')')),
       cpuSeconds: ticks / ticksPerSecond,
+      endedCpuSeconds: endedTicks / ticksPerSecond,
     }
   } catch {
     // It ended between the listing and the reading.
