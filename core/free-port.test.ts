@@ -24,6 +24,12 @@ test('the port that was asked for is taken while it is free, and another one oth
   server.close()
 })
 
+test('a port that fetch refuses to ask is not given', async () => {
+  const refused = 10_080
+  await assert.rejects(fetch(`http://127.0.0.1:${refused}`), ({ cause }: Error) => /bad port/.test(String(cause)))
+  assert.notEqual(await freePort(refused), refused)
+})
+
 test('a port that a process was given is given to no other while it lives, though nobody listens yet', async () => {
   const port = await freePort()
   const asked = `import { freePort } from '${new URL('./free-port.js', import.meta.url).href}'; console.log(await freePort(${port}))`

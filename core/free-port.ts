@@ -12,6 +12,8 @@ import { createServer } from 'node:net'
 const portMin = 10_000
 /** Linux's first port for connections where nobody has set another. */
 const defaultFirstOfConnections = 32_768
+/** `fetch` refuses to ask it, and so do browsers ("bad port" of the Fetch standard): the only such port that can be drawn. */
+const portRefusedByFetch = 10_080
 /** Above what a crowded machine needs: a port at random is taken once in hundreds of times. */
 const attemptsMax = 100
 
@@ -59,8 +61,9 @@ async function claim(port: number): Promise<boolean> {
   return true
 }
 
-function isFree(port: number): Promise<boolean> {
-  return listenOnce(port).then(
+async function isFree(port: number): Promise<boolean> {
+  if (port === portRefusedByFetch) return false
+  return await listenOnce(port).then(
     () => true,
     () => false,
   )

@@ -115,7 +115,9 @@ class Buyers {
 
   async #ask(client: HttpClient, proxy: Proxy, path: string): Promise<HttpReply> {
     this.waiting.set(proxy, (this.waiting.get(proxy) ?? 0) + 1)
-    const reply = await client.post(path)
+    const reply = await client.post(path).catch((error: unknown) => {
+      throw new Error(`${proxy.name} gave no answer to ${path}`, { cause: error })
+    })
     this.waiting.set(proxy, (this.waiting.get(proxy) ?? 0) - 1)
     assert.equal(reply.status, 200, `${proxy.name}: ${reply.text}`)
     this.ledger.answered(path.startsWith('/checkout') ? 'checkout' : 'purchase', reply)

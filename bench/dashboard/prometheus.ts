@@ -9,6 +9,8 @@ import { stopChild } from '../harness/stop-child.ts'
 
 const folder = 'ops/deploy/prometheus'
 const startMsMax = 90_000
+/** One attempt to ask whether it is ready. */
+const answerMsMax = 10_000
 const stopMsMax = 10_000
 const pollMs = 100
 
@@ -46,20 +48,21 @@ export async function startPrometheus(target: string, intervalSeconds: number): 
   const child = spawn('prometheus', flags, { stdio: ['ignore', 'ignore', 'inherit'] })
   const failed = new Promise<never>((_, reject) => child.once('error', reject))
   const url = `http://127.0.0.1:${port}`
-  await Promise.race([untilReady(url), failed])
-  return {
-    range: (query, span) => range(url, query, span),
-    stop: async () => {
-      await stopChild(child, stopMsMax)
-      rmSync(data, { recursive: true, force: true })
-    },
+  const stop = async (): Promise<void> => {
+    if (child.pid !== undefined) await stopChild(child, stopMsMax)
+    rmSync(data, { recursive: true, force: true })
   }
+  await Promise.race([untilReady(url), failed]).catch(async (error: unknown) => {
+    await stop()
+    throw error
+  })
+  return { range: (query, span) => range(url, query, span), stop }
 }
 
 async function untilReady(url: string): Promise<void> {
   const deadlineMs = performance.now() + startMsMax
   while (performance.now() < deadlineMs) {
-    const isReady = await fetch(`${url}/-/ready`).then(
+    const isReady = await fetch(`${url}/-/ready`, { signal: AbortSignal.timeout(answerMsMax) }).then(
       ({ ok }) => ok,
       () => false, // not listening yet
     )

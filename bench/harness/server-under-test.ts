@@ -10,6 +10,8 @@ import { signalEchoMs } from '../../core/limits.ts'
 import { stopChild } from './stop-child.ts'
 
 const startMsMax = 120_000
+/** One attempt to ask whether it is ready. */
+const answerMsMax = 10_000
 const stopMsMax = 60_000
 const pollMs = 100
 /** The server takes a second signal that comes sooner for an echo of the first. */
@@ -103,8 +105,12 @@ export async function startServer(file: string, args: readonly string[] = []): P
     stdio: ['ignore', 'ignore', 'inherit'],
   })
   const url = `http://127.0.0.1:${port}`
-  await whenAnswering(url, child)
-  return { url, pid: child.pid ?? 0, stop: () => stopChild(child, stopMsMax) }
+  const stop = (): Promise<void> => stopChild(child, stopMsMax)
+  await whenAnswering(url, child).catch(async (error: unknown) => {
+    await stop() // whoever started it would not end while it lives
+    throw error
+  })
+  return { url, pid: child.pid ?? 0, stop }
 }
 
 /**
@@ -144,7 +150,7 @@ async function whenAnswering(url: string, child: ChildProcess): Promise<void> {
   while (performance.now() < deadline) {
     if (child.exitCode !== null || child.signalCode !== null)
       throw new Error(`the server ended before it answered at ${url}`)
-    const answered = await fetch(url).then(
+    const answered = await fetch(url, { signal: AbortSignal.timeout(answerMsMax) }).then(
       (response) => response.status < 500,
       () => false,
     )
