@@ -12,6 +12,7 @@ import { isValid, type Report, type Run } from '../bench/report/report.ts'
 import { readReport } from '../bench/report/store.ts'
 import { addTally, answered, newTally, sum, unanswered } from '../bench/report/tally.ts'
 import { type Cluster, startCluster } from './helpers/cluster.ts'
+import { endsWithUs } from './helpers/ends-with-us.ts'
 import { eventually } from './helpers/eventually.ts'
 import { deadlineMs } from './helpers/http-worker.ts'
 import { type Scope, temporaryFolder } from './helpers/scope.ts'
@@ -20,7 +21,7 @@ const program = fileURLToPath(new URL('../bench/load/main.js', import.meta.url))
 
 function startBench(scope: Scope, args: readonly string[], env: Readonly<Record<string, string>> = {}) {
   const out = temporaryFolder(scope)
-  const child = spawn(process.execPath, [program, ...args, '--out', out], {
+  const child = spawn(...endsWithUs('TERM', process.execPath, [program, ...args, '--out', out]), {
     cwd: out,
     env: { PATH: process.env['PATH'] ?? '', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -7,12 +7,15 @@ import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
 import type { MicroReport } from '../bench/micro/report.ts'
+import { endsWithUs } from './helpers/ends-with-us.ts'
 import { temporaryFolder } from './helpers/scope.ts'
 
 const main = fileURLToPath(new URL('../bench/micro/main.js', import.meta.url))
 
 async function run(t: TestContext, args: readonly string[]): Promise<{ exitCode: number | null; stdout: string }> {
-  const child: ChildProcess = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child: ChildProcess = spawn(...endsWithUs('TERM', process.execPath, [main, ...args]), {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   t.after(() => child.kill())
   let stdout = ''
   child.stdout?.setEncoding('utf8').on('data', (text: string) => {

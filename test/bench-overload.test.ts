@@ -8,13 +8,17 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
+import { endsWithUs } from './helpers/ends-with-us.ts'
 import { temporaryFolder } from './helpers/scope.ts'
 
 const program = fileURLToPath(new URL('../bench/overload/main.js', import.meta.url))
 
 test('the overload bench writes a report whose record is right', async (t) => {
   const out = temporaryFolder(t)
-  const child = spawn(process.execPath, [program, '--smoke', '--connections', '100', '--out', out], { cwd: out })
+  const child = spawn(
+    ...endsWithUs('TERM', process.execPath, [program, '--smoke', '--connections', '100', '--out', out]),
+    { cwd: out },
+  )
   t.after(() => child.kill('SIGTERM'))
   let text = ''
   for (const stream of [child.stdout, child.stderr])

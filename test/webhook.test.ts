@@ -17,6 +17,7 @@ import { SeededRandom } from '../bench/harness/seeded-random.ts'
 import type { ToldPurchase } from '../core/purchases/recorded-purchase.ts'
 import { parseCursor } from '../server/primary/purchases/cursor.ts'
 import { type Cluster, startCluster } from './helpers/cluster.ts'
+import { endsWithUs } from './helpers/ends-with-us.ts'
 import { eventually } from './helpers/eventually.ts'
 import { HttpClient } from './helpers/http-client.ts'
 import { currentSale, hold, purchase } from './helpers/items.ts'
@@ -82,7 +83,7 @@ function assertSigned({ headers }: IncomingMessage, body: string): void {
 }
 
 function startWebhook(t: TestContext, env: Readonly<Record<string, string>>) {
-  const child: ChildProcess = spawn(process.execPath, [program], {
+  const child: ChildProcess = spawn(...endsWithUs('TERM', process.execPath, [program]), {
     env: { PATH: process.env['PATH'], ...env },
     stdio: ['ignore', 'ignore', 'pipe'],
   })

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { endsWithUs } from './ends-with-us.ts'
 import { type Scope, temporaryFolder } from './scope.ts'
 
 export interface BenchEnd {
@@ -15,7 +16,7 @@ export interface BenchEnd {
  */
 export function startBench(scope: Scope, name: string, args: readonly string[], env: NodeJS.ProcessEnv = {}) {
   const program = fileURLToPath(new URL(`../../bench/${name}/main.js`, import.meta.url))
-  const child = spawn(process.execPath, [program, ...args], {
+  const child = spawn(...endsWithUs('TERM', process.execPath, [program, ...args]), {
     cwd: temporaryFolder(scope),
     env: { ...process.env, ...env },
   })

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import { freePort } from '../../core/free-port.ts'
+import { endsWithUs } from './ends-with-us.ts'
 import { eventually } from './eventually.ts'
 import { HttpClient } from './http-client.ts'
 import { deadlineMs } from './http-worker.ts'
@@ -73,7 +74,7 @@ export async function startCluster(
   }
   // In a folder without a .env file: a developer's own settings must not change what is tested.
   const { gid, detached = false } = options
-  const child = spawn(process.execPath, [primary], {
+  const child = spawn(...endsWithUs('KILL', process.execPath, [primary]), {
     cwd: folder,
     env,
     stdio: ['ignore', 'pipe', 'pipe'],

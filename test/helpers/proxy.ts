@@ -5,6 +5,7 @@ import { userInfo } from 'node:os'
 import { join } from 'node:path'
 
 import { freePort } from '../../core/free-port.ts'
+import { endsWithUs } from './ends-with-us.ts'
 import { eventually } from './eventually.ts'
 import { HttpClient } from './http-client.ts'
 import type { Scope } from './scope.ts'
@@ -73,10 +74,11 @@ export async function startProxy(scope: Scope, name: ProxyName, serverPort: stri
   })
   const folder = createFolder()
   const { config, command } = kind.run(lines, folder)
+  const [first = '', ...rest] = command
   const file = join(folder, 'config')
   writeFileSync(file, `${config}\n`)
   const env = { ...process.env, HOME: folder, XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder }
-  const child = spawn('setpriv', ['--pdeathsig', 'TERM', ...command, file], {
+  const child = spawn(...endsWithUs('TERM', first, [...rest, file]), {
     cwd: folder,
     env,
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 
+import { endsWithUs } from './ends-with-us.ts'
 import { createFolder, removeFolder } from './scope.ts'
 
 export interface ToolRun {
@@ -20,7 +21,7 @@ export async function runTool(
 ): Promise<ToolRun> {
   const folder = createFolder()
   try {
-    const child = spawn(process.execPath, [executable, ...args], {
+    const child = spawn(...endsWithUs('KILL', process.execPath, [executable, ...args]), {
       cwd: folder,
       env: { PATH: process.env['PATH'] ?? '', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
