@@ -8,6 +8,11 @@ export interface FlatHistogramOptions {
   readonly bounds: readonly number[]
   /** The label sets; `observeAt` takes their place in this list. */
   readonly series: readonly Readonly<Record<string, string>>[]
+  /**
+   * Which are there before their first observation, which has no rate otherwise; default: all. Each is as many values as there are
+   * buckets, in every report to the primary, once a second.
+   */
+  readonly isThereFromStart?: (labels: Readonly<Record<string, string>>) => boolean
 }
 
 /**
@@ -19,17 +24,19 @@ export class FlatHistogram extends Histogram {
   readonly #help: string
   readonly #bounds: Float64Array
   readonly #series: FlatHistogramOptions['series']
+  readonly #isThereFromStart: (labels: Readonly<Record<string, string>>) => boolean
   /** Series by series, one count a bucket and one for what is above all bounds. Not cumulative. */
   readonly #counts: Float64Array
   readonly #sums: Float64Array
 
-  constructor({ name, help, registry, bounds, series }: FlatHistogramOptions) {
+  constructor({ name, help, registry, bounds, series, isThereFromStart = () => true }: FlatHistogramOptions) {
     const labelNames = [...new Set(series.flatMap((labels) => Object.keys(labels)))]
     super({ name, help, registers: [registry], labelNames, buckets: [...bounds] })
     this.#name = name
     this.#help = help
     this.#bounds = Float64Array.from(bounds)
     this.#series = series
+    this.#isThereFromStart = isThereFromStart
     this.#counts = new Float64Array(series.length * (bounds.length + 1))
     this.#sums = new Float64Array(series.length)
   }
@@ -69,6 +76,7 @@ export class FlatHistogram extends Histogram {
       const le = this.#bounds[bucket] ?? '+Inf'
       values.push({ labels: { ...labels, le }, value: total, metricName: `${this.#name}_bucket` })
     }
+    if (total === 0 && !this.#isThereFromStart(labels)) return []
     values.push({ labels, value: this.#sums[series] as number, metricName: `${this.#name}_sum` })
     values.push({ labels, value: total, metricName: `${this.#name}_count` })
     return values

@@ -48,6 +48,25 @@ test('requests, outcomes, faults and shed requests appear under their labels', a
   }
 })
 
+test('what a crowd asks for has its series from the start, and all else from its first request', async () => {
+  const registry = new Registry()
+  const metrics = new RequestMetrics(registry, ['/checkout', '/sale', '/purchases'])
+  metrics.answered(1, 304, 0.001)
+  const text = await registry.metrics()
+  const seriesOf = (name: string, route: string): number =>
+    text.split('\n').filter((line) => line.startsWith(`${name}{`) && line.includes(`route="${route}"`)).length
+  const counts = ['/checkout', '/sale', '/purchases'].map((route) => [
+    seriesOf('hotcakes_http_requests_total', route),
+    seriesOf('hotcakes_http_request_duration_seconds_bucket', route),
+    seriesOf('hotcakes_http_request_duration_seconds_count', route),
+  ])
+  assert.deepEqual(counts, [
+    [1, 14, 1],
+    [1, 14, 1],
+    [0, 0, 0],
+  ])
+})
+
 test('each status counts as itself', async () => {
   const registry = new Registry()
   const metrics = new RequestMetrics(registry, routes)
