@@ -4,6 +4,7 @@
 
 import './node-version.mjs'
 
+import { setMaxListeners } from 'node:events'
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -41,10 +42,15 @@ const tools = join(root, '.tools')
 const isTest = (path) => path.endsWith('.test.js')
 /** Parts of the paths of files that take longest, on idle cores a minute or more. One that began last would end alone. */
 const longFiles = [
+  'test/backup.test',
+  'board-page.test',
   'faults/faults.test',
   'fuzz/fuzz.test',
   'last-version.test',
   'move-shard.test',
+  'purchases.test',
+  'shard-admission.test',
+  'sharded-recovery.test',
   'waiting-workers.test',
 ]
 
@@ -130,6 +136,7 @@ await runCommandEntry(command, async (_, filters) => {
   shareTemplates()
 
   const stop = new AbortController()
+  setMaxListeners(0, stop.signal) // the runner adds one a file, and warns of ten
   const interrupts = await endByInterrupts(stop)
   let testCount = 0
   let hasPassed = true
