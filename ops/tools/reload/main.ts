@@ -7,6 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type Command, type Options, runCommand } from '../../../core/command-line.mjs'
 import { localUrl } from '../../../core/config/listen-hosts.ts'
 import { loadConfig } from '../../../core/config/load.ts'
+import { getText } from '../../../core/get-text.ts'
 import { reloadPollMs, waitSayMs } from '../../../core/limits.ts'
 import { reloadProbeMsMax, reloadWaitMsMax } from '../../limits.ts'
 import { textWithoutCode } from '../failure-text.ts'
@@ -74,10 +75,9 @@ async function lookAgain(url: string, pid: number): Promise<ServerState | undefi
 }
 
 async function look(url: string): Promise<ServerState> {
-  const response = await fetch(url, { signal: AbortSignal.timeout(reloadProbeMsMax) }).catch((cause: unknown) => {
+  const { text } = await getText(url, reloadProbeMsMax).catch((cause: unknown) => {
     throw new Error(`no server answers at ${url}`, { cause })
   })
-  const text = await response.text()
   const number = (pattern: RegExp) => Number(pattern.exec(text)?.[1] ?? Number.NaN)
   const state = {
     primaryPid: number(
