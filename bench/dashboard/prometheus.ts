@@ -2,17 +2,13 @@ import { spawn } from 'node:child_process'
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 
 import { freePort } from '../../core/free-port.ts'
 import { stopChild } from '../harness/stop-child.ts'
+import { whenAnswering } from '../harness/when-answering.ts'
 
 const folder = 'ops/deploy/prometheus'
-const startMsMax = 90_000
-/** One attempt to ask whether it is ready. */
-const answerMsMax = 10_000
 const stopMsMax = 10_000
-const pollMs = 100
 
 export interface Series {
   readonly metric: Readonly<Record<string, string>>
@@ -52,24 +48,8 @@ export async function startPrometheus(target: string, intervalSeconds: number): 
     if (child.pid !== undefined) await stopChild(child, stopMsMax)
     rmSync(data, { recursive: true, force: true })
   }
-  await Promise.race([untilReady(url), failed]).catch(async (error: unknown) => {
-    await stop()
-    throw error
-  })
+  await Promise.race([whenAnswering(`${url}/-/ready`, child, stop), failed])
   return { range: (query, span) => range(url, query, span), stop }
-}
-
-async function untilReady(url: string): Promise<void> {
-  const deadlineMs = performance.now() + startMsMax
-  while (performance.now() < deadlineMs) {
-    const isReady = await fetch(`${url}/-/ready`, { signal: AbortSignal.timeout(answerMsMax) }).then(
-      ({ ok }) => ok,
-      () => false, // not listening yet
-    )
-    if (isReady) return
-    await delay(pollMs)
-  }
-  throw new Error(`Prometheus was not ready after ${startMsMax / 1_000} s`)
 }
 
 interface RangeAnswer {

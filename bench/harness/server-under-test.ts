@@ -1,19 +1,15 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { freePort } from '../../core/free-port.ts'
 import { signalEchoMs } from '../../core/limits.ts'
 import { stopChild } from './stop-child.ts'
+import { whenAnswering } from './when-answering.ts'
 
-const startMsMax = 120_000
-/** One attempt to ask whether it is ready. */
-const answerMsMax = 10_000
 const stopMsMax = 60_000
-const pollMs = 100
 /** The server takes a second signal that comes sooner for an echo of the first. */
 const secondSignalMs = 2 * signalEchoMs
 
@@ -83,10 +79,7 @@ export async function startHotcakes(
     await stop()
     clearTimeout(impatience)
   }
-  await whenAnswering(`${url}/readyz`, child).catch(async (error: unknown) => {
-    await stop()
-    throw error
-  })
+  await whenAnswering(`${url}/readyz`, child, stop)
   return {
     url,
     metricsUrl: `http://127.0.0.1:${metricsPort}/metrics`,
@@ -106,10 +99,7 @@ export async function startServer(file: string, args: readonly string[] = []): P
   })
   const url = `http://127.0.0.1:${port}`
   const stop = (): Promise<void> => stopChild(child, stopMsMax)
-  await whenAnswering(url, child).catch(async (error: unknown) => {
-    await stop() // whoever started it would not end while it lives
-    throw error
-  })
+  await whenAnswering(url, child, stop)
   return { url, pid: child.pid ?? 0, stop }
 }
 
@@ -143,19 +133,4 @@ export function compiled(file: string): string {
 /** What is left of an environment for a server whose settings are all given. */
 function withoutSettings(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(env).filter(([name]) => !/^(APP|DB|REDIS|LOG)_/.test(name)))
-}
-
-async function whenAnswering(url: string, child: ChildProcess): Promise<void> {
-  const deadline = performance.now() + startMsMax
-  while (performance.now() < deadline) {
-    if (child.exitCode !== null || child.signalCode !== null)
-      throw new Error(`the server ended before it answered at ${url}`)
-    const answered = await fetch(url, { signal: AbortSignal.timeout(answerMsMax) }).then(
-      (response) => response.status < 500,
-      () => false,
-    )
-    if (answered) return
-    await delay(pollMs)
-  }
-  throw new Error(`no answer at ${url} after ${startMsMax} ms`)
 }
