@@ -69,6 +69,7 @@ export class FlatHistogram extends Histogram {
 
   #valuesOf(labels: Readonly<Record<string, string>>, series: number): MetricValueWithName<string>[] {
     const width = this.#bounds.length + 1
+    if (!this.#isThereFromStart(labels) && this.#isEmpty(series)) return []
     const values: MetricValueWithName<string>[] = []
     let total = 0
     for (let bucket = 0; bucket < width; bucket++) {
@@ -76,9 +77,13 @@ export class FlatHistogram extends Histogram {
       const le = this.#bounds[bucket] ?? '+Inf'
       values.push({ labels: { ...labels, le }, value: total, metricName: `${this.#name}_bucket` })
     }
-    if (total === 0 && !this.#isThereFromStart(labels)) return []
     values.push({ labels, value: this.#sums[series] as number, metricName: `${this.#name}_sum` })
     values.push({ labels, value: total, metricName: `${this.#name}_count` })
     return values
+  }
+
+  #isEmpty(series: number): boolean {
+    const width = this.#bounds.length + 1
+    return this.#counts.subarray(series * width, (series + 1) * width).every((count) => count === 0)
   }
 }
