@@ -21,6 +21,7 @@ import { isAlive } from '../ops/embedded/process-identity.mjs'
 import type { ServiceExit } from '../ops/embedded/service.ts'
 import { admitRun } from './helpers/admit-run.ts'
 import { startBuyers } from './helpers/buyers.ts'
+import { endsWithUs } from './helpers/ends-with-us.ts'
 import { eventually } from './helpers/eventually.ts'
 import { listeningAddresses } from './helpers/listeners.ts'
 import { temporaryFolder } from './helpers/scope.ts'
@@ -203,7 +204,9 @@ test('a node that dies is reported by its name, and a folder that is missing is 
 test('a tool uses the nodes of the running server, and starts all of them when there is none', async (t) => {
   const dataDir = join(temporaryFolder(t), 'data')
   const options = { dataDir, redis: true, postgres: false, shards: 1, log }
-  const killed = spawn(process.execPath, [holder, dataDir, '3'], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const killed = spawn(...endsWithUs('KILL', process.execPath, [holder, dataDir, '3']), {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   t.after(() => killed.kill('SIGKILL'))
   await once(killed.stdout, 'data')
   const orphans = nodesIn(dataDir).map(({ process }) => process)

@@ -22,6 +22,7 @@ import type { ProcessIdentity } from '../ops/embedded/process-identity.mjs'
 import { identityOf, isAlive } from '../ops/embedded/process-identity.mjs'
 import type { ServiceExit } from '../ops/embedded/service.ts'
 import { waiting } from './helpers/embedded-options.ts'
+import { endsWithUs } from './helpers/ends-with-us.ts'
 import { eventually } from './helpers/eventually.ts'
 import { listeningAddresses } from './helpers/listeners.ts'
 import { openPostgres } from './helpers/record.ts'
@@ -182,7 +183,9 @@ test('a service that dies is reported, one that is stopped is not', async (t) =>
 })
 
 async function startHolder(t: TestContext, dataDir: string): Promise<ChildProcess> {
-  const child = spawn(process.execPath, [holder, dataDir], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(...endsWithUs('KILL', process.execPath, [holder, dataDir]), {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   t.after(() => child.kill('SIGKILL'))
   await once(child.stdout, 'data')
   return child

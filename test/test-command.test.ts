@@ -8,6 +8,7 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
 import { pidsBelow, pidsOfFamily, roleOf } from '../bench/harness/process-cpu.ts'
+import { endsWithUs } from './helpers/ends-with-us.ts'
 import { eventually } from './helpers/eventually.ts'
 import { temporaryFolder } from './helpers/scope.ts'
 
@@ -17,7 +18,7 @@ test('SIGTERM ends the test files and the services and servers that they run', a
   const folder = temporaryFolder(t)
   // Else the runner takes itself for a part of this run, and runs nothing.
   const { NODE_TEST_CONTEXT: _, ...env } = process.env
-  const child = spawn(process.execPath, [program, 'test/sell-out.test'], {
+  const child = spawn(...endsWithUs('TERM', process.execPath, [program, 'test/sell-out.test']), {
     env: { ...env, TMPDIR: folder },
     stdio: 'ignore',
   })

@@ -12,6 +12,7 @@ import { freePort } from '../../core/free-port.ts'
 import { type EmbeddedFacts, readFacts } from '../../ops/embedded/facts.ts'
 import { startPostgresService } from '../../ops/embedded/postgres.ts'
 import { Releases } from '../faults/releases.ts'
+import { endsWithUs } from '../helpers/ends-with-us.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { HttpClient } from '../helpers/http-client.ts'
 import { pathOfOtherTime } from '../helpers/other-time.ts'
@@ -67,7 +68,11 @@ async function startOld(
     ...options.env,
   }
   const main = join(options.folder, 'dist/server/primary/main.js')
-  const child = spawn(process.execPath, [main], { cwd: options.folder, env, stdio: ['ignore', 'inherit', 'inherit'] })
+  const child = spawn(...endsWithUs('KILL', process.execPath, [main]), {
+    cwd: options.folder,
+    env,
+    stdio: ['ignore', 'inherit', 'inherit'],
+  })
   const http = new HttpClient(releases, { baseUrl: `http://127.0.0.1:${port}` })
   await eventually(async () => (await http.get('/readyz')).status === 200, { deadlineMs: startMsMax, what: 'a start' })
   return { child, http }
