@@ -83,7 +83,8 @@ test('a sell-out on a fresh server: sold to the last item, every answer on recor
   const recorded = run.audit?.attempts ?? 0
   assert.ok(recorded >= decided && recorded <= decided + unknown, `${recorded} on record, ${decided} decided`)
   assert.deepEqual([run.sale?.sold, run.tally.purchases], [200, 200])
-  assert.ok(run.sellOut)
+  assert.ok(run.sellOut?.floor && run.sellOut.floor.sellingPerSecond > 0, bench.text())
+  assert.match(bench.text(), /^floor: {4}\d\.\d\d of [\d,]+\/s of a bare handler until then/m)
   assert.equal(run.latency.checkout.count + run.latency.purchase.count, answered(run.tally) + answered(run.tail))
   assert.equal(run.timeline.answered.length, seconds)
   assert.ok(run.use?.['Redis'] && run.use['HTTP workers'] && run.use['persister'])

@@ -2,6 +2,7 @@ import { formatCount } from '../report/format.ts'
 import type { LatencySummary } from '../report/latencies.ts'
 import type { LoadOperation } from '../report/load-operation.ts'
 import type { Run } from '../report/report.ts'
+import { ratesOf } from '../report/sell-out.ts'
 import { answered, sum, unanswered } from '../report/tally.ts'
 
 export interface Metric {
@@ -99,6 +100,13 @@ export const metrics: readonly Metric[] = [
     unit: 's',
     better: 'lower',
     of: ({ sellOut }) => sellOut?.lastPurchaseSecond,
+    format: threeDigits,
+  },
+  {
+    name: "selling, of a bare handler's rate",
+    unit: '',
+    better: 'higher',
+    of: ({ sellOut }) => sellOut?.floor && ratesOf(sellOut).sellingPerSecond / sellOut.floor.sellingPerSecond,
     format: threeDigits,
   },
   { name: 'log lag at the end', unit: 's', better: 'lower', of: ({ log }) => log?.lagSeconds, format: threeDigits },

@@ -33,6 +33,8 @@ export interface Request {
   readonly out: string | undefined
   readonly label: string | undefined
   readonly json: boolean
+  /** Whether scenarios that have a floor are compared with it. */
+  readonly floor: boolean
 }
 
 const settingOptions = Object.fromEntries(
@@ -84,6 +86,7 @@ export const loadCommand = {
       doc: 'below which the fresh server keeps its data',
     },
     out: { value: 'DIR', read: String, defaultMeans: 'bench/reports', doc: 'where reports go' },
+    noFloor: { doc: 'does not let the buyers of sell-out loose on a bare handler first' },
     label: { value: 'TEXT', read: readLabel, doc: 'what to call these reports, for example before' },
     json: { doc: 'the reports as JSON on stdout instead of text' },
     mix: { value: 'VISIT=N,...', read: parseMix, doc: 'what buyers come for, and in which proportion: see below' },
@@ -114,7 +117,7 @@ export function requestOf(values: LoadValues, names: readonly string[]): Request
     if (problems.length > 0) throw new UsageError(problems.join('\n'))
     return { ...scenario, settings }
   })
-  const { repeat, url, serverPid, audit, env, dataFolder, out, label, json } = values
+  const { repeat, url, serverPid, audit, env, dataFolder, out, label, json, noFloor } = values
   return {
     scenarios: chosen,
     repeat,
@@ -126,6 +129,8 @@ export function requestOf(values: LoadValues, names: readonly string[]): Request
     out,
     label,
     json,
+    // Beside a server that runs already, or on another machine, it would say nothing of that one.
+    floor: !noFloor && url === undefined,
   }
 }
 

@@ -1,5 +1,6 @@
 import { type Evidence, notesOn, problemsOf } from '../report/judgement.ts'
-import type { AuditResult, Run, SaleCounts, SellOut, Timeline } from '../report/report.ts'
+import type { AuditResult, FloorRates, Run } from '../report/report.ts'
+import { sellOutOf } from '../report/sell-out.ts'
 import { answered } from '../report/tally.ts'
 import { Crew, type CrewResult, monotonicMs } from './crew.ts'
 import { Disturbances } from './disturbances.ts'
@@ -14,6 +15,8 @@ import { UseWatch } from './use-watch.ts'
 export interface RunOptions {
   readonly settings: Settings
   readonly target: Target
+  /** What the same buyers reach against a bare handler; `undefined`: that was not measured. */
+  readonly floor?: FloorRates | undefined
   /** Under the server's data; `undefined`: not known. */
   readonly fileSystem: string | undefined
   /** Of this machine. */
@@ -62,7 +65,8 @@ export async function runOnce(options: RunOptions): Promise<Run> {
     cores: options.cores,
   }
   const counts = sale && { items: sale.items, held: sale.held, sold: sale.sold }
-  const soldOut = sellOut(counts, crewResult, loaded.timeline)
+  const { lastPurchase } = crewResult
+  const soldOut = sellOutOf({ sale: counts, lastPurchase, timeline: loaded.timeline, floor: options.floor })
   return {
     ...loaded,
     ...(soldOut && { sellOut: soldOut }),
@@ -75,7 +79,12 @@ export async function runOnce(options: RunOptions): Promise<Run> {
   }
 }
 
-async function load(options: RunOptions) {
+export type LoadOptions = Pick<RunOptions, 'settings' | 'stop' | 'abort' | 'onSecond' | 'onStart' | 'onEnd'> & {
+  readonly target: Pick<Target, 'url' | 'pid' | 'disturbed'>
+}
+
+/** The load alone. @throws what keeps it from being run at all */
+export async function load(options: LoadOptions) {
   const { settings, target, stop, abort, onSecond } = options
   const measurement = new Measurement()
   const sale = await askSale(target.url)
@@ -166,19 +175,6 @@ function useOf(watch: UseWatch, { cpuSeconds, peakBytes }: CrewResult) {
     ...(holdings.length > 0 && { holdings }),
     ...(others && { others }),
     generator: { cpuSeconds, peakBytes },
-  }
-}
-
-/** `undefined`: the stock did not go in the measurement. */
-function sellOut(sale: SaleCounts | undefined, crew: CrewResult, timeline: Timeline): SellOut | undefined {
-  const { lastPurchase } = crew
-  if (sale === undefined || sale.sold < sale.items || lastPurchase === undefined || lastPurchase.second < 0)
-    return undefined
-  const storm = timeline.rejected.slice(Math.ceil(lastPurchase.second))
-  return {
-    lastPurchaseSecond: lastPurchase.second,
-    answersUntil: lastPurchase.answers,
-    ...(storm.length > 0 && { stormPerSecond: storm.reduce((sum, each) => sum + each, 0) / storm.length }),
   }
 }
 

@@ -4,6 +4,8 @@ export interface Scenario {
   readonly name: string
   readonly summary: string
   readonly settings: Settings
+  /** Whether the same buyers also empty a bare handler, to say which share of its rate is reached. */
+  readonly hasFloor?: boolean
 }
 
 const usual: Settings = {
@@ -46,7 +48,8 @@ export const scenarios: readonly Scenario[] = [
   {
     name: 'sell-out',
     summary: '10,000 items against a crowd: time to the last one, then the storm of 409s',
-    settings: { ...usual, items: 10_000, users: 2_000, fresh: 0, connections: 256, seconds: 20, warmup: 0 },
+    settings: { ...usual, items: 10_000, users: 2_000, fresh: 0, seconds: 20, warmup: 0 },
+    hasFloor: true,
   },
   {
     name: 'hot-item',

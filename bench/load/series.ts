@@ -1,6 +1,14 @@
 import { join } from 'node:path'
 import { benchedMachine } from '../report/machine.ts'
-import { isValid, type Report, type ReportHead, type Run, reportFormat, reportVersion } from '../report/report.ts'
+import {
+  type FloorRates,
+  isValid,
+  type Report,
+  type ReportHead,
+  type Run,
+  reportFormat,
+  reportVersion,
+} from '../report/report.ts'
 import { aftermathText, loadText } from '../report/run-text.ts'
 import { reportName, reportsFolder, writeReport } from '../report/store.ts'
 import type { Request } from './command.ts'
@@ -9,6 +17,7 @@ import type { Interruption } from './interruption.ts'
 import { Progress } from './progress.ts'
 import { runOnce } from './run.ts'
 import type { Scenario } from './scenarios.ts'
+import { floorSettings, sellOutFloor } from './sell-out-floor.ts'
 import { formatMix } from './settings.ts'
 import { runningTarget, startTarget, type Target } from './target.ts'
 
@@ -65,6 +74,8 @@ class Series {
     const title = this.#request.repeat > 1 ? `${name} ${repeat}/${this.#request.repeat}` : name
     const progress = new Progress(title, settings)
     const head = (this.#head ??= this.#newHead())
+    const floor = await this.#floor(title, interruption)
+    if (interruption.stop.aborted) return
     if (this.#request.url === undefined) progress.say('starting a server')
     const target = await this.#target(around)
     let isOver = false
@@ -74,6 +85,7 @@ class Series {
       const run = await runOnce({
         settings,
         target,
+        floor,
         fileSystem: this.#request.url === undefined ? head.machine.fileSystem : undefined,
         cores: head.machine.cores,
         stop: interruption.stop,
@@ -98,6 +110,23 @@ class Series {
     } finally {
       progress.end()
       await (isOver || !interruption.abort.aborted ? target.stop() : target.abort())
+    }
+  }
+
+  /** Before the server is there: neither takes anything from the other. */
+  async #floor(title: string, { stop, abort }: Interruption): Promise<FloorRates | undefined> {
+    const { hasFloor = false, settings: ofRun } = this.#scenario
+    if (!hasFloor || !this.#request.floor || ofRun.rate > 0) return undefined
+    const settings = floorSettings(ofRun)
+    const progress = new Progress(`${title}, a bare handler`, settings)
+    try {
+      const rates = await sellOutFloor({ settings, stop, abort, onSecond: (second) => progress.add(second) })
+      progress.end()
+      if (rates === undefined && !stop.aborted)
+        this.#print(`a bare handler did not sell its stock in ${settings.seconds} s: there is no share of its rate\n`)
+      return rates
+    } finally {
+      progress.end()
     }
   }
 

@@ -21,6 +21,7 @@ const {
   audit: _audit,
   repeat: _repeat,
   list: _list,
+  noFloor: _noFloor,
   ...profileOptions
 } = loadCommand.options
 
@@ -40,7 +41,7 @@ const profileCommand = {
 const topCount = 15
 
 process.exitCode = await runCommand(profileCommand, process.argv.slice(2), (values, names) => {
-  const ofFreshServer = { url: undefined, serverPid: undefined, audit: false, repeat: 1, list: false }
+  const ofFreshServer = { url: undefined, serverPid: undefined, audit: false, repeat: 1, list: false, noFloor: true }
   const request = requestOf({ ...values, ...ofFreshServer }, names)
   if (request.scenarios.length !== 1) throw new UsageError('one scenario is profiled at a time')
   return profile(request)

@@ -128,6 +128,15 @@ export interface SellOut {
   readonly answersUntil: number
   /** Rejections a second in the whole seconds after it; absent when there was none. */
   readonly stormPerSecond?: number
+  /** What the same buyers reached against a bare handler just before. */
+  readonly floor?: FloorRates
+}
+
+export interface FloorRates {
+  /** Answers a second until the last purchase. */
+  readonly sellingPerSecond: number
+  /** As in `SellOut`. */
+  readonly stormPerSecond?: number
 }
 
 export interface Run {

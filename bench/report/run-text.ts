@@ -3,7 +3,8 @@ import type { Settings } from '../load/settings.ts'
 import { formatBytes, formatCount, formatMs, formatPercent } from './format.ts'
 import { holdingsText } from './holdings.ts'
 import type { LatencySummary } from './latencies.ts'
-import type { Reading, Run, Viewing } from './report.ts'
+import type { Reading, Run, SellOut, Viewing } from './report.ts'
+import { ratesOf } from './sell-out.ts'
 import { accepted, answered, sum } from './tally.ts'
 
 type Loaded = Omit<Run, 'audit' | 'problems' | 'notes' | 'missing'>
@@ -19,13 +20,7 @@ export function loadText(run: Loaded, settings: Settings): string {
 export function aftermathText(run: Run): string {
   const { log, audit, sale, sellOut } = run
   const lines: string[] = []
-  if (sellOut !== undefined) {
-    const { lastPurchaseSecond, answersUntil, stormPerSecond } = sellOut
-    const storm = stormPerSecond === undefined ? '' : `; then ${formatCount(stormPerSecond)} rejections/s`
-    lines.push(
-      `sold out: the last item went after ${lastPurchaseSecond.toFixed(2)} s and ${formatCount(answersUntil)} answers${storm}`,
-    )
-  }
+  if (sellOut !== undefined) lines.push(...sellOutLines(sellOut))
   if (sale !== undefined)
     lines.push(
       `sale:     ${formatCount(sale.sold)} of ${formatCount(sale.items)} items sold, ${formatCount(sale.held)} held`,
@@ -41,6 +36,26 @@ export function aftermathText(run: Run): string {
   for (const what of run.missing) lines.push(`missing:  ${what}`)
   for (const problem of run.problems) lines.push(`INVALID:  ${problem}`)
   return `${lines.join('\n')}\n`
+}
+
+function sellOutLines(sellOut: SellOut): string[] {
+  const { lastPurchaseSecond, answersUntil, stormPerSecond, floor } = sellOut
+  const { sellingPerSecond } = ratesOf(sellOut)
+  const storm = stormPerSecond === undefined ? '' : `; then ${formatCount(stormPerSecond)} rejections/s`
+  const lines = [
+    `sold out: the last item went after ${lastPurchaseSecond.toFixed(2)} s and ${formatCount(answersUntil)} answers, ${formatCount(sellingPerSecond)}/s${storm}`,
+  ]
+  if (floor === undefined) return lines
+  const inStorm =
+    stormPerSecond === undefined || floor.stormPerSecond === undefined
+      ? ''
+      : `, then ${shareOf(stormPerSecond, floor.stormPerSecond)}`
+  lines.push(`floor:    ${shareOf(sellingPerSecond, floor.sellingPerSecond)} of a bare handler until then${inStorm}`)
+  return lines
+}
+
+function shareOf(own: number, floor: number): string {
+  return `${(own / floor).toFixed(2)} of ${formatCount(floor)}/s`
 }
 
 function rateLines(
