@@ -37,16 +37,21 @@ function startBench(scope: Scope, args: readonly string[], env: Readonly<Record<
     child,
     text: () => text,
     ended: async () => (await ended)[0],
-    report: (): Report => readReport(join(out, files(out, '.json'))),
+    report: (): Report => readReport(join(out, onlyFile(out, '.json'))),
+    reports: (): Report[] => filesOf(out, '.json').map((name) => readReport(join(out, name))),
     errors: () =>
-      readFileSync(join(out, files(out, '.errors.ndjson')), 'utf8')
+      readFileSync(join(out, onlyFile(out, '.errors.ndjson')), 'utf8')
         .trim()
         .split('\n'),
   }
 }
 
-function files(folder: string, ending: string): string {
-  const found = readdirSync(folder).filter((name) => name.endsWith(ending))
+function filesOf(folder: string, ending: string): string[] {
+  return readdirSync(folder).filter((name) => name.endsWith(ending))
+}
+
+function onlyFile(folder: string, ending: string): string {
+  const found = filesOf(folder, ending)
   assert.equal(found.length, 1, `${ending} in ${found.join()}`)
   return found[0] ?? ''
 }
@@ -125,6 +130,20 @@ test('a reload and the death of a persister in the middle lose nothing, and are 
   assert.equal(run.audit?.verdict, 'passed')
 })
 
+test('a server of a version beside is loaded in turn, into a report of its own', async (t) => {
+  const shape = ['--seconds', '1', '--warmup', '0', '--connections', '4', '--label', 'now']
+  const bench = startBench(t, ['sell-out', '--no-floor', ...shape, '--beside', process.cwd()])
+  assert.equal(await bench.ended(), 0, bench.text())
+  const reports = bench.reports()
+  assert.deepEqual(new Set(reports.map(({ label }) => label)), new Set(['now', 'now-beside']))
+  assert.equal(reports.length, 2)
+  for (const { runs, server } of reports) {
+    assert.deepEqual([runs.length, runs[0]?.audit?.verdict, server.kind], [1, 'passed', 'own'])
+  }
+  assert.doesNotMatch(bench.text(), /bare handler/)
+  assert.match(bench.text(), /a fresh server of the version beside \([\w-]+\) on this machine/)
+})
+
 test('a running server, at a fixed rate, and ended by Ctrl+C', async (t) => {
   const cluster = await startCluster(t, { env: { APP_ITEM_NUMBER: '100000' } })
   const running = ['--url', cluster.baseUrl, '--connections', '8', '--warmup', '0']
@@ -181,6 +200,16 @@ test('a running server, at a fixed rate, and ended by Ctrl+C', async (t) => {
     assert.match(bench.text(), /it was stopped after/)
     assert.match(bench.text(), /missing: {2}the audit/)
   })
+})
+
+test('a folder without a built version, and one beside a running server, are slips', async (t) => {
+  const [unbuilt, running] = [
+    startBench(t, ['balanced', '--beside', temporaryFolder(t)]),
+    startBench(t, ['balanced', '--beside', process.cwd(), '--url', 'http://127.0.0.1:9']),
+  ]
+  assert.deepEqual([await unbuilt.ended(), await running.ended()], [2, 2])
+  assert.match(unbuilt.text(), /is no checkout that was built: npm run build makes it one/)
+  assert.match(running.text(), /--beside is for fresh servers: it excludes --url/)
 })
 
 test('a server that is not there is an error, not a result', async (t) => {

@@ -49,6 +49,9 @@ test('at each boundary the next sale is open, and the codes of the last one stay
   assert.equal(ahead.next?.opensAtMs, (ahead.current + 1) * intervalMs, 'it is listed before its boundary')
 
   for (let next = sale + 1; next <= sale + 2; next++) {
+    // A second before the sale that precedes it begins, or as much later as the worker is late.
+    const isListed = async () => (await worker.store.listSales()).some((terms) => terms.sale === next)
+    await eventually(isListed, { what: `sale ${next} in Redis` })
     let reply = await checkout(worker, `first-${next}`, `${next}-1`)
     for (; reply.status !== 200; reply = await checkout(worker, `first-${next}`, `${next}-1`)) {
       assertProblem(reply, 404, 'sale_not_open')

@@ -97,7 +97,11 @@ export async function measure(setup: Setup): Promise<Measured> {
     stopAll()
     const isDrained = (await drained(server.url, drainMsMax, stop)) !== undefined
     stop.throwIfAborted()
-    return { ...measured, ...(demand !== undefined && { demand }), isDrained, audit: await auditVerdict(server) }
+    const audit = await auditVerdict({
+      ...server,
+      ...(build.programs !== undefined && { program: build.programs.audit }),
+    })
+    return { ...measured, ...(demand !== undefined && { demand }), isDrained, audit }
   } finally {
     stop.removeEventListener('abort', stopAll)
     stopAll()

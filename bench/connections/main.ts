@@ -10,8 +10,8 @@ import {
   type Values,
   wholeNumber,
 } from '../../core/command-line.mjs'
-import { programsOf } from '../floor/candidate.ts'
 import { describeMachine } from '../harness/machine.ts'
+import { programsOf } from '../harness/programs.ts'
 import { Interruption } from '../load/interruption.ts'
 import { plannedPinning } from '../overload/pinning.ts'
 import { type Build, type Measured, measure, type Plan } from './experiment.ts'

@@ -1,12 +1,11 @@
-import { existsSync, readFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
-import { UsageError } from '../../core/command-line.mjs'
+import { readFileSync } from 'node:fs'
 import { askNode, type RedisSettings } from '../../core/redis/connection.ts'
 import { infoFields } from '../../core/redis/info.ts'
 import { metricSum } from '../harness/metric-sum.ts'
 import { cpuSecondsBelow, cpuSecondsOf, roleOf } from '../harness/process-cpu.ts'
+import { programsOf } from '../harness/programs.ts'
 import { type RedisChild, startRedisChild } from '../harness/redis-child.ts'
-import { compiled, type RunningHotcakes, runProgram, startHotcakes, startServer } from '../harness/server-under-test.ts'
+import { type RunningHotcakes, runProgram, startHotcakes, startServer } from '../harness/server-under-test.ts'
 import { drained } from '../load/server-view.ts'
 
 /** A server that is loaded in turn with others. */
@@ -107,22 +106,6 @@ export async function startCandidate(
       await hotcakes.stop()
       await redis.stop()
     },
-  }
-}
-
-/** @throws UsageError when the folder holds no built hotcakes */
-export function programsOf(folder: string | undefined): { server: string; audit: string } {
-  if (folder === undefined)
-    return { server: compiled('../../server/primary/main.js'), audit: compiled('../../ops/tools/audit/main.js') }
-  // The second name of each is that of 2026-11 and before.
-  const first = (...files: string[]): string => {
-    const found = files.map((file) => join(resolve(folder), 'dist', file)).find((file) => existsSync(file))
-    if (found === undefined) throw new UsageError(`${folder} is no checkout that was built: npm run build makes it one`)
-    return found
-  }
-  return {
-    server: first('server/primary/main.js', 'server/primary-main.js'),
-    audit: first('ops/tools/audit/main.js', 'ops/audit/main.js'),
   }
 }
 

@@ -3,7 +3,7 @@
 
 import { type Command, type Options, oneOf, runCommand, wholeNumber } from '../../core/command-line.mjs'
 import { describeMachine } from '../harness/machine.ts'
-import { programsOf } from './candidate.ts'
+import { programsOf } from '../harness/programs.ts'
 import { type Summary, seriesText, summaries } from './floor-text.ts'
 import { measureSeries, type Plan, type Series } from './rounds.ts'
 

@@ -7,6 +7,7 @@ import {
   wholeNumber,
 } from '../../core/command-line.mjs'
 import { textTable } from '../../core/text-table.mjs'
+import { programsOf } from '../harness/programs.ts'
 import { findScenario, type Scenario, scenarios } from './scenarios.ts'
 import {
   formatMix,
@@ -33,6 +34,8 @@ export interface Request {
   readonly out: string | undefined
   readonly label: string | undefined
   readonly json: boolean
+  /** A built checkout of another version, whose server is loaded in turn. */
+  readonly beside: string | undefined
   /** Whether scenarios that have a floor are compared with it. */
   readonly floor: boolean
 }
@@ -86,7 +89,12 @@ export const loadCommand = {
       doc: 'below which the fresh server keeps its data',
     },
     out: { value: 'DIR', read: String, defaultMeans: 'bench/reports', doc: 'where reports go' },
-    noFloor: { doc: 'does not let the buyers of sell-out loose on a bare handler first' },
+    beside: {
+      value: 'FOLDER',
+      read: String,
+      doc: "a built checkout of another version: a fresh server of it is loaded in turn, into reports labelled 'beside'",
+    },
+    noFloor: { flag: 'no-floor', doc: 'does not let the buyers of sell-out loose on a bare handler first' },
     label: { value: 'TEXT', read: readLabel, doc: 'what to call these reports, for example before' },
     json: { doc: 'the reports as JSON on stdout instead of text' },
     mix: { value: 'VISIT=N,...', read: parseMix, doc: 'what buyers come for, and in which proportion: see below' },
@@ -107,6 +115,9 @@ export function requestOf(values: LoadValues, names: readonly string[]): Request
   if (names.length === 0) throw new UsageError('name at least one scenario; npm run bench:load -- --list shows them')
   if (values.url !== undefined && ((values.reloadAt ?? 0) > 0 || (values.persisterKillAt ?? 0) > 0))
     throw new UsageError('--reload-at and --kill-persister-at are for a fresh server: they exclude --url')
+  if (values.url !== undefined && values.beside !== undefined)
+    throw new UsageError('--beside is for fresh servers: it excludes --url')
+  programsOf(values.beside)
   const override = overrides(values)
   const chosen = names.map((name) => {
     const scenario = findScenario(name)
@@ -117,7 +128,7 @@ export function requestOf(values: LoadValues, names: readonly string[]): Request
     if (problems.length > 0) throw new UsageError(problems.join('\n'))
     return { ...scenario, settings }
   })
-  const { repeat, url, serverPid, audit, env, dataFolder, out, label, json, noFloor } = values
+  const { repeat, url, serverPid, audit, env, dataFolder, out, label, json, noFloor, beside } = values
   return {
     scenarios: chosen,
     repeat,
@@ -129,6 +140,7 @@ export function requestOf(values: LoadValues, names: readonly string[]): Request
     out,
     label,
     json,
+    beside,
     // Beside a server that runs already, or on another machine, it would say nothing of that one.
     floor: !noFloor && url === undefined,
   }

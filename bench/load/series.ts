@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { commitOf, type Programs, programsOf } from '../harness/programs.ts'
 import { benchedMachine } from '../report/machine.ts'
 import {
   type FloorRates,
@@ -43,9 +44,11 @@ export async function runAll(
   interruption: Interruption,
   around: Around = {},
 ): Promise<WrittenReport[]> {
-  const series = request.scenarios.map((scenario) => new Series(scenario, request))
+  const builds = buildsOf(request)
+  const series = request.scenarios.flatMap((scenario) => builds.map((build) => new Series(scenario, request, build)))
   for (let repeat = 1; repeat <= request.repeat; repeat++) {
-    for (const one of series) {
+    // Of two builds the other one begins.
+    for (const one of repeat % 2 === 1 ? series : series.toReversed()) {
       if (interruption.stop.aborted) continue
       await one.run(repeat, interruption, around)
     }
@@ -53,19 +56,38 @@ export async function runAll(
   return series.flatMap(({ written }) => written ?? [])
 }
 
-/** The runs of one scenario. */
+/** What a fresh server is of. */
+interface Build {
+  readonly programs: Programs
+  /** Of its reports. */
+  readonly label: string | undefined
+  /** undefined: this one's. */
+  readonly commit?: string
+}
+
+/** @throws UsageError when there is no built checkout beside */
+function buildsOf({ beside, label }: Request): Build[] {
+  const own = { programs: programsOf(), label }
+  if (beside === undefined) return [own]
+  const besideLabel = label === undefined ? 'beside' : `${label}-beside`
+  return [own, { programs: programsOf(beside), label: besideLabel, commit: commitOf(beside) }]
+}
+
+/** The runs of one scenario and one build. */
 class Series {
   written: WrittenReport | undefined
   readonly #scenario: Scenario
   readonly #request: Request
+  readonly #build: Build
   readonly #folder: string
   readonly #runs: Run[] = []
   #head: ReportHead | undefined
   #errors: ErrorFile | undefined
 
-  constructor(scenario: Scenario, request: Request) {
+  constructor(scenario: Scenario, request: Request, build: Build) {
     this.#scenario = scenario
     this.#request = request
+    this.#build = build
     this.#folder = request.out ?? reportsFolder()
   }
 
@@ -131,7 +153,9 @@ class Series {
   }
 
   #newHead(): ReportHead {
-    const { label, dataFolder } = this.#request
+    const { dataFolder } = this.#request
+    const { label, commit } = this.#build
+    const machine = benchedMachine(dataFolder)
     return {
       format: reportFormat,
       version: reportVersion,
@@ -139,14 +163,21 @@ class Series {
       ...(label !== undefined && { label }),
       startedAt: new Date().toISOString(),
       settings: this.#scenario.settings,
-      machine: benchedMachine(dataFolder),
+      machine: commit === undefined ? machine : { ...machine, commit },
     }
   }
 
   #target(around: Around): Promise<Target> {
     const { url, serverPid, audit, env, dataFolder } = this.#request
     if (url !== undefined) return Promise.resolve(runningTarget({ url, pid: serverPid, audit }))
-    return startTarget({ settings: this.#scenario.settings, env, execArgv: around.execArgv ?? [], dataFolder })
+    const { programs } = this.#build
+    return startTarget({
+      settings: this.#scenario.settings,
+      programs,
+      env,
+      execArgv: around.execArgv ?? [],
+      dataFolder,
+    })
   }
 
   #errorFile(head: ReportHead): ErrorFile {
@@ -162,7 +193,9 @@ class Series {
   #title(title: string, { placement }: Target): string {
     const { settings, summary } = this.#scenario
     const load = settings.rate === 0 ? 'closed loop' : `open loop at ${settings.rate}/s`
-    const where = placement.kind === 'own' ? 'a fresh server on this machine' : 'a running server'
+    const { commit } = this.#build
+    const version = commit === undefined ? '' : ` of the version beside (${commit})`
+    const where = placement.kind === 'own' ? `a fresh server${version} on this machine` : 'a running server'
     return (
       `\n${title}: ${summary}\n` +
       `${where}; ${load}, ${settings.connections} connections, ${settings.generators} generator process${settings.generators > 1 ? 'es' : ''}, ` +

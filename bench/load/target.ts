@@ -1,4 +1,5 @@
 import { pidsBelow, roleOf } from '../harness/process-cpu.ts'
+import { type Programs, programsOf } from '../harness/programs.ts'
 import { runProgram, startHotcakes } from '../harness/server-under-test.ts'
 import type { AuditResult, ServerPlacement } from '../report/report.ts'
 import type { Disturbed } from './disturbances.ts'
@@ -8,6 +9,8 @@ export interface AuditPlace {
   readonly env: NodeJS.ProcessEnv
   /** With the .env file, if there is one. */
   readonly cwd: string
+  /** The audit of the server's version; default: this one's. */
+  readonly program?: string
 }
 
 /** The server that is loaded: one of our own, or one that runs already. */
@@ -51,6 +54,7 @@ export function runningTarget({ url, pid, audit }: RunningServerOptions): Target
 
 export interface OwnServerOptions {
   readonly settings: Settings
+  readonly programs: Programs
   readonly env: Readonly<Record<string, string>>
   readonly execArgv: readonly string[]
   /** Folder below which its data goes; `undefined`: the system's for temporary files. */
@@ -58,7 +62,8 @@ export interface OwnServerOptions {
 }
 
 /** A fresh server on the embedded default. Ctrl+C in the terminal does not reach it: the caller stops it. */
-export async function startTarget({ settings, env, execArgv, dataFolder }: OwnServerOptions): Promise<Target> {
+export async function startTarget(options: OwnServerOptions): Promise<Target> {
+  const { settings, programs, env, execArgv, dataFolder } = options
   const { items, userLimit, hold, interval, httpWorkers } = settings
   const given = {
     APP_ITEM_NUMBER: String(items),
@@ -70,6 +75,7 @@ export async function startTarget({ settings, env, execArgv, dataFolder }: OwnSe
   }
   const server = await startHotcakes(given, {
     execArgv,
+    program: programs.server,
     detached: true,
     ...(dataFolder !== undefined && { dataFolder }),
   })
@@ -77,9 +83,9 @@ export async function startTarget({ settings, env, execArgv, dataFolder }: OwnSe
     url: server.url,
     placement: { kind: 'own', sharesMachine: true, env },
     pid: server.pid,
-    auditIn: server,
+    auditIn: { env: server.env, cwd: server.cwd, program: programs.audit },
     disturbed: {
-      reload: async () => (await runProgram('../../ops/tools/reload/main.js', [], server)).exitCode === 0,
+      reload: async () => (await runProgram(programs.reload, [], server)).exitCode === 0,
       killPersister: () => {
         for (const pid of pidsBelow(server.pid, roleOf, 'persister')) process.kill(pid, 'SIGKILL')
       },
@@ -91,7 +97,7 @@ export async function startTarget({ settings, env, execArgv, dataFolder }: OwnSe
 
 /** Runs `npm run audit`'s program in that environment. Never rejects. */
 export async function auditVerdict(place: AuditPlace): Promise<AuditResult> {
-  const { stdout } = await runProgram('../../ops/tools/audit/main.js', ['--json'], place)
+  const { stdout } = await runProgram(place.program ?? programsOf().audit, ['--json'], place)
   try {
     const report = JSON.parse(stdout) as {
       verdict: AuditResult['verdict']

@@ -21,6 +21,7 @@ const {
   audit: _audit,
   repeat: _repeat,
   list: _list,
+  beside: _beside,
   noFloor: _noFloor,
   ...profileOptions
 } = loadCommand.options
@@ -41,7 +42,15 @@ const profileCommand = {
 const topCount = 15
 
 process.exitCode = await runCommand(profileCommand, process.argv.slice(2), (values, names) => {
-  const ofFreshServer = { url: undefined, serverPid: undefined, audit: false, repeat: 1, list: false, noFloor: true }
+  const ofFreshServer = {
+    url: undefined,
+    beside: undefined,
+    serverPid: undefined,
+    audit: false,
+    repeat: 1,
+    list: false,
+    noFloor: true,
+  }
   const request = requestOf({ ...values, ...ofFreshServer }, names)
   if (request.scenarios.length !== 1) throw new UsageError('one scenario is profiled at a time')
   return profile(request)
