@@ -3,6 +3,7 @@ import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
+import { portsRefusedByBrowsers } from './refused-ports.ts'
 
 /**
  * Below the ports that a system gives to whoever connects: one of those can be taken by any connection before its server
@@ -12,8 +13,6 @@ import { createServer } from 'node:net'
 const portMin = 10_000
 /** Linux's first port for connections where nobody has set another. */
 const defaultFirstOfConnections = 32_768
-/** `fetch` refuses to ask it, and so do browsers ("bad port" of the Fetch standard): the only such port that can be drawn. */
-const portRefusedByFetch = 10_080
 /** Above what a crowded machine needs: a port at random is taken once in hundreds of times. */
 const attemptsMax = 100
 
@@ -62,7 +61,7 @@ async function claim(port: number): Promise<boolean> {
 }
 
 async function isFree(port: number): Promise<boolean> {
-  if (port === portRefusedByFetch) return false
+  if (portsRefusedByBrowsers.has(port)) return false
   return await listenOnce(port).then(
     () => true,
     () => false,

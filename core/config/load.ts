@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import convict from 'convict'
 
 import { Fault } from '../faults.ts'
+import { portsRefusedByBrowsers } from '../refused-ports.ts'
 import { problemsOfBuyers, warningsOfBuyers } from './buyers.ts'
 import { closestName, nearestName } from './closest.ts'
 import { cpuQuota, usableCores } from './cores.ts'
@@ -66,6 +67,7 @@ export function loadConfig(options: { env: Variables; dotenvFile?: string }): Re
     ...settingsWithoutEffect(variables),
     ...oddSecrets(values),
     ...workersAboveQuota(values),
+    ...refusedPorts(values),
     ...warningsOfBuyers(values.buyers, variables),
     ...warningsOfTracing(values.tracing, variables),
   ]
@@ -156,6 +158,13 @@ function workersAboveQuota({ app: { workers } }: SettingValues): string[] {
   const quota = cpuQuota()
   if (quota === undefined || workers <= Math.max(1, quota)) return []
   return [`APP_WORKERS is ${workers}, but the CPU quota is that of ${quota} cores: busy workers will halt each other`]
+}
+
+function refusedPorts({ app: { port } }: SettingValues): string[] {
+  if (!portsRefusedByBrowsers.has(port)) return []
+  return [
+    'APP_PORT may not be what you mean: browsers and fetch refuse to ask this port, so nobody sees the board there',
+  ]
 }
 
 const settingNames = settingPlaces.map(({ setting }) => setting.env)
