@@ -137,11 +137,12 @@ test('a server of a version beside is loaded in turn, into a report of its own',
   const reports = bench.reports()
   assert.deepEqual(new Set(reports.map(({ label }) => label)), new Set(['now', 'now-beside']))
   assert.equal(reports.length, 2)
+  assert.equal(new Set(reports.map(({ machine }) => machine.commit)).size, 1, 'it is the same version')
   for (const { runs, server } of reports) {
     assert.deepEqual([runs.length, runs[0]?.audit?.verdict, server.kind], [1, 'passed', 'own'])
   }
   assert.doesNotMatch(bench.text(), /bare handler/)
-  assert.match(bench.text(), /a fresh server of the version beside \([\w-]+\) on this machine/)
+  assert.match(bench.text(), /a fresh server of the version beside \(\S+\) on this machine/)
 })
 
 test('a running server, at a fixed rate, and ended by Ctrl+C', async (t) => {

@@ -26,13 +26,14 @@ export function describeMachine(): Machine {
   }
 }
 
-function checkedOutCommit(): string {
-  const commit = git('rev-parse', '--short=12', 'HEAD')
+/** @param folder of the checkout, or in it; default: this one */
+export function checkedOutCommit(folder = import.meta.dirname): string {
+  const commit = git(folder, 'rev-parse', '--short=12', 'HEAD')
   if (commit === undefined) return 'unknown'
-  return git('status', '--porcelain', '--untracked-files=no') === '' ? commit : `${commit}+changes`
+  return git(folder, 'status', '--porcelain', '--untracked-files=no') === '' ? commit : `${commit}+changes`
 }
 
-function git(...args: string[]): string | undefined {
-  const { status, stdout } = spawnSync('git', args, { cwd: import.meta.dirname, encoding: 'utf8' })
+function git(cwd: string, ...args: string[]): string | undefined {
+  const { status, stdout } = spawnSync('git', args, { cwd, encoding: 'utf8' })
   return status === 0 ? stdout.trim() : undefined
 }

@@ -1,5 +1,4 @@
-import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { UsageError } from '../../core/command-line.mjs'
 import { compiled } from './server-under-test.ts'
@@ -33,12 +32,4 @@ export function programsOf(folder?: string): Programs {
     audit: first('ops/tools/audit/main.js', 'ops/audit/main.js'),
     reload: first('ops/tools/reload/main.js', 'ops/reload/main.js'),
   }
-}
-
-/** What a built checkout was built from; of a version whose build doesn't say so, where the checkout stands. */
-export function commitOf(folder: string): string {
-  const file = join(resolve(folder), 'dist/commit')
-  if (existsSync(file)) return readFileSync(file, 'utf8') || 'unknown'
-  const { stdout } = spawnSync('git', ['describe', '--always', '--abbrev=12'], { cwd: folder, encoding: 'utf8' })
-  return (stdout ?? '').trim() || 'unknown'
 }

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
-import { commitOf, type Programs, programsOf } from '../harness/programs.ts'
+import { checkedOutCommit } from '../harness/machine.ts'
+import { type Programs, programsOf } from '../harness/programs.ts'
 import { benchedMachine } from '../report/machine.ts'
 import {
   type FloorRates,
@@ -70,7 +71,7 @@ function buildsOf({ beside, label }: Request): Build[] {
   const own = { programs: programsOf(), label }
   if (beside === undefined) return [own]
   const besideLabel = label === undefined ? 'beside' : `${label}-beside`
-  return [own, { programs: programsOf(beside), label: besideLabel, commit: commitOf(beside) }]
+  return [own, { programs: programsOf(beside), label: besideLabel, commit: checkedOutCommit(beside) }]
 }
 
 /** The runs of one scenario and one build. */
