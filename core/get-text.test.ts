@@ -5,9 +5,10 @@ import type { AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
 
 import { getText } from './get-text.ts'
+import { portsRefusedByBrowsers } from './refused-ports.ts'
 
-/** Of the Fetch standard's bad ports those above 1023 that hardly anybody uses. */
-const portsRefusedByFetch = [10_080, 6_697, 6_669, 6_668, 6_667, 6_666, 6_665, 6_566, 6_000]
+/** Below it a server needs rights. */
+const portMin = 1_024
 
 async function serving(t: TestContext, ports: readonly number[], server: Server): Promise<string> {
   t.after(() => {
@@ -28,7 +29,7 @@ async function serving(t: TestContext, ports: readonly number[], server: Server)
 test('a server is asked at a port that fetch refuses as well', async (t) => {
   const url = await serving(
     t,
-    portsRefusedByFetch,
+    [...portsRefusedByBrowsers].filter((port) => port >= portMin).toReversed(),
     createServer((_, reply) => reply.writeHead(503).end('not yet, ä')),
   )
   await assert.rejects(fetch(url), ({ cause }: Error) => /bad port/.test(String(cause)))

@@ -3,7 +3,7 @@
 // recorded, there is no other worker, and no user's limit.
 // usage: node sell-out-floor-server.js PORT ITEMS
 
-import { parseCode, parseItemId } from '../../core/ids.ts'
+import { nonceLength, parseCode, parseItemId } from '../../core/ids.ts'
 import { type ProblemCode, problemReplies } from '../../server/worker/http/problems.ts'
 import { checkoutBody, okHead, purchaseBody } from '../../server/worker/http/replies.ts'
 import { App, type HttpResponse } from '../../server/worker/http/uws.ts'
@@ -16,7 +16,7 @@ const held = 1
 const sold = 2
 /** By the item's index, which begins with 1. */
 const states = new Uint8Array(items + 1)
-const nonce = 'x'.repeat(16)
+const nonce = 'x'.repeat(nonceLength)
 const laterMs = 86_400_000
 const expiresAt = new Date(Date.now() + laterMs).toISOString()
 
