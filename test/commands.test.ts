@@ -45,6 +45,8 @@ for (const script of Object.keys(scripts)) {
     assert.ok(usage?.startsWith(`usage: ${name} -- `), usage)
     assert.deepEqual([empty, purpose !== ''], ['', true])
     assert.match(help.stdout, /\noptions\n(?: {2}.*\n)* {2}--help +this text\n/)
+    // Named in the code in one word, and by people with hyphens.
+    assert.doesNotMatch(help.stdout, /^ {2}--[a-z-]*[A-Z]/m)
     const rows = (help.stdout.split('\nexit status\n')[1] ?? '').matchAll(/^ {2}(\d+) {2}/gm)
     const statuses = new Set([...rows].map(([, status]) => Number(status)))
     for (const status of [0, 1, usageStatus]) assert.ok(statuses.has(status), `${status}: ${help.stdout}`)
