@@ -31,27 +31,30 @@ test('before it is due nothing may be sent', (t) => {
 })
 
 test('whoever has to wait is woken when the next request is due, the longest idle first', async (t) => {
-  const schedule = new FixedRate(50, performance.now() + 5)
+  const schedule = new FixedRate(50, performance.now())
   t.after(() => schedule.close())
   const woken: string[] = []
   const late: number[] = []
   await new Promise<void>((resolve) => {
     const sender = (name: string) => {
       const own = {
-        wake: () => {
-          woken.push(name)
-          // On a busy machine more than one may be due by now: a generator is idle again once it has sent them all.
+        // On a busy machine several may be due by now: a generator is idle again once it has sent them all.
+        sendAllDue: () => {
           for (let due = schedule.take(own); due !== undefined; due = schedule.take(own)) {
             late.push(performance.now() - due)
           }
+        },
+        wake: () => {
+          woken.push(name)
+          own.sendAllDue()
           if (woken.length === 4) resolve()
         },
       }
       return own
     }
-    for (const name of ['a', 'b']) schedule.take(sender(name))
+    for (const name of ['a', 'b']) sender(name).sendAllDue()
   })
-  assert.deepEqual(woken, ['a', 'b', 'a', 'b'])
+  assert.deepEqual(woken.slice(0, 4), ['a', 'b', 'a', 'b'])
   assert.ok(late.length >= 4 && late.every((ms) => ms >= 0))
 })
 
