@@ -7,13 +7,15 @@ import { freePort } from '../core/free-port.ts'
 import { Connections } from '../server/worker/http/connections.ts'
 import { HttpServer, type Route, routeLabels } from '../server/worker/http/http-server.ts'
 import { Phase } from '../server/worker/http/phase.ts'
+import { noContentHead } from '../server/worker/http/replies.ts'
 import { RequestMetrics } from '../server/worker/http/request-metrics.ts'
 import { staticFile } from '../server/worker/http/static-file.ts'
 import { TurnClock } from '../server/worker/http/turn-clock.ts'
-import { largeFileBurstBytes } from '../server/worker/limits.ts'
+import { drainCheckMs, drainIdleMs, largeFileBurstBytes } from '../server/worker/limits.ts'
 import { eventually } from './helpers/eventually.ts'
 import { assertProblem } from './helpers/items.ts'
 import { openConnection, requestText } from './helpers/raw-http.ts'
+import { standStill } from './helpers/stand-still.ts'
 
 async function serve(t: TestContext, route: Route): Promise<number> {
   return (await serving(t, route)).port
@@ -63,15 +65,14 @@ const busyRoute: Route = {
 test('a crowd that is turned away waits for its answers, but not when the server stops', async (t) => {
   const { port, server } = await serving(t, busyRoute)
   const connections = await Promise.all(Array.from({ length: 10 }, () => openConnection(t, port)))
-  const asked = connections.map(async (connection) => {
-    await connection.send(requestText('POST', '/busy'))
-    return await connection.reply()
-  })
-  // Each turn of the event loop, because they wait for a few ms only.
-  while (server.refusalsWaiting === 0) await nextTurn()
+  // Otherwise the first may have their answers before the last have come.
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  for (const connection of connections) await connection.send(requestText('POST', '/busy'))
+  while (server.refusalsWaiting < connections.length) await nextTurn()
   const stopped = server.stop(60_000)
+  t.mock.timers.reset()
   assert.equal(server.refusalsWaiting, 0)
-  for (const reply of await Promise.all(asked)) assert.equal(reply.status, 503)
+  for (const connection of connections) assert.equal((await connection.reply()).status, 503)
   await stopped
 })
 
@@ -83,6 +84,29 @@ test('a client that leaves while its refusal waits harms nobody', async (t) => {
   await stayer.send(requestText('POST', '/busy'))
   assertProblem(await stayer.reply(), 503, 'overloaded')
   await eventually(() => server.refusalsWaiting === 0)
+})
+
+const emptyRoute: Route = { path: '/', method: 'GET', handle: (exchange) => exchange.answer(noContentHead('GET'), '') }
+
+test('whoever asked while a draining server stood still is answered', async (t) => {
+  const { port, server } = await serving(t, emptyRoute)
+  const connection = await openConnection(t, port)
+  const drained = server.drain()
+  await connection.send(requestText('GET', '/'))
+  standStill(drainIdleMs + drainCheckMs)
+  assert.equal((await connection.reply()).status, 204)
+  await drained
+})
+
+test('whoever has connected before a server retires is answered, though it has not looked since', async (t) => {
+  const { port, server } = await serving(t, emptyRoute)
+  const connecting = openConnection(t, port)
+  await new Promise<void>((resolve) => process.nextTick(resolve)) // that is when the socket connects
+  const retired = server.retire()
+  const connection = await connecting
+  await connection.send(requestText('GET', '/'))
+  assert.equal((await connection.reply()).status, 204)
+  await retired
 })
 
 test('a large file is sent so often at once, and who has it gets its 304 nevertheless', async (t) => {

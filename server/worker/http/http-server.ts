@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
 
 import { hostAndPort, listenHosts } from '../../../core/config/listen-hosts.ts'
 import { Fault } from '../../../core/faults.ts'
@@ -164,9 +164,8 @@ export class HttpServer implements ExchangeHost {
   async retire(): Promise<void> {
     this.#move('retiring')
     const deadline = performance.now() + retireListenMsMax
-    while (performance.now() < deadline && performance.now() - this.#lastConnectedMs < retireQuietMs) {
-      await delay(drainCheckMs)
-    }
+    do await untilNextLook()
+    while (performance.now() < deadline && performance.now() - this.#lastConnectedMs < retireQuietMs)
     this.#stopListening()
     await this.#closeWhenSilent(retireIdleMs)
   }
@@ -354,9 +353,19 @@ export class HttpServer implements ExchangeHost {
   async #closeWhenSilent(idleMs: number): Promise<void> {
     const startedMs = performance.now()
     const isSilent = () => performance.now() - Math.max(startedMs, this.#lastRequestMs) >= idleMs
-    while (this.#pending > 0 || (this.#connections.open > 0 && !isSilent())) await delay(drainCheckMs)
+    do await untilNextLook()
+    while (this.#pending > 0 || (this.#connections.open > 0 && !isSilent()))
     this.#app.close()
   }
+}
+
+/**
+ * After a standstill of the process, timers run before what has come in the meantime is read: without a look at the
+ * sockets in between, clients would pass for silent that have long asked.
+ */
+async function untilNextLook(): Promise<void> {
+  await delay(drainCheckMs)
+  await nextTurn()
 }
 
 function addressOf(res: HttpResponse): string {
