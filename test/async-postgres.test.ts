@@ -3,11 +3,13 @@ import { after, type TestContext, test } from 'node:test'
 
 import type { Statement } from '../core/postgres/async-connection.ts'
 import { AsyncPostgres, type AsyncPostgresOptions } from '../core/postgres/async-postgres.ts'
+import type { Postgres } from '../core/postgres/connection.ts'
 import type { PostgresSettings } from '../core/postgres/conninfo.ts'
 import { asOwner } from '../core/postgres/owner.ts'
 import { eventually } from './helpers/eventually.ts'
 import { openPostgres } from './helpers/record.ts'
 import { startPostgres } from './helpers/services.ts'
+import { standStill } from './helpers/stand-still.ts'
 
 const service = await startPostgres({ after })
 const db = service.connection
@@ -23,11 +25,22 @@ function openAsync(t: TestContext, options: Partial<AsyncPostgresOptions> = {}, 
 }
 
 /** Process ids of the connections that a test has open, as Postgres sees them. */
-function backends(t: TestContext): number[] {
+function backends(t: TestContext, watcher: Postgres = openPostgres(t, db)): number[] {
   const text = 'select pid from pg_stat_activity where application_name = left($1, 63)'
-  return openPostgres(t, db)
-    .query<{ pid: number }>(text, [t.name])
-    .map(({ pid }) => pid)
+  return watcher.query<{ pid: number }>(text, [t.name]).map(({ pid }) => pid)
+}
+
+/** The process id of a test's connection on which `sleep` runs, once it does. */
+async function sleeper(t: TestContext, watcher: Postgres): Promise<number> {
+  const text = "select pid from pg_stat_activity where application_name = left($1, 63) and wait_event = 'PgSleep'"
+  return await eventually(() => watcher.query<{ pid: number }>(text, [t.name])[0]?.pid)
+}
+
+/** On its one connection Postgres ends a statement when the client has gone, within 50 ms, and never before. */
+async function leaveEndToClient(postgres: AsyncPostgres): Promise<void> {
+  const never = "set_config('statement_timeout', '0', false)"
+  const gone = "set_config('client_connection_check_interval', '50', false)"
+  await eventually(() => postgres.query({ text: `select ${never}, ${gone}` }))
 }
 
 /** Runs `work` while Postgres with all its processes is stopped. */
@@ -117,6 +130,21 @@ test('a statement past its deadline is given up with its connection, and the nex
   assert.deepEqual(await eventually(() => postgres.query(one, [1])), [{ one: 1 }])
 })
 
+test('after a standstill an answer that has come is taken, and without one it is Postgres that was late', async (t) => {
+  const deadlineMs = 2_000
+  const postgres = openAsync(t, { deadlineMs })
+  await eventually(() => postgres.query(one, [1]))
+  const watcher = openPostgres(t, db)
+  const quick = postgres.query({ text: "select 'came' as it from pg_sleep(0.5)" })
+  await sleeper(t, watcher)
+  standStill(deadlineMs)
+  assert.deepEqual(await quick, [{ it: 'came' }])
+  const slow = postgres.query(sleep)
+  await sleeper(t, watcher)
+  standStill(deadlineMs)
+  await assert.rejects(slow, unavailable)
+})
+
 test('a Postgres that hangs holds nobody longer than the deadline, and is used again when it goes on', async (t) => {
   const postgres = openAsync(t, { deadlineMs: 500 })
   await eventually(() => postgres.query(one, [1]))
@@ -136,9 +164,7 @@ test('connections that the server closed are replaced', async (t) => {
   for (const pid of backends(t)) killer.query('select pg_terminate_backend($1)', [pid])
   assert.deepEqual(await eventually(() => postgres.query(one, [3])), [{ one: 3 }])
   const running = assert.rejects(postgres.query(sleep), unavailable)
-  const asleep = "select pid from pg_stat_activity where wait_event = 'PgSleep'"
-  const sleeper = await eventually(() => killer.query<{ pid: number }>(asleep)[0]?.pid)
-  killer.query('select pg_terminate_backend($1)', [sleeper])
+  killer.query('select pg_terminate_backend($1)', [await sleeper(t, killer)])
   await running
 })
 
@@ -162,10 +188,13 @@ test('a wrong password is a fault without the password', async (t) => {
 
 test('close refuses what waits and ends what runs', async (t) => {
   const postgres = openAsync(t, { connectionsMax: 1 })
-  await postgres.query(one, [1])
+  // Otherwise Postgres would go on with what runs, up to its own deadline.
+  await leaveEndToClient(postgres)
   const both = [postgres.query(sleep), postgres.query(one, [2])].map((query) => assert.rejects(query, unavailable))
+  const watcher = openPostgres(t, db)
+  await sleeper(t, watcher)
   await postgres.close()
   await Promise.all(both)
   await assert.rejects(postgres.query(one, [3]), unavailable)
-  await eventually(() => backends(t).length === 0)
+  await eventually(() => backends(t, watcher).length === 0)
 })

@@ -6,10 +6,11 @@ import {
   asyncPostgresRetryDelayMsMin,
   asyncPostgresWaitingMax,
 } from '../limits.ts'
+import { startTimeLimit } from '../time-limit.ts'
 import { type AsyncConnection, connectAsync, type Statement } from './async-connection.ts'
 import type { PostgresSettings } from './conninfo.ts'
 import type { Parameter } from './parameter.ts'
-import { PostgresFault } from './postgres-fault.ts'
+import { PostgresFault, queryCanceled } from './postgres-fault.ts'
 
 export interface AsyncPostgresOptions {
   /** Shown by pg_stat_activity. */
@@ -24,8 +25,7 @@ export interface AsyncPostgresOptions {
 interface Waiting {
   readonly resolve: (connection: AsyncConnection) => void
   readonly reject: (fault: Fault) => void
-  /** Ends the wait at the deadline. */
-  timer: NodeJS.Timeout | undefined
+  readonly endLimit: () => void
 }
 
 /**
@@ -86,11 +86,15 @@ export class AsyncPostgres {
   async #use<Result>(work: (connection: AsyncConnection) => Promise<Result>): Promise<Result> {
     const deadline = performance.now() + this.#options.deadlineMs
     const connection = await this.#acquire()
-    const timer = setTimeout(() => connection.giveUp(this.#late()), deadline - performance.now())
+    const endLimit = startTimeLimit(deadline - performance.now(), () => connection.giveUp(this.#late()))
     try {
       return await work(connection)
+    } catch (error) {
+      // The server's own time-out is as long: after a standstill of this process its word is read before ours.
+      const isCanceled = error instanceof PostgresFault && error.sqlState === queryCanceled
+      throw isCanceled && performance.now() >= deadline ? this.#late() : error
     } finally {
-      clearTimeout(timer)
+      endLimit()
       this.#release(connection)
     }
   }
@@ -106,11 +110,11 @@ export class AsyncPostgres {
       return Promise.reject(new Fault('HC_POSTGRES_BUSY', `${this.#waiting.length} statements wait already`))
     }
     return new Promise((resolve, reject) => {
-      const waiting: Waiting = { resolve, reject, timer: undefined }
-      waiting.timer = setTimeout(() => {
+      const endLimit = startTimeLimit(this.#options.deadlineMs, () => {
         this.#waiting.splice(this.#waiting.indexOf(waiting), 1)
         reject(this.#late())
-      }, this.#options.deadlineMs)
+      })
+      const waiting: Waiting = { resolve, reject, endLimit }
       this.#waiting.push(waiting)
       this.#connectIfNeeded()
     })
@@ -126,7 +130,7 @@ export class AsyncPostgres {
       this.#idle.push(connection)
       return
     }
-    clearTimeout(next.timer)
+    next.endLimit()
     next.resolve(connection)
   }
 
@@ -170,8 +174,8 @@ export class AsyncPostgres {
   }
 
   #refuseWaiting(fault: Fault): void {
-    for (const { reject, timer } of this.#waiting.splice(0)) {
-      clearTimeout(timer)
+    for (const { reject, endLimit } of this.#waiting.splice(0)) {
+      endLimit()
       reject(fault)
     }
   }

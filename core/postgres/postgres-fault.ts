@@ -28,6 +28,8 @@ function isUnavailable(sqlState: string | undefined): boolean {
 
 /** SQLSTATE lock_not_available: lock_timeout has passed. */
 export const lockNotAvailable = '55P03'
+/** SQLSTATE query_canceled: by statement_timeout, or by somebody. */
+export const queryCanceled = '57014'
 /** SQLSTATE disk_full: somebody has to make room. */
 export const diskFull = '53100'
 /** 40: rolled back (serialization, deadlock); 55P03; 57014: cancelled, as by the statement's time-out; 53: resources. */

@@ -3,6 +3,7 @@ import type { NodeAddress } from '../config/cluster-nodes.ts'
 import { hostAndPort } from '../config/listen-hosts.ts'
 import { Fault } from '../faults.ts'
 import { clusterLookSharedMs, clusterNodesAskedMax, clusterStragglersMsMax } from '../limits.ts'
+import { startTimeLimit } from '../time-limit.ts'
 import { slotOfShard } from './cluster-slot.ts'
 import { type ClusterView, distinctAddresses, ownerOf } from './cluster-view.ts'
 
@@ -114,12 +115,10 @@ async function firstAnswers(answers: readonly Promise<ClusterView>[]): Promise<r
   const collected = answers.map(async (answer) => views.push(await answer))
   const all = Promise.allSettled(collected)
   await Promise.any(collected).catch(() => undefined) // nobody: then all have failed, and their reasons are below
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, clusterStragglersMsMax)
+  await new Promise<void>((resolve) => {
+    const endLimit = startTimeLimit(clusterStragglersMsMax, resolve)
+    void all.then(endLimit).then(resolve)
   })
-  await Promise.race([all, late])
-  clearTimeout(timer)
   if (views.length > 0) return [...views]
   throw reasonOf(await all)
 }

@@ -87,7 +87,7 @@ class Lateness {
 
   watch(call: DirectCall, ms: number): void {
     this.#calls.push(call)
-    if (this.#timer === undefined) this.#timer = setTimeout(this.#look, ms, ms).unref()
+    if (this.#timer === undefined) this.#lookIn(ms, ms)
   }
 
   /** They end in their order, but when all do at once. */
@@ -101,7 +101,13 @@ class Lateness {
     const overdue = this.#calls.filter(({ sentMs }) => nowMs - sentMs >= ms)
     for (const call of overdue) call.reject(new Error('Command timed out'))
     const oldest = this.#calls[0]
-    this.#timer = oldest && setTimeout(this.#look, oldest.sentMs + ms - nowMs, ms).unref()
+    this.#timer = undefined
+    if (oldest !== undefined) this.#lookIn(oldest.sentMs + ms - nowMs, ms)
+  }
+
+  /** What has come by then is read first (core/time-limit.ts). */
+  #lookIn(waitMs: number, ms: number): void {
+    this.#timer = setTimeout(() => setImmediate(this.#look, ms), waitMs).unref()
   }
 }
 

@@ -1,9 +1,8 @@
-import { setTimeout as delay } from 'node:timers/promises'
-
 import { AggregatorRegistry } from 'prom-client'
 
 import type { ChildKind, ToChild } from '../../core/ipc.ts'
 import { metricsGatherMsMax } from '../../core/limits.ts'
+import { startTimeLimit } from '../../core/time-limit.ts'
 import { addCumulative, cumulativePart, keepPeaks, type Report } from './metric-reports.ts'
 
 /** What of a child is needed here. */
@@ -149,8 +148,8 @@ function newQuestion(id: number): Question {
 async function answeredOrLate(question: Question | undefined): Promise<void> {
   const leftMs = question === undefined ? 0 : question.askedMs + metricsGatherMsMax - performance.now()
   if (question === undefined || leftMs <= 0) return
-  const waiting = new AbortController()
-  const late = delay(leftMs, undefined, { signal: waiting.signal }).catch(() => undefined) // aborted: it has answered
-  await Promise.race([question.answered, late])
-  waiting.abort()
+  await new Promise<void>((resolve) => {
+    const endLimit = startTimeLimit(leftMs, resolve)
+    void question.answered.then(endLimit).then(resolve)
+  })
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 
 import type { HealthRound, ToChild, WorkerHealth } from '../../core/ipc.ts'
 import { healthGatherMsMax, healthRoundIntervalMs } from '../../core/limits.ts'
@@ -65,7 +66,7 @@ test('probes that come while a round runs share the next one: what was said befo
   assert.deepEqual([first.told.length, second.told.length], [2, 1])
 })
 
-test('one that does not answer in time is silent, and one that has ended is none any more', (t) => {
+test('one that does not answer in time is silent, and one that has ended is none any more', async (t) => {
   const { rounds, workers, say } = setUp(t, 3)
   const [first, hung, dead] = workers as [Worker, Worker, Worker]
   rounds.heard(first, { type: 'probe', id: 1 })
@@ -73,9 +74,21 @@ test('one that does not answer in time is silent, and one that has ended is none
   rounds.gone(dead)
   assert.equal(first.told.length, 0)
   t.mock.timers.tick(healthGatherMsMax)
+  await nextTurn() // what has come by then is read first
   assert.deepEqual(first.told[0]?.round.accepting, [ready, null])
   say(hung)
   assert.equal(first.told.length, 1)
+})
+
+test('the word of one that took no connections yet is not held against the server when it takes them at the end', (t) => {
+  const { rounds, workers, say } = setUp(t)
+  const [first, starting] = workers as [Worker, Worker]
+  starting.isAccepting = false
+  rounds.heard(first, { type: 'probe', id: 1 })
+  rounds.heard(starting, { type: 'health', id: 1, health: { status: 'not_ready', checks: {} } })
+  starting.isAccepting = true
+  say(first)
+  assert.deepEqual(first.told[0]?.round, { accepting: [ready], wanted: 2 })
 })
 
 test('one that takes no connections is not counted, and one that begins to during the round is', (t) => {

@@ -1,5 +1,6 @@
 import type { FromChild, RecordDaysCheck, ToChild, WorkerHealth } from '../../core/ipc.ts'
 import { healthGatherMsMax, healthRoundIntervalMs } from '../../core/limits.ts'
+import { startTimeLimit } from '../../core/time-limit.ts'
 
 /** What of an HTTP worker is needed here. */
 export interface AskedWorker {
@@ -26,9 +27,9 @@ interface Probe {
 interface Round {
   readonly id: number
   readonly probes: readonly Probe[]
-  /** undefined: it has not said yet. */
-  readonly asked: Map<AskedWorker, WorkerHealth | undefined>
-  readonly late: NodeJS.Timeout
+  /** null: it took no connections yet when it said how it is. undefined: it has not said yet. */
+  readonly asked: Map<AskedWorker, WorkerHealth | null | undefined>
+  readonly endLimit: () => void
 }
 
 /**
@@ -53,7 +54,8 @@ export class HealthRounds {
       this.#probes.push({ worker, id: message.id })
       this.#beginSoon()
     } else if (message.id === this.#round?.id && this.#round.asked.has(worker)) {
-      this.#round.asked.set(worker, message.health)
+      // One that starts says how it is, and that it accepts only then: that it is not ready is no word on what it accepts.
+      this.#round.asked.set(worker, worker.isAccepting ? message.health : null)
       this.#endIfAllSaid()
     }
   }
@@ -66,7 +68,7 @@ export class HealthRounds {
 
   close(): void {
     clearTimeout(this.#pause)
-    clearTimeout(this.#round?.late)
+    this.#round?.endLimit()
   }
 
   #beginSoon(): void {
@@ -81,7 +83,8 @@ export class HealthRounds {
     this.#beganMs = this.#options.now()
     const id = (this.#rounds += 1)
     const asked = new Map(this.#options.workers().map((worker) => [worker, undefined]))
-    this.#round = { id, probes: this.#probes.splice(0), asked, late: setTimeout(() => this.#end(), healthGatherMsMax) }
+    const endLimit = startTimeLimit(healthGatherMsMax, () => this.#end())
+    this.#round = { id, probes: this.#probes.splice(0), asked, endLimit }
     // To one that hangs these pile up only until the supervisor has noticed and killed it.
     for (const worker of asked.keys()) worker.send({ type: 'health', id })
     this.#endIfAllSaid()
@@ -96,10 +99,11 @@ export class HealthRounds {
   #end(): void {
     const round = this.#round
     if (round === undefined) return
-    clearTimeout(round.late)
+    round.endLimit()
     this.#round = undefined
-    // Looked at only now: one says that it accepts before it says how it is.
-    const accepting = [...round.asked].flatMap(([{ isAccepting }, health]) => (isAccepting ? [health ?? null] : []))
+    const accepting = [...round.asked].flatMap(([{ isAccepting }, health]) => {
+      return isAccepting && health !== null ? [health ?? null] : []
+    })
     const recordDays = this.#options.recordDays?.()
     const answer = { accepting, wanted: this.#options.wanted(), ...(recordDays && { recordDays }) }
     for (const { worker, id } of round.probes) worker.send({ type: 'probed', id, round: answer })

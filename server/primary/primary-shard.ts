@@ -9,6 +9,7 @@ import type { Queries } from '../../core/recovery/record-head.ts'
 import { ConnectionNews } from '../../core/redis/connection-news.ts'
 import { type LogState, SaleStore } from '../../core/redis/sale-store.ts'
 import type { ShardState } from '../../core/shard-state.ts'
+import { startTimeLimit } from '../../core/time-limit.ts'
 import { patiently, whenAvailable } from './dependencies.ts'
 import { RunCheck } from './run-check.ts'
 import { RunGuard } from './run-guard.ts'
@@ -136,7 +137,10 @@ export class PrimaryShard {
   /** undefined: Redis did not answer in time. */
   async logStateWithin(patienceMs: number): Promise<LogState | undefined> {
     const state = this.store.logState().catch(undefinedForFault) // Redis is away, which the caller has a word for
-    return await Promise.race([state, delay(patienceMs, undefined)])
+    return await new Promise((resolve) => {
+      const endLimit = startTimeLimit(patienceMs, () => resolve(undefined))
+      void state.finally(endLimit).then(resolve)
+    })
   }
 
   get #where(): string {

@@ -1,8 +1,7 @@
-import { setTimeout as delay } from 'node:timers/promises'
-
 import type { ToChild } from '../../core/ipc.ts'
 import { seenGatherMsMax } from '../../core/limits.ts'
 import { compareLogPositions, type LogPosition } from '../../core/log-position.ts'
+import { startTimeLimit } from '../../core/time-limit.ts'
 
 /** A child as far as it is asked what it has seen. */
 export interface AskedChild {
@@ -42,11 +41,14 @@ export class SeenPositions {
     this.#asked.clear()
     for (const child of children) this.#asked.add(child)
     if (children.length > 0) {
-      const all = new Promise<void>((resolve) => {
+      let endLimit: (() => void) | undefined
+      const allOrLate = new Promise<void>((resolve) => {
         this.#whenAllAnswered = resolve
+        endLimit = startTimeLimit(seenGatherMsMax, resolve)
       })
       for (const child of children) child.send({ type: 'seen', shard: this.#shard })
-      await Promise.race([all, delay(seenGatherMsMax)])
+      await allOrLate
+      endLimit?.()
     }
     return this.#newest
   }

@@ -34,13 +34,12 @@ setInterval(() => {
 process.on('message', (message: ToChild) => {
   if (message.type === 'start') void start(completed(message.config), message.answersProbes === true)
   else if (message.type === 'metrics') void sendMetrics(message.id)
-  else if (message.type === 'health') sendHealth(message.id)
+  else if (message.type === 'health') afterReading(() => sendHealth(message.id))
   else if (message.type === 'probed') worker?.probed(message.id, message.round)
   else if (message.type === 'retire') void end(() => worker?.retire())
   else if (message.type === 'record') worker?.primarySays(shardOfMessage(message), message.report)
   else if (message.type === 'token_keys') worker?.takeKeys(message)
-  // After the turn, in which the answers of a Redis that is gone by now may still lie unread.
-  else if (message.type === 'seen') setImmediate(() => setImmediate(() => sendSeen(shardOfMessage(message))))
+  else if (message.type === 'seen') afterReading(() => sendSeen(shardOfMessage(message)))
   else void end(() => worker?.drain())
 })
 sendToPrimary({ type: 'listening' })
@@ -65,6 +64,11 @@ async function start(config: Config, primaryAnswersProbes: boolean): Promise<voi
     process.exit(1)
   }
   sendToPrimary({ type: 'ready' })
+}
+
+/** After the turn, in which the last answers of a Redis that is gone by now, and its end, may still lie unread. */
+function afterReading(action: () => void): void {
+  setImmediate(() => setImmediate(action))
 }
 
 function sendHealth(id: number): void {

@@ -1,5 +1,6 @@
 import type { FromChild, HealthRound, WorkerHealth } from '../../core/ipc.ts'
 import { healthProbeMsMax } from '../../core/limits.ts'
+import { startTimeLimit } from '../../core/time-limit.ts'
 import type { Exchange } from './http/exchange.ts'
 import { jitteredWaitSeconds, notReadyHead, okHead, retryAfterHeader } from './http/replies.ts'
 import { judgeServer } from './server-health.ts'
@@ -18,7 +19,7 @@ export class Readiness {
   readonly #options: ReadinessOptions
   /** Probes that nobody asked for yet. Each is the one request of its connection, which bounds them. */
   #waiting: Exchange[] = []
-  #asked: { readonly id: number; readonly probes: readonly Exchange[]; readonly late: NodeJS.Timeout } | undefined
+  #asked: { readonly id: number; readonly probes: readonly Exchange[]; readonly endLimit: () => void } | undefined
   #questions = 0
   #isClosed = false
 
@@ -51,7 +52,7 @@ export class Readiness {
       this.#giveUp()
       return
     }
-    this.#asked = { id, probes: this.#waiting, late: setTimeout(() => this.#giveUp(), healthProbeMsMax) }
+    this.#asked = { id, probes: this.#waiting, endLimit: startTimeLimit(healthProbeMsMax, () => this.#giveUp()) }
     this.#waiting = []
   }
 
@@ -64,7 +65,7 @@ export class Readiness {
   }
 
   #settle(): void {
-    clearTimeout(this.#asked?.late)
+    this.#asked?.endLimit()
     this.#asked = undefined
   }
 
