@@ -73,7 +73,7 @@ export class Copier {
       partitions.prepare(postgres, rows.days)
       const started = performance.now()
       postgres.transaction(() => {
-        if (this.#wasLocked) lockTables(postgres, partitions.names)
+        if (this.#wasLocked) partitions.lock((names) => lockTables(postgres, names))
         moveOffset(postgres, chunk, through)
         this.#reached('after_offset')
         this.#insertSales(postgres)

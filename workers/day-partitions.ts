@@ -50,17 +50,15 @@ export class DayPartitions {
    */
   into(table: DailyTable, copy: (target: string) => void): void {
     const partition = this.#chosen.get(table)
-    try {
-      copy(partition?.name ?? table)
-    } catch (error) {
-      const isGone = error instanceof PostgresFault && error.sqlState === undefinedTable && partition !== undefined
-      throw isGone ? new PostgresFault(`the partition ${partition.name} is gone: ${error.message}`) : error
-    }
+    if (partition === undefined) copy(table)
+    else orGone(() => copy(partition.name))
   }
 
-  /** The partitions that the chunk's rows are copied into. */
-  get names(): string[] {
-    return [...this.#chosen.values()].map(({ name }) => name)
+  /** Calls `lock` with the names of all partitions that the chunk's rows are copied into. @throws as `into` */
+  lock(lock: (names: readonly string[]) => void): void {
+    const names = [...this.#chosen.values()].map(({ name }) => name)
+    if (names.length === 0) lock(names)
+    else orGone(() => lock(names))
   }
 
   /**
@@ -76,6 +74,15 @@ export class DayPartitions {
       `{${partitions.map(({ oid }) => oid).join()}}`,
     ])
     if (found?.attached !== partitions.length) throw new PostgresFault('a partition of the day is no part of its table')
+  }
+}
+
+function orGone(use: () => void): void {
+  try {
+    use()
+  } catch (error) {
+    if (!(error instanceof PostgresFault) || error.sqlState !== undefinedTable) throw error
+    throw new PostgresFault(`a partition of the day is gone: ${error.message}`)
   }
 }
 
