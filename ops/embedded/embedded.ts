@@ -3,9 +3,16 @@ import { chmodSync, existsSync, mkdirSync, realpathSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 
 import { Fault, isBug } from '../../core/faults.ts'
-import { embeddedProbeIntervalMs, predecessorStopMsMax } from '../limits.ts'
+import { waitSayMs } from '../../core/limits.ts'
+import { embeddedProbeIntervalMs, embeddedStartMsMax, predecessorStopMsMax } from '../limits.ts'
 import { DataLock } from './data-lock.ts'
-import type { EmbeddedFacts, EmbeddedPostgres, EmbeddedRedis, EmbeddedRedisFacts } from './facts.ts'
+import type {
+  EmbeddedFacts,
+  EmbeddedPostgres,
+  EmbeddedPostgresFacts,
+  EmbeddedRedis,
+  EmbeddedRedisFacts,
+} from './facts.ts'
 import { readFacts, redisProcesses, writeFacts } from './facts.ts'
 import { isRoot } from './launcher.ts'
 import { startPostgresService } from './postgres.ts'
@@ -114,8 +121,8 @@ export async function attachEmbedded(options: EmbeddedOptions): Promise<Embedded
   }
   const { redis, postgres } = readFacts(options.dataDir)
   const answers = await Promise.all([
-    !options.redis || (redis !== undefined && allAnswer(redis)),
-    !options.postgres || (postgres !== undefined && isAlive(postgres.process) && postgresAnswers(postgres.connection)),
+    !options.redis || (redis !== undefined && redisIsUp(redis, options)),
+    !options.postgres || (postgres !== undefined && postgresIsUp(postgres, options)),
   ])
   if (!answers.every(Boolean)) return startEmbedded(options)
   return {
@@ -126,11 +133,37 @@ export async function attachEmbedded(options: EmbeddedOptions): Promise<Embedded
   }
 }
 
-async function allAnswer(redis: EmbeddedRedisFacts): Promise<boolean> {
-  const answers = redisProcesses(redis).map(async ({ port, process }) => {
-    return isAlive(process) && (await redisAnswers({ ...redis.connection, port }))
+async function redisIsUp(redis: EmbeddedRedisFacts, options: EmbeddedOptions): Promise<boolean> {
+  const answers = redisProcesses(redis).map(({ port, process }) => {
+    return answersAtLast('Redis', { process, answers: () => redisAnswers({ ...redis.connection, port }), ...options })
   })
   return (await Promise.all(answers)).every(Boolean)
+}
+
+function postgresIsUp({ process, connection }: EmbeddedPostgresFacts, options: EmbeddedOptions): Promise<boolean> {
+  return answersAtLast('PostgreSQL', { process, answers: () => postgresAnswers(connection), ...options })
+}
+
+interface Asked {
+  readonly process: ProcessIdentity
+  readonly answers: () => Promise<boolean>
+  readonly log: Log
+  readonly signal?: AbortSignal
+}
+
+/** One that lives is used by its server: it may be too busy for a moment to answer, or still read its data. */
+async function answersAtLast(service: string, { process, answers, log, signal }: Asked): Promise<boolean> {
+  const startedMs = Date.now()
+  let isSaid = false
+  while (isAlive(process) && Date.now() - startedMs < embeddedStartMsMax) {
+    if (await answers()) return true
+    if (!isSaid && Date.now() - startedMs > waitSayMs) {
+      log.warn({ service, pid: process.pid }, 'waiting for the embedded service to answer')
+      isSaid = true
+    }
+    await delay(embeddedProbeIntervalMs, undefined, signal && { signal })
+  }
+  return false
 }
 
 type Recorder = (changed: EmbeddedFacts) => void
@@ -196,13 +229,21 @@ async function endOrphan(
   if (orphan === undefined || !isAlive(orphan)) return
   const { service, stopSignal, log, signal } = options
   log.warn({ service, pid: orphan.pid }, 'waiting for the embedded service of a killed server to end')
-  process.kill(orphan.pid, stopSignal)
+  kill(orphan.pid, stopSignal)
   const deadline = Date.now() + predecessorStopMsMax
   while (isAlive(orphan)) {
     if (Date.now() > deadline) {
       throw new Fault('HC_DATA_DIR_IN_USE', `${service} of a killed server, process ${orphan.pid}, does not end`)
     }
     await delay(embeddedProbeIntervalMs, undefined, { signal })
+  }
+}
+
+function kill(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error // it has ended by itself since it was looked at
   }
 }
 

@@ -44,9 +44,14 @@ export interface EmbeddedRedisFacts {
   readonly nodes?: readonly EmbeddedNode[]
 }
 
+export interface EmbeddedPostgresFacts {
+  readonly connection: EmbeddedPostgres
+  readonly process: ProcessIdentity
+}
+
 /** What `embedded.json` holds: how to reach each service, and which process it is or was. */
 export interface EmbeddedFacts {
-  readonly postgres?: { readonly connection: EmbeddedPostgres; readonly process: ProcessIdentity }
+  readonly postgres?: EmbeddedPostgresFacts
   readonly redis?: EmbeddedRedisFacts
 }
 
