@@ -42,6 +42,12 @@ export const moveKeyMsMax = 300_000
 export const moveBytesPerSecondMin = 1_500_000
 /** Longest silence of the other master besides: the old one does nothing else meanwhile, and must not count as away. */
 export const moveSilenceMsMax = 1_500
+/**
+ * A key is sent so often before the move is given up, which leaves the shard closed until somebody runs it again. In between
+ * the old master gets to its other shards.
+ */
+export const moveKeyAttemptsMax = 4
+export const moveAgainMs = 500
 /** How often it is said how far the move is. */
 export const moveSayMs = 2_000
 /** How often npm run move-shard looks whether Postgres has the log, or the shard decides: it is closed meanwhile. */

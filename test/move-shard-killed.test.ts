@@ -14,6 +14,8 @@ import type { ClusterProcess } from './helpers/redis-cluster.ts'
 const shop = await startMovingShop({ after })
 const { nodes, move, assertMoved, holdSome, redeemAll, assertAudited, stopPersister, otherMaster } = shop
 
+const isOnItsWay = / cmd=restore-asking /
+
 /** The new master takes a key and does not say so yet: the old one waits for that, in the midst of its MIGRATE. */
 async function killedInMigrate(t: TestContext, to: ClusterProcess, killed: () => void = () => undefined) {
   const goOn = stopPersister(t)
@@ -24,7 +26,7 @@ async function killedInMigrate(t: TestContext, to: ClusterProcess, killed: () =>
   await eventually(() => /draining: \d+ log entries/.test(run.said()), { what: 'the wait for Postgres' })
   await admin.call('CLIENT', 'PAUSE', 60_000, 'WRITE')
   goOn()
-  const comes = async () => String(await admin.call('CLIENT', 'LIST')).includes(' cmd=restore-asking ')
+  const comes = async () => isOnItsWay.test(String(await admin.call('CLIENT', 'LIST')))
   await eventually(comes, { what: 'a key on its way' })
   process.kill(run.pid, 'SIGKILL')
   await run.ended
@@ -55,6 +57,31 @@ test('killed in the midst of a MIGRATE together with the old master, which does 
   const keys = await atOld.call('CLUSTER', 'GETKEYSINSLOT', slotOfShard(moved), 100)
   assert.ok((keys as string[]).includes(shardKeys(moved).log), 'it is at both')
   await assertMoved(t, to)
+  await redeemAll(codes)
+  await assertAudited()
+})
+
+test('a new master that is silent for longer than a key may take is sent it again', async (t) => {
+  const to = await otherMaster()
+  const codes = await holdSome(5)
+  const goOn = stopPersister(t)
+  await holdSome(1)
+  const admin = await nodes.open(to)
+  t.after(() => admin.disconnect())
+  const run = move(t, to)
+  await eventually(() => /draining: \d+ log entries/.test(run.said()), { what: 'the wait for Postgres' })
+  await admin.call('CLIENT', 'PAUSE', 60_000, 'WRITE')
+  goOn()
+  const senders = new Set<string>()
+  const comesAgain = async () => {
+    const clients = String(await admin.call('CLIENT', 'LIST')).split('\n')
+    for (const client of clients) if (isOnItsWay.test(client)) senders.add(client.split(' ')[0] ?? '')
+    return senders.size > 1
+  }
+  await eventually(comesAgain, { what: 'the key on its way for the second time' })
+  await admin.call('CLIENT', 'UNPAUSE')
+  const { status, stderr } = await run.ended
+  assert.equal(status, 0, stderr)
   await redeemAll(codes)
   await assertAudited()
 })

@@ -1,8 +1,17 @@
-import { undefinedForFault } from '../../core/faults.ts'
+import { setTimeout as delay } from 'node:timers/promises'
+
+import { Fault, undefinedForFault } from '../../core/faults.ts'
 import { slotOfShard } from '../../core/redis/cluster-slot.ts'
 import type { RedisSettings } from '../../core/redis/connection.ts'
 import { shardKeys } from '../../core/redis/keys.ts'
-import { moveBytesPerSecondMin, moveKeyMsMax, moveKeysPerList, moveSilenceMsMax } from '../limits.ts'
+import {
+  moveAgainMs,
+  moveBytesPerSecondMin,
+  moveKeyAttemptsMax,
+  moveKeyMsMax,
+  moveKeysPerList,
+  moveSilenceMsMax,
+} from '../limits.ts'
 import type { Member } from './member.ts'
 
 export interface SlotMoveOptions {
@@ -91,7 +100,16 @@ export class SlotMove {
     const bytes = Number((await from.run('MEMORY', 'USAGE', key).catch(undefinedForFault)) ?? 0)
     const silenceMs = moveSilenceMsMax + Math.ceil((1_000 * bytes) / moveBytesPerSecondMin)
     const timeoutMs = Math.min(silenceMs, moveKeyMsMax)
-    await sender.run('MIGRATE', host, port, '', 0, timeoutMs, 'REPLACE', ...auth, 'KEYS', key)
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await sender.run('MIGRATE', host, port, '', 0, timeoutMs, 'REPLACE', ...auth, 'KEYS', key)
+        return
+      } catch (error) {
+        // Whether the key is at both or at the old one alone: it is sent whole again.
+        if (!isSilence(error) || attempt === moveKeyAttemptsMax) throw error
+        await delay(moveAgainMs)
+      }
+    }
   }
 
   /** The new master first: it begins an epoch of the cluster, so it has the slot whatever becomes of the others. */
@@ -117,4 +135,9 @@ export class SlotMove {
     const others = keys.filter((key) => key !== sales)
     return keys.length === others.length || keys.length === moveKeysPerList ? others : [...others, sales]
   }
+}
+
+/** The other master could not be reached, or did not answer in time. */
+function isSilence(error: unknown): boolean {
+  return error instanceof Fault && error.message.includes('IOERR ')
 }
