@@ -22,12 +22,13 @@ const attemptsMax = 100
  * @param preferred taken if it is free
  */
 export async function freePort(preferred?: number): Promise<number> {
-  if (preferred !== undefined && (await isFree(preferred)) && (await claim(preferred))) return preferred
+  if (preferred !== undefined && (await claim(preferred)) && (await isFree(preferred))) return preferred
   const max = firstOfConnections()
   const attempts = max > portMin ? attemptsMax : 0
   for (let attempt = 1; attempt <= attempts; attempt++) {
     const port = randomInt(portMin, max)
-    if (!claimed.has(port) && (await isFree(port)) && (await claim(port))) return port
+    // Claimed first: to see whether it is free takes it for a moment, from whoever is about to listen there.
+    if (!claimed.has(port) && (await claim(port)) && (await isFree(port))) return port
   }
   return await listenOnce(0)
 }
