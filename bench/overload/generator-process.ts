@@ -57,13 +57,12 @@ class Clients implements ConnectionEvents {
   async run(phases: readonly Phase[]): Promise<void> {
     this.#slices = new Slices(performance.now())
     const records: PhaseRecord[] = []
-    let endMs = performance.now()
     for (const phase of phases) {
       const record = new PhaseRecord(phase)
       records.push(record)
       this.#record = record
-      this.#startMs = endMs
-      endMs += phase.seconds * 1_000
+      this.#startMs = performance.now()
+      const endMs = this.#startMs + phase.seconds * 1_000
       tell({ type: 'phase', name: phase.name })
       while (performance.now() < endMs) {
         this.#sendDue()
