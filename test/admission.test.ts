@@ -45,10 +45,14 @@ async function untilRefused(
   const statuses = new Set<number>()
   await eventually(isTurnedAway, { what: 'that it is not sold from' })
   assert.deepEqual([...statuses], [503])
-  const lines = linesWith(cluster, expected.fault).filter((line) => line.includes('Nothing is sold until'))
-  assert.equal(lines.length, 1, cluster.logLines().join('\n'))
+  assert.equal(refusals(cluster, expected.fault).length, 1, cluster.logLines().join('\n'))
   const metrics = await scrape(new HttpClient(t, { baseUrl: cluster.metricsUrl }))
   assert.equal(metrics.total('hotcakes_record_sound'), 0)
+}
+
+/** Lines of the log that say that nothing is sold. */
+function refusals(cluster: Cluster, fault: string): string[] {
+  return linesWith(cluster, fault).filter((line) => line.includes('Nothing is sold until'))
 }
 
 async function durability(t: TestContext, cluster: Cluster): Promise<number | undefined> {
@@ -108,7 +112,8 @@ test('a Redis that is made to forget, or to refuse us, while it sells is not sol
 
   await admin.config('SET', 'appendfsync', 'everysec')
   await eventually(async () => (await durability(t, cluster)) === 0, { what: 'the metric' })
-  assert.equal((await cluster.http.get('/readyz')).status, 200, 'that is weak, but allowed')
+  await untilSelling(cluster) // 503 also where the worker is late to say how it is
+  assert.equal(refusals(cluster, 'HC_REDIS_UNSUITABLE').length, 1, 'that is weak, but allowed')
   assert.equal(linesWith(cluster, 'appendfsync is everysec').length, 1)
   await admin.config('SET', 'appendfsync', 'always')
   await eventually(async () => (await durability(t, cluster)) === 1, { what: 'the metric' })

@@ -14,7 +14,14 @@ import { documentedCommands, runCommands, runDocumented } from './helpers/docume
 import { eventually } from './helpers/eventually.ts'
 import { assertProblem, checkout, currentSale, hold, purchase } from './helpers/items.ts'
 import { writePasswordFile } from './helpers/password-file.ts'
-import { assertAuditedAndStop, assertHonoured, sellSome, tellSome, untilRecovered } from './helpers/recovering-shop.ts'
+import {
+  assertAuditedAndStop,
+  assertHonoured,
+  readiness,
+  sellSome,
+  tellSome,
+  untilRecovered,
+} from './helpers/recovering-shop.ts'
 import { type RedisCluster, startRedisCluster } from './helpers/redis-cluster.ts'
 import { temporaryFolder } from './helpers/scope.ts'
 import { servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
@@ -67,6 +74,14 @@ async function restoreRedis({ redis, shell }: Services): Promise<void> {
   await redis.start()
 }
 
+/** A server of several shards is ready as soon as one of them sells: this waits for all. */
+async function startSharded(t: TestContext, env: Readonly<Record<string, string>>): Promise<Cluster> {
+  const cluster = await startCluster(t, { env })
+  const isComplete = async () => (await readiness(cluster))['shards']?.['status'] === 'complete'
+  await eventually(isComplete, { what: 'all shards' })
+  return cluster
+}
+
 /** What is bought after the backup, and on record: one item. */
 async function sellMore(cluster: Cluster, sale: number): Promise<string> {
   const code = await hold(cluster, 'late', `${sale}-9`)
@@ -75,8 +90,26 @@ async function sellMore(cluster: Cluster, sale: number): Promise<string> {
   return code
 }
 
+/** All logs are: the audit passes when Postgres has what the shards had. */
 async function untilDrained(cluster: Cluster): Promise<void> {
-  await eventually(async () => (await runAuditJson(cluster.env)).log.backlog_entries === 0, { what: 'the drained log' })
+  const isDrained = async () => {
+    const { verdict, log } = await runAuditJson(cluster.env)
+    return verdict === 'passed' && log.backlog_entries === 0
+  }
+  await eventually(isDrained, { what: 'the drained logs' })
+}
+
+/** By a second signal, when it is taken for one and not for an echo of the first: it would wait for Postgres. */
+async function endAtOnce(cluster: Cluster): Promise<void> {
+  let hasEnded = false
+  void cluster.exited.then(() => (hasEnded = true))
+  await eventually(
+    () => {
+      if (!hasEnded) process.kill(cluster.pid, 'SIGTERM')
+      return hasEnded
+    },
+    { what: 'the end of the server' },
+  )
 }
 
 /** It is as if it had never been. */
@@ -128,9 +161,7 @@ test('what Postgres had not got when the backup was made is in the copy of Redis
   const commands = documentedCommands({ path, heading: 'Making a backup' }).trimEnd().split('\n')
   await runCommands(commands.slice(0, -1).join('\n'), shell)
   const late = await hold(cluster, 'late', `${told.sale}-9`)
-  process.kill(cluster.pid, 'SIGTERM')
-  process.kill(cluster.pid, 'SIGTERM') // it would wait for Postgres
-  await cluster.exited
+  await endAtOnce(cluster)
 
   await restoreRedis(services)
   await postgres.start()
@@ -197,7 +228,7 @@ test('a shop over three shards is restored from Postgres alone, into a cluster t
       APP_SHARDS: '3',
     }
   }
-  const cluster = await startCluster(t, { env: envOf(before) })
+  const cluster = await startSharded(t, envOf(before))
   const sale = await currentSale(cluster)
   const codes: string[] = []
   for (const index of [1, 2, 3, 4, 5, 6]) codes.push(await hold(cluster, `user-${index % 2}`, `${sale}-${index}`))
@@ -209,7 +240,7 @@ test('a shop over three shards is restored from Postgres alone, into a cluster t
   assert.deepEqual(await cluster.stop(), orderly)
 
   await restorePostgres(services)
-  const again = await startCluster(t, { env: envOf(after) })
+  const again = await startSharded(t, envOf(after))
   for (const [at, receipt] of receipts.entries()) {
     assert.equal(receipt.status, 200, receipt.text)
     assert.equal((await purchase(again, codes[at] ?? '')).text, receipt.text)

@@ -22,10 +22,13 @@ test('sales that differ in buyers alone are loaded with requests that are decide
   const { loads, audits } = JSON.parse(stdout).results.buyers
   assert.deepEqual(Object.values(audits), [true, true])
   assert.equal(loads.length, 6, 'two sales, three kinds of requests')
-  for (const { kind, decided, cpuUsByRole } of loads) {
-    assert.ok(cpuUsByRole.HTTP > 0 && cpuUsByRole.Redis > 0, kind)
-    assert.deepEqual(Object.keys(decided).toSorted(), outcomesOf[kind], kind)
-  }
+  for (const { kind, decided } of loads) assert.deepEqual(Object.keys(decided).toSorted(), outcomesOf[kind], kind)
+  // In one load of a second Redis may use less than the 10 ms that the kernel counts in.
+  for (const role of ['HTTP', 'Redis'])
+    assert.ok(
+      loads.some(({ cpuUsByRole }: { cpuUsByRole: Record<string, number> }) => (cpuUsByRole[role] ?? 0) > 0),
+      role,
+    )
 })
 
 test('a held and a sold item are weighed, and a backlog is drained beside a copy of the same rows', async (t) => {
@@ -73,11 +76,18 @@ test('a signal ends it, and leaves neither a process nor a file', async (t) => {
   assert.equal(exitCode, 130, stderr)
   assert.match(stderr, /interrupted: all that was started is stopped\n$/)
   assert.equal(stdout, '')
-  assert.deepEqual(
-    family.filter((each) => pidsOfFamily(each).length > 0),
-    [],
+  // What was killed needs a moment to be gone.
+  await eventually(
+    () => {
+      assert.deepEqual(
+        family.filter((each) => pidsOfFamily(each).length > 0),
+        [],
+      )
+      assert.deepEqual(readdirSync(temporary), [])
+      return true
+    },
+    { deadlineMs: 20_000, what: 'the end of all that it started' },
   )
-  assert.deepEqual(readdirSync(temporary), [])
 })
 
 test('what it has no table of, and numbers that can not be measured, are refused before anything is started', async (t) => {

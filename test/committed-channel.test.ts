@@ -25,6 +25,7 @@ async function listen(t: TestContext, redis: EmbeddedRedis) {
   })
   t.after(() => listener.close())
   await listener.connect()
+  await listener.check() // by its answer the connection has subscribed
   return { listener, heard, faults }
 }
 

@@ -55,7 +55,7 @@ test('every answer, refusals too, may be read by the pages of a named origin and
     // The tests' worker has no Postgres.
     ['GET', '/users/ann/purchases', 503],
   ] as const) {
-    const toShop = await worker.http.send(method, path, fromOrigin(shop))
+    const toShop = await (path === '/readyz' ? readiness(worker) : worker.http.send(method, path, fromOrigin(shop)))
     assert.deepEqual([toShop.status, corsOf(toShop)], [status, readable], `${method} ${path}`)
     for (const options of [
       fromOrigin(stranger),
@@ -67,6 +67,14 @@ test('every answer, refusals too, may be read by the pages of a named origin and
       assert.deepEqual(corsOf(await worker.http.send(method, path, options)), { vary: 'Origin' }, `${method} ${path}`)
   }
 })
+
+/** A worker that is slow to say how it is counts as not ready for a moment. */
+async function readiness({ http }: TestHttpWorker): Promise<HttpReply> {
+  return await eventually(async () => {
+    const reply = await http.get('/readyz', fromOrigin(shop))
+    return reply.status === 200 ? reply : undefined
+  })
+}
 
 test('a 304, a 429 and a 503 of a server that turns away may be read as well', async (t) => {
   const worker = await startWorker(t, { APP_ALLOWED_ORIGINS: shop, APP_RATE_LIMIT_PER_SECOND: '2' })

@@ -15,6 +15,7 @@ import type { LogEntry } from '../workers/log-reader.ts'
 import { type Buyers, startBuyers } from './helpers/buyers.ts'
 import { eventually } from './helpers/eventually.ts'
 import { startPersister } from './helpers/persister.ts'
+import { isStopped } from './helpers/processes.ts'
 import { assertRecorded, newRecord, recordedAttempts } from './helpers/record.ts'
 import { startPostgres, startRedis } from './helpers/services.ts'
 
@@ -26,6 +27,7 @@ interface Draining {
   /** Of the checkouts of the day on which all this happens. */
   readonly partition: string
   readonly reported: (state: string) => Promise<boolean>
+  readonly persisterPid: number
   readonly drain: () => Promise<void>
 }
 
@@ -45,6 +47,7 @@ async function startDraining(t: TestContext): Promise<Draining> {
     buyers,
     partition: row?.name ?? '',
     reported: async (state) => (await buyers.store.logState()).persister?.state === state,
+    persisterPid: persister.pid,
     drain: async () => assert.deepEqual(await persister.drain(), { code: 0, signal: null }),
   }
 }
@@ -87,14 +90,29 @@ test('a partition that was taken out of its table takes no row, and all are ther
   assertRecorded(postgres, buyers.decided)
 })
 
-test('a partition that is gone is made anew, also while the log is drained to its end', async (t) => {
-  const { postgres, buyers, partition, drain } = await startDraining(t)
+test('a partition that goes while it is waited for is made anew, also while the log is drained to its end', async (t) => {
+  const { postgres, buyers, partition, reported, drain } = await startDraining(t)
   const before = buyers.decided.length
   postgres.query('begin')
   postgres.query(`drop table ${partition}`)
   await buyers.checkOut(5)
+  await eventually(() => reported('locked'), { what: 'a wait for whoever drops it' })
   const draining = drain()
   postgres.query('commit')
+  await draining
+  assertRecorded(postgres, buyers.decided.slice(before))
+})
+
+test('a partition that is gone is made anew, also while the log is drained to its end', async (t) => {
+  const { postgres, buyers, partition, persisterPid, drain } = await startDraining(t)
+  const before = buyers.decided.length
+  // It finds out about all three at once, however long they take.
+  process.kill(persisterPid, 'SIGSTOP')
+  await eventually(() => isStopped(persisterPid), { what: 'a persister that stands still' })
+  postgres.query(`drop table ${partition}`)
+  await buyers.checkOut(5)
+  const draining = drain()
+  process.kill(persisterPid, 'SIGCONT')
   await draining
   assertRecorded(postgres, buyers.decided.slice(before))
 })

@@ -11,6 +11,7 @@ import { connectRedis, firstConnect } from '../core/redis/connection.ts'
 import { DirectCalls } from '../core/redis/direct-calls.ts'
 import { firstShard } from '../core/shards.ts'
 import { eventually } from './helpers/eventually.ts'
+import { isStopped } from './helpers/processes.ts'
 import type { Scope } from './helpers/scope.ts'
 import { seed } from './helpers/seed.ts'
 import { openRedis, startRedis } from './helpers/services.ts'
@@ -64,10 +65,10 @@ async function startRelay(scope: Scope, random: SeededRandom, bytesMax: number |
   return relay
 }
 
-async function connectThrough(scope: Scope, port: number, commandTimeoutMs?: number) {
+async function connectThrough(scope: Scope, port: number) {
   const settings = { ...service.admin, port }
-  const timeout = commandTimeoutMs === undefined ? {} : { commandTimeoutMs }
-  const redis = connectRedis(settings, { shard: firstShard, name: 'hotcakes test', ...timeout })
+  // Pieces take a turn of the event loop each, and a busy machine has few of them.
+  const redis = connectRedis(settings, { shard: firstShard, name: 'hotcakes test', commandTimeoutMs: 120_000 })
   scope.after(() => redis.disconnect())
   await firstConnect(redis, settings)
   return { redis, direct: new DirectCalls(redis) }
@@ -82,8 +83,7 @@ for (const bytesMax of [undefined, 12, 60]) {
   test(`each call and each command beside it gets its own answer, ${how} (SEED=${seed})`, async (t) => {
     const random = new SeededRandom(seed)
     const { port } = await startRelay(t, random, bytesMax)
-    // Pieces take a turn of the event loop each, and a busy machine has few of them.
-    const { redis, direct } = await connectThrough(t, port, 120_000)
+    const { redis, direct } = await connectThrough(t, port)
     const list = Array.from({ length: 60 }, (_, n) => `line ${n}\r\n$${n}`)
     await admin.rpush(`list:${how}`, ...list)
     const fcall = (name: string, ...args: (string | Buffer)[]) => direct.call(['FCALL', name, 1, 'pairs', ...args])
@@ -156,10 +156,12 @@ test('a call whose connection breaks fails, is not sent again, and the next conn
 
 test('a call that is not answered in time fails, and its late answer goes to nobody else', async (t) => {
   const relay = await startRelay(t, new SeededRandom(seed), undefined)
-  const { redis, direct } = await connectThrough(t, relay.port, 200)
+  const { redis, direct } = await connectThrough(t, relay.port)
+  redis.options.commandTimeout = 200 // not for the connection itself
   const pair = (id: string) => direct.call(['FCALL', 'texts_pair', 1, 'pairs', 'a', id])
   process.kill(service.pid(), 'SIGSTOP')
   try {
+    await eventually(() => isStopped(service.pid()))
     assert.equal(await pair('1-1').catch(failure), 'Command timed out')
   } finally {
     process.kill(service.pid(), 'SIGCONT')

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 
 import { endsWithUs } from './helpers/ends-with-us.ts'
@@ -23,7 +23,9 @@ test('a program ends with the process that started it, however that ends', async
   const [said] = (await once(parent.stdout, 'data')) as [Buffer]
   const pid = Number(said)
   t.after(() => existsSync(`/proc/${pid}`) && process.kill(pid, 'SIGKILL'))
-  assert.ok(existsSync(`/proc/${pid}`))
+  // Until it runs itself, the command around it may not have asked the kernel for the signal.
+  const isRunning = () => readFileSync(`/proc/${pid}/cmdline`, 'latin1').startsWith('sleep\0')
+  await eventually(isRunning, { what: 'the program' })
   parent.kill('SIGKILL')
   await eventually(() => !existsSync(`/proc/${pid}`), { what: 'it has ended' })
 })

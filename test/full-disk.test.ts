@@ -18,7 +18,13 @@ import type { Scope } from './helpers/scope.ts'
 import { openRedis, servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
 
 const skip = mountObstacle ?? false
-const shop = { APP_SALE_INTERVAL_SECONDS: String(30 * 86_400), APP_USER_LIMIT: '3', APP_WORKERS: '1' }
+/** Of more items than the crowds ask for until it is over: each buyer wants another one. */
+const shop = {
+  APP_SALE_INTERVAL_SECONDS: String(30 * 86_400),
+  APP_ITEM_NUMBER: '1000000',
+  APP_USER_LIMIT: '3',
+  APP_WORKERS: '1',
+}
 const reviveMsMax = 120_000
 /** Enough that tables and logs have to grow. */
 const crowdSize = 200

@@ -62,6 +62,9 @@ test('beside retired days it records what comes, late rows of such a day too', a
   const clock = await stepRedisClock(admin)
   const old = await startPersister(t, { db, redis, program: lastPersister })
   const ofNow = () => recordedAttempts(postgres).filter(({ position }) => position.startsWith('2-'))
+  /** In Postgres, and no longer in the log: a day of which that has entries is not retired. */
+  const areDrained = async (count: number) =>
+    ofNow().length === count && (await buyers.store.logState()).backlogEntries === 0
   /** By a clock that is set back to the middle of that day. */
   const checkOutThen = async (count: number) => {
     await clock.set(Date.parse(`${day}T12:00:00Z`) - Date.now())
@@ -70,7 +73,7 @@ test('beside retired days it records what comes, late rows of such a day too', a
   }
   // From here on it knows the day's partitions.
   await checkOutThen(2)
-  await eventually(() => ofNow().length === buyers.decided.length)
+  await eventually(() => areDrained(buyers.decided.length))
   const retired = new Set(buyers.decided.slice(-2))
 
   const retire = async (): Promise<void> => {
@@ -83,7 +86,7 @@ test('beside retired days it records what comes, late rows of such a day too', a
   await buyers.checkOut(3)
   await checkOutThen(4)
   await buyers.checkOut(5)
-  await eventually(() => ofNow().length === here().length, { what: 'late rows' })
+  await eventually(() => areDrained(here().length), { what: 'late rows' })
   assert.deepEqual(ofNow(), here())
   assert.equal(partitionedDays(postgres)[0], day)
   await retire()

@@ -2,10 +2,12 @@
 // comes over a socket of both families is still told apart from others.
 
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { after, test } from 'node:test'
 
+import { freePort } from '../core/free-port.ts'
 import { startCluster } from './helpers/cluster.ts'
 import { eventually } from './helpers/eventually.ts'
 import { startHttpWorker } from './helpers/http-worker.ts'
@@ -45,9 +47,10 @@ test('by default API and metrics are served at 127.0.0.1 and at ::1, and the por
 
 test('a port that another program has on one family is not taken on the other', { skip }, async (t) => {
   const other = createServer()
-  const port = await new Promise<number>((resolve) => {
-    other.listen({ host: '::1', port: 0 }, () => resolve((other.address() as { port: number }).port))
-  })
+  // One that the system chooses here may be somebody's on the other family.
+  const port = await freePort()
+  other.listen({ host: '::1', port })
+  await once(other, 'listening')
   t.after(() => other.close())
   const cluster = await startCluster(t, { awaitReady: false, env: { APP_HOST: 'localhost', APP_PORT: String(port) } })
   assert.equal((await cluster.exited).code, 1)

@@ -83,9 +83,10 @@ const soldThenClosed = (() => {
   const redeem: Step = { kind: 'purchase', pick: 0, guess: false, buyer: undefined }
   const steps = [
     { batch: [ask], stepMs: -6_000 },
-    { batch: [redeem], stepMs: 0 },
+    // Further back: where the machine takes longer than a hold lasts, it would be over before its purchase.
+    { batch: [redeem], stepMs: -5_000 },
     { batch: [ask], stepMs: 0 },
-    { batch: [ask], stepMs: 6_000 },
+    { batch: [ask], stepMs: 11_000 },
     { batch: [ask], stepMs: 6_000 },
   ]
   return { userLimit: 1 as const, steps }

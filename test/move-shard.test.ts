@@ -14,7 +14,7 @@ import { SlotMove } from '../ops/cluster/slot-move.ts'
 import { Crowd } from './helpers/crowd.ts'
 import { eventually } from './helpers/eventually.ts'
 import { HttpClient } from './helpers/http-client.ts'
-import { assertProblem, checkout, hold, purchase } from './helpers/items.ts'
+import { assertProblem, checkout, hold } from './helpers/items.ts'
 import { Ledger } from './helpers/ledger.ts'
 import { startMove } from './helpers/move-shard.ts'
 import { moved, startMovingShop } from './helpers/moving-shop.ts'
@@ -26,7 +26,7 @@ const { untilSold, untilDrained, redeemAll, assertAudited, stopPersister, otherM
 
 test('a shard moves under load: no hold is lost, nothing is sold twice, and the audit passes', async (t) => {
   const codes = await holdSome(12)
-  assert.equal((await purchase(server, codes[0] ?? '')).status, 200)
+  await redeemAll(codes.slice(0, 1))
   const ledger = new Ledger()
   const http = new HttpClient(t, { baseUrl: server.baseUrl })
   const crowd = new Crowd({ http, ledger, sale: { id: sale, items: 600 }, users: 200, seed: 1 })
@@ -151,6 +151,34 @@ test('broken off after any step, it is finished by the next run', async (t) => {
   await assertAudited()
 })
 
+/** A restart may last longer than a replica waits for its master. */
+async function whileNobodyTakesOver(act: () => Promise<void>): Promise<void> {
+  await letNobodyTakeOver('yes')
+  try {
+    await act()
+  } finally {
+    await letNobodyTakeOver('no')
+  }
+}
+
+async function letNobodyTakeOver(value: 'yes' | 'no'): Promise<void> {
+  for (const node of nodes.nodes) {
+    const redis = await nodes.open(node)
+    await redis.config('SET', 'cluster-replica-no-failover', value)
+    redis.disconnect()
+  }
+}
+
+/** A move begins only where each shard decides. */
+async function untilAllDecide(): Promise<void> {
+  await eventually(allDecide, { what: 'all shards' })
+}
+
+async function allDecide(): Promise<boolean> {
+  const { json } = await server.http.get('/readyz')
+  return (json?.['checks'] as { shards?: { status: string } } | undefined)?.shards?.status === 'complete'
+}
+
 test('killed while a key is on its way, and with the old master restarted, it goes on', async (t) => {
   const codes = await holdSome(5)
   const to = await otherMaster()
@@ -163,9 +191,11 @@ test('killed while a key is on its way, and with the old master restarted, it go
   await eventually(() => /going on: \d+ keys/.test(run.said()) || /admitted/.test(run.said()))
   process.kill(run.pid, 'SIGKILL')
   await run.ended
-  await from.kill()
-  await from.start()
-  await assertMoved(t, to)
+  await whileNobodyTakesOver(async () => {
+    await from.kill()
+    await from.start()
+    await assertMoved(t, to)
+  })
   await redeemAll(codes)
   await assertAudited()
 })
@@ -185,6 +215,7 @@ test('an old master whose replica takes over in the middle of a move loses nothi
   // It has half of the shard, and doesn't know of the move: without its log it is rebuilt.
   await untilSold('the shard to be rebuilt')
   await from.start()
+  await untilAllDecide()
   await assertMoved(t, to)
   await redeemAll(codes)
   await assertAudited()
@@ -210,7 +241,7 @@ test('a slot that was given away by hand without the items is fenced off by the 
     return answer.status === 503 ? undefined : answer
   })
   assertProblem(reply, 409, 'item_held')
-  assert.ok(server.logLines().some((line) => /live sales were rebuilt/.test(line)))
+  await eventually(() => server.logLines().some((line) => /live sales were rebuilt/.test(line)))
   await redeemAll(codes)
 })
 

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict'
 import { appendFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 
 import { connectPostgres } from '../core/postgres/connection.ts'
 import { connectNode } from '../core/redis/connection.ts'
@@ -44,6 +45,7 @@ async function buyMeanwhile(
       const { status, text } = await purchase(cluster, code)
       assert.equal(status, 200, text)
       index += 1
+      await delay(5) // so that there are items enough, however long a stop and a start take
     }
   })()
   await Promise.all([work().finally(() => over.abort()), buying])

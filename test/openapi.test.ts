@@ -10,7 +10,8 @@ import { startCluster } from './helpers/cluster.ts'
 import { eventually } from './helpers/eventually.ts'
 import { HttpClient } from './helpers/http-client.ts'
 import { checkoutPath, codeOf, currentSale, purchasePath, releasePath } from './helpers/items.ts'
-import { servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
+import { openRedis, servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
+import { stepRedisClock } from './helpers/stepped-redis-clock.ts'
 
 // Method: every answer that this file gets is held against the server's own description, and at the end every answer
 // that is described must have been seen, but for those that take an overload or an outage and have tests of their own,
@@ -26,6 +27,8 @@ const seenElsewhere: Readonly<Record<string, string>> = {
 }
 
 const [redis, postgres] = await Promise.all([startRedis({ after }), startPostgres({ after })])
+/** Far longer than the tests need between a hold and what becomes of it. */
+const holdSeconds = 600
 const services = servicesEnv({ redis: redis.connection, db: postgres.connection })
 const env = {
   ...services,
@@ -33,10 +36,12 @@ const env = {
   APP_SALE_INTERVAL_SECONDS: String(30 * 86_400),
   APP_ITEM_NUMBER: '20',
   APP_USER_LIMIT: '2',
-  APP_HOLD_SECONDS: '4',
+  APP_HOLD_SECONDS: String(holdSeconds),
 }
 const cluster = await startCluster({ after }, { env })
 const { http } = cluster
+const clock = await stepRedisClock(await openRedis({ after }, redis.admin))
+let holdsEnded = 0
 const api = await describedApi(http)
 const sale = await currentSale(cluster)
 const neverGiven = 'A'.repeat(16)
@@ -56,6 +61,12 @@ function checkOut(user: string, item: number | string) {
   return api.send(http, 'POST', checkoutPath(user, typeof item === 'number' ? `${sale}-${item}` : item))
 }
 
+/** All that there are: Redis' clock steps ahead. */
+async function endHolds(): Promise<void> {
+  holdsEnded += 1
+  await clock.set(holdsEnded * holdSeconds * 1_000)
+}
+
 /** Whether other tests show it, or it is a race. */
 function isExcused(answer: string): boolean {
   const isRace = /^(sales|saleRecord|saleCurve|purchasesOfUser|purchaseByCode) 503 unavailable$/.test(answer)
@@ -65,6 +76,18 @@ function isExcused(answer: string): boolean {
 async function answers(description: ApiDescription, path: string, method = 'POST'): Promise<string> {
   const { status, json } = await description.send(http, method, path)
   return `${status} ${String(json?.['code'])}`
+}
+
+/** Of what is in Postgres, which may be late on a busy machine: then it is asked again. */
+async function recorded(path: string): Promise<string> {
+  const late = '503 records_unavailable'
+  return await eventually(
+    async () => {
+      const answer = await answers(api, path, 'GET')
+      return answer === late ? undefined : answer
+    },
+    { what: path },
+  )
 }
 
 test('the description is one by the rules of OpenAPI 3.1', async () => {
@@ -93,7 +116,8 @@ test('every answer to a purchase is described', async () => {
   assert.deepEqual((await api.send(http, 'POST', purchasePath(code))).json, bought.json)
   assert.equal(await answers(api, purchasePath(`${sale}-5-${neverGiven}`)), '404 code_unknown')
   const late = codeOf(await checkOut('carl', 5))
-  await eventually(async () => (await checkOut('dora', 5)).status === 200, { what: 'the end of the hold' })
+  await endHolds()
+  assert.equal((await checkOut('dora', 5)).status, 200)
   assert.equal(await answers(api, purchasePath(late)), '410 code_expired')
   assert.equal(await answers(api, '/purchase?code=none'), '400 invalid_request')
 })
@@ -108,7 +132,8 @@ test('every answer to a release is described', async () => {
   assert.equal(await answers(api, releasePath(bought)), '409 item_purchased')
   assert.equal(await answers(api, releasePath(code)), '404 code_unknown')
   const late = codeOf(await checkOut('hal', 13))
-  await eventually(async () => (await checkOut('ida', 13)).status === 200, { what: 'the end of the hold' })
+  await endHolds()
+  assert.equal((await checkOut('ida', 13)).status, 200)
   assert.equal(await answers(api, releasePath(late)), '410 code_expired')
   assert.equal(await answers(api, '/release?code=none'), '400 invalid_request')
 })
@@ -130,10 +155,10 @@ test('every answer about items is described', async () => {
   const known = { 'If-None-Match': String(picture.headers.etag) }
   assert.equal((await api.send(http, 'GET', `/items/${sale}-9/picture.svg`, known)).status, 304)
   assert.equal(await answers(api, '/items?limit=0', 'GET'), '400 invalid_request')
-  assert.equal(await answers(api, '/items?sale=1', 'GET'), '404 sale_unknown')
+  assert.equal(await recorded('/items?sale=1'), '404 sale_unknown')
   assert.equal(await answers(api, '/items/none', 'GET'), '400 invalid_request')
   assert.equal(await answers(api, '/items/none/picture.svg', 'GET'), '400 invalid_request')
-  assert.equal(await answers(api, '/items/1-1', 'GET'), '404 sale_unknown')
+  assert.equal(await recorded('/items/1-1'), '404 sale_unknown')
   assert.equal(await answers(api, `/items/${sale}-21`, 'GET'), '404 item_unknown')
 })
 
@@ -146,18 +171,18 @@ test('every answer about what is on record is described', async () => {
     return (json?.['purchases'] as object[] | undefined)?.length === 1
   })
   for (const path of ['/sales?limit=1', `/sales/${sale}`, `/sales/${sale}/curve`]) {
-    assert.equal((await api.send(http, 'GET', path)).status, 200)
+    assert.equal(await recorded(path), '200 undefined')
   }
   assert.equal(await answers(api, '/sales?after=x', 'GET'), '400 invalid_request')
   assert.equal(await answers(api, '/sales/x', 'GET'), '400 invalid_request')
-  assert.equal(await answers(api, '/sales/1', 'GET'), '404 sale_unknown')
+  assert.equal(await recorded('/sales/1'), '404 sale_unknown')
   assert.equal(await answers(api, '/sales/x/curve', 'GET'), '400 invalid_request')
-  assert.equal(await answers(api, '/sales/1/curve', 'GET'), '404 sale_unknown')
+  assert.equal(await recorded('/sales/1/curve'), '404 sale_unknown')
   assert.equal(await answers(api, '/users/a%20b/purchases', 'GET'), '400 invalid_request')
   assert.equal(await answers(api, '/purchases/none', 'GET'), '400 invalid_request')
-  assert.equal(await answers(api, `/purchases/${sale}-11-${neverGiven}`, 'GET'), '404 purchase_unknown')
+  assert.equal(await recorded(`/purchases/${sale}-11-${neverGiven}`), '404 purchase_unknown')
   for (const path of ['/users/gus/purchases', `/purchases/${sale}-11-${neverGiven}`]) {
-    assert.equal(await answers(api, `${path}?decision=999-1-0`, 'GET'), '503 record_behind')
+    assert.equal(await recorded(`${path}?decision=999-1-0`), '503 record_behind')
   }
 })
 

@@ -97,7 +97,7 @@ test(`Postgres is away for 10 seconds: sales go on, and everything arrives (SEED
 
   await postgres.stop()
   const decidedBefore = ledger.decided.size
-  await untilPassed(10_000)
+  await Promise.all([untilPassed(10_000), untilMoreIsDecided(ledger)])
   const decidedMeanwhile = ledger.decided.size - decidedBefore
   const audit = await runAuditJson(cluster.env)
   assert.deepEqual([audit.status, audit.fault?.code], [3, 'HC_POSTGRES_UNAVAILABLE'])
@@ -106,7 +106,7 @@ test(`Postgres is away for 10 seconds: sales go on, and everything arrives (SEED
   await untilMoreIsDecided(ledger)
   await selling.stop()
   t.diagnostic(`${decidedMeanwhile} attempts were decided without Postgres`)
-  assert.ok(decidedMeanwhile > 500)
+  assert.ok(decidedMeanwhile >= 500)
   assert.deepEqual([...ledger.undecided], [], 'nobody was turned away')
   await assertRecorded(t, ledger, { cluster, db: postgres.connection })
   assert.equal((await saleOf(cluster)).sold, selling.crowd.sold.size)
@@ -143,7 +143,8 @@ test(`Postgres stays away: selling stops at the log's bound and goes on by itsel
   assert.ok((ledger.undecided.get('backlog_full') ?? 0) > 0)
   await assertRecorded(t, ledger, { cluster, db: postgres.connection })
   const said = (text: string) => cluster.logLines().filter((line) => line.includes(text)).length
-  assert.equal(said('selling stops'), said('selling goes on'))
+  // Each worker looks once a second.
+  await eventually(() => assert.equal(said('selling stops'), said('selling goes on')) === undefined)
   assert.deepEqual(await cluster.stop(), { code: 0, signal: null })
 })
 

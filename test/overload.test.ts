@@ -1,7 +1,7 @@
 // Goal: a worker whose Redis has become slow answers 503 at once instead of letting requests wait, and each request is
 // either decided once or not at all.
-// Method: Redis is paused for a second while a crowd wants items. Afterwards every 200 is a hold in Redis with a place of
-// its own in the log, and every item whose checkout was turned away is free.
+// Method: Redis is paused for half a second while a crowd wants items. Afterwards every 200 is a hold in Redis with a
+// place of its own in the log, and every item whose checkout was turned away is free.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -10,11 +10,12 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { eventually } from './helpers/eventually.ts'
 import type { HttpReply } from './helpers/http-client.ts'
 import { metricValue, startHttpWorker } from './helpers/http-worker.ts'
-import { assertProblem, checkout, currentSale, hold } from './helpers/items.ts'
+import { assertProblem, checkout, currentSale } from './helpers/items.ts'
 import { startRedis } from './helpers/services.ts'
 
 const env = { APP_SALE_INTERVAL_SECONDS: String(30 * 86_400), APP_DEADLINE_MS: '200', APP_ITEM_NUMBER: '1000000' }
-const pauseMs = 1_000
+/** Above the deadline, and far below what a worker waits for Redis. */
+const pauseMs = 500
 const buyers = 48
 const lateBuyers = 8
 
@@ -69,5 +70,7 @@ test('with a slow Redis it answers 503 at once, and whatever was decided was dec
 
   const turnedAway = items.find((_, at) => replies[at]?.status === 503)
   assert.ok(turnedAway !== undefined)
-  await hold(worker, 'again', turnedAway)
+  // On a busy machine this one may come too late as well.
+  const isFree = async () => (await checkout(worker, 'again', turnedAway)).status === 200
+  await eventually(isFree, { what: 'a hold of an item whose checkout was turned away' })
 })

@@ -25,6 +25,8 @@ const env = {
 const worker = await startHttpWorker({ after }, redis, { env })
 const { http, baseUrl } = worker
 const sale = await currentSale(worker)
+// The first connection to Postgres may take longer on a busy machine than a reader waits for it.
+await eventually(async () => (await http.get(`/sales/${sale}`)).status === 200, { what: 'the record' })
 const browser = await launchBrowser()
 after(() => browser.close())
 

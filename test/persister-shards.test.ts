@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict'
 import { after, type TestContext, test } from 'node:test'
 
+import { drainApartMsMax, drainStandbyMs } from '../core/limits.ts'
 import type { Postgres } from '../core/postgres/connection.ts'
 import { decodeUserEntry } from '../core/redis/user-entry.ts'
 import { shardNumbers, shardOf } from '../core/shards.ts'
@@ -139,7 +140,9 @@ test('a fault in one log stops no other, and the end says whose it was', async (
   const isDrained = (shard: number) => async () => (await sale.store(shard).logState()).backlogEntries === 0
   await eventually(isDrained(0))
   await eventually(isDrained(2))
-  assert.deepEqual(await faults(), ['active', 'HC_LOG_MALFORMED', 'active'])
+  // What a persister says of itself may come after what it has done.
+  const isSaid = async () => (await faults()).join() === 'active,HC_LOG_MALFORMED,active'
+  await eventually(isSaid, { what: 'its word of each' })
   assert.deepEqual(await persister.drain(), { code: 1, signal: null })
   const [only, ...others] = leftBy(persister)
   assert.match(
@@ -161,7 +164,8 @@ test("another session's lock on what one shard needs stops no other", async (t) 
   await eventually(async () => (await stateOf(1)) === 'locked')
   for (const shard of [0, 2])
     await eventually(async () => (await sale.store(shard).logState()).backlogEntries === 0, { what: `shard ${shard}` })
-  assert.deepEqual([await stateOf(0), await stateOf(2)], ['active', 'active'])
+  for (const shard of [0, 2])
+    await eventually(async () => (await stateOf(shard)) === 'active', { what: `its word of shard ${shard}` })
   postgres.query('commit')
   assert.deepEqual(await persister.drain(), { code: 0, signal: null })
   await assertAllRecorded(postgres, sale)
@@ -176,10 +180,15 @@ test('a run of Redis that is not admitted stops the shard that it is named for, 
   for (const shard of [0, 1])
     await eventually(async () => (await sale.store(shard).logState()).backlogEntries === 0, { what: `shard ${shard}` })
   assert.deepEqual(inPostgres(postgres, 2), { outcomes: {}, rights: [] })
+  const beganMs = performance.now()
   const draining = persister.drain()
   await eventually(() => persister.logLines().filter(({ msg }) => msg.endsWith('drained to its end')).length === 2)
   postgres.query('update log_offsets set run = $1', [sale.store(0).run])
-  assert.deepEqual(await draining, { code: 0, signal: null })
+  const isInTime = performance.now() - beganMs < drainApartMsMax - drainStandbyMs
+  const end = await draining
+  // It waits for the admission no longer than that, and leaves the log to the next one.
+  if (isInTime) assert.deepEqual(end, { code: 0, signal: null })
+  else assert.deepEqual(await (await startPersister(t, services)).drain(), { code: 0, signal: null })
   await assertAllRecorded(postgres, sale)
 })
 

@@ -234,11 +234,20 @@ test('a page ends before it has too many bytes, and the next one goes on there',
   // About the longest that the index on buyers takes.
   const length = 2_500
   postgres.query(`update purchases set user_id = repeat('x', $1)`, [length])
-  const reader = new Reader(startFeed(t))
-  const page = await reader.next(1_000)
+  const feed = startFeed(t)
+  // The search for a page has a bound in time as well, and what a busy machine finds by then may be less: then it is read again.
+  const { reader, page, bytes } = await eventually(
+    async () => {
+      const first = new Reader(feed)
+      const found = await first.next(1_000)
+      const size = found.purchases.reduce((sum, each) => sum + JSON.stringify(toldPurchase(each)).length, 0)
+      const isFull = size > purchasesPageBytesMax - 2 * length - 400 * 300
+      return isFull ? { reader: first, page: found, bytes: size } : undefined
+    },
+    { what: 'a page that is full' },
+  )
   assert.ok(page.hasMore)
-  const bytes = page.purchases.reduce((sum, purchase) => sum + JSON.stringify(toldPurchase(purchase)).length, 0)
-  assert.ok(bytes <= purchasesPageBytesMax && bytes > purchasesPageBytesMax - 2 * length - 400 * 300, `${bytes}`)
+  assert.ok(bytes <= purchasesPageBytesMax, `${bytes}`)
   await reader.toTheEnd(random)
   assertEachOnce(reader.got, recorded(postgres, 3))
 })

@@ -23,6 +23,8 @@ import { type RedisClockSteps, stepRedisClock } from './helpers/stepped-redis-cl
 const batches = 80
 const msBetweenBatches = 10
 const items = 12
+/** An item that the random commands leave alone. */
+const spareItem = items + 1
 const ttlSeconds = 86_400
 
 const { connection: db } = await startPostgres({ after })
@@ -33,7 +35,7 @@ async function startStore(t: TestContext) {
   t.after(() => store.close())
   await store.connect()
   await store.claimEpoch(1)
-  const database = new AsyncPostgres(db, { applicationName: 'hotcakes test', connectionsMax: 2 })
+  const database = new AsyncPostgres(db, { applicationName: 'hotcakes test', connectionsMax: 2, deadlineMs: 30_000 })
   t.after(() => database.close())
   const rebuild = async (): Promise<Admission | { kind: 'busy' }> => {
     const shards = [{ store, seen: undefined, may: 'rebuild' }] as const
@@ -47,7 +49,7 @@ async function startStore(t: TestContext) {
 async function openSales(store: SaleStore): Promise<Shop[]> {
   const { nowMs } = await store.logState()
   const opensAtMs = nowMs - 1_000
-  const terms = { opensAtMs, closesAtMs: nowMs + intervalMs, items, userLimit: 3, shards: 1 }
+  const terms = { opensAtMs, closesAtMs: nowMs + intervalMs, items: spareItem, userLimit: 3, shards: 1 }
   await store.openSale({ ...terms, sale: 1, holdMs: 25 }, ttlSeconds)
   await store.openSale({ ...terms, sale: 2, holdMs: 600_000 }, ttlSeconds)
   return [new Shop(store, 1), new Shop(store, 2)]
@@ -108,6 +110,9 @@ test(`what is rebuilt is what was there (SEED=${seed})`, async (t) => {
   const clock = await stepRedisClock(admin)
   const random = new SeededRandom(seed)
   for (const shop of shops) await sellAtRandom(shop, { store, random, clock })
+  // One in a hundred seeds releases nothing by itself.
+  const spare = await shops[1]?.decide([{ item: spareItem, user: 'ann' }])
+  await shops[1]?.decide([{ item: spareItem, nonce: spare?.nonces[0] ?? '', isRelease: true }])
   const released = (await store.snapshot(2)).counts.get(outcomes.released.code) ?? 0
   assert.ok(released > 0, 'the workload must release holds')
   await shops[0]?.decide([{ item: 1, sale: 3, user: 'ann' }])

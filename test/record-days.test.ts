@@ -17,7 +17,7 @@ const { connection: db } = await startPostgres({ after })
 
 test('older days are warned of once a day, for as long as they are there', async (t) => {
   const postgres = newRecord(t, db)
-  const database = new AsyncPostgres(db, { applicationName: 'hotcakes test', connectionsMax: 1 })
+  const database = new AsyncPostgres(db, { applicationName: 'hotcakes test', connectionsMax: 1, deadlineMs: 30_000 })
   t.after(() => database.close())
   const warned: object[] = []
   let nowMs = 0

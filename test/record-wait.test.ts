@@ -166,7 +166,7 @@ test('one who comes alone, again and again, shares its looks with nobody and get
   await eventually(() => said.length === 1)
   ask('ann', 'decision=1-4-0')
   // It has come behind the pause: all that could be done at once is done.
-  await new Promise(setImmediate)
+  await new Promise<void>((resolve) => process.nextTick(resolve))
   assert.deepEqual([state.looks, said.length], [1, 1])
   await eventually(() => said.length === 2)
   assert.equal(state.looks, 2)

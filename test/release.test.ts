@@ -11,7 +11,7 @@ import { firstShard } from '../core/shards.ts'
 import { eventually } from './helpers/eventually.ts'
 import type { HttpReply } from './helpers/http-client.ts'
 import { metricValue, startHttpWorker, type TestHttpWorker } from './helpers/http-worker.ts'
-import { assertProblem, checkout, currentSale, hold, purchase, release, releasePath } from './helpers/items.ts'
+import { assertProblem, checkout, codeOf, currentSale, hold, purchase, release, releasePath } from './helpers/items.ts'
 import { postTogether } from './helpers/raw-http.ts'
 import { openRedis, startRedis } from './helpers/services.ts'
 import { Shop } from './helpers/shop.ts'
@@ -135,29 +135,36 @@ test('release 410 code_expired: the hold is over, before and after somebody else
   const isOver = async () => (await checkout(brief, newUser(), laterItem)).status === 200
   await eventually(isOver, { what: 'an expired hold' })
   assertProblem(await release(brief, code), 410, 'code_expired')
-  const next = await hold(brief, other, item)
-  assertProblem(await release(brief, code), 410, 'code_expired')
-  assert.equal((await purchase(brief, next)).status, 200)
+  // On a busy machine the hold may be over before it is purchased: then it is taken once more.
+  for (let status = 0; status !== 200; ) {
+    const next = await checkout(brief, other, item)
+    assertProblem(await release(brief, code), 410, 'code_expired')
+    ;({ status } = await purchase(brief, codeOf(next)))
+    assert.ok(status === 200 || Date.now() >= Date.parse(String(next.json?.['expires_at'])), `${status}`)
+  }
 })
 
-test('a hold may be given back as long as it may be purchased, also when the sale is over', async () => {
+/** A buyer's holds of the first two items of a sale that ends soon. On a busy machine it may be over before: then of the next. */
+async function holdBeforeTheEnd(user: string, number: number): Promise<{ ending: number; codes: string[] }> {
   const { nowMs } = await worker.store.logState()
-  const terms = {
-    sale: 103,
-    opensAtMs: nowMs - 1_000,
-    closesAtMs: nowMs + 1_500,
-    items,
-    userLimit: 2,
-    holdMs: 600_000,
-    shards: 1,
-  }
-  await worker.store.openSale(terms, 86_400)
-  const [user, code, kept] = ['late', await hold(worker, 'late', '103-1'), await hold(worker, 'late', '103-2')]
-  await eventually(async () => (await checkout(worker, 'other', '103-3')).status === 410, {
+  const times = { opensAtMs: nowMs - 1_000, closesAtMs: nowMs + 1_500 }
+  await worker.store.openSale({ sale: number, ...times, items, userLimit: 2, holdMs: 600_000, shards: 1 }, 86_400)
+  const replies = [await checkout(worker, user, `${number}-1`), await checkout(worker, user, `${number}-2`)]
+  const late = replies.find(({ status }) => status !== 200)
+  if (late === undefined) return { ending: number, codes: replies.map(codeOf) }
+  assertProblem(late, 410, 'sale_closed')
+  return await holdBeforeTheEnd(user, number + 1)
+}
+
+test('a hold may be given back as long as it may be purchased, also when the sale is over', async () => {
+  const user = 'late'
+  const { ending, codes } = await holdBeforeTheEnd(user, 103)
+  const [code = '', kept = ''] = codes
+  await eventually(async () => (await checkout(worker, 'other', `${ending}-3`)).status === 410, {
     what: 'the end of the sale',
   })
-  assertReleased(await release(worker, code), '103-1', user)
-  assertProblem(await checkout(worker, 'other', '103-1'), 410, 'sale_closed')
+  assertReleased(await release(worker, code), `${ending}-1`, user)
+  assertProblem(await checkout(worker, 'other', `${ending}-1`), 410, 'sale_closed')
   assert.equal((await purchase(worker, kept)).status, 200)
 })
 

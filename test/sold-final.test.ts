@@ -188,7 +188,7 @@ test('a worker that has seen an item sold has its Redis asked without a look, an
   const bought = await purchase(worker, await hold(worker, 'ann', item))
   assert.equal(bought.status, 200)
   const before = await reads()
-  const calls = 5
+  const calls = 20
   for (let n = 0; n < calls; n++)
     assertProblem(await checkout(worker, n % 2 === 0 ? 'bob' : 'ann', item), 409, 'item_sold')
   // Other calls of the worker's read with HMGET as well, once a second.

@@ -41,16 +41,19 @@ async function ask(
   return replies
 }
 
+/** Together they ask faster than a suspect's are checked, also on a busy machine; fewer than are checked at a time. */
+const forgers = 40
+const forgeriesEach = 50
+
 test('an address that sends forged signatures is soon not looked at, and new buyers from elsewhere are', async (t) => {
   const worker = await startHttpWorker(t, redis, { env })
   const { port } = worker
   const path = `/checkout?id=${await currentSale(worker)}-1`
   const start = (await key.token('victim')).split('.').slice(0, 2).join('.')
-  const forged = Array.from({ length: 2_000 }, () => `${start}.${randomBytes(64).toString('base64url')}`)
+  const forge = () => `${start}.${randomBytes(64).toString('base64url')}`
+  const forged = Array.from({ length: forgers }, () => Array.from({ length: forgeriesEach }, forge))
   const startedMs = performance.now()
-  const flood = Promise.all(
-    [0, 1, 2, 3].map((n) => ask(t, '127.0.0.66', { port, path, tokens: forged.slice(n * 500, (n + 1) * 500) })),
-  )
+  const flood = Promise.all(forged.map((tokens) => ask(t, '127.0.0.66', { port, path, tokens })))
   const remembered = await key.token('remembered')
   for (let n = 0; n < 20; n++) {
     const [again, anew] = await ask(t, '127.0.0.7', { port, path, tokens: [remembered, await key.token(`new-${n}`)] })
@@ -68,7 +71,7 @@ test('an address that sends forged signatures is soon not looked at, and new buy
     assertProblem(reply, 503, 'overloaded')
   // A check of ES256 takes 0.05 ms on any machine at least.
   const checkedMax =
-    badSignaturesMax + 4 + (suspectVerificationBurstMs + seconds * suspectVerificationMsPerSecondMax) / 0.05
+    badSignaturesMax + forgers + (suspectVerificationBurstMs + seconds * suspectVerificationMsPerSecondMax) / 0.05
   const checked = metricValue(await worker.metrics(), 'hotcakes_tokens_total', { result: 'signature' })
   assert.ok(checked >= badSignaturesMax && checked <= checkedMax, `${checked} of ${replies.length} in ${seconds} s`)
 })

@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 
+import { keyLookRestMs } from '../core/limits.ts'
 import { startCluster } from './helpers/cluster.ts'
 import { eventually } from './helpers/eventually.ts'
 import { HttpClient, type HttpReply } from './helpers/http-client.ts'
@@ -80,6 +81,9 @@ test('a file that is broken or gone leaves the keys that it had', async (t) => {
 
 test('a URL is asked for an unknown key once in a while, however many tokens name one', async (t) => {
   const server = await KeyServer.open(t, keysText([first]))
+  const startedMs = performance.now()
+  /** At the start, and after each rest: a busy machine may take longer than one for what follows. */
+  const askedMost = () => 1 + Math.floor((performance.now() - startedMs) / keyLookRestMs)
   const { checkOut } = await startWorker(t, server.url)
   assert.equal(await isTaken(checkOut, first), true)
   assert.equal(server.asked, 1)
@@ -87,11 +91,11 @@ test('a URL is asked for an unknown key once in a while, however many tokens nam
     const tokens = await Promise.all([forged.token('ann'), forged.sign({}, { kid: `made-up-${round}` })])
     for (const reply of await Promise.all(tokens.map(checkOut))) assertProblem(reply, 401, 'unauthorized')
   }
-  assert.equal(server.asked, 1, 'it was asked just now')
+  assert.ok(server.asked <= askedMost(), `it was asked ${server.asked} times`)
 
   server.text = keysText([first, second])
   await eventually(() => isTaken(checkOut, second), { what: 'the rotated key' })
-  assert.equal(server.asked, 2)
+  assert.ok(server.asked <= askedMost(), `it was asked ${server.asked} times`)
 })
 
 test('while the URL is away known keys count, unknown ones are a 503, and it is asked again', async (t) => {
@@ -170,10 +174,15 @@ test('a whole server takes its keys from a URL, gives them to all workers, and t
     },
     { what: 'the rotated key' },
   )
-  const metrics = await scrape(new HttpClient(t, { baseUrl: cluster.metricsUrl }))
-  assert.equal(metrics.value('hotcakes_token_keys'), 2)
-  assert.ok((metrics.value('hotcakes_token_keys_age_seconds') ?? Number.NaN) < 900)
-  assert.ok((metrics.value('hotcakes_tokens_total{result="verified"}') ?? 0) >= 13)
+  const metrics = new HttpClient(t, { baseUrl: cluster.metricsUrl })
+  // One worker has the new key, and the other may still be at work on it.
+  await eventually(async () => {
+    const now = await scrape(metrics)
+    assert.equal(now.value('hotcakes_token_keys'), 2)
+    assert.ok((now.value('hotcakes_token_keys_age_seconds') ?? Number.NaN) < 900)
+    assert.ok((now.value('hotcakes_tokens_total{result="verified"}') ?? 0) >= 13)
+    return true
+  })
   assert.deepEqual(await cluster.stop(), { code: 0, signal: null })
   const token = await first.token('ann')
   const signature = token.split('.')[0] ?? ''

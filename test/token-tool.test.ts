@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { decodeJwt } from 'jose'
 
 import { describedApi } from './helpers/api-description.ts'
+import { eventually } from './helpers/eventually.ts'
 import { startHttpWorker } from './helpers/http-worker.ts'
 import { currentSale } from './helpers/items.ts'
 import { temporaryFolder } from './helpers/scope.ts'
@@ -41,7 +42,7 @@ test('a server with the settings that it prints takes its token; every answer is
   assert.equal((await api.send(http, 'POST', `${path}&user_id=bob`, authorized(token))).status, 403)
   assert.equal((await api.send(http, 'POST', path)).status, 401)
   assert.equal((await api.send(http, 'GET', '/users/bob/purchases', authorized(token))).status, 403)
-  assert.equal((await api.send(http, 'GET', '/readyz')).status, 200)
+  await eventually(async () => (await api.send(http, 'GET', '/readyz')).status === 200, { what: 'ready' })
   const document = api.document as unknown as { components: { securitySchemes?: object } }
   assert.ok(document.components.securitySchemes)
 

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 
 import { spansPerExportMax, spansQueuedMax } from '../core/limits.ts'
-import { Spans } from '../core/tracing/sdk.ts'
+import { Spans, type SpansOptions } from '../core/tracing/sdk.ts'
 import { type Cluster, startCluster } from './helpers/cluster.ts'
 import { eventually } from './helpers/eventually.ts'
 import { checkoutPath, codeOf, currentSale, purchasePath, releasePath } from './helpers/items.ts'
@@ -89,6 +89,15 @@ function assertRequests(requests: readonly CollectedSpan[]): void {
   assert.deepEqual(states, ['shop=7,other=x'])
 }
 
+/** That all spans of those requests are there, and lead to each other. */
+function assertWhole(spans: readonly CollectedSpan[]): true {
+  const requests = spans.filter(({ kind }) => kind === server)
+  assertRequests(requests)
+  for (const request of requests)
+    if (request.attributes['hotcakes.outcome'] !== undefined) assertFollowed(request, spans)
+  return true
+}
+
 /** From a request to the batch that decided it, back, and by its position to the transaction that copied it. */
 function assertFollowed(request: CollectedSpan, spans: readonly CollectedSpan[]): void {
   const batch = spans.find(({ spanId }) => spanId === request.links[0]?.spanId)
@@ -125,13 +134,11 @@ test('spans of a sale: parents, links, positions, and no word of buyers and code
     },
   })
   const unsaid = await sellTraced(cluster)
-  assert.deepEqual(await cluster.stop(), { code: 0, signal: null })
-
   const { spans } = collector
-  const requests = spans.filter(({ kind }) => kind === server)
-  assertRequests(requests)
-  for (const request of requests)
-    if (request.attributes['hotcakes.outcome'] !== undefined) assertFollowed(request, spans)
+  // Before the stop, which waits a second at most for the collector.
+  await eventually(() => assertWhole(spans), { what: 'the spans' })
+  assert.deepEqual(await cluster.stop(), { code: 0, signal: null })
+  assertWhole(spans)
 
   const said = collector.texts.join('')
   // Two were not sampled: no span, and no link to one.
@@ -148,8 +155,12 @@ test('without an endpoint nothing of the SDK is loaded, and a traceparent is not
   const sale = await currentSale(cluster)
   const headers = { traceparent: traceparent('a', '01') }
   assert.equal((await cluster.http.post(checkoutPath('cara', `${sale}-3`), { headers })).status, 200)
-  const metrics = await (await fetch(`${cluster.metricsUrl}/metrics`)).text()
-  assert.ok(metrics.includes('hotcakes_outcomes_total') && !metrics.includes('hotcakes_trace_spans_total'))
+  // A worker that is late with its numbers is left out.
+  const metrics = await eventually(async () => {
+    const text = await (await fetch(`${cluster.metricsUrl}/metrics`)).text()
+    return text.includes('hotcakes_outcomes_total') ? text : undefined
+  })
+  assert.ok(!metrics.includes('hotcakes_trace_spans_total'))
   assert.deepEqual(await cluster.stop(), { code: 0, signal: null })
   const scripts = scriptsRun(coverage)
   for (const program of ['server/primary/main.js', 'server/worker/main.js', 'workers/persister-main.js']) {
@@ -161,6 +172,24 @@ test('without an endpoint nothing of the SDK is loaded, and a traceparent is not
   assert.deepEqual(scripts.filter(isSdk), [])
 })
 
+function spansTo(url: string, onExported: SpansOptions['onExported'] = () => undefined): Spans {
+  const sampling = { sampler: 'always_on', ratio: 1 }
+  return new Spans({ url: `${url}/v1/traces`, headers: {}, ...sampling, resource: {}, onExported })
+}
+
+function endOne(spans: Spans): void {
+  spans.own('one', { kind: 'internal', startedMs: performance.now(), attributes: {} }).end()
+}
+
+test('at the end what is left is sent', async (t) => {
+  const collector = await startCollector(t)
+  const spans = spansTo(collector.url)
+  endOne(spans)
+  await spans.close(60_000)
+  assert.deepEqual(spans.counts, { sent: 1, failed: 0, dropped: 0 })
+  assert.equal(collector.spans.length, 1)
+})
+
 test('spans that find no room are dropped and counted, and nobody waits longer for the collector than it should', async (t) => {
   let isAwake = false
   const answer = async () => {
@@ -169,17 +198,9 @@ test('spans that find no room are dropped and counted, and nobody waits longer f
   }
   const { url } = await startCollector(t, { answer })
   const errors: (Error | undefined)[] = []
-  const spans = new Spans({
-    url: `${url}/v1/traces`,
-    headers: {},
-    sampler: 'always_on',
-    ratio: 1,
-    resource: {},
-    onExported: (error) => void errors.push(error),
-  })
+  const spans = spansTo(url, (error) => void errors.push(error))
   const count = 3_000
-  for (let n = 0; n < count; n++)
-    spans.own('one', { kind: 'internal', startedMs: performance.now(), attributes: {} }).end()
+  for (let n = 0; n < count; n++) endOne(spans)
   const room = spansQueuedMax + spansPerExportMax
   assert.deepEqual(spans.counts, { sent: 0, failed: 0, dropped: count - room })
 

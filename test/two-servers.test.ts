@@ -9,7 +9,7 @@ import { HttpClient } from './helpers/http-client.ts'
 import { checkout } from './helpers/items.ts'
 import { Ledger } from './helpers/ledger.ts'
 import { scrape } from './helpers/metrics.ts'
-import { processTree } from './helpers/processes.ts'
+import { processTree, signal } from './helpers/processes.ts'
 import { openPostgres } from './helpers/record.ts'
 import type { Scope } from './helpers/scope.ts'
 import { servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
@@ -67,7 +67,7 @@ test('two servers sell one sale to its end, and when one dies the other has all 
   await firstHalf
 
   // The machine with the active persister is gone, with all that ran on it.
-  for (const pid of processTree(active.pid)) process.kill(pid, 'SIGKILL')
+  for (const pid of processTree(active.pid)) signal(pid, 'SIGKILL')
   const left = active === one ? other : one
   let isSold = false
   const buying = crowdAt(left, sale, ledger, 3).run(8, () => isSold)

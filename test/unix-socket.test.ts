@@ -34,7 +34,9 @@ test('with the folder of a Unix socket for DB_HOST every process reaches Postgre
 
   const record = openPostgres(t, postgres.connection)
   await eventually(() => recordedAttempts(record).length === 2)
-  assert.equal((await cluster.http.get('/users/me/purchases')).status, 200)
+  // On a busy machine a read may be given up.
+  const isRead = async () => (await cluster.http.get('/users/me/purchases')).status === 200
+  await eventually(isRead, { what: 'a worker to read' })
   assert.equal((await cluster.stop()).code, 0)
   assert.ok(connections >= 3, `${connections} connections came over the socket`)
 })

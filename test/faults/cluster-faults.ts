@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 
 import { shardNumbers } from '../../core/shards.ts'
 import { eventually } from '../helpers/eventually.ts'
-import { processTree } from '../helpers/processes.ts'
+import { processTree, signal } from '../helpers/processes.ts'
 import {
   isReplaced,
   keysOf,
@@ -78,12 +78,12 @@ export const clusterFaults = {
           for (const port of await replicaPorts(arena, master)) {
             unblocks.push(blockConnection({ service: master.port, client: port }))
           }
-          for (const pid of postgres) process.kill(pid, 'SIGSTOP')
+          for (const pid of postgres) signal(pid, 'SIGSTOP')
           nodes.cutOff(master)
           await untilReplaced(arena, shards, master)
           await delay(afterMs)
         } finally {
-          for (const pid of postgres) process.kill(pid, 'SIGCONT')
+          for (const pid of postgres) signal(pid, 'SIGCONT')
           for (const unblock of unblocks) unblock()
           nodes.rejoin(master)
         }
@@ -128,14 +128,14 @@ export const clusterFaults = {
       const postgres = hangMs > 0 ? processTree(arena.services.postgres.pid()) : []
       try {
         await arena.mayLoseData(shards, { withReplicas: true }, async () => {
-          for (const pid of postgres) process.kill(pid, 'SIGSTOP')
+          for (const pid of postgres) signal(pid, 'SIGSTOP')
           await delay(hangMs)
           await Promise.all([master.kill(), replica.kill()])
           for (const node of [master, replica]) node.loseData()
           return true
         })
       } finally {
-        for (const pid of postgres) process.kill(pid, 'SIGCONT')
+        for (const pid of postgres) signal(pid, 'SIGCONT')
       }
       await delay(awayMs)
       for (const node of [master, replica]) await node.start()

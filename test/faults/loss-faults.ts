@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { SeededRandom } from '../../bench/harness/seeded-random.ts'
 import { firstShard } from '../../core/shards.ts'
-import { processTree } from '../helpers/processes.ts'
+import { processTree, signal } from '../helpers/processes.ts'
 import { openRedis } from '../helpers/services.ts'
 import type { Arena } from './arena.ts'
 import type { FaultKind } from './fault-kind.ts'
@@ -70,13 +70,13 @@ async function lose(arena: Arena, random: SeededRandom, action: () => Promise<un
   const pids = hangMs > 0 ? processTree(arena.services.postgres.pid()) : []
   try {
     await arena.loseData(firstShard, async () => {
-      for (const pid of pids) process.kill(pid, 'SIGSTOP')
+      for (const pid of pids) signal(pid, 'SIGSTOP')
       await delay(hangMs)
       await action()
     })
     await delay(hangMs / 2)
   } finally {
-    for (const pid of pids) process.kill(pid, 'SIGCONT')
+    for (const pid of pids) signal(pid, 'SIGCONT')
   }
   return hangMs > 0 ? `, while Postgres hung for ${1.5 * hangMs} ms` : ''
 }

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { SeededRandom } from '../../bench/harness/seeded-random.ts'
-import { processTree } from '../helpers/processes.ts'
+import { processTree, signal } from '../helpers/processes.ts'
 import type { FaultKind } from './fault-kind.ts'
 
 /** Death and paralysis of every process that there is. */
@@ -126,13 +126,4 @@ async function tookMs(action: () => Promise<void>): Promise<number> {
   const startMs = performance.now()
   await action()
   return Math.round(performance.now() - startMs)
-}
-
-function signal(pid: number, name: NodeJS.Signals): void {
-  if (pid <= 1) throw new RangeError(`no process to send ${name} to`)
-  try {
-    process.kill(pid, name)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error // it has just ended
-  }
 }

@@ -28,6 +28,8 @@ import { Shoppers } from './shoppers.ts'
 
 export const intervalMs = 30 * 86_400_000
 export const items = 300
+/** Of each statement that reads what there is: a bound for busy machines. */
+const gatherMsMax = 60_000
 
 /** What shoppers saw at a real server, and what the stores hold then: right evidence, which a test changes in one way. */
 export class RecordedRun {
@@ -68,7 +70,10 @@ export class RecordedRun {
       for (const store of stores) store.close()
     })
     for (const store of stores) await store.connect()
-    const database = new AsyncPostgres(postgres.connection, { applicationName: 'hotcakes test' })
+    const database = new AsyncPostgres(postgres.connection, {
+      applicationName: 'hotcakes test',
+      deadlineMs: gatherMsMax,
+    })
     scope.after(() => database.close())
     const { history, looks } = client
     return new RecordedRun({ history, looks, ...(await gatherFromStores(database, stores)), losses: [], ack: 'redis' })

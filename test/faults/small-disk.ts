@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { closeSync, openSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 
+import { eventually } from '../helpers/eventually.ts'
 import { createFolder, removeFolder, type Scope } from '../helpers/scope.ts'
 
 const ballastName = 'ballast'
@@ -21,7 +22,7 @@ export class SmallDisk {
     const folder = createFolder()
     scope.after(() => removeFolder(folder))
     run('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m,mode=0755`, 'hotcakes-test', folder])
-    scope.after(() => run('umount', [folder]))
+    scope.after(() => unmount(folder))
     return new SmallDisk(folder)
   }
 
@@ -56,6 +57,15 @@ function tryMount(): string | undefined {
   } finally {
     for (const release of releases) void release()
   }
+}
+
+/** A process that was killed may have a file of it open for another moment. The first try is before it returns. */
+async function unmount(folder: string): Promise<void> {
+  const isDone = () => {
+    run('umount', [folder])
+    return true
+  }
+  await eventually(isDone, { what: `the end of ${folder}` })
 }
 
 function writes(file: number, chunk: Buffer): boolean {

@@ -10,8 +10,8 @@ import { Conversation } from './conversation.ts'
 import type { Drawn } from './well-formed.ts'
 
 const ok = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}'
-/** What is no answer is waited for to the end. */
-const answerMsMax = 1_000
+/** Far longer than this process may stand still: the servers here always answer or close, but for the silent one. */
+const answerMsMax = 20_000
 const refusal = 'HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\n\r\n{}'
 
 /** What is said of a server that answers so; '': that it closes the connection, `undefined`: that it is silent. */
@@ -20,7 +20,9 @@ async function judge(scope: Scope, answer: string | undefined, expects: Drawn['e
     socket.on('error', () => undefined)
     socket.on('data', () => {
       if (answer === '') socket.destroy()
-      else if (answer !== undefined) socket.write(answer, 'latin1')
+      else if (answer?.startsWith('HTTP/') === true) socket.write(answer, 'latin1')
+      // What is no answer would be waited for to the end.
+      else if (answer !== undefined) socket.end(answer, 'latin1')
     })
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

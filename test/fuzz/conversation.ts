@@ -6,7 +6,7 @@ import type { Attempt } from './attempt.ts'
 /** How long a client waits for an answer that must come. The server itself is never so slow. */
 const answerMsMax = 60_000
 /** How long it waits where silence is an answer as well: the server closes such a connection after 8 to 12 s. */
-const patienceMsUsual = 25
+export const patienceMsUsual = 25
 /** Statuses that nothing a client does may cause. 503 is none of them: it is the answer to too much work. */
 const isFault = (status: number) => status >= 500 && status !== 503 && status !== 505
 

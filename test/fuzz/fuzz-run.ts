@@ -1,10 +1,19 @@
 import { type Attempt, drawAttempt } from './attempt.ts'
-import { Conversation } from './conversation.ts'
+import { Conversation, patienceMsUsual } from './conversation.ts'
 import { Limbo } from './limbo.ts'
 
 /** Of the connections that are silent, or were answered, so many are left to the server to close. */
 const leftOpen = 10
 const failuresMax = 20
+/**
+ * Where silence is an answer as well it is waited for so many times as long as an answer takes just now that must come: what
+ * refuses is no slower, and on a busy machine both take long.
+ */
+const patienceAnswers = 4
+/** A machine that stands still for a moment makes nobody wait for longer. */
+const patienceMsMax = 2_000
+/** Of the newest answer among those before it. */
+const newestShare = 0.1
 
 export interface FuzzRunOptions {
   readonly port: number
@@ -32,6 +41,8 @@ export class FuzzRun {
   readonly #options: FuzzRunOptions
   readonly #limbo = new Limbo()
   #next: number
+  /** That an answer takes just now. */
+  #answerMs = 0
 
   constructor(options: FuzzRunOptions) {
     this.#options = options
@@ -63,7 +74,7 @@ export class FuzzRun {
         kept = undefined
       }
       const conversation = kept ?? (await Conversation.open(port))
-      const what = await conversation.take(attempt)
+      const what = await this.#take(conversation, attempt)
       this.#count(attempt, conversation)
       if (what === undefined) kept = this.#after(attempt, conversation)
       else {
@@ -73,6 +84,15 @@ export class FuzzRun {
       }
     }
     kept?.destroy()
+  }
+
+  async #take(conversation: Conversation, attempt: Attempt): Promise<string | undefined> {
+    const startedMs = performance.now()
+    const patienceMs = Math.min(patienceMsMax, Math.max(patienceMsUsual, patienceAnswers * this.#answerMs))
+    const what = await conversation.take(attempt, patienceMs)
+    if (attempt.expects === 'answer' && !attempt.leaves)
+      this.#answerMs += newestShare * (performance.now() - startedMs - this.#answerMs)
+    return what
   }
 
   #goesOn(end: number): boolean {

@@ -125,11 +125,12 @@ async function freePortBeside(port: number): Promise<number> {
   }
 }
 
-/** It sells, and with all its workers. */
+/** It sells, with all its workers and from all its shards. */
 async function isComplete(http: HttpClient): Promise<boolean> {
   const { status, json } = await http.get('/readyz')
-  const checks = json?.['checks'] as { workers: { status: string } } | undefined
-  return status === 200 && checks?.workers.status === 'complete'
+  const checks = json?.['checks'] as { workers: { status: string }; shards?: { status: string } } | undefined
+  const shards = checks?.shards?.status ?? 'complete' // where there is one nothing is said of shards
+  return status === 200 && checks?.workers.status === 'complete' && shards === 'complete'
 }
 
 async function untilReady(cluster: Cluster): Promise<void> {

@@ -16,8 +16,8 @@ interface RequestOptions {
   readonly body?: string
 }
 
-/** For so long an idle connection is used again. */
-const idleMsMax = 4_000
+/** For so long an idle connection is used again: a server that is late by seconds has not closed it yet. */
+const idleMsMax = 2_000
 
 /** Requests to one server over keep-alive connections. Never retries: a test must see what happened. */
 export class HttpClient {
@@ -27,7 +27,7 @@ export class HttpClient {
   /** `connections`: most at once; further requests wait for one of them. */
   constructor(scope: Scope, options: { baseUrl: string; connections?: number }) {
     this.#baseUrl = options.baseUrl
-    // The server closes idle connections after 8 s: one that was idle for long could be closed just as it is used.
+    // Workers close idle connections after 8 s, the primary after 5: an old one could be closed just as it is used.
     this.#agent = new Agent({ keepAlive: true, maxSockets: options.connections ?? 16, timeout: idleMsMax })
     scope.after(() => this.close())
   }

@@ -91,7 +91,7 @@ export async function startHttpWorker(
   const keys = await keepKeys(scope, config)
   const child = fork(executable, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   const messages: FromChild[] = []
-  const send = (message: ToChild) => void child.send(message)
+  const send = (message: ToChild) => void child.send(message, () => undefined) // one that has just ended gets nothing
   answerProbes(scope, child, send)
   child.on('message', (message: FromChild) => {
     messages.push(message)
@@ -162,14 +162,14 @@ async function keepKeys(scope: Scope, { buyers }: Config) {
     log: createLog({ level: 'silent', process: 'primary' }),
     onLooked: (message) => {
       said.push(message)
-      if (child?.connected === true) child.send(message)
+      child?.send(message, () => undefined)
     },
   })
   scope.after(() => keeper.close())
   await keeper.open()
   const serve = (worker: ChildProcess): void => {
     child = worker
-    worker.send(said.at(-1) as TokenKeysMessage)
+    worker.send(said.at(-1) as TokenKeysMessage, () => undefined)
     worker.on('message', ({ type }: FromChild) => {
       if (type === 'key_unknown') keeper.want()
     })

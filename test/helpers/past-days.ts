@@ -9,8 +9,8 @@ import { isoTime, msPerDay } from '../../core/time.ts'
 const minuteMs = 60_000
 
 /** The day so many days ago (UTC), as 2026-11-26. */
-export function dayAgo(days: number): string {
-  return isoTime(Math.floor(Date.now() / msPerDay) * msPerDay - days * msPerDay).slice(0, 10)
+export function dayAgo(days: number, nowMs = Date.now()): string {
+  return isoTime(Math.floor(nowMs / msPerDay) * msPerDay - days * msPerDay).slice(0, 10)
 }
 
 export interface PastDays {
@@ -49,7 +49,8 @@ interface Command {
 export function makePastDays(postgres: Postgres, options: PastOptions = {}): PastDays {
   const { shards = 1, days: count = 3, lastAgo = 4, bulkRows = 0 } = options
   const log = new PastLog(postgres, shards)
-  const days = Array.from({ length: count }, (_, at) => dayAgo(lastAgo + count - 1 - at))
+  const nowMs = Date.now() // of all of them: a day may end meanwhile
+  const days = Array.from({ length: count }, (_, at) => dayAgo(lastAgo + count - 1 - at, nowMs))
   const sales: number[] = []
   for (const [at, day] of days.entries()) {
     const startMs = Date.parse(`${day}T00:00:00Z`)
@@ -63,7 +64,7 @@ export function makePastDays(postgres: Postgres, options: PastOptions = {}): Pas
   }
   log.finish()
   const { lastBatches, unlisted } = log
-  return { days, end: dayAgo(lastAgo - 1), sales, lastBatches, unlisted }
+  return { days, end: dayAgo(lastAgo - 1, nowMs), sales, lastBatches, unlisted }
 }
 
 class PastLog {

@@ -70,6 +70,7 @@ export async function startPersister(scope: Scope, options: StartOptions): Promi
   child.on('message', (message) => messages.push(message as FromChild))
   let log = ''
   child.stdout?.setEncoding('utf8').on('data', (text: string) => (log += text))
+  const send = (message: ToChild) => void child.send(message, () => undefined) // one that has just ended gets nothing
   const exited = untilExited(child)
   scope.after(async () => {
     child.kill('SIGKILL')
@@ -77,16 +78,16 @@ export async function startPersister(scope: Scope, options: StartOptions): Promi
   })
 
   await eventually(() => messages.some(({ type }) => type === 'listening'), { what: 'the persister listening' })
-  child.send({ type: 'start', config: persisterConfig(options) } satisfies ToChild)
+  send({ type: 'start', config: persisterConfig(options) })
   await eventually(() => messages.some(({ type }) => type === 'ready'), { what: 'the persister ready' })
   return {
     pid: child.pid ?? 0,
     exited,
     messages,
-    logLines: () => log.split('\n').flatMap((line) => (line.startsWith('{') ? [JSON.parse(line) as LogLine] : [])),
-    send: (message) => void child.send(message),
+    logLines: () => wholeLines(log).flatMap((line) => (line.startsWith('{') ? [JSON.parse(line) as LogLine] : [])),
+    send,
     drain: async () => {
-      child.send({ type: 'drain' } satisfies ToChild)
+      send({ type: 'drain' })
       const late = setTimeout(() => child.kill('SIGKILL'), drainMsMax)
       const exit = await exited
       clearTimeout(late)
@@ -99,6 +100,11 @@ export async function startPersister(scope: Scope, options: StartOptions): Promi
 
 function persisterConfig({ logLevel = 'info', shardCount = 1, ...services }: StartOptions): Config {
   return { ...loadConfig({ env: { ...servicesEnv(services), LOG_LEVEL: logLevel } }), shardCount }
+}
+
+/** Without the beginning of one whose end is still to come. */
+function wholeLines(log: string): string[] {
+  return log.split('\n').slice(0, -1)
 }
 
 /** Its end, and all that it had to say. Not 'close': that never comes when it was us who closed the channel. */

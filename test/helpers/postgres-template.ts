@@ -1,6 +1,8 @@
-import { execFileSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
+
 import { type PostgresPasswords, startPostgresService } from '../../ops/embedded/postgres.ts'
 import { newPassword, waiting } from './embedded-options.ts'
 
@@ -11,12 +13,14 @@ import { newPassword, waiting } from './embedded-options.ts'
 const templateVariable = 'HOTCAKES_TEST_TEMPLATE'
 
 const passwordsFile = 'passwords.json'
+/** Not the blocking kind: what the nodes of a cluster say to each other, and what goes through proxies, comes through here. */
+const run = promisify(execFile)
 
 /** Data that a PostgreSQL can be started on, with the passwords in them. */
 export interface PostgresTemplate {
   readonly passwords: PostgresPasswords
   /** Into a folder that has none yet. */
-  copyTo(dataDir: string): void
+  copyTo(dataDir: string): Promise<void>
 }
 
 export function newPasswords(): PostgresPasswords {
@@ -33,7 +37,7 @@ export async function postgresTemplate(): Promise<PostgresTemplate | undefined> 
   return {
     passwords,
     // With its owner, who is not root, and its modes, which PostgreSQL insists on.
-    copyTo: (dataDir) => void execFileSync('cp', ['-a', join(folder, 'postgres'), dataDir]),
+    copyTo: async (dataDir) => void (await run('cp', ['-a', join(folder, 'postgres'), dataDir])),
   }
 }
 

@@ -7,18 +7,20 @@ interface Running {
   readonly command: string
 }
 
+/** undefined: it has ended. */
+function look(pid: number): Running | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    const [state = '', parent = ''] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    const command = readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' ').trim()
+    return state === 'Z' ? undefined : { pid, parent: Number(parent), state, command }
+  } catch {
+    return undefined
+  }
+}
+
 function running(): Running[] {
-  return readdirSync('/proc').flatMap((name) => {
-    if (!/^\d+$/.test(name)) return []
-    try {
-      const stat = readFileSync(`/proc/${name}/stat`, 'latin1')
-      const [state = '', parent = ''] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-      const command = readFileSync(`/proc/${name}/cmdline`, 'latin1').replaceAll('\0', ' ').trim()
-      return state === 'Z' ? [] : [{ pid: Number(name), parent: Number(parent), state, command }]
-    } catch {
-      return [] // it has just ended
-    }
-  })
+  return readdirSync('/proc').flatMap((name) => (/^\d+$/.test(name) ? (look(Number(name)) ?? []) : []))
 }
 
 /** The process and everything below it: a server with its children and its embedded services. */
@@ -38,9 +40,23 @@ export function childrenOf(parent: number, command: RegExp): number[] {
 
 /** Those of the processes that still run, with what they are. Empty: nothing was left behind. */
 export function stillRunning(pids: readonly number[]): string[] {
-  return running().flatMap(({ pid, command }) => (pids.includes(pid) ? [`${pid} ${command}`] : []))
+  return pids.flatMap((pid) => {
+    const found = look(pid)
+    return found === undefined ? [] : [`${pid} ${found.command}`]
+  })
 }
 
 export function isStopped(pid: number): boolean {
-  return running().some((process) => process.pid === pid && process.state.startsWith('T'))
+  return look(pid)?.state.startsWith('T') ?? false
+}
+
+/** Also where it has just ended. */
+export function signal(pid: number, name: NodeJS.Signals): void {
+  // To 0 it would go to all of this process' group, and to 1 to whatever runs everything.
+  if (pid <= 1) throw new RangeError(`no process to send ${name} to`)
+  try {
+    process.kill(pid, name)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
 }

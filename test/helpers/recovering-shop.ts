@@ -50,7 +50,10 @@ export async function startReplicated(t: TestContext) {
   }
   await follower.acl('SETUSER', redis.user, 'resetpass', `>${redis.password}`)
   await follower.replicaof('127.0.0.1', main.connection.port)
-  return { main, replica, postgres, address, leader, follower, cluster: await startCluster(t, { env }) }
+  const cluster = await startCluster(t, { env })
+  // On a busy machine the first copy may take longer than a test waits for what follows it.
+  await eventually(async () => /state=online/.test(await leader.info('replication')), { what: 'a replica' })
+  return { main, replica, postgres, address, leader, follower, cluster }
 }
 
 /** What two buyers were told, and is in Postgres. */

@@ -99,11 +99,12 @@ export async function startRedisCluster(scope: Scope, options: RedisClusterOptio
   await Promise.all(processes.map((process) => process.learnId(account)))
   const first = processes.slice(0, masters)
   const places = first.map(({ number, port }) => ({ name: `node ${number}`, address: { host, port } }))
-  await formCluster({ places, account, replicas: 0, shards, lostAdvice: '', waiting })
+  const form = () => formCluster({ places, account, replicas: 0, shards, lostAdvice: '', waiting })
+  await eventually(form, { what: 'a cluster' }) // a node may be late once, and it may be repeated at any time
   for (const [at, replica] of processes.slice(masters).entries()) {
     await cluster.replicate(replica, first[at % masters] as NodeProcess)
   }
-  await cluster.knowEachOther()
+  await cluster.knowEachOther(masters * replicas)
   const listed = first.map(({ front, tlsPort }) =>
     tlsPort === undefined ? `${host}:${front}` : `localhost:${tlsPort}`,
   )
@@ -222,7 +223,8 @@ class NodeProcess implements ClusterProcess {
 
   async learnId(account: RedisSettings): Promise<void> {
     const address = { host, port: this.port }
-    this.#id = String(await askNode(account, address, (redis) => redis.call('CLUSTER', 'MYID')))
+    const ask = async () => String(await askNode(account, address, (redis) => redis.call('CLUSTER', 'MYID')))
+    this.#id = await eventually(ask, { what: `the id of node ${this.number}` })
   }
 
   pid(): number {
@@ -310,21 +312,28 @@ class Cluster {
   }
 
   async replicate(replica: NodeProcess, master: NodeProcess): Promise<void> {
-    await this.#run(master, 'MEET', host, replica.port, replica.busPort)
-    await eventually(() => this.#run(replica, 'REPLICATE', master.id), { what: `node ${replica.number} is a replica` })
+    const follows = () => this.#run(replica, 'REPLICATE', master.id)
+    // Nodes that take longer than their timeout to meet give it up.
+    const meets = async () => {
+      await this.#run(master, 'MEET', host, replica.port, replica.busPort)
+      return await eventually(follows, { deadlineMs: 2 * nodeTimeoutMs })
+    }
+    await eventually(meets, { what: `node ${replica.number} is a replica` })
     await this.#ask(replica, (redis) =>
       eventually(async () => /master_link_status:up/.test(await redis.info('replication'))),
     )
   }
 
-  /** Or the death of a master would find a node that doesn't know of its replica yet. */
-  async knowEachOther(): Promise<void> {
+  /** With so many replicas, as such: or the death of a master would find one that doesn't know who may take its place. */
+  async knowEachOther(replicas: number): Promise<void> {
     for (const node of this.nodes) {
       const all = this.nodes.map(({ id }) => id)
       await eventually(
         async () => {
           const [known, info] = [await this.#run(node, 'NODES'), await this.#run(node, 'INFO')].map(String)
-          return all.every((id) => known?.includes(`${id} `)) && info?.includes(`slots_assigned:${clusterSlots}`)
+          const withMaster = known?.match(/ [0-9a-f]{40} /g) ?? []
+          const areAllKnown = all.every((id) => known?.includes(`${id} `)) && withMaster.length === replicas
+          return areAllKnown && info?.includes(`slots_assigned:${clusterSlots}`)
         },
         { what: `node ${node.number} knows all others, and who has which slot` },
       )

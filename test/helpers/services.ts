@@ -64,11 +64,11 @@ export async function startPostgres(
 ): Promise<TestService<EmbeddedPostgres>> {
   const template = chosenPostgres() === undefined ? await postgresTemplate() : undefined
   const passwords = template?.passwords ?? newPasswords()
-  return await control(scope, folder, (dataDir, port) => {
-    if (!existsSync(join(dataDir, 'postgres'))) template?.copyTo(dataDir)
+  return await control(scope, folder, async (dataDir, port) => {
+    if (!existsSync(join(dataDir, 'postgres'))) await template?.copyTo(dataDir)
     const fixedPort = port === undefined ? {} : { port }
     const options = { dataDir, passwords, passwordsAreNew: false, durable, programs: chosenPostgres(), waiting }
-    return startPostgresService({ ...options, ...fixedPort, onLaunch: () => undefined })
+    return await startPostgresService({ ...options, ...fixedPort, onLaunch: () => undefined })
   })
 }
 

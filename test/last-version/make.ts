@@ -16,7 +16,7 @@ import { endsWithUs } from '../helpers/ends-with-us.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { HttpClient } from '../helpers/http-client.ts'
 import { pathOfOtherTime } from '../helpers/other-time.ts'
-import { childrenOf, processTree, stillRunning } from '../helpers/processes.ts'
+import { childrenOf, processTree, signal, stillRunning } from '../helpers/processes.ts'
 import { openPostgres } from '../helpers/record.ts'
 import { temporaryFolder } from '../helpers/scope.ts'
 import { Shoppers } from './shoppers.ts'
@@ -87,7 +87,7 @@ async function stopOld({ child }: OldServer): Promise<void> {
 /** Everything at once: nobody gets to do anything in order. */
 async function killAll(child: ChildProcess): Promise<void> {
   const all = processTree(child.pid ?? assert.fail())
-  for (const pid of all) process.kill(pid, 'SIGKILL')
+  for (const pid of all) signal(pid, 'SIGKILL')
   await eventually(() => stillRunning(all).length === 0, { what: 'all of it to be dead' })
 }
 
