@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, type TestContext, test } from 'node:test'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 
 import type { Statement } from '../core/postgres/async-connection.ts'
 import { AsyncPostgres, type AsyncPostgresOptions } from '../core/postgres/async-postgres.ts'
@@ -137,10 +138,12 @@ test('after a standstill an answer that has come is taken, and without one it is
   const watcher = openPostgres(t, db)
   const quick = postgres.query({ text: "select 'came' as it from pg_sleep(0.5)" })
   await sleeper(t, watcher)
+  await nextTurn() // what comes after it begins with the timers
   standStill(deadlineMs)
   assert.deepEqual(await quick, [{ it: 'came' }])
   const slow = postgres.query(sleep)
   await sleeper(t, watcher)
+  await nextTurn() // what comes after it begins with the timers
   standStill(deadlineMs)
   await assert.rejects(slow, unavailable)
 })

@@ -39,7 +39,6 @@ export async function acquireLockFile(lock) {
       continue
     }
     tries = 0
-    if (text === lock.text) return // taken over by us, moved away by another starter, and put back
     const holder = lock.holderIn(text)
     if (holder !== undefined) await lock.wait(holder)
     else if (await takeOver(lock, text)) return
