@@ -6,6 +6,7 @@ import { firstShard } from '../../core/shards.ts'
 import type { EmbeddedRedis } from '../../ops/embedded/facts.ts'
 import type { RecordedAttempt } from './record.ts'
 import type { Scope } from './scope.ts'
+import { commandTimeoutMs } from './services.ts'
 
 const intervalMs = 3_600_000
 const holdMs = 600_000
@@ -102,7 +103,7 @@ function withAfterCode({ index, nonce }: Hold, after: Parameters<typeof afterCod
 
 /** Buyers with a connection of their own and an open sale. */
 export async function startBuyers(scope: Scope, redis: EmbeddedRedis, items = 100_000): Promise<Buyers> {
-  const store = new SaleStore(redis, { shard: firstShard, name: 'hotcakes test' })
+  const store = new SaleStore(redis, { shard: firstShard, name: 'hotcakes test', commandTimeoutMs })
   scope.after(() => store.close())
   await store.connect()
   const buyers = new Buyers(store)

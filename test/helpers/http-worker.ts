@@ -14,6 +14,7 @@ import { keySource } from '../../server/primary/keys/key-source.ts'
 import { eventually } from './eventually.ts'
 import { HttpClient } from './http-client.ts'
 import type { Scope } from './scope.ts'
+import { commandTimeoutMs } from './services.ts'
 
 /** Beside the compiled helper, so that a build anywhere runs its own worker. */
 const executable = fileURLToPath(new URL('../../server/worker/main.js', import.meta.url))
@@ -142,7 +143,9 @@ async function openStores(
   redis: WorkerRedis,
   { shardCount, isThere }: { shardCount: number; isThere: (shard: number) => boolean },
 ): Promise<SaleStore[]> {
-  const stores = shardNumbers(shardCount).map((shard) => new SaleStore(redis.admin, { shard, name: 'test' }))
+  const stores = shardNumbers(shardCount).map(
+    (shard) => new SaleStore(redis.admin, { shard, name: 'test', commandTimeoutMs }),
+  )
   for (const store of stores) {
     scope.after(() => store.close())
     if (!isThere(store.shard)) continue

@@ -17,7 +17,7 @@ import { eventually } from './eventually.ts'
 import { startPersister } from './persister.ts'
 import { newRecord } from './record.ts'
 import type { Scope } from './scope.ts'
-import { openRedis, startRedis, type TestRedis } from './services.ts'
+import { commandTimeoutMs, openRedis, startRedis, type TestRedis } from './services.ts'
 import { SpreadSale } from './spread-sale.ts'
 
 const intervalMs = 3_600_000
@@ -45,7 +45,9 @@ export async function startInstallation(scope: Scope, db: EmbeddedPostgres, shar
   const postgres = newRecord(scope, db, { shards })
   const database = new AsyncPostgres(db, { applicationName: 'hotcakes test', connectionsMax: 4, deadlineMs: 30_000 })
   scope.after(() => database.close())
-  const stores = shardNumbers(shards).map((shard) => new SaleStore(redis.connection, { shard, name: 'hotcakes test' }))
+  const stores = shardNumbers(shards).map(
+    (shard) => new SaleStore(redis.connection, { shard, name: 'hotcakes test', commandTimeoutMs }),
+  )
   scope.after(() => {
     for (const store of stores) store.close()
   })

@@ -11,7 +11,7 @@ import { eventually } from './eventually.ts'
 import { HttpClient } from './http-client.ts'
 import { assertProblem, checkout, codeOf, currentSale, hold, purchase } from './items.ts'
 import { scrape } from './metrics.ts'
-import { openRedis, servicesEnv, startPostgres, startRedis } from './services.ts'
+import { commandTimeoutMs, openRedis, servicesEnv, startPostgres, startRedis } from './services.ts'
 import { startTcpSwitch } from './tcp-switch.ts'
 
 const saleEnv = { APP_SALE_INTERVAL_SECONDS: String(30 * 86_400), APP_USER_LIMIT: '3', APP_WORKERS: '1' }
@@ -77,7 +77,10 @@ export async function tellSome(cluster: Cluster) {
 async function backlogEntries({ env }: Cluster): Promise<number> {
   const [host, port] = [env['REDIS_HOST'] ?? '', Number(env['REDIS_PORT'])]
   const [user, password] = [env['REDIS_USER'] ?? '', env['REDIS_PASSWORD'] ?? '']
-  const redis = connectRedis({ host, port, user, password, tls: false }, { shard: firstShard, name: 'hotcakes test' })
+  const redis = connectRedis(
+    { host, port, user, password, tls: false },
+    { shard: firstShard, name: 'hotcakes test', commandTimeoutMs },
+  )
   try {
     await redis.connect()
     return await redis.xlen(shardKeys(firstShard).log)

@@ -12,8 +12,9 @@ import type { EmbeddedService } from '../../ops/embedded/service.ts'
 import { BusProxy } from './bus-proxy.ts'
 import { newPassword, waiting } from './embedded-options.ts'
 import { eventually, handedOver } from './eventually.ts'
+import { type TlsFiles, tlsLines } from './redis-tls.ts'
 import { createFolder, removeFolder, type Scope } from './scope.ts'
-import { chosenRedis } from './services.ts'
+import { chosenRedis, commandTimeoutMs } from './services.ts'
 
 const host = '127.0.0.1'
 /** A node that is silent for so long is replaced by its replica. Above what a busy machine makes a process wait. */
@@ -24,7 +25,7 @@ export interface RedisClusterOptions {
   /** Of each master; none unless they are asked for. */
   readonly replicas?: number
   /** What the nodes speak with their clients and each other: files of a certificate. */
-  readonly tls?: { readonly certificate: string; readonly key: string; readonly ca: string }
+  readonly tls?: TlsFiles
   /** Of each node's configuration, besides ours. */
   readonly lines?: readonly string[]
   /** Has clients led to a node by another port, which leads to the one that is given: without TLS. */
@@ -101,9 +102,10 @@ export async function startRedisCluster(scope: Scope, options: RedisClusterOptio
   const places = first.map(({ number, port }) => ({ name: `node ${number}`, address: { host, port } }))
   const form = () => formCluster({ places, account, replicas: 0, shards, lostAdvice: '', waiting })
   await eventually(form, { what: 'a cluster' }) // a node may be late once, and it may be repeated at any time
-  for (const [at, replica] of processes.slice(masters).entries()) {
-    await cluster.replicate(replica, first[at % masters] as NodeProcess)
-  }
+  const following = processes
+    .slice(masters)
+    .map((replica, at) => cluster.replicate(replica, first[at % masters] as NodeProcess))
+  await Promise.all(following)
   await cluster.knowEachOther(masters * replicas)
   const listed = first.map(({ front, tlsPort }) =>
     tlsPort === undefined ? `${host}:${front}` : `localhost:${tlsPort}`,
@@ -197,18 +199,6 @@ class NodeProcess implements ClusterProcess {
   #lines(): string[] {
     const { passwords, options } = this.#plan
     const { tls } = options
-    const encryption =
-      tls === undefined
-        ? []
-        : [
-            `tls-port ${this.tlsPort}`,
-            `tls-cert-file ${tls.certificate}`,
-            `tls-key-file ${tls.key}`,
-            `tls-ca-cert-file ${tls.ca}`,
-            'tls-auth-clients no',
-            'tls-cluster yes',
-            'tls-replication yes',
-          ]
     return [
       `cluster-node-timeout ${nodeTimeoutMs}`,
       `cluster-announce-bus-port ${this.busPort}`,
@@ -216,7 +206,7 @@ class NodeProcess implements ClusterProcess {
       'repl-diskless-sync-delay 0',
       'masteruser default',
       `masterauth ${passwords.admin}`,
-      ...encryption,
+      ...(tls === undefined ? [] : tlsLines(tls, this.tlsPort)),
       ...(options.lines ?? []),
     ]
   }
@@ -297,18 +287,20 @@ class Cluster {
   }
 
   async open(node: ClusterProcess): Promise<Redis> {
-    return await connectNode(this.#account, { host, port: node.port })
+    return await connectNode(this.#account, { host, port: node.port }, { commandTimeoutMs })
   }
 
   async masterOf(shard: number): Promise<NodeProcess> {
-    const answers = await Promise.allSettled(
-      this.nodes.map(({ port }) => askNode(this.#account, { host, port }, (redis) => askView(redis, { host, port }))),
-    )
-    const views = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []))
-    const id = ownerOf(slotOfShard(shard), views)?.node.id
-    const owner = this.nodes.find((node) => node.id === id)
-    if (owner === undefined) throw new Error(`shard ${shard} has no master`)
-    return owner
+    const owner = async () => {
+      const answers = await Promise.allSettled(
+        this.nodes.map(({ port }) => askNode(this.#account, { host, port }, (redis) => askView(redis, { host, port }))),
+      )
+      const views = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []))
+      const id = ownerOf(slotOfShard(shard), views)?.node.id
+      return this.nodes.find((node) => node.id === id)
+    }
+    // On a busy machine all may be late at once.
+    return await eventually(owner, { what: `a master of shard ${shard}` })
   }
 
   async replicate(replica: NodeProcess, master: NodeProcess): Promise<void> {
@@ -393,6 +385,11 @@ class Cluster {
   }
 
   async #ask<Answer>(node: ClusterProcess, ask: (redis: Redis) => Promise<Answer>): Promise<Answer> {
-    return await askNode(this.#account, { host, port: node.port }, ask)
+    const redis = await this.open(node)
+    try {
+      return await ask(redis)
+    } finally {
+      redis.disconnect()
+    }
   }
 }

@@ -13,7 +13,7 @@ import { makePastDays, type PastDays } from './past-days.ts'
 import { startPersister } from './persister.ts'
 import { newRecord } from './record.ts'
 import type { Scope } from './scope.ts'
-import { openRedis, startRedis } from './services.ts'
+import { commandTimeoutMs, openRedis, startRedis } from './services.ts'
 import { runTool, type ToolRun } from './tool.ts'
 
 export const retireProgram = fileURLToPath(new URL('../../ops/tools/retire/main.js', import.meta.url))
@@ -41,7 +41,7 @@ export async function startPastShop(
   const { connection: redis, admin } = await startRedis(scope)
   const postgres = newRecord(scope, db)
   const past = makePastDays(postgres, options)
-  const store = new SaleStore(redis, { shard: firstShard, name: 'hotcakes test' })
+  const store = new SaleStore(redis, { shard: firstShard, name: 'hotcakes test', commandTimeoutMs })
   scope.after(() => store.close())
   await store.connect()
   const mighty = await openRedis(scope, admin)

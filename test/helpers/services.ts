@@ -14,6 +14,9 @@ import { newPasswords, postgresTemplate } from './postgres-template.ts'
 import type { Scope } from './scope.ts'
 import { createFolder, removeFolder } from './scope.ts'
 
+/** Longest wait of a test's own connection to Redis for an answer: the server's is too short for a Redis that gets no CPU for seconds. */
+export const commandTimeoutMs = 30_000
+
 /** A real service of a test's own, on a free port, with its data in a temporary folder. */
 export interface TestService<Connection> {
   readonly connection: Connection
@@ -47,7 +50,7 @@ export async function startRedis(scope: Scope, { folder }: { folder?: string } =
 
 /** A connection of a test's own, to what the service has no words for. */
 export async function openRedis(scope: Scope, settings: EmbeddedRedis): Promise<Redis> {
-  const redis = connectRedis(settings, { shard: firstShard, name: 'hotcakes test' })
+  const redis = connectRedis(settings, { shard: firstShard, name: 'hotcakes test', commandTimeoutMs })
   scope.after(() => redis.disconnect())
   await redis.connect()
   return redis

@@ -16,6 +16,7 @@ import { shardNumbers } from '../../core/shards.ts'
 import type { EmbeddedRedis } from '../../ops/embedded/facts.ts'
 import type { SoldItems } from '../../server/worker/selling/sold-items.ts'
 import type { Scope } from './scope.ts'
+import { commandTimeoutMs } from './services.ts'
 
 export const intervalMs = 3_600_000
 export const ttlSeconds = 86_400
@@ -56,7 +57,9 @@ export interface RightsDecided {
 
 /** So many shards in one Redis, each with a connection of its own, empty and ready to decide. */
 export async function connectShards(scope: Scope, settings: EmbeddedRedis, count: number): Promise<SaleStore[]> {
-  const stores = shardNumbers(count).map((shard) => new SaleStore(settings, { shard, name: 'shards-test' }))
+  const stores = shardNumbers(count).map(
+    (shard) => new SaleStore(settings, { shard, name: 'shards-test', commandTimeoutMs }),
+  )
   for (const store of stores) {
     scope.after(() => store.close())
     await store.connect()

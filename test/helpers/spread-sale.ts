@@ -15,6 +15,7 @@ import { homeShard } from '../../core/rights.ts'
 import { shardNumbers, shardOf } from '../../core/shards.ts'
 import type { EmbeddedRedis } from '../../ops/embedded/facts.ts'
 import type { Scope } from './scope.ts'
+import { commandTimeoutMs } from './services.ts'
 
 const intervalMs = 3_600_000
 const ttlSeconds = 86_400
@@ -122,7 +123,7 @@ export async function openSpreadSale(scope: Scope, redis: EmbeddedRedis, options
   const { shards, items = 30, userLimit = 3 } = options
   const stores: SaleStore[] = []
   for (const shard of shardNumbers(shards)) {
-    const store = new SaleStore(redis, { shard, name: 'hotcakes test' })
+    const store = new SaleStore(redis, { shard, name: 'hotcakes test', commandTimeoutMs })
     scope.after(() => store.close())
     await store.connect()
     await store.claimEpoch(1)
