@@ -51,7 +51,7 @@ function runDocumented(chapter: string, env: Record<string, string>): void {
 /** One with its superuser, and nothing of hotcakes in it. */
 async function startForeignPostgres() {
   const folder = createFolder()
-  const service = await startPostgres({ after }, { folder })
+  const service = await startPostgres({ after }, { folder, isWhole: true })
   after(() => removeFolder(folder))
   const rules = ['host all postgres 127.0.0.1/32 trust', 'host all all 127.0.0.1/32 scram-sha-256']
   appendFileSync(join(folder, 'postgres', 'pg_hba.conf'), `${rules.join('\n')}\n`)

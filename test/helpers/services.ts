@@ -60,12 +60,13 @@ export async function openRedis(scope: Scope, settings: EmbeddedRedis): Promise<
  * A real PostgreSQL with an empty database.
  * @param options.durable with fsync as in production; without it a start is quicker and a crash may lose data
  * @param options.folder for its data, on a disk of the test's own; it stays there
+ * @param options.isWhole with the databases that PostgreSQL itself makes: those of the template are fewer
  */
 export async function startPostgres(
   scope: Scope,
-  { durable = false, folder }: { durable?: boolean; folder?: string } = {},
+  { durable = false, folder, isWhole = false }: { durable?: boolean; folder?: string; isWhole?: boolean } = {},
 ): Promise<TestService<EmbeddedPostgres>> {
-  const template = chosenPostgres() === undefined ? await postgresTemplate() : undefined
+  const template = chosenPostgres() === undefined && !isWhole ? await postgresTemplate() : undefined
   const passwords = template?.passwords ?? newPasswords()
   return await control(scope, folder, async (dataDir, port) => {
     if (!existsSync(join(dataDir, 'postgres'))) await template?.copyTo(dataDir)
