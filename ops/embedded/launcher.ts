@@ -66,9 +66,15 @@ export function postgresLauncher(paths: { program: string; dataDir: string }): L
   throw new Fault('HC_EMBEDDED_FAILED', `${problem}; ${advice}`)
 }
 
+let knownAccount: Account | undefined
+
+/** Looked up once: each look is two processes. */
 function postgresAccount(): Account {
-  const known = lookUpAccount()
-  if (known !== undefined) return known
+  knownAccount ??= lookUpAccount() ?? createdAccount()
+  return knownAccount
+}
+
+function createdAccount(): Account {
   const options = [
     '--system',
     '--user-group',
@@ -92,8 +98,12 @@ function lookUpAccount(): Account | undefined {
 /** Nothing of our environment: PGOPTIONS, LD_PRELOAD or LANG must not change what an embedded service does. */
 const childEnvironment = { PATH: process.env['PATH'] ?? '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' }
 
+let isSetprivThere: boolean | undefined
+
+/** Asked once: each question is a process, and what is installed stays installed while this one lives. */
 function hasSetpriv(): boolean {
-  return spawnSync('setpriv', ['--version'], { stdio: 'ignore' }).status === 0
+  isSetprivThere ??= spawnSync('setpriv', ['--version'], { stdio: 'ignore' }).status === 0
+  return isSetprivThere
 }
 
 /**

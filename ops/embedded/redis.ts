@@ -37,7 +37,14 @@ export interface LaunchedRedis {
   readonly busPort: number | undefined
 }
 
-/** The first of the two programs that is installed. */
+let foundProgram: string | undefined
+
+/** The first of the two programs that is installed. Looked for once: each node of a cluster would start one to ask it. */
+function redisProgram(): string {
+  foundProgram ??= findProgram()
+  return foundProgram
+}
+
 function findProgram(): string {
   const tooOld: string[] = []
   for (const program of programs) {
@@ -154,7 +161,7 @@ export async function startRedisService(
   const name = redisName(node?.number ?? 0)
   const folder = join(dataDir, name)
   mkdirSync(folder, { recursive: true, mode: 0o700 })
-  const program = options.program ?? findProgram()
+  const program = options.program ?? redisProgram()
   const configFile = join(folder, 'redis.conf')
   const connectionTo = (port: number): EmbeddedRedis => ({
     host: '127.0.0.1',
