@@ -31,8 +31,9 @@ export const clusterFormingPollMs = 100
 export const clusterFormingSayMs = 4_000
 /** Replicas of a master: each takes in all that it writes. */
 export const clusterReplicasMax = 5
-/** How long npm run cluster waits for nodes that don't answer yet, and between two attempts: containers start within seconds. */
+/** How long npm run cluster waits for nodes that don't answer yet: containers start within seconds. */
 export const clusterWaitSecondsDefault = 30
+/** Between two attempts to make a cluster of nodes of which one didn't answer. */
 export const clusterRetryDelayMs = 1_000
 /**
  * Longest wait for one key to be in the other master, which is busy with it meanwhile: above what the largest takes. And what a

@@ -11,6 +11,9 @@ import { type ClusterView, ownerOf } from '../core/redis/cluster-view.ts'
 import { askNode, askView } from '../core/redis/connection.ts'
 import { shardKeys } from '../core/redis/keys.ts'
 import { shardNumbers } from '../core/shards.ts'
+import { formWithin } from '../ops/cluster/forming.ts'
+import { setupUserName } from '../ops/embedded/redis.ts'
+import { clusterFormingMsMax } from '../ops/limits.ts'
 import {
   type ClusterNode,
   clusterTool,
@@ -18,7 +21,8 @@ import {
   newPasswords,
   startClusterNode,
 } from './helpers/cluster-nodes.ts'
-import { handedOver } from './helpers/eventually.ts'
+import { waiting } from './helpers/embedded-options.ts'
+import { eventually, handedOver } from './helpers/eventually.ts'
 import { temporaryFolder } from './helpers/scope.ts'
 import { openRedis, startRedis } from './helpers/services.ts'
 import { runTool } from './helpers/tool.ts'
@@ -158,5 +162,31 @@ test('a slip in the arguments has status 2', async () => {
     const { status, stderr } = await runTool(clusterTool, {}, args)
     assert.equal(status, 2, stderr)
     assert.match(stderr, message)
+  }
+})
+
+test('a node that is late to answer fails a forming that has no time, and is waited for by one that has', async (t) => {
+  const nodes = await startNodes(t, 2)
+  const [first, late] = [nodes[0] ?? assert.fail(), nodes[1] ?? assert.fail()]
+  const said: string[] = []
+  const plan = {
+    places: nodes.flatMap(({ place }) => listedNodes(place).map((address) => ({ name: place, address }))),
+    account: { ...first.admin, user: setupUserName, password: passwords.setup },
+    replicas: 0,
+    shards: 2,
+    lostAdvice: '',
+    waiting: { ...waiting, say: (sentence: string) => void said.push(sentence) },
+  }
+  process.kill(late.pid, 'SIGSTOP')
+  try {
+    await assert.rejects(formWithin(plan, 0), { code: 'HC_REDIS_UNAVAILABLE' })
+    said.length = 0
+    const formed = formWithin(plan, clusterFormingMsMax)
+    formed.catch(() => undefined) // it is awaited below
+    await eventually(() => said[0]?.startsWith(`waiting for ${late.place}: `), { what: 'a word about the late one' })
+    process.kill(late.pid, 'SIGCONT')
+    assert.equal((await formed).masters, 2)
+  } finally {
+    process.kill(late.pid, 'SIGCONT')
   }
 })

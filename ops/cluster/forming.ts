@@ -6,7 +6,7 @@ import { ownerOf } from '../../core/redis/cluster-view.ts'
 import type { RedisSettings } from '../../core/redis/connection.ts'
 import { shardNumbers } from '../../core/shards.ts'
 import type { Waiting } from '../embedded/waiting.ts'
-import { clusterFormingMsMax, clusterFormingPollMs, clusterFormingSayMs } from '../limits.ts'
+import { clusterFormingMsMax, clusterFormingPollMs, clusterFormingSayMs, clusterRetryDelayMs } from '../limits.ts'
 import { type ClusterPlace, Member } from './member.ts'
 import { attachReplicas, type Roles, rolesOf } from './roles.ts'
 import { giveSlots, slotOwners, spreadShards } from './slots.ts'
@@ -70,6 +70,22 @@ export async function formCluster(plan: FormingPlan): Promise<Formed> {
     throw error
   } finally {
     for (const member of members) member.close()
+  }
+}
+
+/** As `formCluster`, repeated for so long while a node can't be reached: what was done already is not done twice. */
+export async function formWithin(plan: FormingPlan, waitMs: number): Promise<Formed> {
+  const { say, signal } = plan.waiting
+  const deadlineMs = performance.now() + waitMs
+  for (let attempts = 1; ; attempts++) {
+    try {
+      return await formCluster(plan)
+    } catch (error) {
+      const isAway = error instanceof Fault && error.code === 'HC_REDIS_UNAVAILABLE'
+      if (!isAway || performance.now() > deadlineMs) throw error
+      if (attempts === 1) say(`waiting for ${error.message}`)
+      await delay(clusterRetryDelayMs, undefined, { signal })
+    }
   }
 }
 

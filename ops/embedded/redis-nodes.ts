@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { hostAndPort } from '../../core/config/listen-hosts.ts'
 import { Fault } from '../../core/faults.ts'
 import type { RedisSettings } from '../../core/redis/connection.ts'
-import { formCluster } from '../cluster/forming.ts'
-import { embeddedMastersMax } from '../limits.ts'
+import { formWithin } from '../cluster/forming.ts'
+import { clusterFormingMsMax, embeddedMastersMax } from '../limits.ts'
 import type { EmbeddedNode, EmbeddedRedis, EmbeddedRedisFacts } from './facts.ts'
 import { type LaunchedRedis, type NodePlan, nodesFile, redisName, setupUserName, startRedisService } from './redis.ts'
 import type { EmbeddedService } from './service.ts'
@@ -86,7 +86,8 @@ async function formNodes({ nodes, ...plan }: FormedNodes): Promise<void> {
   const lostAdvice =
     'put its folder back, or remove the folders redis, redis-1, redis-2 ... of all its nodes: then the sales are rebuilt from PostgreSQL'
   try {
-    await formCluster({ places, replicas: 0, lostAdvice, ...plan })
+    // A node may be late to answer once; all of them were there just now.
+    await formWithin({ places, replicas: 0, lostAdvice, ...plan }, clusterFormingMsMax)
   } catch (error) {
     if (!(error instanceof Fault)) throw error
     throw new Fault('HC_EMBEDDED_FAILED', `the embedded Redis nodes could not be made a cluster: ${error.message}`)

@@ -29,6 +29,7 @@ export interface ClusterNode {
   readonly place: string
   /** As a user who may do everything. */
   readonly admin: RedisSettings
+  readonly pid: number
   open(): Promise<Redis>
   stop(): Promise<void>
 }
@@ -74,6 +75,7 @@ export async function startClusterNode(scope: Scope, options: NodeOptions): Prom
   return {
     place: `${address.host}:${address.port}`,
     admin,
+    pid: service.pid,
     open: async () => {
       const redis = await connectNode(admin, address)
       scope.after(() => redis.disconnect())

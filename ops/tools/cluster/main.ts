@@ -1,15 +1,11 @@
 // `npm run cluster`: the assembly point. See command.ts for what it takes and answers.
 
-import { setTimeout as delay } from 'node:timers/promises'
-
 import { runCommand, UsageError, type Values } from '../../../core/command-line.mjs'
 import { listedNodes } from '../../../core/config/cluster-nodes.ts'
 import { hostAndPort } from '../../../core/config/listen-hosts.ts'
 import { loadConfig } from '../../../core/config/load.ts'
-import { Fault } from '../../../core/faults.ts'
 import { checkCluster } from '../../../core/redis/cluster-check.ts'
-import { type Formed, type FormingPlan, formCluster } from '../../cluster/forming.ts'
-import { clusterRetryDelayMs } from '../../limits.ts'
+import { type Formed, formWithin } from '../../cluster/forming.ts'
 import { failureText } from '../failure-text.ts'
 import { clusterCommand } from './command.ts'
 
@@ -27,7 +23,7 @@ async function main(options: Values<typeof clusterCommand.options>, operands: st
     const account = { ...redis, host: '', cluster: nodes }
     const lostAdvice = 'name all nodes of the cluster'
     const waiting = { say, signal: new AbortController().signal }
-    const formed = await formWithin({ places, account, replicas, shards, lostAdvice, waiting }, waitSeconds)
+    const formed = await formWithin({ places, account, replicas, shards, lostAdvice, waiting }, waitSeconds * 1_000)
     report(formed)
     const { warnings } = await checkCluster(account, shards)
     for (const warning of warnings) say(`warning: ${warning}`)
@@ -35,21 +31,6 @@ async function main(options: Values<typeof clusterCommand.options>, operands: st
   } catch (error) {
     say(failureText(error))
     return 1
-  }
-}
-
-/** Repeated while a node can't be reached: what was done already is not done twice. */
-async function formWithin(plan: FormingPlan, waitSeconds: number): Promise<Formed> {
-  const deadlineMs = performance.now() + waitSeconds * 1_000
-  for (let attempts = 1; ; attempts++) {
-    try {
-      return await formCluster(plan)
-    } catch (error) {
-      const isAway = error instanceof Fault && error.code === 'HC_REDIS_UNAVAILABLE'
-      if (!isAway || performance.now() > deadlineMs) throw error
-      if (attempts === 1) say(`waiting for ${error.message}`)
-      await delay(clusterRetryDelayMs)
-    }
   }
 }
 
