@@ -115,7 +115,7 @@ interface ShardHealth extends Omit<HealthReport['checks'], 'server' | 'keys'> {
 }
 
 /** complete: each sells; missing: some do; none: none does. */
-interface ShardsCheck {
+export interface ShardsCheck {
   readonly status: 'complete' | 'missing' | 'none'
   readonly ready: number
   readonly of: number

@@ -9,6 +9,11 @@ const degraded: WorkerHealth = { status: 'degraded', checks: { redis: { status: 
 const notReady: WorkerHealth = { status: 'not_ready', checks: { redis: { status: 'down' } } }
 const silent = null
 
+function degradedWith(shardsReady: number): WorkerHealth {
+  const shards = { status: shardsReady === 3 ? 'complete' : 'missing', ready: shardsReady, of: 3 }
+  return { status: 'degraded', checks: { redis: { status: 'up' }, shards } }
+}
+
 test('the server is ready when every worker that there should be takes connections and is ready', () => {
   assert.deepEqual(judgeServer(ready, { accepting: [ready, ready], wanted: 2 }), {
     status: 'ready',
@@ -36,6 +41,20 @@ test('a worker that takes no connections yet makes it degraded', () => {
 test('a worker that can do without something makes it degraded, and shows what', () => {
   const { status, checks } = judgeServer(ready, { accepting: [ready, degraded], wanted: 2 })
   assert.deepEqual([status, checks['postgres']?.status, checks.workers.status], ['degraded', 'away', 'complete'])
+})
+
+test('of several that are degraded it shows the one that lacks a shard, whoever answers first', () => {
+  const [none, one, two] = [degradedWith(3), degradedWith(2), degradedWith(1)]
+  for (const accepting of [
+    [none, one, two],
+    [two, one, none],
+    [one, two, none],
+  ]) {
+    const { status, checks } = judgeServer(accepting[0] as WorkerHealth, { accepting, wanted: 3 })
+    assert.deepEqual([status, checks['shards']], ['degraded', two.checks['shards']])
+  }
+  const worse = judgeServer(two, { accepting: [two, notReady], wanted: 2 })
+  assert.deepEqual([worse.status, worse.checks['redis']?.status], ['not_ready', 'down'])
 })
 
 test('with nobody who takes connections it is not ready, however well the one is that is asked', () => {

@@ -1,4 +1,5 @@
 import type { HealthRound, RecordDaysCheck, WorkerHealth } from '../../core/ipc.ts'
+import type { ShardsCheck } from './health.ts'
 
 /** What `/readyz` answers. */
 export interface ServerHealth extends WorkerHealth {
@@ -21,17 +22,28 @@ const severity = { ready: 0, degraded: 1, not_ready: 2 } as const
 /**
  * The health of the server out of that of its HTTP workers. The kernel gives a connection to any worker that takes them,
  * so one of those that doesn't sell makes the server not ready. One that takes none harms nobody: the server is degraded.
- * The other checks are those of the worker that is worst off.
+ * The other checks are those of the worker that is worst off: of two alike, the one that lacks more shards.
  * @param own of the worker that was probed: only it knows whether the server is just stopping
  * @param round undefined: the primary did not answer in time
  */
 export function judgeServer(own: WorkerHealth, round: HealthRound | undefined): ServerHealth {
   const said = round?.accepting.filter((health) => health !== null) ?? []
-  const worst = said.reduce((a, b) => (severity[b.status] > severity[a.status] ? b : a), own)
+  const worst = said.reduce((a, b) => (isWorse(b, a) ? b : a), own)
   const workers = workersCheck(round, said)
   // A record that is too old is told of, and no reason to sell less.
   const recordDays = round?.recordDays && { record_days: round.recordDays }
   return { status: statusOf(worst, workers), checks: { ...worst.checks, workers, ...recordDays } }
+}
+
+function isWorse(one: WorkerHealth, other: WorkerHealth): boolean {
+  const differ = severity[one.status] - severity[other.status]
+  return differ === 0 ? shardsLacking(one) > shardsLacking(other) : differ > 0
+}
+
+/** With a single shard, which the status tells of, nothing is said of shards. */
+function shardsLacking({ checks }: WorkerHealth): number {
+  const { ready = 0, of = 0 } = (checks['shards'] ?? {}) as Partial<ShardsCheck>
+  return of - ready
 }
 
 function workersCheck(round: HealthRound | undefined, said: readonly WorkerHealth[]): WorkersCheck {
