@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
 
-const pollMs = 20
+/** Between two looks: a tenth of what was waited for so far, within these. Some conditions ask every process of a server. */
+const [pollMsMin, pollMsMax] = [20, 150]
 /** Far longer than anything takes that is waited for, also on a machine that does a dozen other things: a bound, no measure. */
-const patienceMs = 120_000
+export const patienceMs = 120_000
 
 /**
  * Waits until the condition gives something truthy, and gives that. A condition that throws counts as not met yet, so
@@ -14,7 +15,7 @@ export async function eventually<T>(
   condition: () => T | Promise<T>,
   { deadlineMs = patienceMs, what = 'the condition' }: { deadlineMs?: number; what?: string } = {},
 ): Promise<NonNullable<T>> {
-  const deadline = Date.now() + deadlineMs
+  const beganMs = Date.now()
   let problem: unknown
   for (;;) {
     try {
@@ -23,13 +24,14 @@ export async function eventually<T>(
     } catch (error) {
       problem = error
     }
-    if (Date.now() > deadline) {
+    const waitedMs = Date.now() - beganMs
+    if (waitedMs > deadlineMs) {
       const last = problem instanceof Error ? `; last: ${problem.message}` : ''
       const failure = new assert.AssertionError({ message: `${what} did not come true in ${deadlineMs} ms${last}` })
       failure.cause = problem
       throw failure
     }
-    await delay(pollMs)
+    await delay(Math.min(Math.max(waitedMs / 10, pollMsMin), pollMsMax))
   }
 }
 

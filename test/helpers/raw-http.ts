@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 
-import { eventually } from './eventually.ts'
+import { eventually, patienceMs } from './eventually.ts'
 import type { HttpReply } from './http-client.ts'
 import type { TestHttpWorker } from './http-worker.ts'
 import type { Scope } from './scope.ts'
@@ -42,7 +42,7 @@ export class RawConnection {
 
   /** The next reply. A connection that is closed before it is complete gives an error that says what came. */
   async reply(): Promise<HttpReply> {
-    await eventually(() => this.#isClosed || this.#hasReply(), { what: 'a reply' })
+    await this.#replyOrEnd()
     if (!this.#hasReply()) throw new Error(`closed after ${JSON.stringify(this.#received)}`)
     const head = this.#head()
     const text = this.#received.slice(head.length, head.length + contentLength(head))
@@ -53,6 +53,24 @@ export class RawConnection {
     )
     const json = text.startsWith('{') ? (JSON.parse(text) as Record<string, unknown>) : undefined
     return { status: Number(statusLine.split(' ')[1]), headers, text, json }
+  }
+
+  /** Resolves when a whole reply is there, or none can come any more. Looks when something has come: polling would cost each reply its interval. */
+  #replyOrEnd(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const settle = (settled: () => void): void => {
+        clearTimeout(late)
+        this.#socket.off('data', look).off('close', look)
+        settled()
+      }
+      const look = (): void => {
+        if (this.#isClosed || this.#hasReply()) settle(resolve)
+      }
+      const what = `no reply in ${patienceMs} ms`
+      const late = setTimeout(() => settle(() => reject(new Error(what))), patienceMs)
+      this.#socket.on('data', look).on('close', look)
+      look()
+    })
   }
 
   /** Takes nothing more out of the kernel: the client has stopped reading. */
