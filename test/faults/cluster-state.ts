@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 
 import type { SeededRandom } from '../../bench/harness/seeded-random.ts'
 import { slotOfShard } from '../../core/redis/cluster-slot.ts'
+import type { RedisConnection } from '../../core/redis/connection.ts'
 import { shardNumbers } from '../../core/shards.ts'
 import { eventually } from '../helpers/eventually.ts'
 import type { ClusterProcess } from '../helpers/redis-cluster.ts'
@@ -43,32 +44,41 @@ export async function mastersOf(arena: Arena): Promise<ClusterProcess[]> {
 
 /** INFO replication. */
 async function infoOf(arena: Arena, node: ClusterProcess): Promise<string> {
-  const redis = await arena.nodes.open(node)
-  try {
-    return await redis.info('replication')
-  } finally {
-    redis.disconnect()
-  }
+  return await askNode(arena, node, (redis) => redis.info('replication'))
+}
+
+/** On a busy machine it may not be there for a moment. */
+async function askNode<Answer>(
+  arena: Arena,
+  node: ClusterProcess,
+  ask: (redis: RedisConnection) => Promise<Answer>,
+): Promise<NonNullable<Answer>> {
+  return await eventually(
+    async () => {
+      const redis = await arena.nodes.open(node)
+      try {
+        return await ask(redis)
+      } finally {
+        redis.disconnect()
+      }
+    },
+    { what: `an answer of node ${node.number}` },
+  )
 }
 
 /** From which its replicas are connected to it. */
 export async function replicaPorts(arena: Arena, master: ClusterProcess): Promise<number[]> {
-  const redis = await arena.nodes.open(master)
-  try {
-    const list = String(await redis.call('CLIENT', 'LIST', 'TYPE', 'REPLICA'))
-    return [...list.matchAll(/ addr=127\.0\.0\.1:(\d+) /g)].map(([, port]) => Number(port))
-  } finally {
-    redis.disconnect()
-  }
+  const list = await askNode(arena, master, async (redis) =>
+    String(await redis.call('CLIENT', 'LIST', 'TYPE', 'REPLICA')),
+  )
+  return [...list.matchAll(/ addr=127\.0\.0\.1:(\d+) /g)].map(([, port]) => Number(port))
 }
 
 export async function keysOf(arena: Arena, node: ClusterProcess, shard: number): Promise<string[]> {
-  const redis = await arena.nodes.open(node)
-  try {
-    return (await redis.call('CLUSTER', 'GETKEYSINSLOT', slotOfShard(shard), 1_000)) as string[]
-  } finally {
-    redis.disconnect()
-  }
+  const keys = await askNode(arena, node, (redis) => {
+    return redis.call('CLUSTER', 'GETKEYSINSLOT', slotOfShard(shard), 1_000)
+  })
+  return keys as string[]
 }
 
 export async function isReplaced(arena: Arena, shards: readonly number[], master: ClusterProcess): Promise<boolean> {
