@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
-import { after, test } from 'node:test'
+import { after, describe, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 
 import { keepAliveHintSeconds } from '../server/worker/limits.ts'
@@ -137,72 +137,75 @@ test('a viewer of the board counts as a connection until it goes, and no longer'
   await eventually(async () => (await open()) === 0)
 })
 
-test('a client that is silent, or sends a byte at a time, is closed, and no byte of it buys more time', async (t) => {
-  const trickle = 'POST /checkout HTTP/1.1\r\nHost: test\r\nX-Slow: '
-  const started = {
-    silent: '',
-    'silent after an answer': live,
-    'in the middle of a line': 'GET /livez HT',
-    'a header that does not end': trickle,
-    'the same after an answer': `${live}${trickle}`,
-    'a line that is no header': 'GET /livez HTTP/1.1\r\nHost: test\r\nno header\r\n\r\n',
-    'a folded header': 'GET /livez HTTP/1.1\r\nHost: test\r\nA: b\r\n c\r\n\r\n',
-    'a header with a space in its name': 'GET /livez HTTP/1.1\r\nHost : test\r\n\r\n',
-    'a NUL in a header': 'GET /livez HTTP/1.1\r\nHost: te\0st\r\n\r\n',
-    'an empty line first': `\r\n${live}`,
-    'HTTP/0.9': 'GET /livez\r\n\r\n',
-  }
-  const slow = await Promise.all(
-    Object.entries(started).map(async ([what, text], n) => {
-      const connection = await openConnection(t, worker.port, `127.0.2.${n + 1}`)
-      await connection.send(text)
-      return { what, connection }
-    }),
-  )
-  const trickling = setInterval(() => {
+// At once: each waits for seconds until uWebSockets.js closes what is idle.
+describe('idle connections', { concurrency: true }, () => {
+  test('a client that is silent, or sends a byte at a time, is closed, and no byte of it buys more time', async (t) => {
+    const trickle = 'POST /checkout HTTP/1.1\r\nHost: test\r\nX-Slow: '
+    const started = {
+      silent: '',
+      'silent after an answer': live,
+      'in the middle of a line': 'GET /livez HT',
+      'a header that does not end': trickle,
+      'the same after an answer': `${live}${trickle}`,
+      'a line that is no header': 'GET /livez HTTP/1.1\r\nHost: test\r\nno header\r\n\r\n',
+      'a folded header': 'GET /livez HTTP/1.1\r\nHost: test\r\nA: b\r\n c\r\n\r\n',
+      'a header with a space in its name': 'GET /livez HTTP/1.1\r\nHost : test\r\n\r\n',
+      'a NUL in a header': 'GET /livez HTTP/1.1\r\nHost: te\0st\r\n\r\n',
+      'an empty line first': `\r\n${live}`,
+      'HTTP/0.9': 'GET /livez\r\n\r\n',
+    }
+    const slow = await Promise.all(
+      Object.entries(started).map(async ([what, text], n) => {
+        const connection = await openConnection(t, worker.port, `127.0.2.${n + 1}`)
+        await connection.send(text)
+        return { what, connection }
+      }),
+    )
+    const trickling = setInterval(() => {
+      for (const { what, connection } of slow) {
+        if (what.includes('header that') || what.includes('same after')) connection.send('a').catch(() => undefined)
+      }
+    }, 100)
+    t.after(() => clearInterval(trickling))
+    // uWebSockets.js counts in steps of 4 s up to its 10 s.
+    await eventually(() => slow.every(({ connection }) => connection.isClosed), { what: 'closed connections' })
     for (const { what, connection } of slow) {
-      if (what.includes('header that') || what.includes('same after')) connection.send('a').catch(() => undefined)
+      const answers = connection.unread.match(/HTTP\/1\.1 200/g)?.length ?? 0
+      assert.equal(answers, what.includes('answer') ? 1 : 0, what)
     }
-  }, 100)
-  t.after(() => clearInterval(trickling))
-  // uWebSockets.js counts in steps of 4 s up to its 10 s.
-  await eventually(() => slow.every(({ connection }) => connection.isClosed), { what: 'closed connections' })
-  for (const { what, connection } of slow) {
-    const answers = connection.unread.match(/HTTP\/1\.1 200/g)?.length ?? 0
-    assert.equal(answers, what.includes('answer') ? 1 : 0, what)
-  }
-  assert.equal((await worker.http.get('/livez')).status, 200)
-})
+    assert.equal((await worker.http.get('/livez')).status, 200)
+  })
 
-test('an idle connection is kept for as long as its answer says, at the least', async (t) => {
-  const kept: Promise<number>[] = []
-  // At every place in the steps in which uWebSockets.js counts.
-  for (let n = 0; n < 20; n++) {
-    const connection = await openConnection(t, worker.port, `127.0.3.${n + 1}`)
-    const sentMs = performance.now()
-    await connection.send(live)
-    assert.equal((await connection.reply()).headers['keep-alive'], `timeout=${keepAliveHintSeconds}`)
-    const isClosed = eventually(() => connection.isClosed, { deadlineMs: 30_000, what: 'a closed connection' })
-    kept.push(isClosed.then(() => performance.now() - sentMs))
-    await delay(200)
-  }
-  const shortestMs = Math.min(...(await Promise.all(kept)))
-  assert.ok(shortestMs >= keepAliveHintSeconds * 1_000, `${shortestMs} ms`)
-})
-
-test('thousands of idle connections cost nobody an answer, and are closed', async (t) => {
-  const usual = await startHttpWorker(t, redis, { env: longSale })
-  const openAtUsual = async () => metricValue(await usual.metrics(), 'hotcakes_http_connections')
-  const atOnce = 250 // all of them before the first is closed, also on a busy machine
-  for (const from of ['127.0.5.1', '127.0.5.2', '127.0.5.3']) {
-    for (let n = 0; n < 1_000; n += atOnce) {
-      await Promise.all(Array.from({ length: atOnce }, () => openConnection(t, usual.port, from)))
+  test('an idle connection is kept for as long as its answer says, at the least', async (t) => {
+    const kept: Promise<number>[] = []
+    // At every place in the steps in which uWebSockets.js counts.
+    for (let n = 0; n < 20; n++) {
+      const connection = await openConnection(t, worker.port, `127.0.3.${n + 1}`)
+      const sentMs = performance.now()
+      await connection.send(live)
+      assert.equal((await connection.reply()).headers['keep-alive'], `timeout=${keepAliveHintSeconds}`)
+      const isClosed = eventually(() => connection.isClosed, { deadlineMs: 30_000, what: 'a closed connection' })
+      kept.push(isClosed.then(() => performance.now() - sentMs))
+      await delay(200)
     }
-  }
-  assert.ok((await openAtUsual()) > 2_000)
-  const sale = await currentSale(usual)
-  for (let n = 1; n <= 50; n++) assert.equal((await checkout(usual, `idle-${n}`, `${sale}-${n}`)).status, 200)
-  await eventually(async () => (await openAtUsual()) < 10, { what: 'closed connections' })
+    const shortestMs = Math.min(...(await Promise.all(kept)))
+    assert.ok(shortestMs >= keepAliveHintSeconds * 1_000, `${shortestMs} ms`)
+  })
+
+  test('thousands of idle connections cost nobody an answer, and are closed', async (t) => {
+    const usual = await startHttpWorker(t, redis, { env: longSale })
+    const openAtUsual = async () => metricValue(await usual.metrics(), 'hotcakes_http_connections')
+    const atOnce = 250 // all of them before the first is closed, also on a busy machine
+    for (const from of ['127.0.5.1', '127.0.5.2', '127.0.5.3']) {
+      for (let n = 0; n < 1_000; n += atOnce) {
+        await Promise.all(Array.from({ length: atOnce }, () => openConnection(t, usual.port, from)))
+      }
+    }
+    assert.ok((await openAtUsual()) > 2_000)
+    const sale = await currentSale(usual)
+    for (let n = 1; n <= 50; n++) assert.equal((await checkout(usual, `idle-${n}`, `${sale}-${n}`)).status, 200)
+    await eventually(async () => (await openAtUsual()) < 10, { what: 'closed connections' })
+  })
 })
 
 test('a client that asks and does not read is closed before its answers fill the memory', async (t) => {
