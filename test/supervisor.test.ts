@@ -170,8 +170,11 @@ test('a persister whose replacement was waiting for its back-off is started for 
   const { supervisor, told } = supervise(t, { behaviour: 'steady' })
   supervisor.start('persister', 1)
   await supervisor.allReady(noAbort)
+  // Its back-off of 100 ms begins in the same turn.
+  const gone = new Promise((resolve) => supervisor.onGone(resolve))
   process.kill(pidOf(supervisor.reachable()[0]), 'SIGKILL')
-  await eventually(() => supervisor.count('persister', 'waiting') === 1)
+  await gone
+  assert.equal(supervisor.count('persister', 'waiting'), 1)
   assert.deepEqual(await supervisor.drain('persister'), [])
   assert.deepEqual(told.restarts, ['persister'])
   assert.equal(told.gone.at(-1)?.isCleanExit, true)

@@ -11,14 +11,27 @@ import type { Scope } from './scope.ts'
 /** Beside the compiled helper, where the build copies the SQL files to. */
 export const schemaFolder = new URL('../../core/postgres/schema/', import.meta.url)
 
+const connectAttemptsMax = 10
+
 /**
  * A connection of a test's own, as the owner of the tables: the service may do less. Only on the main thread of a test
  * file: see core/postgres/connection.ts.
  */
 export function openPostgres(scope: Scope, db: EmbeddedPostgres): Postgres {
-  const postgres = connectPostgres(asOwner(db), { applicationName: 'hotcakes test' })
+  const postgres = patiently(() => connectPostgres(asOwner(db), { applicationName: 'hotcakes test' }))
   scope.after(() => postgres.close())
   return postgres
+}
+
+/** One attempt is given up after 3 s, which is too soon where the server gets no CPU for as long. */
+function patiently<Result>(connect: () => Result): Result {
+  for (let attempts = 1; ; attempts++) {
+    try {
+      return connect()
+    } catch (error) {
+      if (attempts === connectAttemptsMax) throw error
+    }
+  }
 }
 
 /** Empties the database, for tests that share a server one after the other. */
