@@ -7,18 +7,17 @@
 
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
-import fc from 'fast-check'
 import { seed } from './helpers/seed.ts'
 import { openRedis, startRedis } from './helpers/services.ts'
 import { connectShards } from './helpers/sharded-sale.ts'
 import { RedisShards } from './model/redis-shards.ts'
-import { itemsPerShard, RightsRun, type RightsStep, type RunOptions, Tally } from './model/rights-run.ts'
+import { assertHoldsAside, findBreachAside } from './model/rights-aside.ts'
+import { type RightsStep, Tally } from './model/rights-run.ts'
+import { assertHolds, findBreach, type PlayOptions, play as playOn } from './model/rights-series.ts'
 import { holdMs, type RightsScenario, revivingScenario, rightsScenario, shardsMax } from './model/rights-steps.ts'
 
 const runs = Number(process.env['MODEL_RUNS'] ?? 60)
-const runsOfModel = 25 * runs
-/** So many times as many runs are made where they have not come to what is rare. */
-const roundsMax = 4
+const runsOfModel = 12 * runs
 const startMs = Date.now()
 
 const redis = await startRedis({ after })
@@ -28,48 +27,8 @@ const admin = await openRedis({ after }, redis.admin)
 await admin.config('SET', 'appendfsync', 'no')
 const real = new RedisShards(stores, admin, startMs)
 
-type Options = Pick<RunOptions, 'protocol' | 'real' | 'drains'> & { readonly tally?: Tally }
-
-async function play({ shards, limit, steps }: RightsScenario, options: Options): Promise<void> {
-  const terms = { shards, limit, items: itemsPerShard * shards, holdMs }
-  const run = new RightsRun(terms, { startMs, tally: new Tally(), ...options })
-  await run.begin()
-  for (const step of steps) await run.step(step)
-  await run.finish()
-}
-
-interface Expectation extends Omit<Options, 'tally'> {
-  readonly numRuns: number
-  /** What the tally must show: a test that never came to what it is about shows nothing. */
-  readonly reaches: readonly string[]
-  /** Leaves out, after the model alone has played it, what does not come to this: the rare is too rare for real shards. */
-  readonly onlyWhere?: string
-}
-
-async function assertHolds(
-  t: { diagnostic(message: string): void },
-  scenario: fc.Arbitrary<RightsScenario>,
-  { numRuns, reaches, onlyWhere, ...options }: Expectation,
-): Promise<Tally> {
-  const tally = new Tally()
-  const property = fc.asyncProperty(scenario, async (drawn) => {
-    if (onlyWhere !== undefined) {
-      const alone = new Tally()
-      await play(drawn, { protocol: options.protocol, tally: alone })
-      if (alone.all[onlyWhere] === undefined) return
-    }
-    await play(drawn, { ...options, tally })
-  })
-  const isReached = () => reaches.every((name) => tally.all[name] !== undefined)
-  for (let round = 0; round === 0 || (round < roundsMax && !isReached()); round++)
-    await fc.assert(property, { seed: seed + round, numRuns })
-  t.diagnostic(JSON.stringify(tally.all))
-  assert.deepEqual(
-    reaches.filter((name) => tally.all[name] === undefined),
-    [],
-    'never reached',
-  )
-  return tally
+function play(scenario: RightsScenario, options: Omit<PlayOptions, 'startMs'>): Promise<void> {
+  return playOn(scenario, { startMs, ...options })
 }
 
 const everyReply = [
@@ -94,75 +53,78 @@ const everyReply = [
 const everyRelease = ['released', 'released_again', 'release_sold', 'release_unknown', 'release_expired']
 const repliesInFewRuns = ['held', 'purchased', 'user_limit_reached', 'lent', 'received', 'rights_elsewhere', 'refused']
 
+/** What all series of runs of the model alone have in common, and all of the real shards. */
+const byModel = { startMs, seed, numRuns: runsOfModel, protocol: 'whole' } as const
+const byRedis = { startMs, seed, numRuns: runs, protocol: 'whole', real } as const
+
 test(`by the model nobody has more than the limit, and whoever waits has what its buyers have (SEED=${seed})`, async (t) => {
-  const scenario = rightsScenario({ stepsBack: false, stepsMax: 120 })
-  const tally = await assertHolds(t, scenario, { protocol: 'whole', numRuns: runsOfModel, reaches: everyReply })
-  assert.equal(tally.all['cut'], undefined, 'no live hold is ever cut off')
+  const scenario = { kind: 'any', stepsBack: false, stepsMax: 120 } as const
+  const counts = await assertHoldsAside({ ...byModel, scenario, reaches: everyReply })
+  t.diagnostic(JSON.stringify(counts))
+  assert.equal(counts['cut'], undefined, 'no live hold is ever cut off')
 })
 
 test(`by the model nobody has more than the limit where the clock steps back too (SEED=${seed})`, async (t) => {
-  const scenario = rightsScenario({ stepsBack: true, stepsMax: 120, releases: true })
+  const scenario = { kind: 'any', stepsBack: true, stepsMax: 120, releases: true } as const
   const reaches = [...everyReply, ...everyRelease]
-  await assertHolds(t, scenario, { protocol: 'whole', numRuns: runsOfModel, reaches })
+  t.diagnostic(JSON.stringify(await assertHoldsAside({ ...byModel, scenario, reaches })))
 })
 
 test(`by the model nobody has more than the limit where releases are forgotten (SEED=${seed})`, async (t) => {
-  const scenario = revivingScenario({ losses: false, ended: 'by releases' })
-  await assertHolds(t, scenario, { protocol: 'whole', numRuns: runsOfModel, reaches: ['released', 'short', 'cut'] })
-  const withLosses = revivingScenario({ losses: true, ended: 'by releases' })
-  const reaches = ['released', 'short', 'cut', 'declared lost', 'disk lost']
-  await assertHolds(t, withLosses, { protocol: 'whole', drains: true, numRuns: runsOfModel, reaches })
+  const scenario = { kind: 'reviving', losses: false, ended: 'by releases' } as const
+  const reaches = ['released', 'short', 'cut']
+  t.diagnostic(JSON.stringify(await assertHoldsAside({ ...byModel, scenario, reaches })))
+  const withLosses = {
+    scenario: { ...scenario, losses: true },
+    drains: true,
+    reaches: [...reaches, 'declared lost', 'disk lost'],
+  }
+  t.diagnostic(JSON.stringify(await assertHoldsAside({ ...byModel, ...withLosses })))
 })
 
 test(`by the model nobody has more than the limit where disks are lost and shards declared lost (SEED=${seed})`, async (t) => {
-  const scenario = rightsScenario({ stepsBack: false, stepsMax: 120, losses: true })
+  const scenario = { kind: 'any', stepsBack: false, stepsMax: 120, losses: true } as const
   const reaches = [...everyReply, 'declared lost', 'disk lost']
-  const tally = await assertHolds(t, scenario, { protocol: 'whole', drains: true, numRuns: runsOfModel, reaches })
-  assert.equal(tally.all['cut'], undefined, 'no live hold is ever cut off')
+  const counts = await assertHoldsAside({ ...byModel, scenario, drains: true, reaches })
+  t.diagnostic(JSON.stringify(counts))
+  assert.equal(counts['cut'], undefined, 'no live hold is ever cut off')
 })
 
 test(`by the model nobody has more than the limit where a clock brings holds to life whose rights went on (SEED=${seed})`, async (t) => {
-  const scenario = revivingScenario({ losses: false })
-  await assertHolds(t, scenario, { protocol: 'whole', numRuns: runsOfModel, reaches: ['short', 'cut'] })
+  const scenario = { kind: 'reviving', losses: false } as const
+  t.diagnostic(JSON.stringify(await assertHoldsAside({ ...byModel, scenario, reaches: ['short', 'cut'] })))
 })
 
 test(`by the model nobody has more than the limit where shards are declared lost besides (SEED=${seed})`, async (t) => {
-  const scenario = revivingScenario({ losses: true })
+  const scenario = { kind: 'reviving', losses: true } as const
   const reaches = ['short', 'cut', 'owed', 'declared lost', 'disk lost']
-  await assertHolds(t, scenario, { protocol: 'whole', drains: true, numRuns: runsOfModel, reaches })
+  t.diagnostic(JSON.stringify(await assertHoldsAside({ ...byModel, scenario, drains: true, reaches })))
 })
 
 test(`Redis' shards decide like those of the model, and nobody has more than the limit (SEED=${seed})`, async (t) => {
   const scenario = rightsScenario({ stepsBack: false, stepsMax: 60 })
-  await assertHolds(t, scenario, { protocol: 'whole', real, numRuns: runs, reaches: repliesInFewRuns })
+  t.diagnostic(JSON.stringify(await assertHolds(scenario, { ...byRedis, reaches: repliesInFewRuns })))
 })
 
 test(`Redis' shards decide like the model where the clock steps back too (SEED=${seed})`, async (t) => {
   const scenario = rightsScenario({ stepsBack: true, stepsMax: 60, releases: true })
   const reaches = [...repliesInFewRuns, 'released', 'released_again']
-  await assertHolds(t, scenario, { protocol: 'whole', real, numRuns: runs, reaches })
+  t.diagnostic(JSON.stringify(await assertHolds(scenario, { ...byRedis, reaches })))
 })
 
 test(`Redis' shards decide like the model where a clock brings holds to life whose rights went on (SEED=${seed})`, async (t) => {
   const scenario = revivingScenario({ losses: false })
-  await assertHolds(t, scenario, {
-    protocol: 'whole',
-    real,
-    onlyWhere: 'short',
-    numRuns: 10 * runs,
-    reaches: ['short', 'cut'],
-  })
+  const rare = { numRuns: 10 * runs, onlyWhere: 'short', reaches: ['short', 'cut'] }
+  t.diagnostic(JSON.stringify(await assertHolds(scenario, { ...byRedis, ...rare })))
 })
 
 const breach = /^(?:ann|bob:1) has \d+ of \d+$/
 
 test(`without the protocol of admission the same test finds somebody with more than the limit (SEED=${seed})`, async (t) => {
   const scenario = rightsScenario({ stepsBack: false, stepsMax: 120 })
-  const property = fc.asyncProperty(scenario, (drawn) => play(drawn, { protocol: 'none', real }))
-  const { failed, numRuns, errorInstance } = await fc.check(property, { seed, numRuns: 20 * runs, endOnFailure: true })
+  const { numRuns, message } = await findBreach(scenario, { ...byRedis, protocol: 'none', numRuns: 20 * runs })
   t.diagnostic(`after ${numRuns} runs`)
-  assert.ok(failed && errorInstance instanceof assert.AssertionError)
-  assert.match(errorInstance.message, breach)
+  assert.match(message ?? 'no assertion failed', breach)
 })
 
 const ann = { user: 0, item: 0, isStray: false, isLastWord: false }
@@ -198,12 +160,11 @@ test('two shards that have forgotten what moved between them settle it before th
 })
 
 test(`without what is on record of a lost shard the same test finds somebody with more than the limit (SEED=${seed})`, async (t) => {
-  const scenario = rightsScenario({ stepsBack: false, stepsMax: 120, losses: true })
-  const property = fc.asyncProperty(scenario, (drawn) => play(drawn, { protocol: 'unrecorded', drains: true }))
-  const { failed, numRuns, errorInstance } = await fc.check(property, { seed, numRuns: 400 * runs, endOnFailure: true })
+  const scenario = { kind: 'any', stepsBack: false, stepsMax: 120, losses: true } as const
+  const withoutRecord = { protocol: 'unrecorded', drains: true, numRuns: 400 * runs } as const
+  const { numRuns, message } = await findBreachAside({ ...byModel, scenario, ...withoutRecord })
   t.diagnostic(`after ${numRuns} runs`)
-  assert.ok(failed && errorInstance instanceof assert.AssertionError)
-  assert.match(errorInstance.message, breach)
+  assert.match(message ?? 'no assertion failed', breach)
 })
 
 /** bob's, whose home is shard 1: his right goes to 0 and on to 2, and both that it went through are lost. */

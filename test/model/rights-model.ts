@@ -3,6 +3,7 @@ import type { Reply } from '../../core/outcomes.ts'
 import type { RightsOfUser } from '../../core/redis/rights-store.ts'
 import { baseRights, homeShard } from '../../core/rights.ts'
 import type { RightsCommand, RightsReply } from '../helpers/sharded-sale.ts'
+import { copyOf, copyOfRecord, type Hold, type RightsBuyer, type ShardState } from './shard-state.ts'
 
 /** What all shards of a sale agree on. Indexes go from 1 to `items`; the sale is always open. */
 export interface RightsTerms {
@@ -10,45 +11,6 @@ export interface RightsTerms {
   readonly limit: number
   readonly items: number
   readonly holdMs: number
-}
-
-/** The latest hold of an item, and the purchase that it became if it did. */
-interface Hold {
-  readonly nonce: string
-  readonly user: string
-  readonly expiresAtMs: number
-  purchasedAtMs?: number
-  isReleased?: boolean
-}
-
-/** What a shard knows of a user. */
-export interface RightsBuyer {
-  bought: number
-  /** When each hold ends that was not purchased. It stays, ended or not, until something needs its room. */
-  ends: number[]
-  /** Rights ever lent to each shard, and got from it. */
-  readonly lent: number[]
-  readonly got: number[]
-  readonly onRecord: BuyerOnRecord
-}
-
-/** What its log says of a user, decided again: rights that a shard was told of at an admission are in no log. */
-interface BuyerOnRecord {
-  ends: number[]
-  readonly lent: number[]
-  readonly got: number[]
-}
-
-/** Everything that a shard has in Redis, and may lose the newest part of. */
-interface ShardState {
-  epoch: number
-  /** Of each other shard: nothing counts that it has said in an older epoch. */
-  readonly oldest: number[]
-  readonly items: Map<number, Hold>
-  /** Nonces of holds that were taken over. */
-  readonly lapsed: Set<string>
-  readonly buyers: Map<string, RightsBuyer>
-  readonly counts: Map<Reply, number>
 }
 
 /** A state that can be put back, and neither read nor changed. */
@@ -74,6 +36,8 @@ export class ModelShard {
   /** Otherwise it is waiting: it decides nothing and is told what it has forgotten. */
   isAdmitted = true
   readonly #terms: RightsTerms
+  /** A hash for each that is asked for would be a tenth of all that a run costs. */
+  readonly #bases = new Map<string, number>()
   #state: ShardState
 
   constructor(number: number, epoch: number, terms: RightsTerms) {
@@ -113,8 +77,12 @@ export class ModelShard {
   }
 
   #base(user: string): number {
+    const known = this.#bases.get(user)
+    if (known !== undefined) return known
     const { shards, limit } = this.#terms
-    return baseRights({ limit, shards, shard: this.number, home: homeShard(user, shards) })
+    const base = baseRights({ limit, shards, shard: this.number, home: homeShard(user, shards) })
+    this.#bases.set(user, base)
+    return base
   }
 
   decide(command: RightsCommand, nowMs: number): RightsReply {
@@ -244,7 +212,7 @@ export class ModelShard {
   onRecord(): ShardCopy {
     const { buyers, ...rest } = this.copy()
     const rebuilt = [...buyers].map(([user, { bought, onRecord }]) => {
-      return [user, { bought, ...structuredClone(onRecord), onRecord }] as const
+      return [user, { bought, ...copyOfRecord(onRecord), onRecord }] as const
     })
     return { ...rest, buyers: new Map(rebuilt) }
   }
@@ -256,13 +224,12 @@ export class ModelShard {
   }
 
   copy(): ShardCopy {
-    return { ...structuredClone(this.#state), isCopy: true }
+    return { ...copyOf(this.#state), isCopy: true }
   }
 
   /** It is another run of Redis, with an older state. */
   putBack(copy: ShardCopy): void {
-    const { isCopy: _, ...state } = structuredClone(copy)
-    this.#state = state
+    this.#state = copyOf(copy)
     this.isAdmitted = false
   }
 

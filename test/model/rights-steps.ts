@@ -81,18 +81,22 @@ export interface RightsScenario {
   readonly steps: readonly RightsStep[]
 }
 
-/**
- * @param options.stepsBack whether the clock does
- * @param options.losses whether shards lose what Postgres doesn't have, and are declared lost
- * @param options.releases whether holds are given back: a shard that forgets that is like one whose clock stepped back
- */
-export function rightsScenario(options: {
-  stepsBack: boolean
-  stepsMax: number
-  losses?: boolean
-  releases?: boolean
-}): fc.Arbitrary<RightsScenario> {
-  const { stepsBack, stepsMax, losses = false, releases = false } = options
+export interface AnyTerms {
+  /** Whether the clock does. */
+  readonly stepsBack: boolean
+  readonly stepsMax: number
+  /** Whether shards lose what Postgres doesn't have, and are declared lost. */
+  readonly losses?: boolean
+  /** Whether holds are given back: a shard that forgets that is like one whose clock stepped back. */
+  readonly releases?: boolean
+}
+
+export function rightsScenario({
+  stepsBack,
+  stepsMax,
+  losses = false,
+  releases = false,
+}: AnyTerms): fc.Arbitrary<RightsScenario> {
   const step = stepOf(stepsBack ? anywhere : forwards, { losses, releases })
   return fc.record({
     shards: fc.oneof(
@@ -140,17 +144,16 @@ function releasesAt(shard: number): RightsStep {
   return { kind: 'batch', shard, commands }
 }
 
+export interface RevivingTerms {
+  readonly losses: boolean
+  readonly ended?: 'by the clock' | 'by releases'
+}
+
 /**
  * Worlds in which all holds of a buyer have ended when its few rights go on, and what shards have that forget that comes to
  * life: by a clock that steps back, or because the holds were released.
  */
-export function revivingScenario({
-  losses,
-  ended = 'by the clock',
-}: {
-  losses: boolean
-  ended?: 'by the clock' | 'by releases'
-}): fc.Arbitrary<RightsScenario> {
+export function revivingScenario({ losses, ended = 'by the clock' }: RevivingTerms): fc.Arbitrary<RightsScenario> {
   const isReleased = ended === 'by releases'
   const releases = fc.constant([0, 1, 2, 3].map(releasesAt))
   const loss = fc.array(losses ? fc.oneof(lostTogether, lossOf) : lostTogether, {
@@ -173,4 +176,11 @@ export function revivingScenario({
     limit: fc.integer({ min: 1, max: 2 }),
     steps: fc.array(part, { minLength: 1, maxLength: 4, size: 'max' }).map((parts) => parts.flat()),
   })
+}
+
+/** Of a scenario, in words that a thread can be started with. */
+export type ScenarioTerms = ({ readonly kind: 'any' } & AnyTerms) | ({ readonly kind: 'reviving' } & RevivingTerms)
+
+export function scenarioOf(terms: ScenarioTerms): fc.Arbitrary<RightsScenario> {
+  return terms.kind === 'any' ? rightsScenario(terms) : revivingScenario(terms)
 }
