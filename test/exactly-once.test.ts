@@ -8,12 +8,14 @@ import { type Buyers, startBuyers } from './helpers/buyers.ts'
 import { eventually } from './helpers/eventually.ts'
 import { startPersister, type TestPersister } from './helpers/persister.ts'
 import { assertRecorded, newRecord, openPostgres, recordedAttempts } from './helpers/record.ts'
-import { startPostgres, startRedis } from './helpers/services.ts'
+import { emptied, startPostgres, startRedis } from './helpers/services.ts'
 
 // Goal: whatever happens to the persister, to Postgres or to Redis, each decided attempt becomes exactly one row.
 // Method: real processes; after each disturbance the record is compared, attempt by attempt, with what was answered.
 
 const { connection: db } = await startPostgres({ after })
+/** Of whichever test is on. */
+const anyRedis = await startRedis({ after })
 
 async function buySome(buyers: Buyers, batches: number): Promise<void> {
   for (let n = 0; n < batches; n++) {
@@ -51,7 +53,7 @@ async function startRivals(t: TestContext, redis: EmbeddedRedis, buyers: Buyers)
 
 for (const step of drainSteps) {
   test(`a persister that dies at ${step} leaves a record that the next one completes`, async (t) => {
-    const redis = await startRedis(t)
+    const redis = await emptied(t, anyRedis)
     const postgres = newRecord(t, db)
     const buyers = await startBuyers(t, redis.connection)
     await buySome(buyers, 9)
@@ -75,10 +77,10 @@ for (const step of drainSteps) {
 }
 
 test('a persister that dies again and again under load loses and doubles nothing', async (t) => {
-  const redis = await startRedis(t)
+  const redis = await emptied(t, anyRedis)
   const postgres = newRecord(t, db)
   const buyers = await startBuyers(t, redis.connection)
-  for (let round = 0; round < 3; round++) {
+  for (let round = 0; round < 2; round++) {
     for (const dieAt of drainSteps) {
       const persister = await startPersister(t, { db, redis: redis.connection, dieAt })
       await buySome(buyers, 3)
@@ -90,7 +92,7 @@ test('a persister that dies again and again under load loses and doubles nothing
 })
 
 test('two persisters at once write each attempt once', async (t) => {
-  const redis = await startRedis(t)
+  const redis = await emptied(t, anyRedis)
   const postgres = newRecord(t, db)
   const buyers = await startBuyers(t, redis.connection)
   const both = await startRivals(t, redis.connection, buyers)
@@ -103,7 +105,7 @@ test('two persisters at once write each attempt once', async (t) => {
 })
 
 test('when the active one of two persisters dies, the other takes over', async (t) => {
-  const redis = await startRedis(t)
+  const redis = await emptied(t, anyRedis)
   const postgres = newRecord(t, db)
   const buyers = await startBuyers(t, redis.connection)
   const both = await startRivals(t, redis.connection, buyers)
@@ -130,7 +132,7 @@ test('when the active one of two persisters dies, the other takes over', async (
 })
 
 test('a persister whose connection to Postgres is killed over and over goes on where it was', async (t) => {
-  const redis = await startRedis(t)
+  const redis = await emptied(t, anyRedis)
   const postgres = newRecord(t, db)
   const buyers = await startBuyers(t, redis.connection)
   const persister = await startPersister(t, { db, redis: redis.connection })
@@ -147,7 +149,7 @@ test('a persister whose connection to Postgres is killed over and over goes on w
 })
 
 test('Postgres can be away for a while: everything arrives when it is back', async (t) => {
-  const [redis, server] = await Promise.all([startRedis(t), startPostgres(t)])
+  const [redis, server] = await Promise.all([emptied(t, anyRedis), startPostgres(t)])
   const ownDb = server.connection
   newRecord(t, ownDb)
   const buyers = await startBuyers(t, redis.connection)
@@ -170,7 +172,7 @@ test('Postgres can be away for a while: everything arrives when it is back', asy
 })
 
 test('a persister that starts while Postgres is away waits for it', async (t) => {
-  const [redis, server] = await Promise.all([startRedis(t), startPostgres(t)])
+  const [redis, server] = await Promise.all([emptied(t, anyRedis), startPostgres(t)])
   const ownDb = server.connection
   newRecord(t, ownDb)
   const buyers = await startBuyers(t, redis.connection)
@@ -184,7 +186,7 @@ test('a persister that starts while Postgres is away waits for it', async (t) =>
 })
 
 test('Redis can restart: the persister reads on where it was', async (t) => {
-  const redis = await startRedis(t)
+  const redis = await emptied(t, anyRedis)
   const postgres = newRecord(t, db)
   const buyers = await startBuyers(t, redis.connection)
   const persister = await startPersister(t, { db, redis: redis.connection })
@@ -199,7 +201,7 @@ test('Redis can restart: the persister reads on where it was', async (t) => {
 })
 
 test('the last 499 attempts and then silence reach Postgres', async (t) => {
-  const redis = await startRedis(t)
+  const redis = await emptied(t, anyRedis)
   const postgres = newRecord(t, db)
   const buyers = await startBuyers(t, redis.connection)
   await startPersister(t, { db, redis: redis.connection })
@@ -209,7 +211,7 @@ test('the last 499 attempts and then silence reach Postgres', async (t) => {
 })
 
 test('what is appended while the persister drains is drained as well', async (t) => {
-  const redis = await startRedis(t)
+  const redis = await emptied(t, anyRedis)
   const postgres = newRecord(t, db)
   const buyers = await startBuyers(t, redis.connection)
   // More than one read holds, so that the drain is under way while the rest arrives.

@@ -9,10 +9,12 @@ import { startCommitCutter } from './helpers/commit-cutter.ts'
 import { eventually } from './helpers/eventually.ts'
 import { startPersister, type TestPersister } from './helpers/persister.ts'
 import { assertRecorded, newRecord, recordedAttempts } from './helpers/record.ts'
-import { openRedis, startPostgres, startRedis } from './helpers/services.ts'
+import { emptied, openRedis, startPostgres, startRedis } from './helpers/services.ts'
 import { startTcpSwitch } from './helpers/tcp-switch.ts'
 
 const { connection: db } = await startPostgres({ after })
+/** Of whichever test is on. */
+const anyRedis = await startRedis({ after })
 
 /** What the persister says of itself, once it is that. */
 async function reported(buyers: Buyers, state: PersisterStateName): Promise<PersisterState | undefined> {
@@ -23,7 +25,7 @@ async function reported(buyers: Buyers, state: PersisterStateName): Promise<Pers
 const toldCodes = (persister: TestPersister) => persister.logLines().flatMap(({ code }) => code ?? [])
 
 test('a commit whose answer is lost is found done, and not done again', async (t) => {
-  const redis = await startRedis(t)
+  const redis = await emptied(t, anyRedis)
   const postgres = newRecord(t, db)
   const cutter = await startCommitCutter(t, db)
   const buyers = await startBuyers(t, redis.connection)
@@ -40,7 +42,7 @@ test('a commit whose answer is lost is found done, and not done again', async (t
 })
 
 test('one that can’t reach Postgres any more ends when another has put on record what was there', async (t) => {
-  const redis = await startRedis(t)
+  const redis = await emptied(t, anyRedis)
   const postgres = newRecord(t, db)
   const buyers = await startBuyers(t, redis.connection)
   const address = await startTcpSwitch(t, db.port)
@@ -60,7 +62,7 @@ test('one that can’t reach Postgres any more ends when another has put on reco
 })
 
 test('a gap in the log is named and never skipped', async (t) => {
-  const redis = await startRedis(t)
+  const redis = await emptied(t, anyRedis)
   const postgres = newRecord(t, db)
   const buyers = await startBuyers(t, redis.connection)
   for (let n = 0; n < 8; n++) await buyers.checkOut(5)
@@ -81,7 +83,7 @@ test('a gap in the log is named and never skipped', async (t) => {
 })
 
 test('entries that are missing at the end of the log are a gap as well', async (t) => {
-  const redis = await startRedis(t)
+  const redis = await emptied(t, anyRedis)
   newRecord(t, db)
   const buyers = await startBuyers(t, redis.connection)
   await buyers.checkOut(5)
@@ -91,7 +93,7 @@ test('entries that are missing at the end of the log are a gap as well', async (
 })
 
 test('an entry that nobody can read is named and never skipped', async (t) => {
-  const redis = await startRedis(t)
+  const redis = await emptied(t, anyRedis)
   const postgres = newRecord(t, db)
   const buyers = await startBuyers(t, redis.connection)
   await buyers.checkOut(5)
@@ -105,7 +107,7 @@ test('an entry that nobody can read is named and never skipped', async (t) => {
 })
 
 test('all that stands before an entry whose contents nobody can read is copied, in whatever read it is', async (t) => {
-  const redis = await startRedis(t)
+  const redis = await emptied(t, anyRedis)
   const postgres = newRecord(t, db)
   const buyers = await startBuyers(t, redis.connection)
   for (let n = 0; n < 7; n++) await buyers.checkOut(5)
@@ -124,7 +126,7 @@ test('all that stands before an entry whose contents nobody can read is copied, 
 })
 
 test('an entry with a value that Postgres takes in no row is found among good ones, and named', async (t) => {
-  const redis = await startRedis(t)
+  const redis = await emptied(t, anyRedis)
   const postgres = newRecord(t, db)
   const buyers = await startBuyers(t, redis.connection)
   for (let n = 0; n < 11; n++) await buyers.checkOut(5)
@@ -147,7 +149,7 @@ test('an entry with a value that Postgres takes in no row is found among good on
 })
 
 test('a Redis that was emptied is named; a new epoch of its log is taken up', async (t) => {
-  const redis = await startRedis(t)
+  const redis = await emptied(t, anyRedis)
   const postgres = newRecord(t, db)
   const buyers = await startBuyers(t, redis.connection)
   const persister = await startPersister(t, { db, redis: redis.connection })
@@ -163,7 +165,7 @@ test('a Redis that was emptied is named; a new epoch of its log is taken up', as
 })
 
 test('an entry that Postgres refuses stops the persister, says so once, and is copied when Postgres takes it', async (t) => {
-  const redis = await startRedis(t)
+  const redis = await emptied(t, anyRedis)
   const postgres = newRecord(t, db)
   const buyers = await startBuyers(t, redis.connection)
   const persister = await startPersister(t, { db, redis: redis.connection })
@@ -206,7 +208,7 @@ const refusals: readonly { what: string; statement: string; sqlState: string; un
 
 for (const { what, statement, sqlState, undo } of refusals) {
   test(`${what}: that Postgres refuses is said with its reason, and ends a drain at once`, async (t) => {
-    const redis = await startRedis(t)
+    const redis = await emptied(t, anyRedis)
     const postgres = newRecord(t, db)
     const buyers = await startBuyers(t, redis.connection)
     await buyers.checkOut(5)
@@ -231,7 +233,7 @@ for (const { what, statement, sqlState, undo } of refusals) {
 }
 
 test("another session's lock is named, and nothing is lost by it", async (t) => {
-  const redis = await startRedis(t)
+  const redis = await emptied(t, anyRedis)
   const postgres = newRecord(t, db)
   const buyers = await startBuyers(t, redis.connection)
   const persister = await startPersister(t, { db, redis: redis.connection })
@@ -259,7 +261,7 @@ test("another session's lock is named, and nothing is lost by it", async (t) => 
 })
 
 test('a drain waits for a lock to be let go, and says so', async (t) => {
-  const redis = await startRedis(t)
+  const redis = await emptied(t, anyRedis)
   const postgres = newRecord(t, db)
   const buyers = await startBuyers(t, redis.connection)
   await buyers.checkOut(5)
@@ -277,7 +279,7 @@ test('a drain waits for a lock to be let go, and says so', async (t) => {
 })
 
 test('a Postgres that hangs is named as what is waited for', async (t) => {
-  const [redis, server] = await Promise.all([startRedis(t), startPostgres(t)])
+  const [redis, server] = await Promise.all([emptied(t, anyRedis), startPostgres(t)])
   const postgres = newRecord(t, server.connection)
   const buyers = await startBuyers(t, redis.connection)
   const persister = await startPersister(t, { db: server.connection, redis: redis.connection })
@@ -296,7 +298,7 @@ test('a Postgres that hangs is named as what is waited for', async (t) => {
 })
 
 test('at the level debug the log tells each turn of a persister, and no more when it only goes on', async (t) => {
-  const redis = await startRedis(t)
+  const redis = await emptied(t, anyRedis)
   const postgres = newRecord(t, db)
   const buyers = await startBuyers(t, redis.connection)
   await buyers.checkOut(5)
@@ -316,7 +318,7 @@ test('at the level debug the log tells each turn of a persister, and no more whe
 })
 
 test('a bug of the persister process is logged with its stack, and ends it', async (t) => {
-  const redis = await startRedis(t)
+  const redis = await emptied(t, anyRedis)
   newRecord(t, db)
   const persister = await startPersister(t, { db, redis: redis.connection })
   persister.send(null as unknown as ToChild)
@@ -343,7 +345,7 @@ async function askMetrics(persister: TestPersister): Promise<{ metrics: readonly
 }
 
 test('the numbers of the persister are what it did', async (t) => {
-  const redis = await startRedis(t)
+  const redis = await emptied(t, anyRedis)
   const postgres = newRecord(t, db)
   const buyers = await startBuyers(t, redis.connection)
   const persister = await startPersister(t, { db, redis: redis.connection })
@@ -366,7 +368,7 @@ test('the numbers of the persister are what it did', async (t) => {
 })
 
 test('signals do not end a persister, the end of its primary does', async (t) => {
-  const redis = await startRedis(t)
+  const redis = await emptied(t, anyRedis)
   newRecord(t, db)
   const persister = await startPersister(t, { db, redis: redis.connection })
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.kill(persister.pid, signal)
@@ -376,7 +378,7 @@ test('signals do not end a persister, the end of its primary does', async (t) =>
 })
 
 test('a persister says nothing of passwords', async (t) => {
-  const redis = await startRedis(t)
+  const redis = await emptied(t, anyRedis)
   newRecord(t, db)
   const wrong = { ...db, password: 'not-the-password' }
   const persister = await startPersister(t, { db: wrong, redis: redis.connection })

@@ -57,6 +57,15 @@ export async function openRedis(scope: Scope, settings: EmbeddedRedis): Promise<
 }
 
 /**
+ * The same Redis with nothing in it, for tests that share one, one after the other. On a new connection: what a process had sent
+ * that was killed is done by then.
+ */
+export async function emptied(scope: Scope, redis: TestRedis): Promise<TestRedis> {
+  await (await openRedis(scope, redis.admin)).flushall()
+  return redis
+}
+
+/**
  * A real PostgreSQL with an empty database.
  * @param options.durable with fsync as in production; without it a start is quicker and a crash may lose data
  * @param options.folder for its data, on a disk of the test's own; it stays there
