@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 
 import { revive } from './faults/arena-services.ts'
 import { mountObstacle, SmallDisk } from './faults/small-disk.ts'
@@ -27,7 +28,9 @@ const shop = {
 }
 const reviveMsMax = 120_000
 /** Enough that tables and logs have to grow. */
-const crowdSize = 200
+const crowdSize = 50
+/** Before each. */
+const crowdPauseMs = 50
 
 /** What ends in the reverse order of its beginning: a disk can be taken away when nobody uses it any more. */
 function stacked(t: TestContext): Scope {
@@ -52,6 +55,7 @@ class Crowd {
 
   /** Answers how many were turned away. */
   async comes(): Promise<number> {
+    await delay(crowdPauseMs)
     const first = 100 + this.#came
     this.#came += crowdSize
     const buyers = Array.from({ length: crowdSize }, (_, n) => first + n)
@@ -117,7 +121,7 @@ test('with its disk full Redis ends, and nothing that was acknowledged is lost',
   const disk = SmallDisk.mount(scope, 64)
   const { redis, cluster, told, crowd } = await startOn(scope, { redis: disk })
   disk.fill()
-  await eventually(async () => (await crowd.comes()) === 200, { what: 'that nobody can buy' })
+  await eventually(async () => (await crowd.comes()) === crowdSize, { what: 'that nobody can buy' })
   await eventually(() => stillRunning([redis.pid()]).length === 0, { what: 'the end of Redis' })
   disk.free()
   t.diagnostic(
