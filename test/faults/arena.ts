@@ -51,6 +51,8 @@ export interface ArenaOptions {
   readonly ack: Evidence['ack']
   /** One: a plain Redis; more: a cluster. */
   readonly shards: number
+  /** Of its sale. */
+  readonly items?: number
 }
 
 interface ArenaParts {
@@ -89,11 +91,11 @@ export class Arena {
   /** How the server ended, if nobody had killed it. */
   #end: string | undefined
 
-  static async start(scope: Scope, { seed, ack, shards }: ArenaOptions): Promise<Arena> {
+  static async start(scope: Scope, { seed, ack, shards, ...given }: ArenaOptions): Promise<Arena> {
     const services = await startArenaServices(scope, shards)
     const { redis, postgres } = services
     const clockFile = join(temporaryFolder(scope), 'clock.json')
-    const items = 'nodes' in redis ? itemsMax.cluster : itemsMax.single
+    const items = given.items ?? ('nodes' in redis ? itemsMax.cluster : itemsMax.single)
     const userLimit =
       shards === 1
         ? singleUserLimit

@@ -18,6 +18,8 @@ export interface SeriesOptions {
   readonly kinds: readonly FaultName[]
   /** Above one: of a cluster. */
   readonly shards: number
+  /** Of each sale; as many as an arena of all its rounds wants unless they are given. */
+  readonly items?: number
   /** APP_ACK: one arena has the first, the next one the second. */
   readonly acks: readonly Evidence['ack'][]
   /** Ends it after the round that is under way. */
@@ -68,6 +70,7 @@ async function runRounds(
     arena = await Arena.start(scope, {
       seed: first,
       shards: options.shards,
+      ...(options.items === undefined ? {} : { items: options.items }),
       ack: options.acks[Math.floor(first / roundsPerArena) % options.acks.length] ?? 'redis',
     })
     for (; seed < Math.min(end, first + roundsPerArena) && !isStopped(); seed++) {
