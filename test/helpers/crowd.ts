@@ -14,6 +14,8 @@ export interface CrowdOptions {
   readonly sale: { readonly id: number; readonly items: number }
   readonly users: number
   readonly seed: number
+  /** Between a buyer's attempts; none unless it is given. */
+  readonly thinkMs?: number
 }
 
 /**
@@ -40,8 +42,12 @@ export class Crowd {
 
   /** So many buyers at once, each with one request after the other, until it is enough. */
   async run(buyers: number, isEnough: () => boolean): Promise<void> {
+    const { thinkMs = 0 } = this.#options
     const buy = async () => {
-      while (!isEnough()) await this.#buy(isEnough)
+      while (!isEnough()) {
+        await this.#buy(isEnough)
+        if (thinkMs > 0) await delay(thinkMs)
+      }
     }
     await Promise.all(Array.from({ length: buyers }, buy))
   }
