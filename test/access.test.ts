@@ -23,7 +23,7 @@ import { processTree } from './helpers/processes.ts'
 import { emptyDatabase, migrateNow, schemaFolder } from './helpers/record.ts'
 import { runRetire } from './helpers/retire.ts'
 import { createFolder, removeFolder, type Scope } from './helpers/scope.ts'
-import { openRedis, servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
+import { commandTimeoutMs, openRedis, servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
 
 const root = process.cwd()
 const { prefix, sales, log } = shardKeys(firstShard)
@@ -203,7 +203,7 @@ test('every test that SECURITY.md and docs/ACCESS.md name is there', () => {
 test('a right that is missing is named, and nothing is decided without it', async (t) => {
   await admin.call('ACL', 'SETUSER', 'hotcakes', '-xadd', '-hset')
   t.after(makeUsers)
-  const store = new SaleStore(redis, { shard: firstShard, name: 'hotcakes test' })
+  const store = new SaleStore(redis, { shard: firstShard, name: 'hotcakes test', commandTimeoutMs })
   t.after(() => store.close())
   await assert.rejects(store.connect(), { code: 'HC_REDIS_REFUSED', message: /lacks the right to HSET, XADD/ })
 })

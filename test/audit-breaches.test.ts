@@ -7,7 +7,7 @@ import { firstShard } from '../core/shards.ts'
 import { type AuditJson, breachesIn, runAudit, runAuditJson } from './helpers/audit.ts'
 import { startPersister } from './helpers/persister.ts'
 import { newRecord } from './helpers/record.ts'
-import { servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
+import { commandTimeoutMs, servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
 import { openShop, sellSome } from './helpers/shop.ts'
 
 // Goal: the audit finds every kind of wrong that it says it looks for.
@@ -17,7 +17,7 @@ import { openShop, sellSome } from './helpers/shop.ts'
 const { connection: db } = await startPostgres({ after })
 const { connection: redis } = await startRedis({ after })
 const env = servicesEnv({ db, redis })
-const store = new SaleStore(redis, { shard: firstShard, name: 'hotcakes test' })
+const store = new SaleStore(redis, { shard: firstShard, name: 'hotcakes test', commandTimeoutMs })
 after(() => store.close())
 await store.connect()
 

@@ -11,7 +11,7 @@ import { eventually } from './helpers/eventually.ts'
 import { startPersister } from './helpers/persister.ts'
 import { newRecord } from './helpers/record.ts'
 import { temporaryFolder } from './helpers/scope.ts'
-import { servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
+import { commandTimeoutMs, servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
 import { openShop, Shop, sellSome } from './helpers/shop.ts'
 
 // What the audit says of a record that is right, complete or not. audit-breaches.test.ts has the others.
@@ -22,7 +22,7 @@ const { connection: db } = await startPostgres({ after })
 async function start(t: TestContext) {
   const { connection: redis } = await startRedis(t)
   const postgres = newRecord(t, db)
-  const store = new SaleStore(redis, { shard: firstShard, name: 'hotcakes test' })
+  const store = new SaleStore(redis, { shard: firstShard, name: 'hotcakes test', commandTimeoutMs })
   t.after(() => store.close())
   await store.connect()
   const shop = await openShop(store)

@@ -16,7 +16,7 @@ import { SaleStore } from '../core/redis/sale-store.ts'
 import { firstShard, shardNumbers } from '../core/shards.ts'
 import { eventually } from './helpers/eventually.ts'
 import { type ClusterProcess, startRedisCluster } from './helpers/redis-cluster.ts'
-import { openRedis, startRedis } from './helpers/services.ts'
+import { commandTimeoutMs, openRedis, startRedis } from './helpers/services.ts'
 
 /** `enable-debug-command`: a node that loads its data while it runs can be had in no other way. */
 const cluster = await startRedisCluster({ after }, { masters: 3, replicas: 1, lines: ['enable-debug-command yes'] })
@@ -144,7 +144,7 @@ test('a connection follows when the master dies, and comes back to it when it ha
 })
 
 test('a connection follows when the master hangs, and closes while it looks for another', async (t) => {
-  const store = new SaleStore(cluster.settings, { shard: second, name: 'test' })
+  const store = new SaleStore(cluster.settings, { shard: second, name: 'test', commandTimeoutMs })
   t.after(() => store.close())
   await store.connect()
   const hung = await cluster.masterOf(second)

@@ -25,6 +25,7 @@ import { endsWithUs } from './helpers/ends-with-us.ts'
 import { eventually } from './helpers/eventually.ts'
 import { listeningAddresses } from './helpers/listeners.ts'
 import { temporaryFolder } from './helpers/scope.ts'
+import { commandTimeoutMs } from './helpers/services.ts'
 
 const log = { info: () => undefined, warn: () => undefined }
 const holder = fileURLToPath(new URL('helpers/embedded-holder.js', import.meta.url))
@@ -151,7 +152,7 @@ test('one Redis alone becomes the first node with its holds, and a cluster stays
     assert.equal(nodesIn(dataDir).length, 3)
     assert.equal(grown.redis.password, alone.redis.password)
     assert.deepEqual(await places(t, dataDir, grown.redis, 3), [0, 1, 2])
-    const store = new SaleStore(grown.redis, { shard: firstShard, name: 'hotcakes test' })
+    const store = new SaleStore(grown.redis, { shard: firstShard, name: 'hotcakes test', commandTimeoutMs })
     t.after(() => store.close())
     await store.connect()
     await admitRun(store)

@@ -27,6 +27,7 @@ import { eventually } from './helpers/eventually.ts'
 import { listeningAddresses } from './helpers/listeners.ts'
 import { openPostgres } from './helpers/record.ts'
 import { temporaryFolder } from './helpers/scope.ts'
+import { commandTimeoutMs } from './helpers/services.ts'
 
 const log = { info: () => undefined, warn: () => undefined }
 const named = { applicationName: 'hotcakes test' }
@@ -99,7 +100,7 @@ test('both listen on the loopback interface alone, and turn away who has no pass
   assert.ok(db !== undefined && redis !== undefined)
   for (const { port } of [db, redis]) assert.deepEqual(listeningAddresses(port), ['127.0.0.1'])
   for (const wrong of [{ password: 'wrong' }, { user: 'default' }, { user: '', password: '' }]) {
-    const client = new SaleStore({ ...redis, ...wrong }, { shard: firstShard, name: 'hotcakes test' })
+    const client = new SaleStore({ ...redis, ...wrong }, { shard: firstShard, name: 'hotcakes test', commandTimeoutMs })
     t.after(() => client.close())
     await assert.rejects(client.connect(), { code: 'HC_REDIS_REFUSED' })
   }

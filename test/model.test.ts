@@ -18,7 +18,7 @@ import { firstShard } from '../core/shards.ts'
 import { decodeSnapshot } from '../ops/tools/audit/redis-side.ts'
 import { SoldItems } from '../server/worker/selling/sold-items.ts'
 import { seed } from './helpers/seed.ts'
-import { openRedis, startRedis } from './helpers/services.ts'
+import { commandTimeoutMs, openRedis, startRedis } from './helpers/services.ts'
 import { stepRedisClock } from './helpers/stepped-redis-clock.ts'
 import { type Hold, type ModelCommand, type ModelDecision, ReferenceShop } from './model/reference-shop.ts'
 
@@ -31,7 +31,7 @@ const reached = new Map<Outcome, number>()
 const reachedAsSold = new Map<Outcome, number>()
 
 const redis = await startRedis({ after })
-const store = new SaleStore(redis.connection, { shard: firstShard, name: 'model-test' })
+const store = new SaleStore(redis.connection, { shard: firstShard, name: 'model-test', commandTimeoutMs })
 before(async () => {
   await store.connect()
   await store.claimEpoch(1)

@@ -12,7 +12,7 @@ import { type Cluster, startCluster } from './helpers/cluster.ts'
 import { eventually } from './helpers/eventually.ts'
 import { checkoutPath } from './helpers/items.ts'
 import { openPostgres } from './helpers/record.ts'
-import { servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
+import { commandTimeoutMs, servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
 
 // Goal: a password is in no log line, no error, no answer and no command line, whatever happens.
 // Method: passwords with characters that are escaped in many ways around a core that none escapes, and a life with
@@ -104,7 +104,7 @@ async function start(t: TestContext) {
   const redis = await startRedis(t)
   const service = await startPostgres(t)
   // Both connections are made with the passwords that the services came with, and outlive their change.
-  const store = new SaleStore(redis.admin, { shard: firstShard, name: 'hotcakes test' })
+  const store = new SaleStore(redis.admin, { shard: firstShard, name: 'hotcakes test', commandTimeoutMs })
   t.after(() => store.close())
   await store.connect()
   const postgres = openPostgres(t, { ...service.connection, ownerUser: '' })

@@ -16,7 +16,7 @@ import { firstShard } from '../core/shards.ts'
 import { startPersister } from './helpers/persister.ts'
 import { newRecord } from './helpers/record.ts'
 import { seed } from './helpers/seed.ts'
-import { openRedis, startPostgres, startRedis } from './helpers/services.ts'
+import { commandTimeoutMs, openRedis, startPostgres, startRedis } from './helpers/services.ts'
 import { intervalMs, Shop } from './helpers/shop.ts'
 import { type RedisClockSteps, stepRedisClock } from './helpers/stepped-redis-clock.ts'
 
@@ -31,7 +31,7 @@ const { connection: db } = await startPostgres({ after })
 
 async function startStore(t: TestContext) {
   const redis = await startRedis(t)
-  const store = new SaleStore(redis.connection, { shard: firstShard, name: 'hotcakes test' })
+  const store = new SaleStore(redis.connection, { shard: firstShard, name: 'hotcakes test', commandTimeoutMs })
   t.after(() => store.close())
   await store.connect()
   await store.claimEpoch(1)

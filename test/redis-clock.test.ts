@@ -13,7 +13,7 @@ import { firstShard } from '../core/shards.ts'
 import { breachesIn, runAuditJson } from './helpers/audit.ts'
 import { startPersister } from './helpers/persister.ts'
 import { newRecord } from './helpers/record.ts'
-import { openRedis, servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
+import { commandTimeoutMs, openRedis, servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
 import { stepRedisClock } from './helpers/stepped-redis-clock.ts'
 
 const intervalMs = 3_600_000
@@ -32,7 +32,7 @@ async function openShop(t: TestContext, terms: Partial<SaleTerms> = {}) {
   newRecord(t, db)
   const admin = await openRedis(t, redis.admin)
   await admin.flushall()
-  const store = new SaleStore(redis.connection, { shard: firstShard, name: 'hotcakes test' })
+  const store = new SaleStore(redis.connection, { shard: firstShard, name: 'hotcakes test', commandTimeoutMs })
   t.after(() => store.close())
   await store.connect()
   await store.claimEpoch(1)

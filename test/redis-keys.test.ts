@@ -5,13 +5,13 @@ import { nonceLength } from '../core/ids.ts'
 import { SaleStore } from '../core/redis/sale-store.ts'
 import { firstShard } from '../core/shards.ts'
 import { eventually } from './helpers/eventually.ts'
-import { openRedis, startRedis } from './helpers/services.ts'
+import { commandTimeoutMs, openRedis, startRedis } from './helpers/services.ts'
 
 const intervalMs = 3_600_000
 const ttlSeconds = 600
 const redis = await startRedis({ after })
 const admin = await openRedis({ after }, redis.admin)
-const store = new SaleStore(redis.connection, { shard: firstShard, name: 'keys-test' })
+const store = new SaleStore(redis.connection, { shard: firstShard, name: 'keys-test', commandTimeoutMs })
 let nonceNext = 0
 
 before(async () => {

@@ -12,7 +12,7 @@ import { HttpClient } from './helpers/http-client.ts'
 import { currentSale, hold, purchase } from './helpers/items.ts'
 import { scrape } from './helpers/metrics.ts'
 import { openPostgres } from './helpers/record.ts'
-import { servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
+import { commandTimeoutMs, servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
 
 /** Above what a test waits for its end: a stop that waits for it fails the test. */
 const shutdownSeconds = '600'
@@ -82,7 +82,7 @@ test('entries that are missing are the log’s fault and not that of Postgres, a
   await hold(cluster, 'ann', `${sale}-1`)
   await hold(cluster, 'ann', `${sale}-2`)
   await eventually(async () => (await readiness(cluster)).checks.postgres.status === 'away')
-  const store = new SaleStore(redis.admin, { shard: firstShard, name: 'hotcakes test' })
+  const store = new SaleStore(redis.admin, { shard: firstShard, name: 'hotcakes test', commandTimeoutMs })
   t.after(() => store.close())
   await store.connect()
   const entries = await store.redis.xrange(store.keys.log, '-', '+')

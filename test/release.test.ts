@@ -13,7 +13,7 @@ import type { HttpReply } from './helpers/http-client.ts'
 import { metricValue, startHttpWorker, type TestHttpWorker } from './helpers/http-worker.ts'
 import { assertProblem, checkout, codeOf, currentSale, hold, purchase, release, releasePath } from './helpers/items.ts'
 import { postTogether } from './helpers/raw-http.ts'
-import { openRedis, startRedis } from './helpers/services.ts'
+import { commandTimeoutMs, openRedis, startRedis } from './helpers/services.ts'
 import { Shop } from './helpers/shop.ts'
 import { stepRedisClock } from './helpers/stepped-redis-clock.ts'
 
@@ -259,7 +259,7 @@ test('what comes in the same instant: one of many releases gives back, and a che
 
 test('a clock that steps back brings no released hold to life', async (t) => {
   const own = await startRedis(t)
-  const store = new SaleStore(own.connection, { shard: firstShard, name: 'hotcakes test' })
+  const store = new SaleStore(own.connection, { shard: firstShard, name: 'hotcakes test', commandTimeoutMs })
   t.after(() => store.close())
   await store.connect()
   await store.claimEpoch(1)

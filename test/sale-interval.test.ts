@@ -11,14 +11,14 @@ import { assertNumbersUnused } from '../server/primary/sale-interval.ts'
 import { startCluster } from './helpers/cluster.ts'
 import { codeOf, currentSale } from './helpers/items.ts'
 import { newRecord, openPostgres } from './helpers/record.ts'
-import { openRedis, servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
+import { commandTimeoutMs, openRedis, servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
 import { stepRedisClock } from './helpers/stepped-redis-clock.ts'
 
 const [hourMs, halfMs] = [3_600_000, 1_800_000]
 
 test('the interval of whoever keeps it is in force until it was not kept for a while', async (t) => {
   const redis = await startRedis(t)
-  const store = new SaleStore(redis.connection, { shard: firstShard, name: 'hotcakes test' })
+  const store = new SaleStore(redis.connection, { shard: firstShard, name: 'hotcakes test', commandTimeoutMs })
   t.after(() => store.close())
   await store.connect()
   const clock = await stepRedisClock(await openRedis(t, redis.admin))
@@ -82,7 +82,7 @@ describe('servers that wait for one with other settings', { concurrency: true },
     const [redis, postgres] = await Promise.all([startRedis(t), startPostgres(t)])
     const services = { ...servicesEnv({ redis: redis.connection, db: postgres.connection }), APP_WORKERS: '1' }
     const env = { ...services, APP_SALE_INTERVAL_SECONDS: '3600' }
-    const store = new SaleStore(redis.connection, { shard: firstShard, name: 'hotcakes test' })
+    const store = new SaleStore(redis.connection, { shard: firstShard, name: 'hotcakes test', commandTimeoutMs })
     t.after(() => store.close())
     await store.connect()
     // As a server of 0.1.0 does while it runs.

@@ -22,6 +22,7 @@ import { checkoutPath, codeOf, currentSale, purchasePath } from './helpers/items
 import { childrenOf } from './helpers/processes.ts'
 import { openPostgres } from './helpers/record.ts'
 import { seed } from './helpers/seed.ts'
+import { commandTimeoutMs } from './helpers/services.ts'
 
 const shards = 3
 const items = 1_800
@@ -56,7 +57,9 @@ async function openShop(t: TestContext, limit: number): Promise<Shop> {
   })
   const redis = readFacts(cluster.dataDir).redis?.connection
   assert.ok(redis !== undefined && redis.cluster !== '')
-  const stores = shardNumbers(shards).map((shard) => new SaleStore(redis, { shard, name: 'hotcakes test' }))
+  const stores = shardNumbers(shards).map(
+    (shard) => new SaleStore(redis, { shard, name: 'hotcakes test', commandTimeoutMs }),
+  )
   t.after(() => {
     for (const store of stores) store.close()
   })

@@ -20,7 +20,7 @@ import { eventually } from './helpers/eventually.ts'
 import { HttpClient } from './helpers/http-client.ts'
 import { checkout, currentSale } from './helpers/items.ts'
 import type { Scope } from './helpers/scope.ts'
-import { startRedis, type TestRedis } from './helpers/services.ts'
+import { commandTimeoutMs, startRedis, type TestRedis } from './helpers/services.ts'
 
 const program = fileURLToPath(new URL('../server/worker/main.js', import.meta.url))
 const noAbort = new AbortController().signal
@@ -42,7 +42,7 @@ async function supervise(scope: Scope, redis: TestRedis) {
       LOG_LEVEL: 'silent',
     },
   })
-  const store = new SaleStore(redis.admin, { shard: firstShard, name: 'test' })
+  const store = new SaleStore(redis.admin, { shard: firstShard, name: 'test', commandTimeoutMs })
   scope.after(() => store.close())
   await store.connect()
   await store.claimEpoch(1)

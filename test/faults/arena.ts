@@ -17,7 +17,7 @@ import { scrape } from '../helpers/metrics.ts'
 import { childrenOf, processTree, stillRunning } from '../helpers/processes.ts'
 import type { RedisCluster } from '../helpers/redis-cluster.ts'
 import { type Scope, temporaryFolder } from '../helpers/scope.ts'
-import { servicesEnv } from '../helpers/services.ts'
+import { commandTimeoutMs, servicesEnv } from '../helpers/services.ts'
 import { type ArenaServices, revive, type SingleRedis, startArenaServices } from './arena-services.ts'
 import type { Judgement } from './checker.ts'
 import { type Evidence, isAnswered, type Loss } from './evidence.ts'
@@ -103,7 +103,9 @@ export class Arena {
     const env = await serverEnv(services, { clockFile, ack, shards, items, userLimit })
     const cluster = await startCluster(scope, { env, detached: true, ...groupOf(serverGroup) })
     const settings = 'nodes' in redis ? redis.settings : redis.redis.connection
-    const stores = shardNumbers(shards).map((shard) => new SaleStore(settings, { shard, name: 'hotcakes check' }))
+    const stores = shardNumbers(shards).map(
+      (shard) => new SaleStore(settings, { shard, name: 'hotcakes check', commandTimeoutMs }),
+    )
     scope.after(() => {
       for (const store of stores) store.close()
     })
