@@ -1,5 +1,11 @@
+import type { AuditVerdict } from '../../../core/audit-verdict.ts'
 import { type Command, type Options, wholeNumber } from '../../../core/command-line.mjs'
 import { auditWaitSecondsDefault } from '../../limits.ts'
+
+export const exitStatus = { passed: 0, breached: 1, incomplete: 2, failed: 3 } as const satisfies Record<
+  AuditVerdict | 'failed',
+  number
+>
 
 export const auditCommand = {
   name: 'npm run audit',
