@@ -9,9 +9,22 @@ import { gunzipSync } from 'node:zlib'
 
 import type { Postgres } from '../core/postgres/connection.ts'
 import { dailyTables, partitionName } from '../core/postgres/daily-tables.ts'
+import { retireCommand } from '../ops/tools/retire/command.ts'
+import { DayUnsound } from '../ops/tools/retire/refusals.ts'
+import { verifyArchives } from '../ops/tools/retire/verify.ts'
 import { runAudit, runAuditJson } from './helpers/audit.ts'
+import { auditHere } from './helpers/audit-here.ts'
 import { dayAgo } from './helpers/past-days.ts'
-import { countsOfSales, drain, type PastShop, partitionedDays, runRetire, startPastShop } from './helpers/retire.ts'
+import { refusalOf } from './helpers/refusal.ts'
+import {
+  countsOfSales,
+  drain,
+  type PastShop,
+  partitionedDays,
+  retireHere,
+  runRetire,
+  startPastShop,
+} from './helpers/retire.ts'
 import { temporaryFolder } from './helpers/scope.ts'
 import { servicesEnv, startPostgres } from './helpers/services.ts'
 import { stepRedisClock } from './helpers/stepped-redis-clock.ts'
@@ -34,7 +47,7 @@ function rowsOf(postgres: Postgres, table: string): string[] {
 test('days go into files that hold every row, and the record tells of their sales what it told before', async (t) => {
   const shop = await start(t)
   const { postgres, past, env, folder } = shop
-  const before = await runAuditJson(env)
+  const before = await auditHere(env)
   assert.equal(before.verdict, 'passed', JSON.stringify(before.checks))
   const counts = countsOfSales(postgres, past.sales)
   const days = partitionedDays(postgres)
@@ -121,8 +134,7 @@ test('archives can be looked at later, without a database, and each kind of dama
   const shop = await start(t, { days: 2 })
   const { folder, past } = shop
   assert.equal((await archive(shop)).status, 0)
-  const verify = () => runRetire({}, ['--verify', folder])
-  const good = await verify()
+  const good = await runRetire({}, ['--verify', folder])
   assert.equal(good.status, 0, good.stderr)
   assert.deepEqual(good.stdout.match(/^\S+: \d+ rows, as its manifest says$/gm)?.length, 2)
 
@@ -147,12 +159,19 @@ test('archives can be looked at later, without a database, and each kind of dama
     [() => rmSync(manifest), /DAMAGED: there is no manifest for it/],
   ] as const) {
     harm()
-    const { status, stdout } = await verify()
-    assert.equal(status, 5, stdout)
-    assert.match(stdout, words)
-    assert.match(stdout, new RegExp(`^${past.days[1]}: \\d+ rows, as its manifest says$`, 'm'))
+    const said: string[] = []
+    const { damaged } = await verifyArchives(folder, (line) => said.push(line))
+    const all = said.join('\n')
+    assert.ok(damaged > 0, all)
+    assert.match(all, words)
+    assert.match(all, new RegExp(`^${past.days[1]}: \\d+ rows, as its manifest says$`, 'm'))
     restore()
   }
+  rmSync(file)
+  const bad = await runRetire({}, ['--verify', folder])
+  assert.equal(bad.status, 5, bad.stdout)
+  assert.match(bad.stdout, new RegExp(`^${day}: DAMAGED: \\S+ can not be read: ENOENT`, 'm'))
+  assert.match(bad.stdout, new RegExp(`^${past.days[1]}: \\d+ rows, as its manifest says$`, 'm'))
   const empty = await runRetire({}, ['--verify', temporaryFolder(t)])
   assert.deepEqual(
     [empty.status, empty.stderr],
@@ -174,7 +193,7 @@ test('without an archive the rows are dropped only when that is said', async (t)
   assert.equal(status, 0)
   assert.match(stdout, new RegExp(`^${past.days[0]}: \\d+ rows dropped, `))
   assert.deepEqual(countsOfSales(postgres, past.sales), counts)
-  assert.equal((await runAuditJson(env)).verdict, 'passed')
+  assert.equal((await auditHere(env)).verdict, 'passed')
 })
 
 test('a day that is still needed stays, and the latest that may go is named', async (t) => {
@@ -186,8 +205,8 @@ test('a day that is still needed stays, and the latest that may go is named', as
     assert.match(stderr, words)
     return status
   }
-  assert.equal(await refused(dayAgo(0), /--before must be a day that is over/), 2)
-  assert.equal(await refused(dayAgo(-1), /--before must be a day that is over/), 2)
+  for (const ago of [0, -1])
+    assert.match(refusalOf(retireCommand, ['--before', dayAgo(ago), ...to]), /^--before must be a day that is over/)
   postgres.query(
     `update sales set opens_at = now() - interval '20 days', closes_at = now() + interval '1 hour' where sale_id = 2`,
   )
@@ -233,9 +252,19 @@ test('while the log has old entries, their days stay', async (t) => {
 
 test('a day whose rows are not what was decided stays, and what is wrong is said', async (t) => {
   const shop = await start(t, { days: 1 })
-  const { postgres, past, folder } = shop
+  const { postgres, past, folder, redis } = shop
   const checkouts = partitionName('checkout_attempts', past.days[0] ?? '')
   const tries = partitionName('purchase_attempts', past.days[0] ?? '')
+  const tables = [checkouts, tries, 'purchases', 'sales']
+  const whilePlanted = async (plant: string, act: () => Promise<void>) => {
+    postgres.query('begin; create schema kept')
+    for (const table of tables) postgres.query(`create table kept.${table} as table ${table}`)
+    postgres.query(`commit; ${plant}`)
+    await act()
+    for (const table of tables) postgres.query(`delete from ${table}; insert into ${table} select * from kept.${table}`)
+    postgres.query('drop schema kept cascade')
+    for (const name of readdirSync(folder)) rmSync(join(folder, name))
+  }
   for (const [plant, words] of [
     [`delete from ${checkouts} where outcome = 7 and sale_id = 1`, /1 log entries of which an attempt is missing/],
     [
@@ -260,17 +289,18 @@ test('a day whose rows are not what was decided stays, and what is wrong is said
     ],
     ['delete from sales where sale_id = 1', /1 sales that its attempts name and that are not on record/],
   ] as const) {
-    postgres.query('begin; create schema kept')
-    const tables = [checkouts, tries, 'purchases', 'sales']
-    for (const table of tables) postgres.query(`create table kept.${table} as table ${table}`)
-    postgres.query(`commit; ${plant}`)
+    await whilePlanted(plant, async () => {
+      const asked = { beforeMs: Date.parse(`${past.end}T00:00:00Z`), archive: folder }
+      const refused = await retireHere({ db, redis }, asked).catch((error: unknown) => error)
+      assert.ok(refused instanceof DayUnsound, String(refused))
+      assert.match(refused.message, words)
+    })
+  }
+  await whilePlanted(`delete from ${checkouts} where outcome = 7 and sale_id = 1`, async () => {
     const { status, stderr } = await archive(shop)
     assert.equal(status, 4, stderr)
-    assert.match(stderr, words)
-    for (const table of tables) postgres.query(`delete from ${table}; insert into ${table} select * from kept.${table}`)
-    postgres.query('drop schema kept cascade')
-    for (const name of readdirSync(folder)) rmSync(join(folder, name))
-  }
+    assert.match(stderr, /1 log entries of which an attempt is missing/)
+  })
   assert.equal((await archive(shop)).status, 0)
 })
 
@@ -292,7 +322,7 @@ test('rows that come late are a second part of their day, and the audit goes on 
   assert.match(done.stdout, new RegExp(`^${day}-part2: 2 rows archived`))
   assert.ok(readdirSync(folder).includes(`${day}-part2.manifest.json`))
   assert.deepEqual(countsOfSales(postgres, past.sales), counts)
-  const audited = await runAuditJson(env)
+  const audited = await auditHere(env)
   assert.equal(audited.verdict, 'passed', JSON.stringify(audited.checks))
 })
 
@@ -350,15 +380,18 @@ test('each argument has its own refusal', async () => {
   for (const [args, reason] of [
     [['--drop'], /--before is needed/],
     [['--before', '2026-1-1', '--drop'], /--before must be a day, like/],
-    [['--before', '2026-02-30', '--drop'], /--before must be a day, like/],
-    [['--before', 'x', '--drop'], /--before must be a day, like/],
-    [['--before', '9999-01-01', '--drop'], /--before must be a day that is over/],
-    [['--before', '2026-01-01', '--archive', ''], /--archive must be the name of a folder/],
     [['--verify', 'x', '--drop'], /--verify goes with no other option/],
-    [['--before', '2026-01-01', '--drop', 'more'], /more/],
   ] as const) {
     const { status, stdout, stderr } = await runRetire({}, args)
     assert.deepEqual([status, stdout], [2, ''], stderr)
     assert.match(stderr, reason)
   }
+  for (const [args, message] of [
+    [['--before', '2026-02-30', '--drop'], /^--before must be a day, like/],
+    [['--before', 'x', '--drop'], /^--before must be a day, like/],
+    [['--before', '9999-01-01', '--drop'], /^--before must be a day that is over/],
+    [['--before', '2026-01-01', '--archive', ''], /^--archive must be the name of a folder/],
+    [['--before', '2026-01-01', '--drop', 'more'], /more/],
+  ] as const)
+    assert.match(refusalOf(retireCommand, args), message)
 })

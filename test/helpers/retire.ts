@@ -3,11 +3,14 @@ import { fileURLToPath } from 'node:url'
 
 import type { Redis } from 'ioredis'
 
-import type { Postgres } from '../../core/postgres/connection.ts'
+import { connectPostgres, type Postgres } from '../../core/postgres/connection.ts'
+import { asOwner } from '../../core/postgres/owner.ts'
 import { outcomeCountsText } from '../../core/postgres/recorded-sales.ts'
 import { SaleStore } from '../../core/redis/sale-store.ts'
 import { firstShard } from '../../core/shards.ts'
 import type { EmbeddedPostgres, EmbeddedRedis } from '../../ops/embedded/facts.ts'
+import { type Asked, retire } from '../../ops/tools/retire/retire.ts'
+import { unwatched } from '../../ops/tools/retire/steps.ts'
 import { Buyers } from './buyers.ts'
 import { makePastDays, type PastDays } from './past-days.ts'
 import { startPersister } from './persister.ts'
@@ -21,6 +24,22 @@ export const retireProgram = fileURLToPath(new URL('../../ops/tools/retire/main.
 /** As a user would run it. */
 export function runRetire(env: Readonly<Record<string, string>>, args: readonly string[]): Promise<ToolRun> {
   return runTool(retireProgram, env, args)
+}
+
+/** Without a process of its own, and without what it says. @throws as retire() */
+export async function retireHere({ db, redis }: Services, asked: Pick<Asked, 'beforeMs' | 'archive'>): Promise<void> {
+  const [ignored, postgres] = [() => undefined, connectPostgres(asOwner(db), { applicationName: 'hotcakes retire' })]
+  const options = { postgres, redis, say: ignored, tell: ignored, assertWanted: ignored, reached: unwatched }
+  try {
+    await retire({ ...asked, isDry: false }, options)
+  } finally {
+    postgres.close()
+  }
+}
+
+interface Services {
+  readonly db: EmbeddedPostgres
+  readonly redis: EmbeddedRedis
 }
 
 export interface PastShop {
@@ -58,7 +77,7 @@ export async function startPastShop(
 }
 
 /** Copies all that the log has. */
-export async function drain(scope: Scope, services: { db: EmbeddedPostgres; redis: EmbeddedRedis }): Promise<void> {
+export async function drain(scope: Scope, services: Services): Promise<void> {
   const persister = await startPersister(scope, services)
   assert.deepEqual(await persister.drain(), { code: 0, signal: null })
 }
