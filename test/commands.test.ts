@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 
@@ -14,23 +15,42 @@ const foreign = new Set(['format'])
 /** Statuses of a slip that are not 2: these commands had others before there was one helper for all, and are run by machines. */
 const usageStatuses: Readonly<Record<string, number>> = { audit: 3, recover: 3, reload: 1 }
 
-/** What the script runs, without npm, and without a look whether the build is current: it is what this test is in. */
-function commandOf(script: string): readonly [program: string, ...args: string[]] {
-  const words = (scripts[script] ?? '').replace(/^exec /, '').split(' ')
-  const [program = '', entry = '', ...args] = words
-  if (program !== 'node') return [join(root, 'node_modules/.bin', program), entry, ...args]
-  return [process.execPath, entry === 'ops/setup/run.mjs' ? join('dist', args[0] ?? '') : entry]
+interface Run {
+  readonly status: number | null
+  readonly stdout: string
+  readonly stderr: string
 }
 
-async function run(script: string, argument: string) {
-  const [program, ...args] = commandOf(script)
-  const child = spawn(program, [...args, argument], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
-  const [stdout, stderr, status] = await Promise.all([
-    text(child.stdout),
-    text(child.stderr),
-    new Promise<number | null>((resolve) => child.on('close', resolve)),
-  ])
-  return { status, stdout, stderr }
+const slipFirst = new URL('./helpers/slip-first.js', import.meta.url).href
+
+/** What the script runs, without npm, and without a look whether the build is current: it is what this test is in. */
+function commandOf(script: string): { program: string; args: string[]; isCompiled: boolean } {
+  const words = (scripts[script] ?? '').replace(/^exec /, '').split(' ')
+  const [program = '', entry = '', ...args] = words
+  if (program !== 'node')
+    return { program: join(root, 'node_modules/.bin', program), args: [entry, ...args], isCompiled: false }
+  const isCompiled = entry === 'ops/setup/run.mjs'
+  return { program: process.execPath, args: [isCompiled ? join('dist', args[0] ?? '') : entry], isCompiled }
+}
+
+async function run(program: string, args: readonly string[]): Promise<Run & { beside: string }> {
+  const child = spawn(program, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe', 'pipe'] })
+  const ended = new Promise<number | null>((resolve) => child.on('close', resolve))
+  const texts = Promise.all([1, 2, 3].map((at) => text(child.stdio[at] as Readable)))
+  const [status, [stdout = '', stderr = '', beside = '']] = await Promise.all([ended, texts])
+  return { status, stdout, stderr, beside }
+}
+
+/** A program of many modules is started once for both. */
+async function helpAndSlip(script: string): Promise<[help: Run, slip: Run | undefined]> {
+  const { program, args, isCompiled } = commandOf(script)
+  if (isCompiled) {
+    const help = await run(program, ['--import', slipFirst, ...args, '--help'])
+    assert.notEqual(help.beside, '', help.stderr)
+    return [help, JSON.parse(help.beside) as Run]
+  }
+  if (foreign.has(script)) return [await run(program, [...args, '--help']), undefined]
+  return await Promise.all([run(program, [...args, '--help']), run(program, [...args, '--no-such-option'])])
 }
 
 for (const script of Object.keys(scripts)) {
@@ -38,9 +58,9 @@ for (const script of Object.keys(scripts)) {
   const usageStatus = usageStatuses[script] ?? 2
 
   test(`${name} -- --help says what it does, and a slip is refused with the way there`, async () => {
-    const [help, slip] = await Promise.all([run(script, '--help'), run(script, '--no-such-option')])
+    const [help, slip] = await helpAndSlip(script)
     assert.equal(help.status, 0, help.stderr)
-    if (foreign.has(script)) return
+    if (slip === undefined) return
     const [usage, empty, purpose] = help.stdout.split('\n')
     assert.ok(usage?.startsWith(`usage: ${name} -- `), usage)
     assert.deepEqual([empty, purpose !== ''], ['', true])
