@@ -2,11 +2,13 @@ import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, type TestContext, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 
 import type { Postgres } from '../core/postgres/connection.ts'
 import { SaleStore } from '../core/redis/sale-store.ts'
 import { firstShard } from '../core/shards.ts'
 import { breachesIn, runAudit, runAuditJson } from './helpers/audit.ts'
+import { auditHere } from './helpers/audit-here.ts'
 import { eventually } from './helpers/eventually.ts'
 import { startPersister } from './helpers/persister.ts'
 import { newRecord } from './helpers/record.ts'
@@ -14,7 +16,8 @@ import { temporaryFolder } from './helpers/scope.ts'
 import { commandTimeoutMs, servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
 import { openShop, Shop, sellSome } from './helpers/shop.ts'
 
-// What the audit says of a record that is right, complete or not. audit-breaches.test.ts has the others.
+// What the audit says of a record that is right, complete or not. audit-breaches.test.ts has the others. Where only what it
+// finds is looked at, it runs in this process.
 
 const { connection: db } = await startPostgres({ after })
 
@@ -95,6 +98,7 @@ test('a sale that goes on while it is audited passes', async (t) => {
     for (; !selling.stop; selling.batches++) {
       const { nonces } = await shop.decide([{ item: 1 + (selling.batches % 25), user: `user${selling.batches % 9}` }])
       await shop.decide([{ item: 1 + (selling.batches % 25), nonce: nonces[0] ?? '' }, { item: 3 }])
+      await delay(5)
     }
   })()
   for (let round = 0; round < 5; round++) {
@@ -153,10 +157,10 @@ test('entries that are missing in the log are found', async (t) => {
   await drain()
   await sellSome(shop)
   await store.redis.xdel(store.keys.log, '1-4')
-  const inside = breachesIn(await runAuditJson(env, ['--wait-seconds', '0']))
+  const inside = breachesIn(await auditHere(env, { waitSeconds: 0 }))
   assert.equal(inside['log_gap']?.[0]?.['missing'], 1)
   await store.redis.xdel(store.keys.log, '1-2', '1-3')
-  const front = breachesIn(await runAuditJson(env, ['--wait-seconds', '0']))
+  const front = breachesIn(await auditHere(env, { waitSeconds: 0 }))
   assert.deepEqual(front['log_gap'], [{ problem: 'neither in Redis nor in Postgres', from: '1-2', to: '1-4' }])
 })
 
@@ -181,7 +185,7 @@ test('a log of several epochs passes, and what is missing at the end of one is f
   await beginEpoch(store, postgres, 3)
   await shop.decide([{ item: 13, user: 'emma' }])
   await drain()
-  const report = await runAuditJson(env)
+  const report = await auditHere(env)
   assert.deepEqual(breachesIn(report), {})
   assert.equal(report.verdict, 'passed')
   assert.deepEqual(report.unlisted, { redis: 4, postgres: 4 })
@@ -189,7 +193,7 @@ test('a log of several epochs passes, and what is missing at the end of one is f
 
   postgres.query('delete from checkout_attempts where epoch = 1 and batch = 6')
   postgres.query('delete from purchase_attempts where epoch = 1 and batch = 6')
-  const [, gap] = breachesIn(await runAuditJson(env))['log_entry_missing']?.slice(1) ?? []
+  const [, gap] = breachesIn(await auditHere(env))['log_entry_missing']?.slice(1) ?? []
   assert.deepEqual(gap, { entries_without_attempts_from: '1-6', to: '1-6' })
 })
 
@@ -211,11 +215,11 @@ test('a sale that Redis has dropped is checked in Postgres alone', async (t) => 
   const { nonces } = await old.decide([{ item: 1, user: 'ann' }])
   assert.deepEqual((await old.decide([{ item: 1, nonce: nonces[0] ?? '' }])).outcomes, ['purchased'])
   await drain()
-  assert.equal((await runAuditJson(env)).sales[0]?.state, 'compared')
+  assert.equal((await auditHere(env)).sales[0]?.state, 'compared')
 
   await eventually(async () => (await store.logState()).nowMs > terms.closesAtMs)
   await expire(store, sale)
-  const report = await runAuditJson(env)
+  const report = await auditHere(env)
   assert.equal(report.verdict, 'passed')
   assert.deepEqual(report.sales[0], { ...report.sales[0], state: 'postgres_alone', redis: null })
 
@@ -223,16 +227,16 @@ test('a sale that Redis has dropped is checked in Postgres alone', async (t) => 
   await store.openSale({ ...terms, sale: sale + 2, opensAtMs: nowMs, closesAtMs: nowMs + 3_600_000 }, 1)
   assert.equal((await store.listSales()).length, 2)
   await drain()
-  assert.equal((await runAuditJson(env)).verdict, 'passed')
+  assert.equal((await auditHere(env)).verdict, 'passed')
   postgres.query(`update purchases set user_id = 'eve' where sale_id = ${sale}`)
-  const breached = await runAuditJson(env)
+  const breached = await auditHere(env)
   assert.deepEqual(Object.keys(breachesIn(breached)), ['attempt_unlike_purchase', 'holder_differs'])
 })
 
 test('a server that has sold nothing yet passes', async (t) => {
   const { connection: redis } = await startRedis(t)
   newRecord(t, db)
-  const report = await runAuditJson(servicesEnv({ db, redis }))
+  const report = await auditHere(servicesEnv({ db, redis }))
   assert.equal(report.verdict, 'passed')
   assert.equal(report.attempts, 0)
 })

@@ -5,7 +5,8 @@ import type { TestContext } from 'node:test'
 
 import { connectRedis } from '../../core/redis/connection.ts'
 import { shardKeys } from '../../core/redis/keys.ts'
-import { breachesIn, runAuditJson } from './audit.ts'
+import { breachesIn } from './audit.ts'
+import { auditHere } from './audit-here.ts'
 import { type Cluster, startCluster } from './cluster.ts'
 import { eventually } from './eventually.ts'
 import { checkout, codeOf, currentSale, purchase } from './items.ts'
@@ -113,7 +114,7 @@ function lookedAt(nodes: RedisCluster, server: Cluster) {
   }
 
   async function assertAudited(): Promise<void> {
-    const audit = await runAuditJson(server.env)
+    const audit = await auditHere(server.env)
     assert.deepEqual(breachesIn(audit), {})
     assert.equal(audit.verdict, 'passed', audit.not_checked.join())
   }
