@@ -14,6 +14,7 @@ import { shardNumbers } from '../core/shards.ts'
 import { formWithin } from '../ops/cluster/forming.ts'
 import { setupUserName } from '../ops/embedded/redis.ts'
 import { clusterFormingMsMax } from '../ops/limits.ts'
+import { clusterCommand } from '../ops/tools/cluster/command.ts'
 import {
   type ClusterNode,
   clusterTool,
@@ -23,6 +24,7 @@ import {
 } from './helpers/cluster-nodes.ts'
 import { waiting } from './helpers/embedded-options.ts'
 import { eventually, handedOver } from './helpers/eventually.ts'
+import { refusalOf } from './helpers/refusal.ts'
 import { temporaryFolder } from './helpers/scope.ts'
 import { openRedis, startRedis } from './helpers/services.ts'
 import { runTool } from './helpers/tool.ts'
@@ -155,14 +157,16 @@ test('a slip in the arguments has status 2', async () => {
   const slips: [string[], RegExp][] = [
     [['--nodes', 'a:1'], /say what to do: create/],
     [['create'], /--nodes is missing/],
-    [['create', '--nodes', 'a'], /--nodes entry 1: it has no port/],
-    [['create', '--nodes', 'a:1', '--shards', '65'], /--shards must be a whole number from 1 to 64/],
   ]
   for (const [args, message] of slips) {
     const { status, stderr } = await runTool(clusterTool, {}, args)
     assert.equal(status, 2, stderr)
     assert.match(stderr, message)
   }
+  const withNodes = ['create', '--nodes']
+  assert.match(refusalOf(clusterCommand, [...withNodes, 'a']), /^--nodes entry 1: it has no port/)
+  const shards = /^--shards must be a whole number from 1 to 64/
+  assert.match(refusalOf(clusterCommand, [...withNodes, 'a:1', '--shards', '65']), shards)
 })
 
 test('a node that is late to answer fails a forming that has no time, and is waited for by one that has', async (t) => {
