@@ -20,6 +20,7 @@ import {
   readiness,
   sellSome,
   tellSome,
+  untilDrained,
   untilRecovered,
 } from './helpers/recovering-shop.ts'
 import { type RedisCluster, startRedisCluster } from './helpers/redis-cluster.ts'
@@ -88,15 +89,6 @@ async function sellMore(cluster: Cluster, sale: number): Promise<string> {
   assert.equal((await purchase(cluster, code)).status, 200)
   await untilDrained(cluster)
   return code
-}
-
-/** All logs are: the audit passes when Postgres has what the shards had. */
-async function untilDrained(cluster: Cluster): Promise<void> {
-  const isDrained = async () => {
-    const { verdict, log } = await runAuditJson(cluster.env)
-    return verdict === 'passed' && log.backlog_entries === 0
-  }
-  await eventually(isDrained, { what: 'the drained logs' })
 }
 
 /** By a second signal, when it is taken for one and not for an echo of the first: it would wait for Postgres. */

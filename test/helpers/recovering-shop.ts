@@ -2,10 +2,13 @@
 
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
+
+import { loadConfig } from '../../core/config/load.ts'
 import { connectRedis } from '../../core/redis/connection.ts'
 import { shardKeys } from '../../core/redis/keys.ts'
-import { firstShard } from '../../core/shards.ts'
-import { breachesIn, runAuditJson } from './audit.ts'
+import { shardNumbers } from '../../core/shards.ts'
+import { breachesIn } from './audit.ts'
+import { auditHere } from './audit-here.ts'
 import { type Cluster, startCluster } from './cluster.ts'
 import { eventually } from './eventually.ts'
 import { HttpClient } from './http-client.ts'
@@ -59,8 +62,13 @@ export async function startReplicated(t: TestContext) {
 /** What two buyers were told, and is in Postgres. */
 export async function sellSome(cluster: Cluster) {
   const told = await tellSome(cluster)
-  await eventually(async () => (await backlogEntries(cluster)) === 0, { what: 'the drained log' })
+  await untilDrained(cluster)
   return told
+}
+
+/** All logs are: Postgres has what the shards had. */
+export async function untilDrained(cluster: Cluster): Promise<void> {
+  await eventually(async () => (await backlogEntries(cluster)) === 0, { what: 'the drained logs' })
 }
 
 /** What two buyers were told: one item sold, two held. */
@@ -73,20 +81,20 @@ export async function tellSome(cluster: Cluster) {
   return { sale, bought, receipt, held, heldByBob }
 }
 
-/** Asked of Redis: what /readyz and /metrics say of the log may be from the second before. */
+/** Asked of Redis: what /readyz and /metrics say of the logs may be from the second before. */
 async function backlogEntries({ env }: Cluster): Promise<number> {
-  const [host, port] = [env['REDIS_HOST'] ?? '', Number(env['REDIS_PORT'])]
-  const [user, password] = [env['REDIS_USER'] ?? '', env['REDIS_PASSWORD'] ?? '']
-  const redis = connectRedis(
-    { host, port, user, password, tls: false },
-    { shard: firstShard, name: 'hotcakes test', commandTimeoutMs },
-  )
-  try {
-    await redis.connect()
-    return await redis.xlen(shardKeys(firstShard).log)
-  } finally {
-    redis.disconnect()
+  const { redis: settings, shardCount } = loadConfig({ env })
+  let entries = 0
+  for (const shard of shardNumbers(shardCount)) {
+    const redis = connectRedis(settings, { shard, name: 'hotcakes test', commandTimeoutMs })
+    try {
+      await redis.connect()
+      entries += await redis.xlen(shardKeys(shard).log)
+    } finally {
+      redis.disconnect()
+    }
   }
+  return entries
 }
 
 type Sold = Awaited<ReturnType<typeof sellSome>>
@@ -111,7 +119,7 @@ export async function assertHonoured(cluster: Cluster, told: Sold, { otherHolds 
 
 /** The last word of each test: without a stop before the services go, the server would wait for them for long. */
 export async function assertAuditedAndStop(cluster: Cluster): Promise<void> {
-  const audit = await runAuditJson(cluster.env)
+  const audit = await auditHere(cluster.env)
   assert.deepEqual([audit.verdict, breachesIn(audit)], ['passed', {}])
   assert.equal((await cluster.stop()).code, 0)
 }
