@@ -85,7 +85,9 @@ const patientBuyers = 500
 const patientRounds = 4
 /** So many that some of their requests lie with each worker at any moment. */
 const busyBuyers = 24
-const busyPauseMs = 200
+const busyPauseMs = 600
+/** A scrape asks every process, and a look at the record reads all of it. */
+const pollMs = 250
 
 /** Buyers behind the proxies: everything that they ask for must be answered 200. */
 class Buyers {
@@ -97,7 +99,8 @@ class Buyers {
 
   /** Checks out and purchases by turns over one connection, for as long as `pause` gives true between two requests. */
   async buy(scope: Scope, proxy: Proxy, pause: (round: number) => Promise<boolean>): Promise<void> {
-    const client = new HttpClient(scope, { baseUrl: proxy.baseUrl, connections: 1 })
+    // The proxies keep it far longer than a pause is.
+    const client = new HttpClient(scope, { baseUrl: proxy.baseUrl, connections: 1, idleMsMax: 0 })
     let code: string | undefined
     for (let round = 0; round === 0 || (await pause(round)); round++) {
       if (code === undefined) {
@@ -152,14 +155,14 @@ async function disturb(scope: Scope, buyers: Buyers): Promise<void> {
     const now = await scrape(metrics)
     return now.value('hotcakes_reloads_total{result="done"}') === 1 && isWhole(now) ? now : undefined
   }
-  const victim = onePid((await eventually(isReloaded, { deadlineMs, what: 'the reload' })).pids('http'))
+  const victim = onePid((await eventually(isReloaded, { deadlineMs, pollMs, what: 'the reload' })).pids('http'))
   // Stopped first, so that there is something under way in it when it dies.
   process.kill(victim, 'SIGSTOP')
   const isHit = () => [...buyers.waiting.values()].every((count) => count > busyBuyers / 4)
   await eventually(isHit, { deadlineMs, what: 'requests of every proxy in the worker' })
   process.kill(victim, 'SIGKILL')
   const isReplaced = async () => (await scrape(metrics)).restarts('http') === 1
-  await eventually(isReplaced, { deadlineMs, what: 'a new worker' })
+  await eventually(isReplaced, { deadlineMs, pollMs, what: 'a new worker' })
 }
 
 test('with pauses as long as the server waits, a reload and a killed worker, every request is answered once', async (t) => {
@@ -183,7 +186,7 @@ test('with pauses as long as the server waits, a reload and a killed worker, eve
   const { ledger, checkouts, purchases } = buyers
   assert.deepEqual([ledger.requests, ledger.undecidedCount], [checkouts + purchases, 0])
   const record = openPostgres(t, postgres.connection)
-  const outcomes = await eventually(() => buyers.assertRecorded(record), { deadlineMs, what: 'the record' })
+  const outcomes = await eventually(() => buyers.assertRecorded(record), { deadlineMs, pollMs, what: 'the record' })
   t.diagnostic(`${ledger.requests} answers; rows by outcome: ${JSON.stringify(outcomes)}`)
 })
 

@@ -104,7 +104,7 @@ export class Arena {
     const cluster = await startCluster(scope, { env, detached: true, ...groupOf(serverGroup) })
     const settings = 'nodes' in redis ? redis.settings : redis.redis.connection
     const stores = shardNumbers(shards).map(
-      (shard) => new SaleStore(settings, { shard, name: 'hotcakes check', commandTimeoutMs }),
+      (shard) => new SaleStore(settings, { shard, name: 'check', commandTimeoutMs }),
     )
     scope.after(() => {
       for (const store of stores) store.close()

@@ -9,11 +9,16 @@ export const patienceMs = 120_000
 /**
  * Waits until the condition gives something truthy, and gives that. A condition that throws counts as not met yet, so
  * it may be an assertion.
+ * @param options.pollMs between two looks at least: longer where one costs much
  * @throws AssertionError when the deadline passes, with the condition's last error as its cause
  */
 export async function eventually<T>(
   condition: () => T | Promise<T>,
-  { deadlineMs = patienceMs, what = 'the condition' }: { deadlineMs?: number; what?: string } = {},
+  {
+    deadlineMs = patienceMs,
+    pollMs = pollMsMin,
+    what = 'the condition',
+  }: { deadlineMs?: number; pollMs?: number; what?: string } = {},
 ): Promise<NonNullable<T>> {
   const beganMs = Date.now()
   let problem: unknown
@@ -31,7 +36,7 @@ export async function eventually<T>(
       failure.cause = problem
       throw failure
     }
-    await delay(Math.min(Math.max(waitedMs / 10, pollMsMin), pollMsMax))
+    await delay(Math.max(pollMs, Math.min(waitedMs / 10, pollMsMax)))
   }
 }
 

@@ -24,11 +24,12 @@ export class HttpClient {
   readonly #baseUrl: string
   readonly #agent: Agent
 
-  /** `connections`: most at once; further requests wait for one of them. */
-  constructor(scope: Scope, options: { baseUrl: string; connections?: number }) {
+  /** `connections`: most at once; further requests wait for one of them. `idleMsMax`: 0 is as long as the server keeps them. */
+  constructor(scope: Scope, options: { baseUrl: string; connections?: number; idleMsMax?: number }) {
     this.#baseUrl = options.baseUrl
     // Workers close idle connections after 8 s, the primary after 5: an old one could be closed just as it is used.
-    this.#agent = new Agent({ keepAlive: true, maxSockets: options.connections ?? 16, timeout: idleMsMax })
+    const { connections: maxSockets = 16, idleMsMax: timeout = idleMsMax } = options
+    this.#agent = new Agent({ keepAlive: true, maxSockets, timeout })
     scope.after(() => this.close())
   }
 
