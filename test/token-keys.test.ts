@@ -34,6 +34,9 @@ async function startWorker(scope: Scope, keys: string, env: Record<string, strin
   return { worker, checkOut }
 }
 
+/** Between two looks at what waits for a rest of ten seconds: each is a signed request. */
+const pollMs = 250
+
 /** Whether a key counts by now. Each time another token: one that is remembered says nothing of its key. */
 async function isTaken(checkOut: (token: string) => Promise<HttpReply>, key: SigningKey): Promise<boolean> {
   const { status } = await checkOut(await key.token('ann', { jti: String(Math.random()) }))
@@ -55,12 +58,15 @@ test('a token of a key that was just put into the file is taken at once, and one
   assertProblem(await checkOut(await forged.token('ann')), 401, 'unauthorized')
 
   file.write(keysText([first, second]))
-  await eventually(() => isTaken(checkOut, second), { what: 'the new key' })
+  await eventually(() => isTaken(checkOut, second), { pollMs, what: 'the new key' })
   assert.equal((await checkOut(old)).status, 200, 'both count')
   assert.equal((await keysOf(worker)).keys, 2)
 
   file.write(keysText([second]))
-  await eventually(async () => (await checkOut(old)).status === 401, { what: 'the end of the remembered token' })
+  await eventually(async () => (await checkOut(old)).status === 401, {
+    pollMs,
+    what: 'the end of the remembered token',
+  })
   assert.equal(await isTaken(checkOut, first), false)
   assert.equal(await isTaken(checkOut, second), true)
 })
@@ -72,11 +78,11 @@ test('a file that is broken or gone leaves the keys that it had', async (t) => {
     file.write(text)
     // A token of an unknown key has the file looked at: that it is no good is seen then.
     const away = async () => (await checkOut(await second.token('ann'))).json?.['code'] === 'keys_unavailable'
-    await eventually(away, { what: `a look at ${text}` })
+    await eventually(away, { pollMs, what: `a look at ${text}` })
     assert.equal(await isTaken(checkOut, first), true)
   }
   file.write(keysText([first, second]))
-  await eventually(() => isTaken(checkOut, second), { what: 'the file to be read again' })
+  await eventually(() => isTaken(checkOut, second), { pollMs, what: 'the file to be read again' })
 })
 
 test('a URL is asked for an unknown key once in a while, however many tokens name one', async (t) => {
@@ -94,7 +100,7 @@ test('a URL is asked for an unknown key once in a while, however many tokens nam
   assert.ok(server.asked <= askedMost(), `it was asked ${server.asked} times`)
 
   server.text = keysText([first, second])
-  await eventually(() => isTaken(checkOut, second), { what: 'the rotated key' })
+  await eventually(() => isTaken(checkOut, second), { pollMs, what: 'the rotated key' })
   assert.ok(server.asked <= askedMost(), `it was asked ${server.asked} times`)
 })
 
@@ -102,10 +108,11 @@ test('while the URL is away known keys count, unknown ones are a 503, and it is 
   const server = await KeyServer.open(t, keysText([first]))
   const { worker, checkOut } = await startWorker(t, server.url)
   server.isAway = true
-  const away = await eventually(async () => {
+  const refused = async () => {
     const reply = await checkOut(await second.token('ann'))
     return reply.status === 503 ? reply : undefined
-  })
+  }
+  const away = await eventually(refused, { pollMs, what: 'a look at the URL' })
   assertProblem(away, 503, 'keys_unavailable')
   assert.ok(Number(away.headers['retry-after']) >= 1)
   assert.equal(await isTaken(checkOut, first), true)
@@ -113,7 +120,7 @@ test('while the URL is away known keys count, unknown ones are a 503, and it is 
 
   server.isAway = false
   server.text = keysText([second])
-  await eventually(() => isTaken(checkOut, second), { what: 'the keys when the URL is back' })
+  await eventually(() => isTaken(checkOut, second), { pollMs, what: 'the keys when the URL is back' })
   assert.equal(await isTaken(checkOut, first), false)
 })
 
@@ -169,10 +176,11 @@ test('a whole server takes its keys from a URL, gives them to all workers, and t
   await eventually(
     async () => {
       const client = new HttpClient(t, { baseUrl: cluster.baseUrl, connections: 1 })
-      const path = `/checkout?id=${sale}-1`
-      return (await client.post(path, bearer(await second.token('ann')))).status === 200
+      const reply = await client.post(`/checkout?id=${sale}-1`, bearer(await second.token('ann')))
+      client.close()
+      return reply.status === 200
     },
-    { what: 'the rotated key' },
+    { pollMs, what: 'the rotated key' },
   )
   const metrics = new HttpClient(t, { baseUrl: cluster.metricsUrl })
   // One worker has the new key, and the other may still be at work on it.
