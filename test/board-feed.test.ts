@@ -24,6 +24,8 @@ const env = {
   APP_USER_LIMIT: String(items),
   APP_HOLD_SECONDS: '600',
 }
+/** Serves what is the same for everybody. */
+const pages = await startHttpWorker({ after }, redis, { env })
 
 test('viewers of all workers see what any of them sold and holds, late ones as well', async (t) => {
   const [one, two] = await Promise.all([startHttpWorker(t, redis, { env }), startHttpWorker(t, redis, { env })])
@@ -155,9 +157,8 @@ test('a viewer that reads nothing is closed when much waits for it, and the othe
   assert.ok(!live.isClosed)
 })
 
-test('the page and its parts are served with their tags, and nothing of other origins may run in it', async (t) => {
-  const worker = await startHttpWorker(t, redis, { env })
-  const page = await worker.http.get('/')
+test('the page and its parts are served with their tags, and nothing of other origins may run in it', async () => {
+  const page = await pages.http.get('/')
   assert.deepEqual([page.status, page.headers['content-type']], [200, 'text/html; charset=utf-8'])
   assert.match(
     String(page.headers['content-security-policy']),
@@ -166,15 +167,15 @@ test('the page and its parts are served with their tags, and nothing of other or
   const parts = [...page.text.matchAll(/(?:href|src)="(\/board\/[^"]+)"/g)].map(([, path]) => path ?? '')
   assert.ok(parts.length > 0)
   for (const path of ['/', ...parts]) {
-    const reply = await worker.http.get(path)
+    const reply = await pages.http.get(path)
     assert.equal(reply.status, 200, path)
-    const again = await worker.http.get(path, { headers: { 'If-None-Match': String(reply.headers['etag']) } })
+    const again = await pages.http.get(path, { headers: { 'If-None-Match': String(reply.headers['etag']) } })
     assert.deepEqual([again.status, again.text], [304, ''], path)
   }
 })
 
-test('parts are kept for ever under the name of their content, and a page of another version gets those that there are', async (t) => {
-  const { http } = await startHttpWorker(t, redis, { env })
+test('parts are kept for ever under the name of their content, and a page of another version gets those that there are', async () => {
+  const { http } = pages
   const { text } = await http.get('/')
   const parts = [...text.matchAll(/(?:href|src)="(\/board\/[^"]+)"/g)].map(([, path]) => path ?? '')
   const scripts = parts.filter((path) => path.endsWith('.mjs'))
@@ -198,8 +199,8 @@ test('parts are kept for ever under the name of their content, and a page of ano
     assert.equal((await http.get(path)).status, 404, path)
 })
 
-test('texts are compressed for whoever takes it, each with a tag of its own', async (t) => {
-  const { http, baseUrl } = await startHttpWorker(t, redis, { env })
+test('texts are compressed for whoever takes it, each with a tag of its own', async () => {
+  const { http, baseUrl } = pages
   const page = await http.get('/')
   const style = /href="(\/board\/board\.[^"]+)"/.exec(page.text)?.[1] ?? ''
   const font = /href="(\/board\/fraunces[^"]+)"/.exec(page.text)?.[1] ?? ''

@@ -18,6 +18,8 @@ import { startRedis } from './helpers/services.ts'
 
 const browser = await launchBrowser()
 after(() => browser.close())
+// Each of its visitors is another guest.
+const largeShop = await startShop({ after }, { APP_ITEM_NUMBER: '10000' })
 
 async function startShop(scope: Scope, settings: Record<string, string> = {}): Promise<TestHttpWorker> {
   const env = { APP_SALE_INTERVAL_SECONDS: String(30 * 86_400), APP_ITEM_NUMBER: '60', ...settings }
@@ -235,8 +237,7 @@ for (const [name, look] of Object.entries({
   'a tablet': { viewport: { width: 820, height: 1_180 } },
 })) {
   test(`on ${name} nothing scrolls sideways, and a tap buys`, async (t) => {
-    const shop = await startShop(t, { APP_ITEM_NUMBER: '10000' })
-    const board = await BoardPage.open(t, { browser, baseUrl: shop.baseUrl, look })
+    const board = await BoardPage.open(t, { browser, baseUrl: largeShop.baseUrl, look })
     const { page } = board
     const overflow = () => page.evaluate('document.documentElement.scrollWidth - innerWidth')
     assert.equal(await overflow(), 0)
