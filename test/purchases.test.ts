@@ -6,6 +6,7 @@
 import assert from 'node:assert/strict'
 import { connect, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 
 import { SeededRandom } from '../bench/harness/seeded-random.ts'
 import { purchasesReadersMax } from '../core/limits.ts'
@@ -25,6 +26,8 @@ import { servicesEnv, startPostgres, startRedis } from './helpers/services.ts'
 
 const oneLongSale = { APP_SALE_INTERVAL_SECONDS: String(30 * 86_400), APP_WORKERS: '1' }
 const limits = [1, 3, 20, 1_000]
+/** Of a reader that has all there is. */
+const pauseMs = 50
 /** Problems of the operators' port lead to no page: it has none. */
 const ofOperators = { docUrl: undefined }
 
@@ -44,10 +47,13 @@ async function follow(
 ): Promise<void> {
   while (!isOver()) {
     const server = random.pick(servers)
-    // A server that was killed: the cursor is as it was.
-    await reader.next(server, { limit: random.pick(limits), lines: random.chance(0.5) }).catch((error: unknown) => {
+    const next = reader.next(server, { limit: random.pick(limits), lines: random.chance(0.5) })
+    const isMore = await next.catch((error: unknown) => {
       if (error instanceof assert.AssertionError) throw error
+      return false // of a server that was killed: the cursor is as it was
     })
+    // Without it readers at the end of the record would keep all cores from those who sell.
+    if (!isMore) await delay(pauseMs)
   }
 }
 
