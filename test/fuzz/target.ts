@@ -4,9 +4,10 @@ import { shardNumbers } from '../../core/shards.ts'
 import type { EmbeddedPostgres } from '../../ops/embedded/facts.ts'
 import { runAuditJson } from '../helpers/audit.ts'
 import { type Cluster, startCluster } from '../helpers/cluster.ts'
+import { eventually } from '../helpers/eventually.ts'
 import { HttpClient } from '../helpers/http-client.ts'
 import { currentSale } from '../helpers/items.ts'
-import { type Scrape, scrape } from '../helpers/metrics.ts'
+import { isWhole, type Scrape, scrape } from '../helpers/metrics.ts'
 import { openPostgres } from '../helpers/record.ts'
 import type { Scope } from '../helpers/scope.ts'
 import {
@@ -81,7 +82,15 @@ export class Target {
 
   /** Remembers how much memory the workers have: growth is judged from here on. */
   async warm(): Promise<void> {
-    this.#residentBytes = residentBytes(await scrape(this.#metrics))
+    // A worker that is late is not in a scrape: all of its memory would be growth.
+    const whole = await eventually(
+      async () => {
+        const now = await scrape(this.#metrics)
+        return isWhole(now) ? now : undefined
+      },
+      { what: 'a scrape of all workers' },
+    )
+    this.#residentBytes = residentBytes(whole)
   }
 
   /** Everything that is not as it must be, in sentences. */
