@@ -11,6 +11,7 @@ import { encodeUserEntry } from '../../core/redis/user-entry.ts'
 import { encodeCommand, replyEnd } from '../../core/redis/wire.ts'
 import { firstShard } from '../../core/shards.ts'
 import { msPerSecond } from '../../core/time.ts'
+import { commandTimeoutMs } from '../growth/stage.ts'
 import { median } from '../harness/median.ts'
 import { type RedisChild, startRedisChild } from '../harness/redis-child.ts'
 
@@ -69,7 +70,7 @@ export class BareRedis {
 
   static async start(): Promise<BareRedis> {
     const redis = await startRedisChild(['auto-aof-rewrite-percentage 0'])
-    const store = new SaleStore(redis.settings, { shard: firstShard, name: 'hotcakes-budget' })
+    const store = new SaleStore(redis.settings, { shard: firstShard, name: 'hotcakes-budget', commandTimeoutMs })
     const socket = connect(redis.settings.port, redis.settings.host).setNoDelay()
     try {
       await once(socket, 'connect')

@@ -2,10 +2,10 @@ import { committedPosition } from '../../core/postgres/committed-position.ts'
 import { connectPostgres, type Postgres } from '../../core/postgres/connection.ts'
 import { firstShard } from '../../core/shards.ts'
 import { type Candidate, startFloor } from '../floor/candidate.ts'
-import { type Measured, measureLoad, prepared, stock, users, warmUpSeconds } from '../floor/rounds.ts'
+import { type Measured, measureLoad, prepared, stock, users } from '../floor/rounds.ts'
 import type { WrkOrder } from '../floor/wrk.ts'
 import { Mirror } from '../growth/mirror.ts'
-import { Stage } from '../growth/stage.ts'
+import { patienceSeconds, Stage } from '../growth/stage.ts'
 import { embeddedPostgres } from '../harness/embedded-postgres.ts'
 import { childrenCpuSeconds, cpuSecondsBelow, roleOf } from '../harness/process-cpu.ts'
 import { type BareCalls, BareRedis } from './bare-redis.ts'
@@ -13,6 +13,8 @@ import { type BareCalls, BareRedis } from './bare-redis.ts'
 export interface BudgetPlan {
   readonly rounds: number
   readonly seconds: number
+  /** 0: none. */
+  readonly warmUpSeconds: number
   readonly connections: number
   /** Of each kind, to the bare Redis. */
   readonly calls: number
@@ -60,7 +62,7 @@ export async function measureBudget(
     stops.push(async () => await redis.stop())
     const stage = await Stage.open({ name: 'budget', items: stock }, signal)
     stops.push(async () => await stage.close())
-    const floor = await startFloor(await prepared(stage.server.url, 'fresh'))
+    const floor = await startFloor(await prepared(stage.server.url, { requests: 'fresh', soldItems: 0 }))
     stops.push(async () => await floor.stop())
     const settings = embeddedPostgres(stage.server.hotcakes)
     const postgres = connectPostgres(settings, { applicationName: 'hotcakes bench:budget' })
@@ -78,11 +80,11 @@ export async function measureBudget(
 }
 
 async function measureRounds(parts: Parts, say: (text: string) => void): Promise<BudgetRound[]> {
-  const { rounds: count, connections } = parts.plan
+  const { rounds: count, connections, warmUpSeconds } = parts.plan
   const rounds: BudgetRound[] = []
   // Of the stock, by the floor and by hotcakes: each item is asked for once.
   const walked = { floor: 0, hotcakes: 0 }
-  for (let round = 0; round <= count; round++) {
+  for (let round = warmUpSeconds === 0 ? 1 : 0; round <= count; round++) {
     parts.signal.throwIfAborted()
     const measured = await measureRound(parts, walked, round)
     if (round > 0) rounds.push(measured)
@@ -119,13 +121,14 @@ async function measureRound(
 function orderOf({ plan, stage, signal }: Parts, first: number, round: number): Omit<WrkOrder, 'url'> {
   return {
     connections: plan.connections,
-    seconds: round === 0 ? Math.min(plan.seconds, warmUpSeconds) : plan.seconds,
+    seconds: round === 0 ? plan.warmUpSeconds : plan.seconds,
     requests: 'fresh',
     sale: stage.sale,
     items: stock,
     first,
     users,
     seed: 1 + round,
+    patienceSeconds,
     signal,
   }
 }

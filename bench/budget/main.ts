@@ -2,6 +2,7 @@
 // something bare can do it, are measured in turn with the whole.
 
 import { type Command, type Options, runCommand, type Values, wholeNumber } from '../../core/command-line.mjs'
+import { usualWarmUpSeconds } from '../floor/rounds.ts'
 import { interruptible } from '../harness/interruptible.ts'
 import { describeMachine } from '../harness/machine.ts'
 import { type BudgetResult, measureBudget } from './budget.ts'
@@ -10,7 +11,9 @@ import { budgetOf, budgetText } from './budget-text.ts'
 const positive = wholeNumber({ min: 1 })
 const usualConnections = [128, 512]
 const callsPerErrand = 400
-const smokePlan = { rounds: 1, seconds: 1, calls: 20 }
+const smokePlan = { rounds: 1, seconds: 1, warmUpSeconds: 0, calls: 20 }
+/** So few that they wait for the disk most of the time. */
+const smokeConnections = 8
 /** A load that was answered otherwise than asked for measured something else. */
 const refusedShareMax = 0.01
 
@@ -51,11 +54,13 @@ function problemsOf(connections: number, { rounds, auditPassed }: BudgetResult):
 }
 
 async function measure(asked: Asked, signal: AbortSignal): Promise<number> {
+  const { rounds, seconds, smoke } = asked
+  const usual = { rounds, seconds, warmUpSeconds: Math.min(seconds, usualWarmUpSeconds), calls: callsPerErrand }
+  const plan = smoke ? smokePlan : usual
   const all = asked.connections.length === 0 ? usualConnections : asked.connections
-  const plan = { rounds: asked.rounds, seconds: asked.seconds, calls: callsPerErrand, ...(asked.smoke && smokePlan) }
   const budgets: object[] = []
   const problems: string[] = []
-  for (const connections of asked.smoke ? all.slice(0, 1) : all) {
+  for (const connections of smoke ? [asked.connections[0] ?? smokeConnections] : all) {
     const result = await measureBudget({ ...plan, connections }, { signal, say: (text) => process.stderr.write(text) })
     budgets.push({ connections, ...budgetOf(result), auditPassed: result.auditPassed })
     problems.push(...problemsOf(connections, result))

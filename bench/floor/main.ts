@@ -1,14 +1,17 @@
 // How near hotcakes comes to a bare uWebSockets.js handler while every answer is durable, in answers a second and in CPU an
 // answer: both are loaded in turn by wrk, which costs a fraction of what either of them does.
 
-import { type Command, type Options, oneOf, runCommand, wholeNumber } from '../../core/command-line.mjs'
+import { type Command, type Options, oneOf, runCommand, type Values, wholeNumber } from '../../core/command-line.mjs'
 import { describeMachine } from '../harness/machine.ts'
 import { programsOf } from '../harness/programs.ts'
 import { type Summary, seriesText, summaries } from './floor-text.ts'
-import { measureSeries, type Plan, type Series } from './rounds.ts'
+import { measureSeries, type Plan, type Series, usualSoldItems, usualWarmUpSeconds } from './rounds.ts'
 
 const positive = wholeNumber({ min: 1 })
 const defaultConnections = [128, 512]
+/** So few that they wait for the disk most of the time. */
+const smokeConnections = 8
+const smokePlan = { rounds: 1, seconds: 1, warmUpSeconds: 0, soldItems: 100, isPatient: true }
 
 const floorCommand = {
   name: 'npm run bench:floor',
@@ -51,6 +54,8 @@ const floorCommand = {
   },
 } satisfies Command<Options>
 
+type Asked = Values<typeof floorCommand.options>
+
 /** A load that was answered otherwise than asked for measured something else. */
 const strayShareMax = 0.01
 
@@ -73,12 +78,23 @@ function complaints(series: Series, plan: Plan): string[] {
     )
 }
 
-process.exitCode = await runCommand(floorCommand, process.argv.slice(2), async ({ smoke, json, ...asked }) => {
+function planOf({ smoke, connections, ...asked }: Omit<Asked, 'json'>): Plan {
+  if (smoke) {
+    const one = [connections[0] ?? smokeConnections]
+    return { ...asked, ...smokePlan, connections: one }
+  }
+  return {
+    ...asked,
+    warmUpSeconds: Math.min(asked.seconds, usualWarmUpSeconds),
+    connections: connections.length === 0 ? defaultConnections : connections,
+    soldItems: usualSoldItems,
+    isPatient: false,
+  }
+}
+
+process.exitCode = await runCommand(floorCommand, process.argv.slice(2), async ({ json, ...asked }) => {
   programsOf(asked.beside)
-  const connections = asked.connections.length === 0 ? defaultConnections : asked.connections
-  const plan: Plan = smoke
-    ? { ...asked, rounds: 1, seconds: 1, connections: connections.slice(0, 1) }
-    : { ...asked, connections }
+  const plan = planOf(asked)
   const machine = describeMachine()
   const all: Series[] = []
   for (const count of plan.connections) {

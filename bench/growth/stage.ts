@@ -11,7 +11,9 @@ const holdSeconds = 86_400
 const drainMsMax = 900_000
 /** What is measured is what an answer costs, also on a machine that has too much to do: nothing is turned away. */
 const answerMsMax = 10_000
-const commandTimeoutMs = 60_000
+export const commandTimeoutMs = 60_000
+/** Of wrk, for an answer. */
+export const patienceSeconds = 30
 const pollMs = 100
 
 export interface StagePlan {
