@@ -38,12 +38,12 @@ test('a held and a sold item are weighed, and a backlog is drained beside a copy
     '--smoke',
     '--json',
     '--items',
-    '2000',
+    '5000',
   ])
   assert.equal(exitCode, 0, stderr)
   const { memory, drain } = JSON.parse(stdout).results
   const [{ items, held, sold }] = memory
-  assert.equal(items, 2_000)
+  assert.equal(items, 5_000)
   for (const { item, buyer, all } of [held, sold]) {
     assert.ok(item > 30 && buyer > 10, 'an entry is not smaller than what is in it')
     // Of so few items it is hardly more than Redis' buffers.

@@ -2,7 +2,7 @@ import type { Use } from '../floor/candidate.ts'
 import { costOf, type Measured } from '../floor/rounds.ts'
 import { type Requests, runWrk } from '../floor/wrk.ts'
 import { type FullSale, fill, giveBack, type Ranges, rangesOf, removeIdleBuyers } from './full-sale.ts'
-import { Stage } from './stage.ts'
+import { patienceSeconds, Stage } from './stage.ts'
 
 export interface LoadPlan {
   readonly rounds: number
@@ -46,7 +46,8 @@ export interface LoadResult {
 const auditedBuyersMax = 1_000_000
 /** A walk through the sold items tells the worker of each: it takes no longer at once than this. */
 const walkSecondsMax = 10
-const patienceSeconds = 30
+/** A load in which the server stood still for most of the time may lack one of the decisions. */
+const triesMax = 5
 
 interface Running {
   readonly stage: Stage
@@ -126,7 +127,7 @@ async function loadInTurn(
         // Each round begins with another one: a machine that slows down slows all.
         const { stage, sale } = running[(at + round) % running.length] as Running
         const seconds = round === 0 ? plan.warmUpSeconds : plan.seconds
-        const load = await loadOnce(kind, { stage, plan, sale, signal, seconds, round })
+        const load = await loadUntilDecided(kind, { stage, plan, sale, signal, seconds, round })
         if (round > 0) loads.get(kind.name)?.get(sale.name)?.push(load)
       }
       const rates = [...(loads.get(kind.name) ?? [])].map(
@@ -138,10 +139,25 @@ async function loadInTurn(
   return loads
 }
 
-async function loadOnce(
-  kind: LoadKind,
-  of: { stage: Stage; plan: LoadPlan; sale: FullSale; signal: AbortSignal; seconds: number; round: number },
-): Promise<GrowthLoad> {
+interface LoadOrder {
+  readonly stage: Stage
+  readonly plan: LoadPlan
+  readonly sale: FullSale
+  readonly signal: AbortSignal
+  readonly seconds: number
+  readonly round: number
+}
+
+/** Again, until everything that is expected was decided. */
+async function loadUntilDecided(kind: LoadKind, of: LoadOrder): Promise<GrowthLoad> {
+  for (let tries = 1; ; tries++) {
+    const load = await loadOnce(kind, of)
+    const isComplete = Object.keys(kind.expected).every((outcome) => load.decided.has(outcome))
+    if ((load.answers > 0 && isComplete) || tries === triesMax) return load
+  }
+}
+
+async function loadOnce(kind: LoadKind, of: LoadOrder): Promise<GrowthLoad> {
   const { stage, seconds, round, signal } = of
   const { first, count } = rangesOf(of.sale.items)[kind.range]
   const before = await stage.server.used()

@@ -38,7 +38,7 @@ const small: typeof usual = {
   buyersFixed: 1_000,
   warmUpSeconds: 0,
 }
-const smokePlan = { rounds: 1, seconds: 1, connections: 16, backlog: 2_000 }
+const smokePlan = { rounds: 1, seconds: 1, connections: 4, backlog: 2_000 }
 
 const growthCommand = {
   name: 'npm run bench:growth',
