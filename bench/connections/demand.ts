@@ -8,14 +8,17 @@ export interface Demand {
   readonly aloneMs: number
 }
 
-const probeSeconds = 2
-const probeClients = 128
+export type Probe = Pick<WrkOrder, 'clients' | 'seconds'>
 
 /** Before the flood: how much of it the server could serve. */
-export async function demandOf(order: Omit<WrkOrder, 'clients' | 'seconds'>, stop: AbortSignal): Promise<Demand> {
+export async function demandOf(
+  order: Omit<WrkOrder, 'clients' | 'seconds'>,
+  probe: Probe,
+  stop: AbortSignal,
+): Promise<Demand> {
   const alone = await probed({ ...order, clients: 1, seconds: 1 }, stop)
   const after = order.after + alone.answers
-  const many = await probed({ ...order, after, clients: probeClients, seconds: probeSeconds }, stop)
+  const many = await probed({ ...order, after, ...probe }, stop)
   return { capacity: many.answers / many.seconds, aloneMs: alone.p50Ms }
 }
 

@@ -8,7 +8,7 @@ import type { Phase, PhaseResult } from '../overload/phase-record.ts'
 import { type Pinning, pin } from '../overload/pinning.ts'
 import { recoveredAfterMs } from '../overload/slices.ts'
 import type { AuditResult } from '../report/report.ts'
-import { type Demand, demandOf } from './demand.ts'
+import { type Demand, demandOf, type Probe } from './demand.ts'
 import { CallingFlood, ConnectingFlood, type Flood, type FloodResult, KeptFlood } from './floods.ts'
 import type { FloodKind } from './kinds.ts'
 import type { WrkOrder } from './wrk.ts'
@@ -16,8 +16,16 @@ import type { WrkOrder } from './wrk.ts'
 export interface Plan {
   /** Of the flood, and of the calm before it. */
   readonly seconds: number
+  /** Of the calm after it, at least. */
+  readonly calmAfterSecondsMin: number
+  /** Of more clients than keep the server busy, to see what it can do alone. */
+  readonly probe: Probe
   readonly clients: number
   readonly buyers: number
+  /** Requests a second of all of them; 0: in closed loops. */
+  readonly buyersRate: number
+  /** Settings of the server that are not those of the measurement. */
+  readonly env: Readonly<Record<string, string>>
   readonly pinning: Pinning | undefined
 }
 
@@ -58,7 +66,6 @@ const goodItems = 500_000
 const probeItems = 100_000
 const goodAddress = '127.0.0.9'
 const warmUpSeconds = 2
-const calmAfterSecondsMin = 3
 /** Connections that the bench itself may have beside its buyers. */
 const ownConnections = 16
 const addressConnections = 100
@@ -74,9 +81,9 @@ export interface Setup extends Plan {
 
 /** A server of its own, its buyers, the flood beside them, and a calm before and after. @throws when it was stopped */
 export async function measure(setup: Setup): Promise<Measured> {
-  const { kind, build, buyers, pinning, stop } = setup
+  const { kind, build, buyers, pinning, probe, env, stop } = setup
   const options = { detached: true, ...(build.programs !== undefined && { program: build.programs.server }) }
-  const server = await startHotcakes(settingsOf(kind, buyers), options)
+  const server = await startHotcakes({ ...settingsOf(kind, buyers), ...env }, options)
   const running: { stop(): void }[] = []
   const stopAll = (): void => running.forEach((each) => each.stop())
   stop.addEventListener('abort', stopAll)
@@ -91,7 +98,7 @@ export async function measure(setup: Setup): Promise<Measured> {
       pin(server.pid, pinning.server)
       for (const pid of [generator.pid, flood.pid]) if (pid !== 0) pin(pid, pinning.generator)
     }
-    const demand = kind === 'request' ? await demandOf(probeOrder(setup, server.url, sale), stop) : undefined
+    const demand = kind === 'request' ? await demandOf(probeOrder(setup, server.url, sale), probe, stop) : undefined
     generator.open({ url: server.url, stock: { sale, items: goodItems }, connections: buyers, from: goodAddress })
     const measured = await flooded(setup, server, generator, flood)
     stopAll()
@@ -134,10 +141,14 @@ async function floodOf({ kind, rate, seconds, clients, pinning }: Setup, url: st
   return new ConnectingFlood(order)
 }
 
-/** What the server has used and counted. */
+/** What the server has used. */
 interface Look {
   readonly cpu: ReadonlyMap<string, number>
   readonly residentBytes: number
+}
+
+/** What it has counted of connections. */
+interface Counts {
   readonly accepted: number
   readonly refused: number
 }
@@ -145,25 +156,30 @@ interface Look {
 type Seen = Omit<Measured, 'isDrained' | 'audit'>
 
 async function flooded(
-  { kind, build, seconds, buyers }: Setup,
+  { kind, build, seconds, calmAfterSecondsMin, buyers, buyersRate }: Setup,
   server: RunningHotcakes,
   generator: Generator,
   flood: Flood,
 ): Promise<Seen> {
-  const phase = { rate: 0, connections: buyers }
+  const phase = { rate: buyersRate, connections: buyers }
   const phases: Phase[] = [
     { ...phase, name: 'warm-up', seconds: warmUpSeconds },
     { ...phase, name: 'before', seconds },
     { ...phase, name: 'flood', seconds },
     { ...phase, name: 'after', seconds: Math.max(seconds, calmAfterSecondsMin) },
   ]
-  const looking: Promise<Look>[] = []
+  const looks: Look[] = []
+  let counting: Promise<Counts> | undefined
   const { results, slices } = await generator.run(phases, (name) => {
+    // In the calm: in the flood it is answered late, and has a part of the flood in it.
+    if (name === 'before') counting = countsOf(server)
     if (name === 'flood') flood.start()
-    if (name !== 'warm-up') looking.push(lookAt(server))
+    if (name !== 'warm-up') looks.push(lookAt(server))
   })
   const [, before, during, after] = results as [PhaseResult, PhaseResult, PhaseResult, PhaseResult]
-  const [atStart, atFlood, atEnd] = (await Promise.all(looking)) as [Look, Look, Look]
+  const [atStart, atFlood, atEnd] = looks as [Look, Look, Look]
+  const flooding = await flood.result()
+  const [first, last] = [(await counting) as Counts, await countsOf(server)]
   // Twice the calm before, and what a single late timer adds to that.
   const p99UsMax = Math.max(2 * before.acceptedFromDue.p99Us, before.acceptedFromDue.p99Us + 10_000)
   return {
@@ -172,9 +188,9 @@ async function flooded(
     before,
     during,
     after,
-    flood: await flood.result(),
-    acceptedConnections: atEnd.accepted - atFlood.accepted,
-    refusedConnections: atEnd.refused - atFlood.refused,
+    flood: flooding,
+    acceptedConnections: last.accepted - first.accepted,
+    refusedConnections: last.refused - first.refused,
     cpuBefore: difference(atStart.cpu, atFlood.cpu),
     cpuDuring: difference(atFlood.cpu, atEnd.cpu),
     residentBytes: [atFlood.residentBytes, atEnd.residentBytes],
@@ -186,14 +202,14 @@ function difference(before: ReadonlyMap<string, number>, after: ReadonlyMap<stri
   return Object.fromEntries(cpuDifference(before, after))
 }
 
-/** The CPU of this moment: the counts take a scrape, which a busy worker answers a moment later. */
-async function lookAt({ pid, metricsUrl }: RunningHotcakes): Promise<Look> {
-  const cpu = cpuSecondsBelow(pid, roleOf)
-  const residentBytes = residentBytesBelow(pid, roleOf)['HTTP workers'] ?? 0
-  const metrics = await (await fetch(metricsUrl)).text()
+function lookAt({ pid }: RunningHotcakes): Look {
+  return { cpu: cpuSecondsBelow(pid, roleOf), residentBytes: residentBytesBelow(pid, roleOf)['HTTP workers'] ?? 0 }
+}
+
+async function countsOf({ metricsUrl }: RunningHotcakes): Promise<Counts> {
+  // Over a connection of its own: one that was kept may be closed by the server while we were too busy to hear of it.
+  const metrics = await (await fetch(metricsUrl, { headers: { connection: 'close' } })).text()
   return {
-    cpu,
-    residentBytes,
     accepted: metricSum(metrics, 'hotcakes_http_connections_accepted_total'),
     refused: metricSum(metrics, 'hotcakes_http_connections_refused_total'),
   }

@@ -21,6 +21,17 @@ import { problemsOf, resultText } from './result-text.ts'
 /** Requests a second of a flood on kept connections, when none with new ones came before it. */
 const keptRateUsual = 5_000
 const positive = wholeNumber({ min: 1 })
+const usualPlan = { calmAfterSecondsMin: 3, buyersRate: 0, probe: { clients: 128, seconds: 2 }, env: {} }
+/** Few clients, who hardly keep the server busy, and patience for one that stands still. */
+const smokePlan = {
+  seconds: 1,
+  calmAfterSecondsMin: 1,
+  clients: 4,
+  buyers: 4,
+  buyersRate: 50,
+  probe: { clients: 4, seconds: 1 },
+  env: { APP_DEADLINE_MS: '10000' },
+}
 
 const connectionsCommand = {
   name: 'npm run bench:connections',
@@ -86,7 +97,7 @@ function buildsOf(folder: string | undefined): Build[] {
 
 function planOf({ seconds, clients, buyers, unpinned, smoke }: Asked): Plan {
   const pinning = unpinned ? undefined : plannedPinning()
-  return smoke ? { seconds: 1, clients: 32, buyers: 4, pinning } : { seconds, clients, buyers, pinning }
+  return smoke ? { ...smokePlan, pinning } : { ...usualPlan, seconds, clients, buyers, pinning }
 }
 
 async function measureAll(

@@ -34,6 +34,7 @@ const tickMs = 1
 const reconnectMs = 100
 /** How long the last answers are waited for. */
 const lastAnswersMs = 5_000
+const standstillMsMax = 5_000
 
 class Clients implements ConnectionEvents {
   readonly #url: URL
@@ -64,7 +65,8 @@ class Clients implements ConnectionEvents {
       this.#startMs = performance.now()
       const endMs = this.#startMs + phase.seconds * 1_000
       tell({ type: 'phase', name: phase.name })
-      while (performance.now() < endMs) {
+      // While all clients still wait for their answers of the phase before, this one has not begun.
+      while (performance.now() < (record.sent === 0 ? endMs + standstillMsMax : endMs)) {
         this.#sendDue()
         await delay(tickMs)
       }
@@ -122,7 +124,7 @@ class Clients implements ConnectionEvents {
     if (record === undefined || this.#out >= record.phase.connections) return false
     const { rate, seconds } = record.phase
     const afterMs = rate === 0 ? nowMs - this.#startMs : (record.sent * 1_000) / rate
-    if (this.#startMs + afterMs > nowMs || afterMs >= seconds * 1_000) return false
+    if (this.#startMs + afterMs > nowMs || (record.sent > 0 && afterMs >= seconds * 1_000)) return false
     record.sent += 1
     const errand = this.#errands.next()
     connection.errand = errand
