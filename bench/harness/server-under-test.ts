@@ -71,7 +71,8 @@ export async function startHotcakes(
   const url = `http://127.0.0.1:${port}`
   const stop = async (): Promise<void> => {
     await stopChild(child, stopMsMax)
-    rmSync(dataDir, { recursive: true, force: true })
+    // What was ended at once may have left a Postgres that writes for a moment.
+    rmSync(dataDir, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 })
   }
   const abort = async (): Promise<void> => {
     child.kill('SIGTERM')
