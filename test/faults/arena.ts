@@ -103,12 +103,9 @@ export class Arena {
     const env = await serverEnv(services, { clockFile, ack, shards, items, userLimit })
     const cluster = await startCluster(scope, { env, detached: true, ...groupOf(serverGroup) })
     const settings = 'nodes' in redis ? redis.settings : redis.redis.connection
-    const stores = shardNumbers(shards).map(
-      (shard) => new SaleStore(settings, { shard, name: 'check', commandTimeoutMs }),
-    )
-    scope.after(() => {
-      for (const store of stores) store.close()
-    })
+    const name = 'hotcakes check'
+    const stores = shardNumbers(shards).map((shard) => new SaleStore(settings, { shard, name, commandTimeoutMs }))
+    for (const store of stores) scope.after(() => store.close())
     for (const store of stores) await store.connect()
     // Never the blocking kind: this process is the network that the server's own statements go through.
     const database = new AsyncPostgres(asOwner(postgres.connection), {
