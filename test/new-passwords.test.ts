@@ -25,7 +25,7 @@ const renewed = { redis: 'of-redis anew', db: "of 'Postgres' anew" }
 
 async function startServices(t: TestContext) {
   const folder = temporaryFolder(t)
-  const [redis, postgres] = await Promise.all([startRedis(t), startPostgres(t, { folder })])
+  const [redis, postgres] = await Promise.all([startRedis(t), startPostgres(t, { folder, isWhole: true })])
   await letSuperuserIn(postgres, folder)
   return { redis, db: postgres.connection }
 }

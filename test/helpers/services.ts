@@ -69,7 +69,7 @@ export async function emptied(scope: Scope, redis: TestRedis): Promise<TestRedis
  * A real PostgreSQL with an empty database.
  * @param options.durable with fsync as in production; without it a start is quicker and a crash may lose data
  * @param options.folder for its data, on a disk of the test's own; it stays there
- * @param options.isWhole with the databases that PostgreSQL itself makes: those of the template are fewer
+ * @param options.isWhole with the database `postgres` too, which the template lacks and a superuser may want
  */
 export async function startPostgres(
   scope: Scope,
