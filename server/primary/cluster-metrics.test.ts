@@ -164,3 +164,16 @@ test('a child that ends in the middle of a scrape, or answers after its end, cou
   metrics.received(second, 1, await second.registry.getMetricsAsJSON())
   assert.equal(value(await metrics.scrape(), 'requests_total{route="sale"}'), 6)
 })
+
+test('no sum falls by a last binary digit when what the dead had counted is added in another order', async () => {
+  const { metrics, children, die } = cluster(1, 2, 3)
+  const [, second, third] = children as [LocalChild, LocalChild, LocalChild]
+  for (const child of children) child.seconds.observe(child.number / 10)
+  assert.notEqual(0.1 + 0.2 + 0.3, 0.2 + 0.3 + 0.1)
+  const sum = async () => value(await metrics.scrape(), 'seconds_sum')
+  const before = (await sum()) ?? 0
+  assert.ok(Math.abs(before - 0.6) < 1e-5)
+  die(second)
+  die(third)
+  assert.equal(await sum(), before)
+})

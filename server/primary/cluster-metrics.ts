@@ -3,7 +3,7 @@ import { AggregatorRegistry } from 'prom-client'
 import type { ChildKind, ToChild } from '../../core/ipc.ts'
 import { metricsGatherMsMax } from '../../core/limits.ts'
 import { startTimeLimit } from '../../core/time-limit.ts'
-import { addCumulative, cumulativePart, keepPeaks, type Report } from './metric-reports.ts'
+import { addCumulative, cumulativePart, keepPeaks, type Report, summable } from './metric-reports.ts'
 
 /** What of a child is needed here. */
 export interface ReportingChild {
@@ -64,7 +64,7 @@ export class ClusterMetrics {
   received(child: ReportingChild, id: number, metrics: readonly unknown[]): void {
     if (this.#ended.has(child)) return
     const account = this.#account(child)
-    const report = metrics as Report
+    const report = summable(metrics as Report)
     account.report = account.isScraped ? report : keepPeaks(report, account.report, this.#options.peaks)
     account.isScraped = false
     if (account.question?.id !== id) return
@@ -109,7 +109,7 @@ export class ClusterMetrics {
       else current.push(account.report)
       account.isScraped = true
     }
-    const own = await this.#options.ownReport(silent, current)
+    const own = summable(await this.#options.ownReport(silent, current))
     const reports = [retired, ...current, ...old, own] as object[]
     return await AggregatorRegistry.aggregate(reports).metrics()
   }

@@ -30,6 +30,21 @@ export function cumulativePart(report: Report): Report {
   return report.filter(isCumulative)
 }
 
+/** A power of two: sums of its multiples are exact, up to 2^33, in whatever order they are added. */
+const resolution = 2 ** -20
+
+/**
+ * The report with its counters and histograms at whole multiples of a millionth, nearly. The same numbers added in another order may
+ * give less by a last binary digit, and Prometheus takes each fall of a counter for a restart of it.
+ */
+export function summable(report: Report): Report {
+  return report.map((metric) => {
+    if (!isCumulative(metric) || metric.values.every(({ value }) => Number.isInteger(value))) return metric
+    const values = metric.values.map((one) => ({ ...one, value: Math.floor(one.value / resolution) * resolution }))
+    return { ...metric, values }
+  })
+}
+
 /** `total` plus the counters and histograms of `report`; neither is changed. */
 export function addCumulative(total: Report, report: Report): Report {
   return combine(total, cumulativePart(report), (a, b) => a + b)
