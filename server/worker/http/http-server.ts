@@ -158,14 +158,19 @@ export class HttpServer implements ExchangeHost {
 
   /**
    * The same, while others serve the port: stops listening in a moment in which nobody is about to connect, and gives
-   * idle connections longer. A client that connects for each request may still be reset, once in many hundred times,
-   * unless the kernel hands waiting connections to the others (Linux: net.ipv4.tcp_migrate_req = 1).
+   * idle connections longer. Nobody is sent away before: he would connect anew, and perhaps here. A client that connects for
+   * each request may still be reset, once in many hundred times, unless the kernel hands waiting connections to the others
+   * (Linux: net.ipv4.tcp_migrate_req = 1).
    */
   async retire(): Promise<void> {
-    this.#move('retiring')
     const deadline = performance.now() + retireListenMsMax
-    do await untilNextLook()
-    while (performance.now() < deadline && performance.now() - this.#lastConnectedMs < retireQuietMs)
+    // In the rest of this turn the sockets may not be looked at any more.
+    await nextTurn()
+    await nextTurn()
+    while (performance.now() < deadline && performance.now() - this.#lastConnectedMs < retireQuietMs) {
+      await untilNextLook()
+    }
+    this.#move('retiring')
     this.#stopListening()
     await this.#closeWhenSilent(retireIdleMs)
   }
