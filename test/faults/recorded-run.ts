@@ -57,7 +57,10 @@ export class RecordedRun {
     const cluster = await startCluster(scope, { env })
     const client = new RecordedClient(scope, { baseUrl: cluster.baseUrl, connections: 16 })
     const sale = { id: await currentSale(cluster), items, shards: options.shards }
-    if (options.shards === 1) await buyAndGiveBack(client, sale.id)
+    if (options.shards === 1) {
+      await buyAndGiveBack(client, sale.id)
+      await holdAgainst(client, sale.id)
+    }
     const shoppers = new Shoppers({ client, sale, users: options.users, seed })
     const shopping = shoppers.start(16)
     await eventually(() => client.history.length >= 2_000, { what: '2,000 requests' })
@@ -137,4 +140,17 @@ async function buyAndGiveBack(client: RecordedClient, sale: number): Promise<voi
   }
   const nonce = await eventually(bought, { what: 'a purchase' })
   await decided(() => client.release({ sale, index, nonce }))
+}
+
+/** And holds an item, gives it back and holds it again, when somebody else wants it. */
+async function holdAgainst(client: RecordedClient, sale: number): Promise<void> {
+  const index = String(items - 2)
+  const isRefused = async () => {
+    const { nonce = '' } = await decided(() => client.checkout('guest', sale, index))
+    await decided(() => client.release({ sale, index, nonce }))
+    await decided(() => client.checkout('guest', sale, index))
+    // On a busy machine the hold may have run out.
+    return (await decided(() => client.checkout('rival', sale, index))).verdict === 'item_held'
+  }
+  await eventually(isRefused, { what: 'a refusal for a hold' })
 }
