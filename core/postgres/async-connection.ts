@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import Client from 'pg-native'
 import { postgresConnectTimeoutSeconds } from '../limits.ts'
+import { startTimeLimit } from '../time-limit.ts'
 import { endClient } from './client-end.ts'
 import { conninfo, type PostgresOptions, type PostgresSettings } from './conninfo.ts'
 import { type Parameter, parameterText } from './parameter.ts'
@@ -32,7 +33,7 @@ export async function connectAsync(
 ): Promise<AsyncConnection> {
   const connection = await connectBare(settings, options)
   const late = new PostgresFault(`no answer within ${postgresConnectTimeoutSeconds} s of connecting`)
-  const timer = setTimeout(() => connection.giveUp(late), postgresConnectTimeoutSeconds * msPerSecond)
+  const endLimit = startTimeLimit(postgresConnectTimeoutSeconds * msPerSecond, () => connection.giveUp(late))
   try {
     const [session] = await connection.query<SessionRow>({ text: sessionStatement }, sessionParameters(options))
     assertOneSchema(session, settings.user)
@@ -41,7 +42,7 @@ export async function connectAsync(
     connection.giveUp(late)
     throw error
   } finally {
-    clearTimeout(timer)
+    endLimit()
   }
 }
 

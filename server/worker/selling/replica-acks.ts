@@ -5,6 +5,7 @@ import { ackWaitMsMax } from '../../../core/limits.ts'
 import type { Log } from '../../../core/log.ts'
 import { compareLogPositions, type LogPosition, parseLogPosition } from '../../../core/log-position.ts'
 import type { Replicas, ReplicaWaits } from '../../../core/redis/replica-waits.ts'
+import { startTimeLimit } from '../../../core/time-limit.ts'
 import type { SellingMetrics } from './selling-metrics.ts'
 
 export interface ReplicaAcksOptions {
@@ -49,7 +50,7 @@ export class ReplicaAcks {
   /** Of the connection that there is; undefined: nobody has looked yet. */
   #replicas: (Replicas & { readonly run: string }) | undefined
   /** One for all: it is set for the oldest, and when it fires for the one that is the oldest then. */
-  #timer: NodeJS.Timeout | undefined
+  #endLimit: (() => void) | undefined
   #isLate = false
   #hasNone = false
 
@@ -96,14 +97,14 @@ export class ReplicaAcks {
   /** Gives up all that wait, and from now on all that come. */
   close(): void {
     this.#isClosed = true
-    clearTimeout(this.#timer)
+    this.#endLimit?.()
     this.#giveUp(this.#waiting.splice(0), 'this server is closing')
     this.#options.waits.close()
   }
 
   #enqueue(batch: Omit<Waiting, 'sinceMs'>): void {
     this.#waiting.push({ ...batch, sinceMs: performance.now() })
-    this.#timer ??= setTimeout(this.#expire, ackWaitMsMax)
+    this.#endLimit ??= startTimeLimit(ackWaitMsMax, this.#expire)
     if (!this.#isAsking) void this.#askAll()
   }
 
@@ -180,7 +181,7 @@ export class ReplicaAcks {
     const late = this.#waiting.filter(isLate)
     this.#waiting = this.#waiting.filter((batch) => !isLate(batch))
     const [oldest] = this.#waiting
-    this.#timer = oldest && setTimeout(this.#expire, oldest.sinceMs + ackWaitMsMax - nowMs)
+    this.#endLimit = oldest && startTimeLimit(oldest.sinceMs + ackWaitMsMax - nowMs, this.#expire)
     this.#giveUp(late, `not all replicas have it after ${ackWaitMsMax} ms`)
   }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 
 import { compareLogPositions, type LogPosition, parseLogPosition } from '../../../core/log-position.ts'
+import { startTimeLimit } from '../../../core/time-limit.ts'
 import type { Exchange } from '../http/exchange.ts'
 import { okHead } from '../http/replies.ts'
 
@@ -41,7 +42,7 @@ export class UncommittedAnswers {
   /** Of an epoch: where the one before it ended; null: it follows on nothing. */
   readonly #ends = new Map<number, LogPosition | null>()
   /** One for all: it is set for the oldest entry, and when it fires for the one that is the oldest then. */
-  #timer: NodeJS.Timeout | undefined
+  #endLimit: (() => void) | undefined
   #isClosed = false
 
   constructor(options: UncommittedAnswersOptions) {
@@ -88,7 +89,7 @@ export class UncommittedAnswers {
   /** Gives up all that wait, and from now on all that come. */
   close(): void {
     this.#isClosed = true
-    clearTimeout(this.#timer)
+    this.#endLimit?.()
     for (const entry of this.#shiftWhile(() => true)) this.#giveUp(entry)
   }
 
@@ -105,7 +106,7 @@ export class UncommittedAnswers {
     // The word of the commit comes on another connection than the decision, and can overtake it.
     else if (!this.#settle(entry)) {
       this.#entries.push(entry)
-      this.#timer ??= setTimeout(this.#expire, waitMsMax)
+      this.#endLimit ??= startTimeLimit(waitMsMax, this.#expire)
     }
   }
 
@@ -149,7 +150,7 @@ export class UncommittedAnswers {
     const late = this.#shiftWhile(({ dueMs }) => dueMs <= nowMs)
     for (const entry of late) this.#giveUp(entry)
     const [oldest] = this.#entries
-    this.#timer = oldest === undefined ? undefined : setTimeout(this.#expire, oldest.dueMs - nowMs)
+    this.#endLimit = oldest && startTimeLimit(oldest.dueMs - nowMs, this.#expire)
     if (late.length > 0) this.#options.onLate(late.reduce((sum, { answers }) => sum + answers.length, 0))
   }
 
