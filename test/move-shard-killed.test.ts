@@ -17,7 +17,7 @@ const { nodes, move, assertMoved, holdSome, redeemAll, assertAudited, stopPersis
 const isOnItsWay = / cmd=restore-asking /
 
 /** The new master takes a key and does not say so yet: the old one waits for that, in the midst of its MIGRATE. */
-async function killedInMigrate(t: TestContext, to: ClusterProcess, killed: () => void = () => undefined) {
+async function startWithoutAnswer(t: TestContext, to: ClusterProcess) {
   const goOn = stopPersister(t)
   const codes = await holdSome(5)
   const admin = await nodes.open(to)
@@ -26,6 +26,11 @@ async function killedInMigrate(t: TestContext, to: ClusterProcess, killed: () =>
   await eventually(() => /draining: \d+ log entries/.test(run.said()), { what: 'the wait for Postgres' })
   await admin.call('CLIENT', 'PAUSE', 60_000, 'WRITE')
   goOn()
+  return { codes, admin, run }
+}
+
+async function killedInMigrate(t: TestContext, to: ClusterProcess, killed: () => void = () => undefined) {
+  const { codes, admin, run } = await startWithoutAnswer(t, to)
   const comes = async () => isOnItsWay.test(String(await admin.call('CLIENT', 'LIST')))
   await eventually(comes, { what: 'a key on its way' })
   process.kill(run.pid, 'SIGKILL')
@@ -63,15 +68,7 @@ test('killed in the midst of a MIGRATE together with the old master, which does 
 
 test('a new master that is silent for longer than a key may take is sent it again', async (t) => {
   const to = await otherMaster()
-  const codes = await holdSome(5)
-  const goOn = stopPersister(t)
-  await holdSome(1)
-  const admin = await nodes.open(to)
-  t.after(() => admin.disconnect())
-  const run = move(t, to)
-  await eventually(() => /draining: \d+ log entries/.test(run.said()), { what: 'the wait for Postgres' })
-  await admin.call('CLIENT', 'PAUSE', 60_000, 'WRITE')
-  goOn()
+  const { codes, admin, run } = await startWithoutAnswer(t, to)
   const senders = new Set<string>()
   const comesAgain = async () => {
     const clients = String(await admin.call('CLIENT', 'LIST')).split('\n')

@@ -3,7 +3,8 @@ import type { Reply } from '../../core/outcomes.ts'
 import type { RightsOfUser } from '../../core/redis/rights-store.ts'
 import { baseRights, homeShard } from '../../core/rights.ts'
 import type { RightsCommand, RightsReply } from '../helpers/sharded-sale.ts'
-import { copyOf, copyOfRecord, type Hold, type RightsBuyer, type ShardState } from './shard-state.ts'
+import type { Hold } from './reference-shop.ts'
+import { copyOf, copyOfRecord, type RightsBuyer, type ShardState } from './shard-state.ts'
 
 /** What all shards of a sale agree on. Indexes go from 1 to `items`; the sale is always open. */
 export interface RightsTerms {

@@ -1,13 +1,5 @@
 import type { Reply } from '../../core/outcomes.ts'
-
-/** The latest hold of an item, and the purchase that it became if it did. */
-export interface Hold {
-  readonly nonce: string
-  readonly user: string
-  readonly expiresAtMs: number
-  purchasedAtMs?: number
-  isReleased?: boolean
-}
+import type { Hold } from './reference-shop.ts'
 
 /** What a shard knows of a user. */
 export interface RightsBuyer {
