@@ -32,7 +32,7 @@ const command = {
       doc: 'for the log of each run, run-1.log and so on',
     },
   },
-  exits: { 0: 'every run passed', 1: 'one failed' },
+  exits: { 0: 'every run passed', 1: 'one failed, or a signal ended it' },
 }
 
 let child
@@ -93,12 +93,16 @@ await runCommandEntry(command, async (asked, filters) => {
     })
   }
 
-  process.stdout.write(
-    `${times} runs, the last ${Math.min(busy, times)} beside ${availableParallelism()} endless loops; logs in ${out}\n`,
-  )
+  const besideLoops =
+    busy > 0 ? `, the last ${Math.min(busy, times)} beside ${availableParallelism()} endless loops` : ''
+  process.stdout.write(`runs: ${times}${besideLoops}; logs in ${out}\n`)
   const runs = []
-  for (let n = 1; n <= times && !stop.signal.aborted; n++) {
+  for (let n = 1; n <= times; n++) {
     const run = await runOnce(n, { isBusy: n > times - busy, out, filters })
+    if (stop.signal.aborted) {
+      process.stdout.write(`run ${n} was ended by a signal: it says nothing\n`)
+      break
+    }
     runs.push(run)
     const { machine, result, tests, passed, seconds, failed } = run
     process.stdout.write(`run ${n} (${machine}): ${result}, ${passed} of ${tests} tests in ${seconds} s\n`)
@@ -109,5 +113,5 @@ await runCommandEntry(command, async (asked, filters) => {
   )
   const head = ['run', 'machine', 'result', 'tests', 'passed', 'seconds', 'failed']
   process.stdout.write(`${textTable(head, rows, { left: [0, 1, 2] }).join('\n')}\n`)
-  return runs.some(({ result }) => result !== 'passed') ? 1 : 0
+  return runs.length < times || runs.some(({ result }) => result !== 'passed') ? 1 : 0
 })
