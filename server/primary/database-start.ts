@@ -6,6 +6,7 @@ import { type AsyncConnection, connectAsync } from '../../core/postgres/async-co
 import { shardCountOf, shardsText } from '../../core/postgres/log-offset.ts'
 import { asOwner } from '../../core/postgres/owner.ts'
 import { PostgresFault } from '../../core/postgres/postgres-fault.ts'
+import { startTimeLimit } from '../../core/time-limit.ts'
 import { LockWatch } from './lock-watch.ts'
 import { assertOwnSessions } from './pooling.ts'
 import { migrate } from './schema.ts'
@@ -64,7 +65,7 @@ async function asService<Result>(
   const connection = await connectAsync(config.db, { applicationName: 'hotcakes primary', onEnd: () => undefined })
   const stop = (): void => connection.giveUp(new PostgresFault(`no proof within ${proofMsMax} ms, or stopped`))
   signal.addEventListener('abort', stop)
-  const late = setTimeout(stop, proofMsMax)
+  const endLimit = startTimeLimit(proofMsMax, stop)
   try {
     signal.throwIfAborted()
     return await work(connection)
@@ -72,7 +73,7 @@ async function asService<Result>(
     signal.throwIfAborted()
     throw error
   } finally {
-    clearTimeout(late)
+    endLimit()
     signal.removeEventListener('abort', stop)
     stop()
   }

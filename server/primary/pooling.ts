@@ -3,6 +3,7 @@ import { poolerAnswerMsMax } from '../../core/limits.ts'
 import { type AsyncConnection, connectBare } from '../../core/postgres/async-connection.ts'
 import type { PostgresSettings } from '../../core/postgres/conninfo.ts'
 import { PostgresFault } from '../../core/postgres/postgres-fault.ts'
+import { startTimeLimit } from '../../core/time-limit.ts'
 
 /** The order in which two connections ask who serves them. One twice first: a pooler may hand out its sessions in turn. */
 const turns = [0, 0, 1, 0, 1, 1, 0, 1] as const
@@ -21,7 +22,7 @@ export async function assertOwnSessions(settings: PostgresSettings, signal: Abor
   }
   signal.addEventListener('abort', close)
   // A pooler that has no session free keeps both waiting.
-  const late = setTimeout(close, poolerAnswerMsMax)
+  const endLimit = startTimeLimit(poolerAnswerMsMax, close)
   try {
     for (let n = 0; n < 2; n++) {
       connections.push(await connectBare(settings, { applicationName: 'hotcakes primary', onEnd: () => undefined }))
@@ -42,7 +43,7 @@ export async function assertOwnSessions(settings: PostgresSettings, signal: Abor
       )
     }
   } finally {
-    clearTimeout(late)
+    endLimit()
     signal.removeEventListener('abort', close)
     close()
   }

@@ -8,6 +8,7 @@ import { type AsyncConnection, connectAsync } from '../../core/postgres/async-co
 import type { PostgresSettings } from '../../core/postgres/conninfo.ts'
 import { asOwner, type SchemaSettings } from '../../core/postgres/owner.ts'
 import { lockNotAvailable, PostgresFault } from '../../core/postgres/postgres-fault.ts'
+import { startTimeLimit } from '../../core/time-limit.ts'
 import { LockWatch } from './lock-watch.ts'
 import { addShards } from './shard-rows.ts'
 
@@ -103,11 +104,11 @@ export async function migrate(
 
 /** Of a connection that has died without a word libpq says nothing: then `stop` ends what waits for it. */
 async function within<Result>(msMax: number, stop: () => void, work: () => Promise<Result>): Promise<Result> {
-  const late = setTimeout(stop, msMax)
+  const endLimit = startTimeLimit(msMax, stop)
   try {
     return await work()
   } finally {
-    clearTimeout(late)
+    endLimit()
   }
 }
 

@@ -13,7 +13,7 @@ import { loadConfig } from '../../../core/config/load.ts'
 import type { TokenKeysMessage } from '../../../core/ipc.ts'
 import type { TokenJwk } from '../../../core/tokens/key-set.ts'
 import type { Reply } from '../http/replies.ts'
-import { badSignaturesMax } from '../limits.ts'
+import { badSignaturesMax, keyWaitMsMax } from '../limits.ts'
 import type { Identity } from './identity.ts'
 import { SignedBuyers } from './signed-buyers.ts'
 import { tokenRefusals } from './token-refusals.ts'
@@ -103,6 +103,19 @@ test('who has gone while the keys were looked for has no signature checked', asy
   assert.equal(buyers.known(stays.authorization)?.buyer, 'stays')
   assert.equal(leaver.answer, undefined)
   assert.equal(buyers.known(leaver.authorization), undefined)
+})
+
+test('keys that came while the worker stood still are read before whoever waits for them is sent away', async (t) => {
+  const buyers = await withKeys(keysMessage([known.jwk], { againInMs: 0 }))
+  t.after(() => buyers.close())
+  const token = await rotated.token('waits')
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const asked = new Asked(token).of(buyers)
+  // As a standstill leaves it: the limit is over, and the keys are the next thing to be read.
+  setImmediate(() => buyers.takeKeys(keysMessage([known.jwk, rotated.jwk])))
+  t.mock.timers.tick(keyWaitMsMax)
+  await untilAnswered([asked])
+  assert.equal(buyers.known(asked.authorization)?.buyer, 'waits')
 })
 
 /** What the look lets pass. No base64url has the second length. */

@@ -3,6 +3,7 @@ import type { Registry } from 'prom-client'
 import { allowedAlgorithms } from '../../../core/config/buyers.ts'
 import type { Config } from '../../../core/config/load.ts'
 import type { TokenKeysMessage } from '../../../core/ipc.ts'
+import { startTimeLimit } from '../../../core/time-limit.ts'
 import type { Algorithm } from '../../../core/tokens/algorithms.ts'
 import type { Exchange } from '../http/exchange.ts'
 import { RateLimit } from '../http/rate-limit.ts'
@@ -57,7 +58,7 @@ export class SignedBuyers {
   readonly #askForKeys: () => void
   #inFlight = 0
   #waiting: NewToken[] = []
-  #waitingTimer: NodeJS.Timeout | undefined
+  #endLimit: (() => void) | undefined
   #expiryTimer: NodeJS.Timeout | undefined
   /** What the primary said is taken in one after the other. */
   #taking: Promise<void> = Promise.resolve()
@@ -110,6 +111,8 @@ export class SignedBuyers {
 
   /** What the primary says. */
   takeKeys(message: TokenKeysMessage): void {
+    // Nothing is waited for any more but a look at each new key, and then all are let go.
+    this.#endLimit?.()
     this.#taking = this.#take(message, this.#taking)
   }
 
@@ -165,19 +168,19 @@ export class SignedBuyers {
     }
     this.#waiting.push(request)
     if (this.#waiting.length > 1) return
-    this.#waitingTimer = setTimeout(() => this.#giveUpWaiting(), keyWaitMsMax)
+    this.#endLimit = startTimeLimit(keyWaitMsMax, () => this.#giveUpWaiting())
     this.#askForKeys()
   }
 
   #letWaitersGo(): void {
-    clearTimeout(this.#waitingTimer)
+    this.#endLimit?.()
     const waiting = this.#waiting
     this.#waiting = []
     for (const request of waiting) if (!request.exchange.isGone) this.check(request)
   }
 
   #giveUpWaiting(): void {
-    clearTimeout(this.#waitingTimer)
+    this.#endLimit?.()
     for (const request of this.#waiting.splice(0)) this.#keysAway(request)
   }
 
