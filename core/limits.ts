@@ -6,8 +6,8 @@
 // --- batching: HTTP worker -> Redis ---
 
 /**
- * Commands in one function call. Redis is busy for the whole call (some 2.5 us a command), so 512 keeps every
- * other client's wait near a millisecond; Lua can unpack at most some 8,000 values onto its stack.
+ * Commands in one function call. Redis is busy for the whole call (5 to 7 us a command in large ones, npm run bench:budget), so
+ * 512 keep every other client waiting for 3 ms; Lua can unpack at most some 8,000 values onto its stack.
  */
 export const batchCommandsMax = 512
 /**
@@ -16,9 +16,9 @@ export const batchCommandsMax = 512
  */
 export const batchesInFlightMax = 2
 /**
- * While a call is out, the next one leaves only with so many commands. The fixed share of a call costs Redis as much as
- * some 15 commands, so a small second one would make every answer dearer and none earlier: `npm run bench:floor` gains
- * some 10 % of throughput over sending it at once.
+ * While a call is out, the next one leaves only with so many commands. The fixed share of a call, half of it its fsync, costs
+ * Redis as much as some 50 commands (npm run bench:budget: 0.6 ms with 56, 1.1 ms with 156), so a smaller second one would
+ * make every answer dearer and none earlier.
  */
 export const batchOverlapCommandsMin = 64
 /**

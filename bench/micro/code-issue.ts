@@ -53,6 +53,7 @@ function* cases({ smoke }: Scale): Iterable<Case> {
 
 export const codeIssue: Subject = {
   name: 'code-issue',
-  about: 'the random part of a code: NonceSource, randomUUID, randomBytes for each, a block whose bytes are encoded one by one',
+  about:
+    'the random part of a code: NonceSource, randomUUID, randomBytes for each, a block whose bytes are encoded one by one',
   cases,
 }

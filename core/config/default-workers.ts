@@ -3,9 +3,11 @@ import { listedNodes } from './cluster-nodes.ts'
 
 /**
  * How many HTTP workers there are if nobody says so: one for each core, or for every second one where Redis runs on them as well. An
- * answer takes an HTTP worker's core for 28 us and those of Redis, Postgres and the persister for as long together. Where they find no
- * core free, a second worker does no more work: it halves the batches, and each batch has its share of both. Two workers
- * instead of one on two cores: batches x0.5, CPU an answer x1.2 to x1.6, answers a second x0.6 to x0.9 (docs/PERFORMANCE.md).
+ * answer takes an HTTP worker's core for 21 to 29 us, and those of Redis, Postgres and the persister for nearly as long together. Where
+ * they find no core free, a second worker does no more work: it halves the batches, and each batch has its share of both. Two
+ * workers instead of one on two cores: batches x0.5, CPU an answer x1.2 to x1.6, answers a second x0.6 to x0.9
+ * (docs/PERFORMANCE.md). More cores were not to be had, so for them the rule goes by these shares. It asks for Redis alone: what
+ * Postgres takes is a seventh of what a worker does.
  */
 export function defaultWorkers(cores: number, redis: { readonly host: string; readonly cluster: string }): number {
   return isHere(redis) ? Math.ceil(cores / 2) : cores

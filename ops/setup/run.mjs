@@ -8,15 +8,15 @@ import { join } from 'node:path'
 import { importBuilt, prepare, root } from './prepare.mjs'
 import { runEntry } from './progress.mjs'
 import { ensureTool } from './unpacked-tools.mjs'
+import { wrkBenchmarks } from './wrk-benchmarks.mjs'
 
-/** Tool -> programs that it runs besides those that are installed for all. */
-const toolsOf = { 'bench/floor/main.js': ['wrk'], 'bench/growth/main.js': ['wrk'] }
+const loadsWithWrk = (tool) => wrkBenchmarks.some((folder) => tool === `bench/${folder}/main.js`)
 
 await runEntry(async () => {
   const [tool, ...args] = process.argv.slice(2)
   const isHelp = args.some((argument) => argument === '--help' || argument === '-h')
   await prepare({ redis: isHelp ? 'not-needed' : 'unless-elsewhere' })
-  if (!isHelp) for (const name of toolsOf[tool] ?? []) ensureTool(name, join(root, '.tools'))
+  if (!isHelp && loadsWithWrk(tool)) ensureTool('wrk', join(root, '.tools'))
   process.argv = [process.execPath, join(root, 'dist', tool), ...args]
   await importBuilt(tool)
 })

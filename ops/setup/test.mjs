@@ -14,6 +14,7 @@ import { spec } from 'node:test/reporters'
 import { importBuilt, prepare, root } from './prepare.mjs'
 import { runCommandEntry, SetupError, say } from './progress.mjs'
 import { ensureTool } from './unpacked-tools.mjs'
+import { wrkBenchmarks } from './wrk-benchmarks.mjs'
 
 /** Fewer tests than this in a whole run mean that some were not found. Raise it as tests are added. */
 const testsMin = 1_500
@@ -24,10 +25,7 @@ const filesAtOnce = 3
 
 /** Part of a test file's path -> programs that it runs besides those that are installed for all. */
 const toolsOfFiles = {
-  'bench-budget': ['wrk'],
-  'bench-connections': ['wrk'],
-  'bench-floor': ['wrk'],
-  'bench-growth': ['wrk'],
+  ...Object.fromEntries(wrkBenchmarks.map((folder) => [`test/bench-${folder}`, ['wrk']])),
   'test/examples': ['go'],
   pooler: ['pgbouncer'],
   prometheus: ['promtool'],

@@ -9,8 +9,9 @@
 export const retryAfterSecondsMin = 1
 export const retryAfterSecondsMax = 3
 /**
- * Refusals of an overload that one HTTP worker sends a second. One costs it some 9 us besides what its request cost, so
- * this is 5 % of its core; the others wait, and their connections with them.
+ * Refusals of an overload that one HTTP worker sends a second. One costs it some 9 us with its request, so this is 5 % of its
+ * core; the others wait, and their connections with them. Where more wait than leave in refusalHoldMsMax they leave by their
+ * time: 15 % at refusalsHeldMax, whose connections can't ask again before.
  */
 export const refusalsPerSecondMax = 5_000
 /** None waits longer: a client's own patience is some seconds. */
@@ -20,13 +21,17 @@ export const refusalsHeldMax = 16_384
 /** Waiting refusals leave together: a timer for each would cost more than its answer. */
 export const refusalTickMs = 5
 /**
- * New connections of one HTTP worker whose first request is read in one turn of its event loop. 64 buyers on kept connections
- * have two thirds of the answers beside any number of clients that connect for each request; with half as many buyers, half.
+ * New connections of one HTTP worker whose first request is read in one turn of its event loop. In a process of its own, 64
+ * buyers on kept connections have two thirds of the answers beside 300 clients that connect for each request. Beside a flood of
+ * 2,000 a whole server's keep a third, with 4 in a turn as with 16 (npm run bench:connections): the rest is what the kernel takes.
  */
 export const connectionsBegunPerTurnMax = 16
 /** A connection whose turn has not come after this long is closed. Most clients wait so long for an answer, and no longer. */
 export const connectionHoldMsMax = 5_000
-/** Connections closed in one turn, of those whose turn has not come and of those that are too many: the others wait for it. */
+/**
+ * Connections closed in one turn, of those whose turn has not come and of those that are too many: the others wait for it. At
+ * some 47 us each that is 3 ms, about what a turn takes under load, and four times as many as begin in one.
+ */
 export const connectionsClosedPerTurn = 64
 /** Connections that are too many and wait to be closed: half of fileDescriptorsReserved. Those above it are closed at once. */
 export const connectionsRefusedWaitingMax = 128
