@@ -4,14 +4,19 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Registry } from 'prom-client'
 
 import { freePort } from '../core/free-port.ts'
+import type { Identity } from '../server/worker/buyers/identity.ts'
+import type { NewToken } from '../server/worker/buyers/signed-buyers.ts'
 import { Connections } from '../server/worker/http/connections.ts'
-import { HttpServer, type Route, routeLabels } from '../server/worker/http/http-server.ts'
+import type { Exchange } from '../server/worker/http/exchange.ts'
+import { HttpServer, type HttpServerOptions, type Route, routeLabels } from '../server/worker/http/http-server.ts'
 import { Phase } from '../server/worker/http/phase.ts'
 import { noContentHead } from '../server/worker/http/replies.ts'
 import { RequestMetrics } from '../server/worker/http/request-metrics.ts'
 import { staticFile } from '../server/worker/http/static-file.ts'
 import { TurnClock } from '../server/worker/http/turn-clock.ts'
-import { drainCheckMs, drainIdleMs, largeFileBurstBytes } from '../server/worker/limits.ts'
+import { drainCheckMs, drainIdleMs, keyWaitMsMax, largeFileBurstBytes } from '../server/worker/limits.ts'
+import { AnsweredCommand } from '../server/worker/selling/answered-command.ts'
+import type { Shard } from '../server/worker/selling/shard.ts'
 import { eventually } from './helpers/eventually.ts'
 import { assertProblem } from './helpers/items.ts'
 import { openConnection, requestText } from './helpers/raw-http.ts'
@@ -21,7 +26,11 @@ async function serve(t: TestContext, route: Route): Promise<number> {
   return (await serving(t, route)).port
 }
 
-async function serving(t: TestContext, route: Route): Promise<{ port: number; server: HttpServer }> {
+async function serving(
+  t: TestContext,
+  route: Route,
+  options: Partial<HttpServerOptions> = {},
+): Promise<{ port: number; server: HttpServer; registry: Registry }> {
   const registry = new Registry()
   const server = new HttpServer({
     routes: [route],
@@ -31,11 +40,12 @@ async function serving(t: TestContext, route: Route): Promise<{ port: number; se
     connections: new Connections(registry, { max: 10, addresses: undefined }),
     rateLimit: undefined,
     cors: undefined,
+    ...options,
   })
   const port = await freePort()
   await server.listen('127.0.0.1', port)
   t.after(() => server.stop(0))
-  return { port, server }
+  return { port, server, registry }
 }
 
 test('who is turned away gets a problem, and to a HEAD its headers alone', async (t) => {
@@ -118,4 +128,56 @@ test('a large file is sent so often at once, and who has it gets its 304 neverth
   assert.deepEqual([first.status, first.headers.get('content-length')], [200, String(largeFileBurstBytes)])
   assert.equal((await fetch(url)).status, 503)
   assert.equal((await fetch(url, { headers: { 'If-None-Match': first.headers.get('etag') ?? '' } })).status, 304)
+})
+
+/** Goes on when the test says so. */
+class SteppedClock extends TurnClock {
+  ms = 0
+
+  override now(): number {
+    return this.ms
+  }
+}
+
+class Command extends AnsweredCommand {
+  readonly sale = 1
+  readonly index = '1'
+  readonly nonce = ''
+  readonly user = ''
+  decided(): void {}
+}
+
+test('the deadline of who had to wait for keys begins when his token was verified, and his answer is measured from his arrival', async (t) => {
+  const clock = new SteppedClock()
+  const waiting: NewToken[] = []
+  const identityOfBob = {} as Identity
+  const buyers = {
+    known: (authorization: string) => (authorization === 'bob' ? identityOfBob : undefined),
+    check: (request: NewToken) => void waiting.push(request),
+    refusal: () => undefined,
+  }
+  const commands: Command[] = []
+  const handle = (exchange: Exchange) => {
+    commands.push(new Command(exchange, {} as Shard))
+    exchange.answer(noContentHead('POST'), '')
+  }
+  const route: Route = { path: '/checkout', method: 'POST', isOfBuyer: true, handle }
+  const { port, registry } = await serving(t, route, { clock, buyers })
+  const [ann, bob] = [await openConnection(t, port), await openConnection(t, port)]
+  await ann.send(requestText('POST', '/checkout', ['Authorization: ann']))
+  await eventually(() => waiting.length === 1)
+  clock.ms = keyWaitMsMax
+  await bob.send(requestText('POST', '/checkout', ['Authorization: bob']))
+  assert.equal((await bob.reply()).status, 204)
+  clock.ms += 1
+  waiting[0]?.onIdentity({} as Identity)
+  assert.equal((await ann.reply()).status, 204)
+  assert.deepEqual(
+    commands.map(({ arrivedMs }) => arrivedMs),
+    [keyWaitMsMax, keyWaitMsMax + 1],
+    'in the order in which they are offered',
+  )
+  const durations = await registry.getSingleMetricAsString('hotcakes_http_request_duration_seconds')
+  const sum = /_sum\{[^}]*route="\/checkout"[^}]*\} (\S+)/.exec(durations)?.[1]
+  assert.equal(Number(sum), (keyWaitMsMax + 1) / 1_000)
 })

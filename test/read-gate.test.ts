@@ -17,9 +17,9 @@ function setUp({ inFlightMax = 1, waitingMax = 10, deadlineMs = 60_000, isBusy =
     isSellingBusy: () => isBusy,
     onFault: (code) => faults.push(code),
   })
-  const ask = (who: string, key: string, startedMs = performance.now()) => {
+  const ask = (who: string, key: string, admittedMs = performance.now()) => {
     const exchange = {
-      startedMs,
+      admittedMs,
       answer: (_head: unknown, body: string | Uint8Array) => said.push(`${who} ${String(body).slice(0, 60)}`),
       shed: (reason: string) => said.push(`${who} ${reason}`),
     }

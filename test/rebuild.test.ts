@@ -154,3 +154,38 @@ test('of two recoveries at once one rebuilds, and of two servers with one new re
   assert.equal((await rebuild()).kind, 'unneeded')
   assert.deepEqual((await shops[1]?.decide([{ item: 1, user: 'bob' }]))?.outcomes, ['item_held'])
 })
+
+test('a sale that is under way is rebuilt also by a clock of Redis that is ahead for a moment', async (t) => {
+  newRecord(t, db)
+  const { redis, store, rebuild, admin } = await startStore(t)
+  const shops = await openSales(store)
+  const { terms } = await store.snapshot(2)
+  assert.ok(terms !== undefined)
+  const { opensAtMs, closesAtMs, holdMs } = terms
+  // Over by any clock.
+  await store.openSale(
+    { ...terms, sale: 3, opensAtMs: opensAtMs - intervalMs - holdMs, closesAtMs: opensAtMs - holdMs },
+    ttlSeconds,
+  )
+  const shop = shops[1] as Shop
+  const held = await shop.decide([{ item: 1, user: 'ann' }])
+  await shop.decide([{ item: 1, nonce: held.nonces[0] ?? '' }])
+  assert.equal((await (await startPersister(t, { db, redis: redis.connection })).drain()).code, 0)
+  const clock = await stepRedisClock(admin)
+  const rebuiltAt = async (aheadMs: number) => {
+    await admin.flushall()
+    await clock.set(aheadMs)
+    const recovery = await rebuild()
+    assert.ok(recovery.kind === 'rebuilt', JSON.stringify(recovery))
+    return recovery.sales
+  }
+  const overMs = closesAtMs - opensAtMs + holdMs
+  assert.deepEqual(await rebuiltAt(overMs + ttlSeconds * 1_000), [], 'Redis would drop them at once')
+  assert.deepEqual(await rebuiltAt(overMs), [1, 2])
+  assert.deepEqual((await shop.decide([{ item: 2, user: 'bob' }])).outcomes, ['sale_closed'])
+  await clock.set(0)
+  // As the next look at the clock does.
+  await store.openSale(terms, ttlSeconds)
+  assert.deepEqual((await shop.decide([{ item: 1, user: 'bob' }])).outcomes, ['item_sold'])
+  assert.deepEqual((await shop.decide([{ item: 2, user: 'bob' }])).outcomes, ['held'])
+})

@@ -32,8 +32,7 @@ export async function rebuild(session: Queries, options: RebuildOptions): Promis
   const { shard } = store
   await writer.begin(recordId)
   const { nowMs } = await store.logState()
-  // By Redis' clock, whatever that of before was: what isn't listed and is a sale by this clock would be opened again.
-  const sales = await liveSales(session, shard, nowMs)
+  const sales = await liveSales(session, shard, { nowMs, ttlSeconds })
   let sold = 0
   let held = 0
   for (const terms of sales) {

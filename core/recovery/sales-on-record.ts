@@ -39,16 +39,27 @@ export interface HeldRow extends ItemRow {
 }
 
 /**
- * Sales with a part in the shard in which something can still be decided at that moment: open, to come, or with holds that may
- * be purchased.
+ * Sales with a part in the shard in which something can still be decided: open, to come, or with holds that may be purchased.
+ * Redis' clock decides, whatever that of before was: what isn't listed and is a sale by it would be opened again. It may be
+ * ahead for a moment, as after a boot; so a sale is left out only if it is over by Postgres' clock too. One too many is what a
+ * Redis that was never emptied has as well, until it drops it.
+ * @param now.nowMs Redis' clock
+ * @param now.ttlSeconds how long after its end Redis keeps a sale: what it would drop at once is left out, so a clock of
+ *   Postgres that is far behind costs no more than this
  */
-export async function liveSales(session: Queries, shard: number, nowMs: number): Promise<SaleTerms[]> {
+export async function liveSales(
+  session: Queries,
+  shard: number,
+  { nowMs, ttlSeconds }: { nowMs: number; ttlSeconds: number },
+): Promise<SaleTerms[]> {
   const text = `
     select ${saleTermsColumns}
     from sales
-    where (extract(epoch from closes_at) + hold_seconds) * 1000 > $1 and shards > $2
+    where (extract(epoch from closes_at) + hold_seconds) * 1000 > least($1, extract(epoch from clock_timestamp()) * 1000)
+      and (extract(epoch from closes_at) + hold_seconds + $2::int) * 1000 > $1
+      and shards > $3
     order by sale_id`
-  return await session.query<SaleTerms>({ text }, [nowMs, shard])
+  return await session.query<SaleTerms>({ text }, [nowMs, ttlSeconds, shard])
 }
 
 /** What was sold of the part. */

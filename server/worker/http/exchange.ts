@@ -30,7 +30,13 @@ export class Exchange {
   readonly query: string
   /** The place of the route in the metrics. */
   readonly route: number
+  /** When it arrived: it is measured and traced from here. */
   readonly startedMs: number
+  /**
+   * When its deadline begins: at its arrival. That of one whose token was not known begins when it was verified, because it was
+   * this server that made it wait, for seconds where it looked for keys. So what is offered later never has an earlier one.
+   */
+  admittedMs: number
   /** The headers of the answer are sent and its body is not. */
   readonly isHead: boolean
   /** The connection is closed after the answer. */
@@ -56,6 +62,7 @@ export class Exchange {
     this.query = request.query
     this.route = request.route
     this.startedMs = request.startedMs
+    this.admittedMs = request.startedMs
     this.isHead = request.isHead
     this.#host = host
     this.#res = res

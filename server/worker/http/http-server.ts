@@ -69,7 +69,7 @@ export interface HttpServerOptions {
   /** `undefined`: pages of other origins may not read the answers. */
   readonly cors: Cors | undefined
   /** `undefined`: nobody is asked who he is. */
-  readonly buyers?: SignedBuyers | undefined
+  readonly buyers?: Pick<SignedBuyers, 'known' | 'check' | 'refusal'> | undefined
 }
 
 interface Registered extends Omit<Route, 'path' | 'method'> {
@@ -95,7 +95,7 @@ export class HttpServer implements ExchangeHost {
   readonly #connections: Connections
   readonly #rateLimit: RateLimit | undefined
   readonly #cors: Cors | undefined
-  readonly #buyers: SignedBuyers | undefined
+  readonly #buyers: HttpServerOptions['buyers']
   #listenSockets: us_listen_socket[] = []
   readonly #phase: Phase
   readonly #refusals: HeldRefusals
@@ -308,7 +308,8 @@ export class HttpServer implements ExchangeHost {
 
   /** Whose token is remembered goes on in this turn; whose is not, when it was verified. */
   #identify(exchange: Exchange, registered: Registered, res: HttpResponse, req: HttpRequest): void {
-    const buyers = this.#buyers as SignedBuyers
+    const buyers = this.#buyers
+    assert(buyers !== undefined)
     const authorization = req.getHeader('authorization')
     const identity = buyers.known(authorization)
     if (identity !== undefined) this.#serve(exchange, registered, identity)
@@ -326,6 +327,7 @@ export class HttpServer implements ExchangeHost {
   /** Some time has passed: whoever has gone needs nothing decided, and what would have turned it away is asked again. */
   #serveVerified(exchange: Exchange, registered: Registered, identity: Identity): void {
     if (exchange.isGone) return
+    exchange.admittedMs = this.#clock.now()
     const reason = this.#phase.name === 'stopping' ? 'shutting_down' : registered.refusal?.()
     if (reason === undefined) this.#serve(exchange, registered, identity)
     else exchange.shed(reason)

@@ -25,7 +25,7 @@ export interface ReadGateOptions {
 }
 
 /** What a gate needs of the request. */
-export type Reader = Pick<Exchange, 'answer' | 'shed' | 'startedMs'>
+export type Reader = Pick<Exchange, 'answer' | 'shed' | 'admittedMs'>
 
 interface Read {
   readonly exchanges: Reader[]
@@ -94,7 +94,7 @@ export class ReadGate {
 
   /** Sheds a reader whose deadline has passed. */
   #isInTime(exchange: Reader): boolean {
-    const isInTime = performance.now() - exchange.startedMs <= this.#options.deadlineMs
+    const isInTime = performance.now() - exchange.admittedMs <= this.#options.deadlineMs
     if (!isInTime) exchange.shed('late')
     return isInTime
   }

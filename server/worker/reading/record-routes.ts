@@ -211,7 +211,7 @@ export class RecordRoutes {
  */
 function readerOf(exchange: Exchange, options: { unlessFound?: () => void } = {}): Reader {
   return {
-    startedMs: performance.now(),
+    admittedMs: performance.now(),
     answer: (head, body, headers) => {
       if (head.status === 404 && options.unlessFound !== undefined) options.unlessFound()
       else exchange.answer(head, body, headers)

@@ -18,7 +18,7 @@ export abstract class AnsweredCommand implements BuyerCommand<Shard> {
   protected readonly exchange: Exchange
 
   constructor(exchange: Exchange, shard: Shard) {
-    this.arrivedMs = exchange.startedMs
+    this.arrivedMs = exchange.admittedMs
     this.shard = shard
     this.exchange = exchange
   }

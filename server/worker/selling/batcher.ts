@@ -18,7 +18,7 @@ export interface PendingCommand {
   readonly nonce: string
   /** '' makes it a purchase or a release. */
   readonly user: string
-  /** On the batcher's clock. */
+  /** When its deadline begins, on the batcher's clock: see Exchange.admittedMs. */
   readonly arrivedMs: number
   /** Of a sampled request. */
   readonly trace?: RequestTrace | undefined
@@ -61,7 +61,7 @@ export interface BatcherOptions {
   /** So many may wait however slow Redis is, and never more than the second. */
   readonly commandsWaitingMin: number
   readonly commandsWaitingMax: number
-  /** From its arrival on a command is sent within this time, or not at all. */
+  /** From its `arrivedMs` on a command is sent within this time, or not at all. */
   readonly deadlineMs: number
   /** A monotonic clock in ms, read a few times a batch. */
   readonly now: () => number

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { INVALID_SPAN_CONTEXT, trace } from '@opentelemetry/api'
 import { pack } from 'msgpackr'
 
 import { DecisionReader } from '../../../core/decisions.ts'
 import { Fault } from '../../../core/faults.ts'
 import { outcomes, replies } from '../../../core/outcomes.ts'
 import type { ShedReason } from '../http/request-metrics.ts'
+import { RequestTrace } from '../tracing/request-trace.ts'
 import type { PendingCommand } from './batcher.ts'
 import type { BuyerCommand, SellingShard } from './buyer-command.ts'
 import { Detour } from './detour.ts'
@@ -30,6 +32,7 @@ class Command implements BuyerCommand {
   readonly user = 'ann'
   readonly arrivedMs = 0
   readonly index: string
+  readonly trace = new RequestTrace(trace.wrapSpanContext(INVALID_SPAN_CONTEXT))
   shard: SellingShard
   answer = ''
 
@@ -92,6 +95,7 @@ function follow({ index, replies: script, away = {} }: Way) {
     const asked = offered.shift()
     assert.equal(asked?.shard, shard)
     assert.equal(command.answer, '')
+    assert.equal(asked.command.trace, command.trace, 'the batch that decides it is linked with its request')
     if (next === 'failed') asked.command.failed(new Fault('HC_REDIS_UNAVAILABLE', ''))
     else if (next === 'late') asked.command.late()
     else asked.command.decided(decisionOf(next), '1-1', 0)

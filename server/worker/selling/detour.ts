@@ -41,6 +41,10 @@ export class Detour<Shard extends SellingShard> implements PendingCommand {
     this.#command = command
   }
 
+  get trace(): PendingCommand['trace'] {
+    return this.#command.trace
+  }
+
   /** @param decision stands on the reply of the shard that the command was offered to */
   goOn(decision: DecisionReader): void {
     const { directory, onUnlisted } = this.#options

@@ -23,8 +23,8 @@ export interface Selling {
  * because that one can't take it.
  */
 export function shardFor({ shards }: Selling, exchange: Exchange, item: ItemId): Shard | undefined {
-  const shard = shards.of(item, exchange.startedMs)
-  const reason = shard?.refusal(exchange.startedMs)
+  const shard = shards.of(item, exchange.admittedMs)
+  const reason = shard?.refusal(exchange.admittedMs)
   if (shard !== undefined && reason === undefined) return shard
   if (reason === undefined) exchange.unavailable()
   else exchange.shed(reason, shard?.number)
