@@ -53,9 +53,9 @@ async function* cases({ smoke }: Scale): AsyncIterable<Case> {
   const bare = await bareSocket(server.settings.port)
   try {
     if (first === undefined || second === undefined) return
+    const direct = new DirectCalls(first)
     for (const redis of [first, second]) await firstConnect(redis, server.settings)
     await first.call('FUNCTION', 'LOAD', library)
-    const direct = new DirectCalls(first)
     const run = 'r'.repeat(runBytes)
     const batch = Buffer.alloc(batchBytes, 'b')
     const parts = ['bench_texts', keys.length, ...keys, batch, run] as const

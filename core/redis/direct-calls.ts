@@ -1,16 +1,17 @@
 import assert from 'node:assert/strict'
 import type { Command, Redis } from 'ioredis'
-import { encodeCommand, pairAt, replyEnd } from './wire.ts'
+import { ReplyScanner } from './reply-scanner.ts'
+import { encodeCommand, pairAt } from './wire.ts'
 
 /** What of ioredis' connection no type shows. */
 interface Insides {
   readonly commandQueue: {
-    readonly length: number
     peekFront(): { readonly command: unknown } | undefined
     shift(): unknown
   }
 }
 
+type Queue = Insides['commandQueue']
 type Listener = (chunk: Buffer) => void
 
 /**
@@ -22,23 +23,23 @@ type Listener = (chunk: Buffer) => void
  */
 export class DirectCalls {
   readonly #redis: Redis
-  readonly #queue: () => Insides['commandQueue']
+  /** Of the connection whose answers are read here. */
   #stream: Redis['stream'] | undefined
-  /** ioredis' own. */
-  #decode: Listener = () => undefined
-  /** Its decoder has the beginning of an answer. */
-  #isInTheMidst = false
   readonly #lateness = new Lateness()
 
+  /** @param redis has not begun to connect: what its decoder was given before would not be known */
   constructor(redis: Redis) {
+    assert(redis.status === 'wait', 'the connection was begun before its direct calls')
     this.#redis = redis
-    this.#queue = () => (redis as unknown as Insides).commandQueue
+    // ioredis' decoder is there by then, and nothing has been read.
+    redis.on('connect', () => this.#listen(redis.stream))
   }
 
   /** The answer, texts as Buffers. Rejects as any command of this connection does. */
   call(parts: readonly (string | number | Buffer)[]): Promise<unknown> {
     const redis = this.#redis
-    if (redis.status === 'ready' && redis.stream !== this.#stream) this.#listen(redis.stream)
+    if (redis.status === 'ready')
+      assert(redis.stream === this.#stream, 'this ioredis is another one than this was made for')
     const call = new DirectCall(encodeCommand(parts), this.#lateness)
     void redis.sendCommand(call as unknown as Command)
     return call.promise
@@ -47,35 +48,82 @@ export class DirectCalls {
   /** Puts itself before ioredis' decoder, once a connection. */
   #listen(stream: Redis['stream']): void {
     const [decode, ...others] = stream.listeners('data') as Listener[]
-    assert(decode !== undefined && others.length === 0, 'this ioredis is another one than this was made for')
+    if (decode === undefined || others.length > 0) return
+    const answers = new Answers(() => (this.#redis as unknown as Insides).commandQueue, decode)
     stream.off('data', decode)
-    stream.on('data', this.#received)
-    this.#decode = decode
+    stream.on('data', answers.received)
     this.#stream = stream
-    this.#isInTheMidst = this.#queue().length > 0
+  }
+}
+
+/**
+ * The answers of one connection, from its first on. Each is that of the queue's front when it begins. A call's is gathered until
+ * it is whole; what belongs to a command of ioredis' goes to its decoder as it comes. So that never has the beginning of a
+ * call's answer, and an answer that came in pieces costs the ones after it nothing.
+ */
+class Answers {
+  readonly #queue: () => Queue
+  /** ioredis' own. */
+  readonly #decode: Listener
+  readonly #scanner = new ReplyScanner()
+  /** The answer that has begun is a call's. */
+  #isOfCall = false
+  /** What has come of it. They are joined once: a large answer may come in thousands. Redis says how long it gets. */
+  #pieces: Buffer[] = []
+
+  constructor(queue: () => Queue, decode: Listener) {
+    this.#queue = queue
+    this.#decode = decode
   }
 
-  readonly #received = (chunk: Buffer): void => {
-    let at = 0
-    while (!this.#isInTheMidst && at < chunk.length) {
-      const end = replyEnd(chunk, at)
-      if (end < 0) break
-      if (!this.#answer(chunk, at, end)) this.#decode(chunk.subarray(at, end))
+  readonly received = (chunk: Buffer): void => {
+    const scanner = this.#scanner
+    for (let at = 0; at < chunk.length; ) {
+      // The answer before has been taken from the queue: its end was handed on.
+      if (scanner.isBetween) this.#isOfCall = this.#queue().peekFront()?.command instanceof DirectCall
+      const end = scanner.isLost ? -1 : scanner.endIn(chunk, at)
+      if (end < 0) {
+        this.#begun(at === 0 ? chunk : chunk.subarray(at))
+        return
+      }
+      if (!this.#isOfCall) this.#decode(chunk.subarray(at, end))
+      else if (this.#pieces.length === 0) this.#answer(chunk, at, end)
+      else this.#answerJoined(chunk.subarray(at, end))
       at = end
     }
-    if (at === chunk.length) return
-    this.#decode(at === 0 ? chunk : chunk.subarray(at))
-    // Answers only come to commands: with none in the queue the last one that came was whole.
-    this.#isInTheMidst = this.#queue().length > 0
   }
 
-  #answer(chunk: Buffer, at: number, end: number): boolean {
+  /** What is no answer of Redis' ioredis gives up as always. */
+  #begun(piece: Buffer): void {
+    if (this.#isOfCall) this.#pieces.push(piece)
+    else this.#decode(piece)
+    if (!this.#isOfCall || !this.#scanner.isLost) return
+    this.#isOfCall = false
+    this.#decode(this.#joined())
+  }
+
+  #answerJoined(last: Buffer): void {
+    this.#pieces.push(last)
+    const whole = this.#joined()
+    this.#answer(whole, 0, whole.length)
+  }
+
+  #joined(): Buffer {
+    const whole = Buffer.concat(this.#pieces)
+    this.#pieces = []
+    return whole
+  }
+
+  /** An answer of another form, and one to nobody, is ioredis' own affair. */
+  #answer(chunk: Buffer, at: number, end: number): void {
     const call = this.#queue().peekFront()?.command
     const pair = call instanceof DirectCall ? pairAt(chunk, at, end) : undefined
-    if (pair === undefined) return false
+    if (pair === undefined) {
+      this.#decode(chunk.subarray(at, end))
+      return
+    }
     this.#queue().shift()
     ;(call as DirectCall).resolve(pair)
-    return true
   }
 }
 

@@ -2,6 +2,8 @@
  * As much of Redis' protocol (RESP2) as direct-calls.ts needs: ioredis has all of it.
  */
 
+import { ReplyScanner } from './reply-scanner.ts'
+
 const dollar = 36
 const star = 42
 const minus = 45
@@ -32,20 +34,7 @@ export function encodeCommand(parts: readonly (string | number | Buffer)[]): Buf
 
 /** Where the reply that begins at `at` ends, behind its last line break; -1: it isn't all there. */
 export function replyEnd(chunk: Buffer, at: number): number {
-  let end = at
-  // With those that stand in a list which has begun.
-  let repliesLeft = 1
-  while (repliesLeft > 0) {
-    const lineEnd = chunk.indexOf('\r\n', end)
-    if (lineEnd < 0) return -1
-    const type = chunk[end]
-    const count = type === dollar || type === star ? numberAt(chunk, end + 1, lineEnd) : 0
-    repliesLeft += type === star ? Math.max(count, 0) - 1 : -1
-    end = lineEnd + 2
-    if (type === dollar && count >= 0) end += count + 2
-    if (end > chunk.length) return -1
-  }
-  return end
+  return new ReplyScanner().endIn(chunk, at)
 }
 
 /** The reply from `at` to `end` as two texts; `undefined` when it is none. The chunk's memory, not a copy. */
