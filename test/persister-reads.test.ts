@@ -1,4 +1,4 @@
-// Goal: what a persister asks of Redis is bounded by what it knows of the log.
+// Goal: what a persister asks of Redis is bounded by what it knows of the log, and a Redis that is full doesn't hold it.
 
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
@@ -38,5 +38,21 @@ test('reads of the log grow with what was copied, and are small again after a fa
 
   postgres.query('alter table elsewhere rename to checkout_attempts')
   assert.deepEqual(await persister.drain(), { code: 0, signal: null })
+  assertRecorded(postgres, buyers.decided)
+})
+
+test('a drained persister ends although its Redis is full of something else than the log', async (t) => {
+  const redis = await startRedis(t)
+  const postgres = newRecord(t, db)
+  const buyers = await startBuyers(t, redis.connection)
+  const persister = await startPersister(t, { db, redis: redis.connection, logLevel: 'debug' })
+  await buyers.checkOut(5)
+  await eventually(() => recordedAttempts(postgres).length === 5)
+  await eventually(async () => (await buyers.store.redis.xlen(buyers.store.keys.log)) === 0)
+  const admin = await openRedis(t, redis.admin)
+  await admin.config('SET', 'maxmemory-policy', 'noeviction')
+  await admin.config('SET', 'maxmemory', '1')
+  assert.deepEqual(await persister.drain(), { code: 0, signal: null })
+  assert.ok(persister.logLines().some(({ level, code }) => level === 'debug' && code === 'HC_REDIS_REFUSED'))
   assertRecorded(postgres, buyers.decided)
 })

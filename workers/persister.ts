@@ -109,7 +109,7 @@ export class Persister {
       while (this.#state.goal !== 'stop') {
         try {
           if ((await this.#step()) === 'at end' && this.#state.goal === 'drain') {
-            await this.#report.publish()
+            await this.#report.tellEnd()
             return 'drained'
           }
         } catch (error) {
