@@ -102,7 +102,8 @@ export const rightsSeekersPerBuyerMax = 256
 export const drainEntriesMax = 5_000
 /**
  * Rows in a transaction that is worth waiting for: past that COPY gains nothing. A read is of twice as many at most, by what
- * the last entries held, so that what is behind comes in steps that Redis and the copy thread hardly feel.
+ * the last entries held, so that what is behind comes in steps that Redis and the copy thread hardly feel. Entries that hold
+ * more than the last ones bring more rows, once: drainEntriesGrowthMax and drainBytesMax bound that.
  */
 export const drainRowsAim = 10_000
 /** Bytes of log entries after which a read is split further; bounds the memory of the copy thread. */
@@ -114,6 +115,18 @@ export const drainBytesMax = 16 * 1024 * 1024
  */
 export const drainIntervalMsMin = 100
 export const drainIntervalMsMax = 500
+/**
+ * Log entries read at once while nothing is known of what they hold: at first, and after a failure. Each may hold a whole batch,
+ * some 28 KB: so few are a megabyte, and no more rows than any other read is of.
+ */
+export const drainEntriesFirstMax = Math.ceil((2 * drainRowsAim) / batchCommandsMax)
+/**
+ * A read is of so many times the entries of the last transaction at most, or of half as many as the last read was allowed: what
+ * few entries held says little of many more, and 5,000 full ones are 140 MB, which Redis may not send within
+ * redisCommandTimeoutMs. It is above the five times by which a transaction's interval grows, so a steady load fills no read.
+ * Four transactions lead from the first read to the greatest.
+ */
+export const drainEntriesGrowthMax = 6
 /** Longest blocking read of the log: how soon an idle persister notices that it should stop. */
 export const logReadBlockMs = 500
 /**
@@ -185,7 +198,7 @@ export const postgresConnectTimeoutSeconds = 3
 export const postgresKeepaliveIdleSeconds = 5
 export const postgresKeepaliveIntervalSeconds = 2
 export const postgresKeepalives = 3
-/** A statement of the persister that runs longer is cancelled by Postgres: far above 10,000 rows on a slow disk. */
+/** A statement of the persister that runs longer is cancelled by Postgres: far above 2 * drainRowsAim rows on a slow disk. */
 export const postgresStatementTimeoutMs = 30_000
 /**
  * Statements beside selling (records, checks of the state), per process: connections, how many may wait for one, and how

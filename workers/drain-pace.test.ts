@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { drainEntriesMax, drainIntervalMsMax, drainIntervalMsMin, drainRowsAim } from '../core/limits.ts'
+import {
+  batchCommandsMax,
+  drainEntriesFirstMax,
+  drainEntriesGrowthMax,
+  drainEntriesMax,
+  drainIntervalMsMax,
+  drainIntervalMsMin,
+  drainRowsAim,
+} from '../core/limits.ts'
 import { DrainPace } from './drain-pace.ts'
 
 /** Lets a load come in for ten transactions. Returns the last one's rows, and the wait after it. */
@@ -36,7 +44,61 @@ test('a read is of twice the rows of a transaction at most, by what entries held
   assert.equal(settled(5_000, 1).entriesMax, drainEntriesMax)
   assert.equal(settled(40_000, 100).entriesMax, 200)
   assert.equal(settled(40_000, 512).entriesMax, 40)
-  assert.ok(new DrainPace().entriesMax * 512 <= 21 * drainRowsAim)
+  assert.ok(new DrainPace().entriesMax * batchCommandsMax <= 2.1 * drainRowsAim, 'whatever entries hold')
+})
+
+/** Lets a backlog of small entries be drained until reads are as large as they get. Returns the sizes of the reads. */
+function drainSmall(pace: DrainPace): number[] {
+  const reads: number[] = []
+  do {
+    const entries = pace.entriesMax
+    reads.push(entries)
+    pace.intervalMs({ startedAtMs: reads.length, entries, rows: entries })
+  } while (reads.at(-1) !== drainEntriesMax && reads.length < 10)
+  return reads
+}
+
+test('a backlog is approached in steps, at first, after some small transactions and after a failure', () => {
+  const pace = new DrainPace()
+  const [first, factor] = [drainEntriesFirstMax, drainEntriesGrowthMax]
+  const steps = [first, factor * first, factor ** 2 * first, drainEntriesMax]
+  for (const begin of [
+    () => undefined,
+    () => {
+      for (let n = 0; n < 7; n++) pace.intervalMs({ startedAtMs: n, entries: 1, rows: 1 })
+    },
+    () => pace.failed(),
+  ]) {
+    begin()
+    assert.deepEqual(drainSmall(pace), steps)
+  }
+})
+
+test('after a failure entries that were seen to be large are still read by fewer', () => {
+  const pace = new DrainPace()
+  const rowsPerEntry = 4 * batchCommandsMax
+  pace.intervalMs({ startedAtMs: 0, entries: 1, rows: rowsPerEntry })
+  pace.failed()
+  assert.equal(pace.entriesMax, Math.ceil((2 * drainRowsAim) / rowsPerEntry))
+})
+
+test('a steady load is taken in by one read a transaction, however small its entries are', () => {
+  for (const entriesPerSecond of [100, 400, 1_000, 2_000, 4_000, 8_000]) {
+    const pace = new DrainPace()
+    let [nowMs, readThrough] = [0, 0]
+    let fullReads = 0
+    for (let n = 0; n < 40; n++) {
+      const { entriesMax } = pace
+      const waiting = Math.floor((entriesPerSecond * nowMs) / 1_000) - readThrough
+      const entries = Math.max(1, Math.min(waiting, entriesMax))
+      readThrough += entries
+      const intervalMs = pace.intervalMs({ startedAtMs: nowMs, entries, rows: entries })
+      const isFull = entries === entriesMax
+      if (isFull && n >= 20) fullReads++
+      nowMs += isFull ? 10 : intervalMs
+    }
+    assert.equal(fullReads, 0, `${entriesPerSecond} entries/s`)
+  }
 })
 
 test('after a pause, and where entries have no rows, the wait is the shortest', () => {

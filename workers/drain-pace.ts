@@ -1,8 +1,15 @@
-import { drainEntriesMax, drainIntervalMsMax, drainIntervalMsMin, drainRowsAim } from '../core/limits.ts'
+import {
+  drainEntriesFirstMax,
+  drainEntriesGrowthMax,
+  drainEntriesMax,
+  drainIntervalMsMax,
+  drainIntervalMsMin,
+  drainRowsAim,
+} from '../core/limits.ts'
 import { msPerSecond } from '../core/time.ts'
 
-/** Until anything is known of the entries: few enough when each holds as many rows as it can. */
-const rowsPerEntryUnknown = 50
+/** What a full read has left over is a small transaction, which says nothing of the load: the bound falls by this at most. */
+const entriesFallMax = 2
 
 export interface Drained {
   readonly startedAtMs: number
@@ -16,11 +23,19 @@ export interface Drained {
  */
 export class DrainPace {
   #startedAtMs = Number.NEGATIVE_INFINITY
-  #rowsPerEntry = rowsPerEntryUnknown
+  /** Of the last transaction; at least 1. */
+  #rowsPerEntry = 1
+  /** By how many were copied of late; at most drainEntriesMax. */
+  #entriesKnownMax = drainEntriesFirstMax
 
   /** So many log entries may be read at once. */
   get entriesMax(): number {
-    return Math.min(drainEntriesMax, Math.ceil((2 * drainRowsAim) / this.#rowsPerEntry))
+    return Math.min(this.#entriesKnownMax, Math.ceil((2 * drainRowsAim) / this.#rowsPerEntry))
+  }
+
+  /** Something failed: the read may have been too large, and what has gathered when it goes on again is not known. */
+  failed(): void {
+    this.#entriesKnownMax = drainEntriesFirstMax
   }
 
   /** After a transaction: how long after its start the next one begins, in ms. */
@@ -28,6 +43,11 @@ export class DrainPace {
     const spanMs = Math.max(1, startedAtMs - this.#startedAtMs)
     this.#startedAtMs = startedAtMs
     this.#rowsPerEntry = Math.max(1, rows / entries)
+    const fallen = Math.ceil(this.#entriesKnownMax / entriesFallMax)
+    this.#entriesKnownMax = Math.min(
+      drainEntriesMax,
+      Math.max(drainEntriesFirstMax, drainEntriesGrowthMax * entries, fallen),
+    )
     const rowsPerSecond = (rows * msPerSecond) / spanMs
     const grown = (drainIntervalMsMax * rowsPerSecond) / drainRowsAim
     const enough = (drainRowsAim * msPerSecond) / rowsPerSecond

@@ -5,6 +5,10 @@ import { type PersisterStateName, persisterStates } from '../core/redis/persiste
 import { type CopiedChunk, copiedTables } from './copied-chunk.ts'
 
 const copySecondsBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
+/**
+ * Transactions are of up to drainEntriesMax entries. The bounds stay all the same: what a persister of an earlier version has
+ * counted is added up with this one's, and has no count for a bound that is new.
+ */
 const drainEntriesBuckets = [1, 2, 5, 10, 20, 50, 100, 200, 400, 1_000]
 
 /** The numbers of the persister process, in a registry of its own: the primary collects them (core/ipc.ts). */

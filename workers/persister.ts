@@ -109,7 +109,7 @@ export class Persister {
       while (this.#state.goal !== 'stop') {
         try {
           if ((await this.#step()) === 'at end' && this.#state.goal === 'drain') {
-            await this.#report.publish()
+            await this.#report.tellEnd()
             return 'drained'
           }
         } catch (error) {
@@ -316,6 +316,8 @@ export class Persister {
   async #recover(fault: Fault): Promise<void> {
     const failure = failureOf(fault, this.#state, this.#suspects.areSeveral)
     if (failure.name !== 'gap_seen') this.#parts.metrics.fault(fault.code)
+    // A run that is refused is known, and halved: see suspects.ts.
+    if (failure.name !== 'run_refused') this.#pace.failed()
     const delayMs = this.#delayAfter(failure, fault)
     this.#move(failure)
     const isApart = failure.name === 'redis_failed' || failure.name === 'redis_replaced'

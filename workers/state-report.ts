@@ -52,7 +52,7 @@ export class StateReport {
     try {
       const { backlogEntries, lagSeconds, persister } = await this.#parts.store.logState()
       this.#parts.metrics.backlog(backlogEntries, lagSeconds)
-      if (this.#mayPublish(persister)) await this.publish()
+      if (this.#mayPublish(persister)) await this.#publish()
     } catch (error) {
       // Without Redis there is nobody to tell; the drain meets the same trouble, and announces it.
       if (!(error instanceof Fault)) throw error
@@ -61,8 +61,18 @@ export class StateReport {
     }
   }
 
+  /** That the log is drained. It is news and no more: a Redis that is full or gone keeps no persister from its end. */
+  async tellEnd(): Promise<void> {
+    try {
+      await this.#publish()
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error
+      this.#parts.log.debug({ code: error.code }, `Redis is not told that its log is drained: ${error.message}`)
+    }
+  }
+
   /** @throws Fault */
-  async publish(): Promise<void> {
+  async #publish(): Promise<void> {
     const { store, keys } = this.#parts
     const { place, lastPosition } = this.#state()
     await publishPersisterState(store.redis, keys, {
