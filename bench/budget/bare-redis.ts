@@ -6,9 +6,10 @@ import { nonceLength } from '../../core/ids.ts'
 import { outcomes } from '../../core/outcomes.ts'
 import { infoFields } from '../../core/redis/info.ts'
 import { encodeItemEntry } from '../../core/redis/item-entry.ts'
+import { ReplyScanner } from '../../core/redis/reply-scanner.ts'
 import { SaleStore } from '../../core/redis/sale-store.ts'
 import { encodeUserEntry } from '../../core/redis/user-entry.ts'
-import { encodeCommand, replyEnd } from '../../core/redis/wire.ts'
+import { encodeCommand } from '../../core/redis/wire.ts'
 import { firstShard } from '../../core/shards.ts'
 import { msPerSecond } from '../../core/time.ts'
 import { commandTimeoutMs } from '../growth/stage.ts'
@@ -175,10 +176,11 @@ export class BareRedis {
 async function exchange(socket: Socket, encoded: Buffer, answers: number): Promise<void> {
   let left = answers
   let received: Buffer = Buffer.alloc(0)
+  const endOfFirst = (): number => new ReplyScanner().endIn(received, 0)
   const answered = new Promise<void>((resolve, reject) => {
     const onData = (chunk: Buffer): void => {
       received = received.length === 0 ? chunk : Buffer.concat([received, chunk])
-      for (let end = replyEnd(received, 0); left > 0 && end >= 0; end = replyEnd(received, 0)) {
+      for (let end = endOfFirst(); left > 0 && end >= 0; end = endOfFirst()) {
         if (received[0] === minus) reject(new Error(received.toString('latin1', 1, end)))
         received = received.subarray(end)
         left -= 1

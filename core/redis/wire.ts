@@ -2,8 +2,6 @@
  * As much of Redis' protocol (RESP2) as direct-calls.ts needs: ioredis has all of it.
  */
 
-import { ReplyScanner } from './reply-scanner.ts'
-
 const dollar = 36
 const star = 42
 const minus = 45
@@ -30,11 +28,6 @@ export function encodeCommand(parts: readonly (string | number | Buffer)[]): Buf
   for (const piece of pieces) at += typeof piece === 'string' ? encoded.write(piece, at) : piece.copy(encoded, at)
   encoded.write(text, at)
   return encoded
-}
-
-/** Where the reply that begins at `at` ends, behind its last line break; -1: it isn't all there. */
-export function replyEnd(chunk: Buffer, at: number): number {
-  return new ReplyScanner().endIn(chunk, at)
 }
 
 /** The reply from `at` to `end` as two texts; `undefined` when it is none. The chunk's memory, not a copy. */
